@@ -1,0 +1,93 @@
+/**
+ * What the machine may ask of a processor, and what a processor may ask of the machine. The rest of src/ sees the
+ * processor only through these types; only core.ts knows that it is WebAssembly.
+ */
+
+/** Width of a port or MMIO access in bytes. Eight-byte MMIO is split by the processor into two accesses of four. */
+export type Width = 1 | 2 | 4;
+
+/** The processor's way out. Addresses are physical (exact below 2^53); values are unsigned and fit the width. */
+export interface Bus {
+  portIn(port: number, width: Width): number;
+  portOut(port: number, width: Width, value: number): void;
+  mmioRead(pa: number, width: Width): number;
+  mmioWrite(pa: number, width: Width, value: number): void;
+  /** The INTA cycle: the PIC answers with the vector of the request that raised INTR. */
+  interruptAcknowledge(): number;
+}
+
+/** Why `run` came back. */
+export const Stop = {
+  /** The budget is used up, or an event is due. */
+  BUDGET: 0,
+  /** HLT with nothing to wake the processor yet. */
+  HALT: 1,
+  /** Triple fault: the processor is in shutdown. */
+  SHUTDOWN: 2,
+  /** Somebody called `requestStop` from a bus callback. */
+  REQUESTED: 3,
+  /** Waiting for SIPI: an application processor that was not started yet. */
+  WAIT_FOR_SIPI: 4,
+} as const;
+export type Stop = (typeof Stop)[keyof typeof Stop];
+
+export const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
+export type SegmentName = (typeof SEGMENTS)[number];
+
+export const GPRS = [
+  'rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi',
+  'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
+] as const; // prettier-ignore
+export type GprName = (typeof GPRS)[number];
+
+/** 64-bit registers by the manual's names; segment parts as `cs.base`. All values are unsigned. */
+export type RegisterName =
+  | GprName
+  | 'rip' | 'rflags'
+  | 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'cr8' | 'efer' | 'xcr0'
+  | 'dr0' | 'dr1' | 'dr2' | 'dr3' | 'dr6' | 'dr7'
+  | 'gdtr.base' | 'gdtr.limit' | 'idtr.base' | 'idtr.limit';
+
+/** A segment register. `rights` is the VMX access-rights format: bits 7:0 and 15:12 of the descriptor, bit 16 unusable. */
+export interface Segment {
+  selector: number;
+  base: bigint;
+  limit: number;
+  rights: number;
+}
+
+/** Guest RAM, bounds-checked; every method throws RangeError outside it. */
+export interface GuestMemory {
+  readonly size: number;
+  /** A view of `length` bytes at physical address `pa`. Not to be kept: memory may grow. */
+  bytes(pa: number, length: number): Uint8Array;
+}
+
+/** One virtual processor. */
+export interface Core {
+  readonly memory: GuestMemory;
+  /** Runs at most `budget` instructions (1 .. 2^30). */
+  run(budget: number): Stop;
+  /** To be called from a bus callback: `run` comes back with REQUESTED at the next instruction boundary. */
+  requestStop(): void;
+  /** Instructions retired since reset. */
+  readonly retired: number;
+  /** Virtual time in nanoseconds (one instruction is one nanosecond) since reset, with what `advance` added. */
+  readonly now: number;
+  /** Moves virtual time forward (idle guests). */
+  advance(ns: number): void;
+  /** Virtual time of the processor's own next event (its APIC timer), Infinity where there is none. */
+  readonly nextDeadline: number;
+  /** The INTR pin, as driven by the PIC. */
+  setIntr(level: boolean): void;
+  /** Sends an NMI edge. */
+  nmi(): void;
+  /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */
+  reset(): void;
+  get(register: RegisterName): bigint;
+  set(register: RegisterName, value: bigint): void;
+  getSegment(name: SegmentName): Segment;
+  setSegment(name: SegmentName, value: Segment): void;
+  readMsr(index: number): bigint;
+  writeMsr(index: number, value: bigint): void;
+}
