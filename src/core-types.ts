@@ -34,13 +34,15 @@ export type Stop = (typeof Stop)[keyof typeof Stop];
 export const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 export type SegmentName = (typeof SEGMENTS)[number];
 
+// biome-ignore format: two rows of eight, as the encodings
 export const GPRS = [
   'rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi',
   'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15',
-] as const; // prettier-ignore
+] as const;
 export type GprName = (typeof GPRS)[number];
 
 /** 64-bit registers by the manual's names; segment parts as `cs.base`. All values are unsigned. */
+// biome-ignore format: a row per kind
 export type RegisterName =
   | GprName
   | 'rip' | 'rflags'
