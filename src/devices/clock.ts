@@ -1,0 +1,106 @@
+/**
+ * The one virtual clock of a machine: nanoseconds since power-on, and callbacks due at a given nanosecond. It has no time
+ * of its own: somebody (the processor) counts, and the run loop calls `runDue`. Two equal runs see equal times.
+ */
+
+export interface Timer {
+  /** Nanoseconds since power-on. */
+  readonly deadline: number;
+  cancel(): void;
+}
+
+/** What a device may know of time. */
+export interface Clock {
+  /** Nanoseconds since power-on. */
+  now(): number;
+  /** Calls back once, at the first instruction boundary the run loop reaches at or after `deadline`. */
+  schedule(deadline: number, callback: () => void): Timer;
+}
+
+interface Entry extends Timer {
+  readonly order: number;
+  callback: (() => void) | null;
+}
+
+const isBefore = (a: Entry, b: Entry): boolean =>
+  a.deadline < b.deadline || (a.deadline === b.deadline && a.order < b.order);
+
+/** A binary heap of timers over a source of time. Timers with equal deadlines fire in the order they were scheduled. */
+export class VirtualClock implements Clock {
+  readonly #source: () => number;
+  readonly #onEarlier: () => void;
+  readonly #heap: Entry[] = [];
+  #order = 0;
+
+  /** `onEarlier` is called whenever the next deadline moves closer, so that a running slice can be cut short. */
+  constructor(source: () => number, onEarlier: () => void = () => {}) {
+    this.#source = source;
+    this.#onEarlier = onEarlier;
+  }
+
+  now(): number {
+    return this.#source();
+  }
+
+  schedule(deadline: number, callback: () => void): Timer {
+    if (Number.isNaN(deadline)) throw new RangeError('a timer deadline must be a number of nanoseconds, got NaN');
+    const before = this.nextDeadline;
+    const entry: Entry = {
+      deadline,
+      order: this.#order++,
+      callback,
+      cancel: () => {
+        entry.callback = null;
+      },
+    };
+    this.#push(entry);
+    if (deadline < before) this.#onEarlier();
+    return entry;
+  }
+
+  /** The earliest live deadline in nanoseconds, Infinity where there is none. */
+  get nextDeadline(): number {
+    while (this.#heap.length > 0 && this.#heap[0].callback === null) this.#pop();
+    return this.#heap.length > 0 ? this.#heap[0].deadline : Number.POSITIVE_INFINITY;
+  }
+
+  /** Fires every timer that is due, earliest first, those scheduled meanwhile included. */
+  runDue(): void {
+    while (this.nextDeadline <= this.now()) {
+      const entry = this.#pop();
+      const callback = entry.callback;
+      entry.callback = null;
+      callback?.();
+    }
+  }
+
+  #push(entry: Entry): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(entry, heap[parent])) break;
+      heap[at] = heap[parent];
+      at = parent;
+    }
+    heap[at] = entry;
+  }
+
+  #pop(): Entry {
+    const heap = this.#heap;
+    const top = heap[0];
+    const last = heap.pop() as Entry;
+    if (heap.length === 0) return top;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) child++;
+      if (!isBefore(heap[child], last)) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = last;
+    return top;
+  }
+}

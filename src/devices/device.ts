@@ -1,0 +1,17 @@
+/**
+ * What every device on the board has in common. A device sees offsets into the range it was given, never addresses; it
+ * drives interrupt lines it was given, never an interrupt controller.
+ */
+import type { Width } from '../core-types.ts';
+
+/** A level on an interrupt wire. Setting the level it already has is allowed and changes nothing. */
+export type IrqLine = (level: boolean) => void;
+
+/** A range of ports or of memory-mapped registers. */
+export interface IoDevice {
+  /** The widest access it takes whole, in bytes; the bus splits wider ones into little-endian parts. */
+  readonly maxWidth: Width;
+  /** Reads `width` bytes at `offset`; the value is unsigned and fits the width. */
+  read(offset: number, width: Width): number;
+  write(offset: number, width: Width, value: number): void;
+}

@@ -1,0 +1,249 @@
+/**
+ * The interrupt controllers of a PC: two 8259A (Intel data sheet 231468), the second on line 2 of the first, and the
+ * edge/level registers of the later chipsets. Lines follow the data sheet to the letter: an edge-triggered request that
+ * is withdrawn before the processor acknowledges it ends as the spurious IR7.
+ */
+import type { Width } from '../core-types.ts';
+import type { IoDevice } from './device.ts';
+
+const CASCADE_LINE = 2;
+const SPURIOUS_LINE = 7;
+const Icw1 = { NEEDS_ICW4: 1, SINGLE: 2, LEVEL: 8, MARK: 0x10 } as const;
+const Icw4 = { AUTO_EOI: 2, SPECIAL_FULLY_NESTED: 0x10 } as const;
+const Ocw3 = { MARK: 8, READ_ISR: 1, READ: 2, POLL: 4, SPECIAL_MASK: 0x20, SET_SPECIAL_MASK: 0x40 } as const;
+const Ocw2 = { EOI: 0x20, SPECIFIC: 0x40, ROTATE: 0x80 } as const;
+const NONE = -1;
+
+type Expects = 'ICW2' | 'ICW3' | 'ICW4' | 'OCW1';
+
+/** One 8259A. `output` is its INT pin. Offset 0 is A0 = 0, offset 1 is A0 = 1. */
+export class Pic implements IoDevice {
+  readonly maxWidth = 1;
+  readonly #output: (level: boolean) => void;
+  #lines = 0;
+  #latched = 0;
+  #isr = 0;
+  #imr = 0;
+  #levelTriggered = 0;
+  #allLevel = false;
+  #lowest = 7;
+  #vectorBase = 0;
+  #autoEoi = false;
+  #rotateOnAutoEoi = false;
+  #specialMask = false;
+  #specialFullyNested = false;
+  #readsIsr = false;
+  #polls = false;
+  #single = false;
+  #needsIcw4 = false;
+  #expects: Expects = 'OCW1';
+
+  constructor(output: (level: boolean) => void) {
+    this.#output = output;
+  }
+
+  /** The edge/level control register: a bit per line, 1 for level-triggered. */
+  get levelTriggered(): number {
+    return this.#levelTriggered;
+  }
+
+  set levelTriggered(mask: number) {
+    this.#levelTriggered = mask;
+    this.#update();
+  }
+
+  /** Drives input `line` (0 to 7). */
+  setLine(line: number, level: boolean): void {
+    const bit = 1 << line;
+    const was = (this.#lines & bit) !== 0;
+    if (was === level) return;
+    if (level) {
+      this.#lines |= bit;
+      this.#latched |= bit;
+    } else {
+      this.#lines &= ~bit;
+      this.#latched &= ~bit;
+    }
+    this.#update();
+  }
+
+  /** The INTA cycle: returns the line now in service, 7 as well where no request is left. */
+  acknowledge(): { line: number; vector: number } {
+    const line = this.#highestRequest();
+    if (line !== NONE) this.#serve(line);
+    const named = line === NONE ? SPURIOUS_LINE : line;
+    return { line: line === NONE ? NONE : line, vector: this.#vectorBase | named };
+  }
+
+  read(offset: number, _width: Width): number {
+    if (this.#polls) return this.#poll();
+    if (offset === 1) return this.#imr;
+    return this.#readsIsr ? this.#isr : this.#requests();
+  }
+
+  write(offset: number, _width: Width, value: number): void {
+    if (offset === 1) this.#writeData(value);
+    else if (value & Icw1.MARK) this.#initialize(value);
+    else if (value & Ocw3.MARK) this.#writeOcw3(value);
+    else this.#writeOcw2(value);
+    this.#update();
+  }
+
+  #requests(): number {
+    const level = this.#allLevel ? 0xff : this.#levelTriggered;
+    return (this.#latched & ~level) | (this.#lines & level);
+  }
+
+  /** "Initialization Command Words 1 and 2": what an ICW1 resets. */
+  #initialize(value: number): void {
+    this.#latched = 0;
+    this.#isr = 0;
+    this.#imr = 0;
+    this.#lowest = 7;
+    this.#specialMask = false;
+    this.#readsIsr = false;
+    this.#polls = false;
+    this.#single = (value & Icw1.SINGLE) !== 0;
+    this.#allLevel = (value & Icw1.LEVEL) !== 0;
+    this.#needsIcw4 = (value & Icw1.NEEDS_ICW4) !== 0;
+    if (!this.#needsIcw4) {
+      this.#autoEoi = false;
+      this.#specialFullyNested = false;
+    }
+    this.#rotateOnAutoEoi = false;
+    this.#expects = 'ICW2';
+  }
+
+  #writeData(value: number): void {
+    const lastWord = this.#needsIcw4 ? 'ICW4' : 'OCW1';
+    switch (this.#expects) {
+      case 'ICW2':
+        this.#vectorBase = value & 0xf8;
+        this.#expects = this.#single ? lastWord : 'ICW3';
+        break;
+      case 'ICW3':
+        this.#expects = lastWord;
+        break;
+      case 'ICW4':
+        this.#autoEoi = (value & Icw4.AUTO_EOI) !== 0;
+        this.#specialFullyNested = (value & Icw4.SPECIAL_FULLY_NESTED) !== 0;
+        this.#expects = 'OCW1';
+        break;
+      case 'OCW1':
+        this.#imr = value;
+        break;
+    }
+  }
+
+  #writeOcw3(value: number): void {
+    if (value & Ocw3.SET_SPECIAL_MASK) this.#specialMask = (value & Ocw3.SPECIAL_MASK) !== 0;
+    this.#polls = (value & Ocw3.POLL) !== 0;
+    if (value & Ocw3.READ) this.#readsIsr = (value & Ocw3.READ_ISR) !== 0;
+  }
+
+  #writeOcw2(value: number): void {
+    const rotates = (value & Ocw2.ROTATE) !== 0;
+    const isSpecific = (value & Ocw2.SPECIFIC) !== 0;
+    if (value & Ocw2.EOI) {
+      const line = isSpecific ? value & 7 : this.#highestInService();
+      if (line === NONE) return;
+      this.#isr &= ~(1 << line);
+      if (rotates) this.#lowest = line;
+    } else if (isSpecific) {
+      if (rotates) this.#lowest = value & 7;
+    } else {
+      this.#rotateOnAutoEoi = rotates;
+    }
+  }
+
+  /** In special mask mode a masked level is not in service for anybody else. */
+  #effectiveIsr(): number {
+    return this.#specialMask ? this.#isr & ~this.#imr : this.#isr;
+  }
+
+  #highestInService(): number {
+    const inService = this.#effectiveIsr();
+    for (let i = 1; i <= 8; i++) {
+      const line = (this.#lowest + i) & 7;
+      if (inService & (1 << line)) return line;
+    }
+    return NONE;
+  }
+
+  #highestRequest(): number {
+    if (this.#expects !== 'OCW1') return NONE;
+    const requests = this.#requests() & ~this.#imr;
+    const inService = this.#effectiveIsr();
+    for (let i = 1; i <= 8; i++) {
+      const line = (this.#lowest + i) & 7;
+      const bit = 1 << line;
+      const nests = this.#specialFullyNested && line === CASCADE_LINE;
+      if (inService & bit && !nests) return NONE;
+      if (requests & bit) return line;
+      if (inService & bit) return NONE;
+    }
+    return NONE;
+  }
+
+  /** INT falls in every INTA cycle, so that a request left over is a new edge for a first controller. */
+  #serve(line: number): void {
+    const bit = 1 << line;
+    this.#output(false);
+    this.#latched &= ~bit;
+    if (!this.#autoEoi) this.#isr |= bit;
+    else if (this.#rotateOnAutoEoi) this.#lowest = line;
+    this.#update();
+  }
+
+  /** "Poll Command": the read is the acknowledgement; bit 7 tells whether there was a request. */
+  #poll(): number {
+    this.#polls = false;
+    const line = this.#highestRequest();
+    if (line === NONE) return 0;
+    this.#serve(line);
+    return 0x80 | line;
+  }
+
+  #update(): void {
+    this.#output(this.#highestRequest() !== NONE);
+  }
+}
+
+const MASTER_ELCR_MASK = 0xf8;
+const SLAVE_ELCR_MASK = 0xde;
+
+/** Both controllers, their cascade and the edge/level registers. `intr` is the processor's INTR pin. */
+export class PicPair {
+  readonly master: Pic;
+  readonly slave: Pic;
+  /** Ports 0x4d0 and 0x4d1: which lines are level-triggered; the board's own lines stay edge-triggered. */
+  readonly elcr: IoDevice;
+
+  constructor(intr: (level: boolean) => void) {
+    this.master = new Pic(intr);
+    this.slave = new Pic((level) => this.master.setLine(CASCADE_LINE, level));
+    const chip = (offset: number): Pic => (offset === 0 ? this.master : this.slave);
+    this.elcr = {
+      maxWidth: 1,
+      read: (offset) => chip(offset).levelTriggered,
+      write: (offset, _width, value) => {
+        chip(offset).levelTriggered = value & (offset === 0 ? MASTER_ELCR_MASK : SLAVE_ELCR_MASK);
+      },
+    };
+  }
+
+  /** Drives IRQ `irq` (0 to 15); 2 is the cascade and not connected. */
+  setIrq(irq: number, level: boolean): void {
+    if (irq === CASCADE_LINE) return;
+    if (irq < 8) this.master.setLine(irq, level);
+    else this.slave.setLine(irq - 8, level);
+  }
+
+  /** The INTA cycle of the pair: the vector for the processor. */
+  acknowledge(): number {
+    const master = this.master.acknowledge();
+    if (master.line !== CASCADE_LINE) return master.vector;
+    const { vector } = this.slave.acknowledge();
+    return vector;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The interval timer of a PC: an 8254 at 1.193182 MHz whose counter 0 is IRQ 0, counter 1 stands for memory refresh and
+ * counter 2 drives the speaker; and port 0x61, through which the guest gates counter 2 and reads its output.
+ */
+import type { Width } from '../core-types.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { IoDevice, IrqLine } from './device.ts';
+import { PitCounter } from './pit-counter.ts';
+
+const PIT_HZ = 1_193_182;
+const NS_PER_SECOND = 1e9;
+/** Refresh requests toggle port 0x61 bit 4 every 18 ticks of counter 1, as the BIOS of the PC programs it. */
+const REFRESH_TICKS = 18;
+
+const READ_BACK = 3;
+const ReadBack = { NO_COUNT: 0x20, NO_STATUS: 0x10 } as const;
+const Port61 = { GATE2: 1, SPEAKER: 2, WRITABLE: 0x0f, REFRESH: 0x10, OUT2: 0x20 } as const;
+
+/** PIT clock ticks since power-on at `ns`, exact over a hundred days. */
+export function ticksAt(ns: number): number {
+  const seconds = Math.floor(ns / NS_PER_SECOND);
+  const rest = ns - seconds * NS_PER_SECOND;
+  return seconds * PIT_HZ + Math.floor((rest * PIT_HZ) / NS_PER_SECOND);
+}
+
+/** The first nanosecond at which `ticksAt` gives `tick`. */
+export function nsOfTick(tick: number): number {
+  const seconds = Math.floor(tick / PIT_HZ);
+  const rest = tick - seconds * PIT_HZ;
+  return seconds * NS_PER_SECOND + Math.ceil((rest * NS_PER_SECOND) / PIT_HZ);
+}
+
+export interface PitParts {
+  irq: IrqLine;
+  clock: Clock;
+}
+
+/** Ports 0x40 to 0x43. */
+export class Pit implements IoDevice {
+  readonly maxWidth = 1;
+  /** Port 0x61, system control port B. */
+  readonly controlPort: IoDevice;
+  readonly #parts: PitParts;
+  readonly #counters = [new PitCounter(true), new PitCounter(true), new PitCounter(false)];
+  #timer: Timer | null = null;
+  #port61 = 0;
+
+  constructor(parts: PitParts) {
+    this.#parts = parts;
+    this.controlPort = {
+      maxWidth: 1,
+      read: () => this.#readControlPort(),
+      write: (_offset, _width, value) => {
+        this.#port61 = value & Port61.WRITABLE;
+        this.#counters[2].setGate((value & Port61.GATE2) !== 0, this.#tick());
+      },
+    };
+  }
+
+  read(offset: number, _width: Width): number {
+    if (offset === 3) return 0xff;
+    return this.#counters[offset].read(this.#tick());
+  }
+
+  write(offset: number, _width: Width, value: number): void {
+    const tick = this.#tick();
+    if (offset < 3) this.#counters[offset].write(value, tick);
+    else this.#control(value, tick);
+    this.#follow();
+  }
+
+  #tick(): number {
+    return ticksAt(this.#parts.clock.now());
+  }
+
+  #control(word: number, tick: number): void {
+    const select = word >> 6;
+    if (select === READ_BACK) {
+      this.#counters.forEach((counter, index) => {
+        if ((word & (2 << index)) === 0) return;
+        if ((word & ReadBack.NO_COUNT) === 0) counter.latchCount(tick);
+        if ((word & ReadBack.NO_STATUS) === 0) counter.latchStatus(tick);
+      });
+    } else if ((word & 0x30) === 0) this.#counters[select].latchCount(tick);
+    else this.#counters[select].control(word, tick);
+  }
+
+  /** Carries counter 0's output to its line, and comes back at its next change. */
+  #follow(): void {
+    const [counter] = this.#counters;
+    counter.sync(this.#tick());
+    this.#parts.irq(counter.out);
+    this.#timer?.cancel();
+    const next = counter.nextEvent;
+    this.#timer =
+      next === Number.POSITIVE_INFINITY ? null : this.#parts.clock.schedule(nsOfTick(next), () => this.#follow());
+  }
+
+  #readControlPort(): number {
+    const tick = this.#tick();
+    const counter = this.#counters[2];
+    counter.sync(tick);
+    const refresh = Math.floor(tick / REFRESH_TICKS) & 1 ? Port61.REFRESH : 0;
+    return this.#port61 | refresh | (counter.out ? Port61.OUT2 : 0);
+  }
+}

@@ -1,0 +1,311 @@
+/**
+ * A 16550A UART (National Semiconductor PC16550D data sheet). Transmission takes no time: the holding register is empty
+ * again at once. Input from the host waits in a queue and enters the receiver at the speed of the line, when the guest
+ * has read what was there.
+ */
+import type { Width } from '../core-types.ts';
+import type { Clock, Timer } from './clock.ts';
+import type { IoDevice, IrqLine } from './device.ts';
+
+const Ier = { RECEIVED: 1, THR_EMPTY: 2, LINE_STATUS: 4, MODEM_STATUS: 8 } as const;
+const Iir = { MODEM_STATUS: 0, NONE: 1, THR_EMPTY: 2, RECEIVED: 4, LINE_STATUS: 6, TIMEOUT: 12, FIFOS: 0xc0 } as const;
+const Lcr = { BREAK: 0x40, DLAB: 0x80 } as const;
+const Mcr = { DTR: 1, RTS: 2, OUT1: 4, OUT2: 8, LOOP: 0x10 } as const;
+const Fcr = { ENABLE: 1, CLEAR_RECEIVER: 2 } as const;
+/** Line status; the error bits keep their places when they travel with a character. */
+export const Lsr = {
+  DATA_READY: 1, OVERRUN: 2, PARITY: 4, FRAMING: 8, BREAK: 0x10, THR_EMPTY: 0x20, IDLE: 0x40, FIFO_ERROR: 0x80,
+} as const; // prettier-ignore
+/** Modem status: the four lines; their change bits are the low half. */
+export const Msr = { CTS: 0x10, DSR: 0x20, RI: 0x40, DCD: 0x80 } as const;
+
+const FIFO_BYTES = 16;
+const TRIGGER_LEVELS = [1, 4, 8, 14];
+const CHARACTER_ERRORS = Lsr.PARITY | Lsr.FRAMING | Lsr.BREAK;
+const CRYSTAL_HZ = 1_843_200;
+const BITS_PER_CHARACTER = 10;
+const RESET_DIVISOR = 12;
+
+export interface SerialParts {
+  irq: IrqLine;
+  clock: Clock;
+  /** Receives every byte that leaves the UART. */
+  output: (byte: number) => void;
+}
+
+export class Serial implements IoDevice {
+  readonly maxWidth = 1;
+  readonly #parts: SerialParts;
+  /** Host bytes on their way, oldest first from #hostAt. */
+  #host: number[] = [];
+  #hostAt = 0;
+  /** Received characters with their error bits above bit 8. */
+  #received: number[] = [];
+  #arrival: Timer | null = null;
+  #timeout: Timer | null = null;
+  #timedOut = false;
+  #overrun = false;
+  #thrInterrupt = false;
+  #divisor = RESET_DIVISOR;
+  #ier = 0;
+  #fcr = 0;
+  #lcr = 0;
+  #mcr = 0;
+  #scratch = 0;
+  #modemLines: number = Msr.CTS | Msr.DSR | Msr.DCD;
+  #modemChanges = 0;
+
+  constructor(parts: SerialParts) {
+    this.#parts = parts;
+  }
+
+  /** Queues bytes for the guest to receive. */
+  send(bytes: Iterable<number>): void {
+    for (const byte of bytes) this.#host.push(byte & 0xff);
+    if (this.#arrival === null && this.#received.length === 0) this.#arrive();
+  }
+
+  /** The far end holds the line low: a zero character with the break and framing flags. */
+  sendBreak(): void {
+    this.#receive(0 | ((Lsr.BREAK | Lsr.FRAMING) << 8));
+  }
+
+  /** Sets the modem input lines (a combination of `Msr` bits); at first CTS, DSR and DCD are active. */
+  setModemLines(lines: number): void {
+    const before = this.#modemStatus();
+    this.#modemLines = lines & 0xf0;
+    this.#noteModemChange(before);
+    this.#update();
+  }
+
+  read(offset: number, _width: Width): number {
+    switch (offset) {
+      case 0:
+        return this.#dlab ? this.#divisor & 0xff : this.#readReceiver();
+      case 1:
+        return this.#dlab ? this.#divisor >> 8 : this.#ier;
+      case 2:
+        return this.#readIdentification();
+      case 3:
+        return this.#lcr;
+      case 4:
+        return this.#mcr;
+      case 5:
+        return this.#readLineStatus();
+      case 6:
+        return this.#readModemStatus();
+      default:
+        return this.#scratch;
+    }
+  }
+
+  write(offset: number, _width: Width, value: number): void {
+    switch (offset) {
+      case 0:
+        if (this.#dlab) this.#divisor = (this.#divisor & 0xff00) | value;
+        else this.#transmit(value);
+        break;
+      case 1:
+        if (this.#dlab) this.#divisor = (this.#divisor & 0x00ff) | (value << 8);
+        else this.#enableInterrupts(value);
+        break;
+      case 2:
+        this.#controlFifo(value);
+        break;
+      case 3:
+        this.#controlLine(value);
+        break;
+      case 4:
+        this.#controlModem(value);
+        break;
+      case 7:
+        this.#scratch = value;
+        break;
+    }
+    this.#update();
+  }
+
+  get #dlab(): boolean {
+    return (this.#lcr & Lcr.DLAB) !== 0;
+  }
+
+  get #loop(): boolean {
+    return (this.#mcr & Mcr.LOOP) !== 0;
+  }
+
+  get #fifos(): boolean {
+    return (this.#fcr & Fcr.ENABLE) !== 0;
+  }
+
+  get #characterNs(): number {
+    const divisor = Math.max(this.#divisor, 1);
+    return Math.ceil((BITS_PER_CHARACTER * 16 * divisor * 1e9) / CRYSTAL_HZ);
+  }
+
+  #characterMask(): number {
+    return 0xff >> (3 - (this.#lcr & 3));
+  }
+
+  #transmit(value: number): void {
+    this.#thrInterrupt = false;
+    this.#update();
+    const character = value & this.#characterMask();
+    if (this.#loop) this.#receive(character);
+    else this.#parts.output(character);
+    this.#thrInterrupt = true;
+  }
+
+  #enableInterrupts(value: number): void {
+    const newlyEnabled = value & ~this.#ier;
+    this.#ier = value & 0x0f;
+    if (newlyEnabled & Ier.THR_EMPTY) this.#thrInterrupt = true;
+  }
+
+  #controlFifo(value: number): void {
+    const toggles = ((value ^ this.#fcr) & Fcr.ENABLE) !== 0;
+    if (toggles || value & Fcr.CLEAR_RECEIVER) this.#clearReceiver();
+    this.#fcr = value & Fcr.ENABLE ? value & 0xc9 : 0;
+  }
+
+  #controlLine(value: number): void {
+    const startsBreak = (value & ~this.#lcr & Lcr.BREAK) !== 0;
+    this.#lcr = value;
+    if (startsBreak && this.#loop) this.sendBreak();
+  }
+
+  #controlModem(value: number): void {
+    const before = this.#modemStatus();
+    this.#mcr = value & 0x1f;
+    this.#noteModemChange(before);
+    this.#expectArrival();
+  }
+
+  /** In loopback the modem inputs are the modem control outputs. */
+  #modemStatus(): number {
+    if (!this.#loop) return this.#modemLines;
+    const { DTR, RTS, OUT1, OUT2 } = Mcr;
+    const wires = [[RTS, Msr.CTS], [DTR, Msr.DSR], [OUT1, Msr.RI], [OUT2, Msr.DCD]]; // prettier-ignore
+    return wires.reduce((lines, [output, input]) => lines | (this.#mcr & output ? input : 0), 0);
+  }
+
+  /** CTS, DSR and DCD report any change; RI reports its trailing edge alone. */
+  #noteModemChange(before: number): void {
+    const now = this.#modemStatus();
+    const changed = (before ^ now) & ~(now & Msr.RI);
+    this.#modemChanges |= changed >> 4;
+  }
+
+  #readModemStatus(): number {
+    const value = this.#modemStatus() | this.#modemChanges;
+    this.#modemChanges = 0;
+    this.#update();
+    return value;
+  }
+
+  #lineStatus(): number {
+    let status: number = Lsr.THR_EMPTY | Lsr.IDLE;
+    if (this.#received.length > 0) status |= Lsr.DATA_READY | (this.#received[0] >> 8);
+    if (this.#overrun) status |= Lsr.OVERRUN;
+    if (this.#fifos && this.#received.some((character) => character > 0xff)) status |= Lsr.FIFO_ERROR;
+    return status;
+  }
+
+  #readLineStatus(): number {
+    const status = this.#lineStatus();
+    this.#overrun = false;
+    if (this.#received.length > 0) this.#received[0] &= 0xff;
+    this.#update();
+    return status;
+  }
+
+  #readIdentification(): number {
+    const source = this.#interruptSource();
+    if (source === Iir.THR_EMPTY) this.#thrInterrupt = false;
+    this.#update();
+    return source | (this.#fifos ? Iir.FIFOS : 0);
+  }
+
+  #readReceiver(): number {
+    const character = this.#received.shift() ?? 0;
+    this.#restartTimeout();
+    this.#update();
+    this.#expectArrival();
+    return character & 0xff;
+  }
+
+  /** The next host byte comes one character time after the receiver ran empty. */
+  #expectArrival(): void {
+    if (this.#loop || this.#arrival !== null) return;
+    if (this.#received.length > 0 || this.#hostAt === this.#host.length) return;
+    this.#arrival = this.#parts.clock.schedule(this.#parts.clock.now() + this.#characterNs, () => this.#arrive());
+  }
+
+  /** Moves as many host bytes into the receiver as it holds; in loopback the receiver is cut off from the line. */
+  #arrive(): void {
+    this.#arrival = null;
+    if (this.#loop) return;
+    const room = (this.#fifos ? FIFO_BYTES : 1) - this.#received.length;
+    for (let i = 0; i < room && this.#hostAt < this.#host.length; i++) {
+      this.#received.push(this.#host[this.#hostAt++] & this.#characterMask());
+    }
+    if (this.#hostAt === this.#host.length) {
+      this.#host = [];
+      this.#hostAt = 0;
+    }
+    this.#restartTimeout();
+    this.#update();
+  }
+
+  /** A full FIFO keeps what it has and loses the newcomer; without FIFOs the newcomer replaces what was there. */
+  #receive(character: number): void {
+    const capacity = this.#fifos ? FIFO_BYTES : 1;
+    if (this.#received.length < capacity) this.#received.push(character);
+    else {
+      this.#overrun = true;
+      if (!this.#fifos) this.#received[0] = character;
+    }
+    this.#restartTimeout();
+    this.#update();
+  }
+
+  #clearReceiver(): void {
+    this.#received = [];
+    this.#restartTimeout();
+    this.#expectArrival();
+  }
+
+  /** "FIFO Interrupt Mode Operation": data below the trigger level report themselves after four character times. */
+  #restartTimeout(): void {
+    this.#timedOut = false;
+    this.#timeout?.cancel();
+    this.#timeout = null;
+    if (!this.#fifos || this.#received.length === 0) return;
+    const deadline = this.#parts.clock.now() + 4 * this.#characterNs;
+    this.#timeout = this.#parts.clock.schedule(deadline, () => {
+      this.#timedOut = true;
+      this.#update();
+    });
+  }
+
+  #reachesTrigger(): boolean {
+    const trigger = this.#fifos ? TRIGGER_LEVELS[this.#fcr >> 6] : 1;
+    return this.#received.length >= trigger;
+  }
+
+  /** The data sheet's table "Interrupt Control Functions", highest priority first. */
+  #interruptSource(): number {
+    const errors = this.#lineStatus() & (Lsr.OVERRUN | CHARACTER_ERRORS);
+    if (this.#ier & Ier.LINE_STATUS && errors) return Iir.LINE_STATUS;
+    if (this.#ier & Ier.RECEIVED && this.#reachesTrigger()) return Iir.RECEIVED;
+    if (this.#ier & Ier.RECEIVED && this.#timedOut) return Iir.TIMEOUT;
+    if (this.#ier & Ier.THR_EMPTY && this.#thrInterrupt) return Iir.THR_EMPTY;
+    if (this.#ier & Ier.MODEM_STATUS && this.#modemChanges) return Iir.MODEM_STATUS;
+    return Iir.NONE;
+  }
+
+  /** On a PC the OUT2 pin, inactive in loopback, connects the interrupt to the bus. */
+  #update(): void {
+    const isConnected = (this.#mcr & (Mcr.OUT2 | Mcr.LOOP)) === Mcr.OUT2;
+    this.#parts.irq(isConnected && this.#interruptSource() !== Iir.NONE);
+  }
+}
