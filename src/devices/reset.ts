@@ -28,9 +28,7 @@ export class KeyboardController implements IoDevice {
 
   read(offset: number, _width: Width): number {
     if (offset === 0) return this.#output.shift() ?? 0;
-    return (
-      (this.#output.length > 0 ? OUTPUT_FULL : 0) | SYSTEM_FLAG | (this.#lastWasCommand ? COMMAND_WRITTEN : 0)
-    );
+    return (this.#output.length > 0 ? OUTPUT_FULL : 0) | SYSTEM_FLAG | (this.#lastWasCommand ? COMMAND_WRITTEN : 0);
   }
 
   write(offset: number, _width: Width, value: number): void {

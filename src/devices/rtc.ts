@@ -7,9 +7,22 @@ import type { Clock, Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 const Register = {
-  SECONDS: 0, SECONDS_ALARM: 1, MINUTES: 2, MINUTES_ALARM: 3, HOURS: 4, HOURS_ALARM: 5,
-  WEEKDAY: 6, DAY: 7, MONTH: 8, YEAR: 9, A: 10, B: 11, C: 12, D: 13, CENTURY: 0x32,
-} as const; // prettier-ignore
+  SECONDS: 0,
+  SECONDS_ALARM: 1,
+  MINUTES: 2,
+  MINUTES_ALARM: 3,
+  HOURS: 4,
+  HOURS_ALARM: 5,
+  WEEKDAY: 6,
+  DAY: 7,
+  MONTH: 8,
+  YEAR: 9,
+  A: 10,
+  B: 11,
+  C: 12,
+  D: 13,
+  CENTURY: 0x32,
+} as const;
 const B = { SET: 0x80, PERIODIC: 0x40, ALARM: 0x20, UPDATE: 0x10, BINARY: 4, HOURS_24: 2 } as const;
 const C = { IRQ: 0x80, PERIODIC: 0x40, ALARM: 0x20, UPDATE: 0x10 } as const;
 const UPDATE_IN_PROGRESS = 0x80;

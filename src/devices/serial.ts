@@ -14,8 +14,15 @@ const Mcr = { DTR: 1, RTS: 2, OUT1: 4, OUT2: 8, LOOP: 0x10 } as const;
 const Fcr = { ENABLE: 1, CLEAR_RECEIVER: 2 } as const;
 /** Line status; the error bits keep their places when they travel with a character. */
 export const Lsr = {
-  DATA_READY: 1, OVERRUN: 2, PARITY: 4, FRAMING: 8, BREAK: 0x10, THR_EMPTY: 0x20, IDLE: 0x40, FIFO_ERROR: 0x80,
-} as const; // prettier-ignore
+  DATA_READY: 1,
+  OVERRUN: 2,
+  PARITY: 4,
+  FRAMING: 8,
+  BREAK: 0x10,
+  THR_EMPTY: 0x20,
+  IDLE: 0x40,
+  FIFO_ERROR: 0x80,
+} as const;
 /** Modem status: the four lines; their change bits are the low half. */
 export const Msr = { CTS: 0x10, DSR: 0x20, RI: 0x40, DCD: 0x80 } as const;
 
@@ -184,7 +191,12 @@ export class Serial implements IoDevice {
   #modemStatus(): number {
     if (!this.#loop) return this.#modemLines;
     const { DTR, RTS, OUT1, OUT2 } = Mcr;
-    const wires = [[RTS, Msr.CTS], [DTR, Msr.DSR], [OUT1, Msr.RI], [OUT2, Msr.DCD]]; // prettier-ignore
+    const wires = [
+      [RTS, Msr.CTS],
+      [DTR, Msr.DSR],
+      [OUT1, Msr.RI],
+      [OUT2, Msr.DCD],
+    ];
     return wires.reduce((lines, [output, input]) => lines | (this.#mcr & output ? input : 0), 0);
   }
 

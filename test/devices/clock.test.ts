@@ -9,7 +9,9 @@ describe('the virtual clock', () => {
       fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { maxLength: 60 }), (deadlines) => {
         const clock = new HandClock();
         const fired: [number, number][] = [];
-        deadlines.forEach((deadline, index) => clock.schedule(deadline, () => fired.push([deadline, index])));
+        for (const [index, deadline] of deadlines.entries()) {
+          clock.schedule(deadline, () => fired.push([deadline, index]));
+        }
         clock.advance(50);
         const sorted = deadlines.map((deadline, index): [number, number] => [deadline, index]);
         expect(fired).toEqual(sorted.sort(([a, i], [b, j]) => a - b || i - j));
@@ -38,7 +40,10 @@ describe('the virtual clock', () => {
 
   it('reports when the next deadline moves closer and only then', () => {
     let reports = 0;
-    const clock = new VirtualClock(() => 0, () => reports++); // prettier-ignore
+    const clock = new VirtualClock(
+      () => 0,
+      () => reports++,
+    );
     clock.schedule(100, () => {});
     clock.schedule(200, () => {});
     expect(reports).toBe(1);

@@ -210,7 +210,10 @@ describe('8254 modes 4 and 5, strobes', () => {
 
 describe('8254 counters', () => {
   it('mean 65536 by 0, and 10000 in BCD', () => {
-    for (const [bcd, period] of [[0, 65_536], [1, 10_000]]) { // prettier-ignore
+    for (const [bcd, period] of [
+      [0, 65_536],
+      [1, 10_000],
+    ]) {
       const b = new Bench();
       b.control(BOTH | mode(0) | bcd);
       b.count(0, 0);
@@ -252,7 +255,11 @@ describe('8254 counters', () => {
   });
 
   it('come to the same state by one long jump as by single clocks', () => {
-    const step = fc.record({ gate: fc.boolean(), count: fc.option(fc.integer({ min: 2, max: 12 })), ticks: fc.nat(40) });
+    const step = fc.record({
+      gate: fc.boolean(),
+      count: fc.option(fc.integer({ min: 2, max: 12 })),
+      ticks: fc.nat(40),
+    });
     fc.assert(
       fc.property(fc.nat(5), fc.array(step, { maxLength: 12 }), (m, steps) => {
         const [jump, walk] = [new Bench(), new Bench()];

@@ -78,7 +78,12 @@ describe('the real-time clock', () => {
     clock.advance(SECOND);
     expect([irq, read(C)]).toEqual([true, 0x90]);
     write(B, 0x22);
-    for (const [index, value] of [[1, 0x02], [3, 0xff], [5, 0xc0]]) write(index, value); // prettier-ignore
+    for (const [index, value] of [
+      [1, 0x02],
+      [3, 0xff],
+      [5, 0xc0],
+    ])
+      write(index, value);
     clock.advance(2 * SECOND);
     expect(read(C) & 0x20).toBe(0);
     clock.advance(SECOND);

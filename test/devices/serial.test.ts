@@ -98,7 +98,12 @@ describe('the 16550 receiver', () => {
     expect(read(RBR)).toBe(2);
   });
 
-  it.each([[0x01, 1], [0x41, 4], [0x81, 8], [0xc1, 14]])('with FCR %#x interrupts at %i characters', (fcr, level) => { // prettier-ignore
+  it.each([
+    [0x01, 1],
+    [0x41, 4],
+    [0x81, 8],
+    [0xc1, 14],
+  ])('with FCR %#x interrupts at %i characters', (fcr, level) => {
     write(FCR, fcr);
     write(MCR, OUT2 | LOOP);
     write(IER, 1);

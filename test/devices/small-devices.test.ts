@@ -32,7 +32,10 @@ describe('pc-testdev', () => {
     ports.write(2, 1, 1);
     ports.write(1, 1, 0);
     ports.write(9, 1, 1);
-    expect(seen).toEqual([[2, true], [1, false]]); // prettier-ignore
+    expect(seen).toEqual([
+      [2, true],
+      [1, false],
+    ]);
   });
 });
 
