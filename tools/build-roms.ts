@@ -1,0 +1,102 @@
+/**
+ * Builds the tiny guests of roms/ from their sources with gcc and binutils.
+ *
+ *   node tools/build-roms.ts [OUTPUT-FOLDER]      default: roms
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+type Bits = 32 | 64;
+
+interface Rom {
+  /** File name of the image. */
+  name: string;
+  bits: Bits;
+  sources: readonly string[];
+}
+
+const COMMON = ['common/guest.c'];
+const BENCH = [
+  'bench/main.c',
+  'bench/kernels.c',
+  'bench/core.c',
+  'bench/sha256.c',
+  'bench/events.c',
+  'bench/system.c',
+  'bench/stubs.S',
+];
+
+export const ROMS: readonly Rom[] = [
+  { name: 'hello.elf', bits: 64, sources: ['common/start64.S', 'hello/hello.c', ...COMMON] },
+  { name: 'bench32.elf', bits: 32, sources: ['common/start32.S', ...BENCH, ...COMMON] },
+  { name: 'bench64.elf', bits: 64, sources: ['common/start64.S', ...BENCH, ...COMMON] },
+];
+
+/** The compiler and the linker that the committed images were made with, one a line. */
+export const TOOLS_FILE = 'built-with.txt';
+
+const ROMS_FOLDER = fileURLToPath(new URL('../roms/', import.meta.url));
+const FLAGS = [
+  '-O2',
+  '-std=gnu11',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-ffreestanding',
+  '-nostdlib',
+  '-static',
+  '-fno-pic',
+  '-no-pie',
+  '-mgeneral-regs-only',
+  '-mno-red-zone',
+  '-fno-stack-protector',
+  '-fno-asynchronous-unwind-tables',
+  '-fcf-protection=none',
+  '-fno-tree-vectorize',
+  '-fno-tree-loop-distribute-patterns',
+];
+const LINK_FLAGS = [
+  '-Wl,--build-id=none',
+  '-Wl,-z,noexecstack',
+  '-Wl,-z,max-page-size=4096',
+  '-Wl,--no-warn-rwx-segments',
+];
+
+const firstLine = (command: string) => execFileSync(command, ['--version'], { encoding: 'utf8' }).split('\n')[0];
+
+/** Names and versions of the tools on this machine; undefined where gcc or binutils are missing. */
+export function toolVersions(): string | undefined {
+  try {
+    return `${firstLine('gcc')}\n${firstLine('ld')}\n`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Builds one image. A 64-bit one is wrapped as ELF32, which is what Multiboot loaders take. */
+export function buildRom(rom: Rom, output: string): void {
+  const scratch = mkdtempSync(join(tmpdir(), 'rom-'));
+  try {
+    const elf = join(scratch, 'image.elf');
+    const machine = rom.bits === 64 ? ['-m64'] : ['-m32', '-march=i686'];
+    const flags = [...FLAGS, ...machine, ...LINK_FLAGS, '-T', 'common/link.ld'];
+    execFileSync('gcc', [...flags, '-o', elf, ...rom.sources], { cwd: ROMS_FOLDER, stdio: 'pipe' });
+    execFileSync('objcopy', ['--strip-all', '-O', 'elf32-i386', elf, output]);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const versions = toolVersions();
+  if (!versions) {
+    console.error('gcc and binutils are needed to build the roms; neither is needed to use them');
+    process.exit(1);
+  }
+  const folder = process.argv[2] ?? ROMS_FOLDER;
+  for (const rom of ROMS) buildRom(rom, join(folder, rom.name));
+  writeFileSync(join(folder, TOOLS_FILE), versions);
+}
