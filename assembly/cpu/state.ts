@@ -1,0 +1,191 @@
+/**
+ * The state block of a vCPU: fixed addresses, so that operands are plain loads and a snapshot is a copy.
+ * tools/gen.ts reads this file and writes the same offsets for TypeScript.
+ */
+import { STATE } from './window';
+
+/** Sixteen general registers, 8 bytes each; with 32-bit results the upper half is zero. */
+export const GPR: usize = STATE;
+/** Eight zero bytes: the register that an absent base or index names. */
+export const ZERO: usize = STATE + 0x80;
+/** Where a segment register's fields lie: SEG + 32 * index. */
+export const SEG: usize = STATE + 0x600;
+/** Sixteen vector registers of 32 bytes. */
+export const YMM: usize = STATE + 0x800;
+/** Eight physical x87 registers of 16 bytes (80-bit values); MMX register n is the first 8 bytes of entry n. */
+export const FPR: usize = STATE + 0xa00;
+/** Bounce buffer of accesses that no host pointer can serve (page crossing, MMIO, decoded code). */
+export const BOUNCE: usize = STATE + 0xb00;
+/** TLB bank descriptors, 64 bytes each. */
+export const BANKS: usize = STATE + 0xc00;
+/** A link that leads nowhere known: {delta 0, chain 0}. */
+export const LINK_NONE: usize = STATE + 0xf00;
+/** Instruction bytes that cross a page. */
+export const FETCH_BUFFER: usize = STATE + 0xf40;
+/** A block of one instruction for single steps: header and records. */
+export const STEP_BLOCK: usize = STATE + 0x1000;
+/** MTRRs and other MSRs that only hold a value. */
+export const MSR_STORE: usize = STATE + 0x2000;
+/** The local APIC's registers, as its page shows them. */
+export const APIC: usize = STATE + 0x3000;
+/** Physical map of this machine: see mmu/phys.ts. */
+export const PHYS_MAP: usize = STATE + 0x4000;
+/** CPUID: enabled feature words and the answers to its leaves. */
+export const CPUID: usize = STATE + 0x5000;
+/** Cached fields of the current VMCS. */
+export const VMCS: usize = STATE + 0x6000;
+
+export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
+export const enum Seg { ES, CS, SS, DS, FS, GS, LDTR, TR }
+
+@unmanaged
+export class Cpu {
+  /** RIP of the first instruction of the running block; between blocks, RIP. */
+  blockRip: u64;
+  /** Lazy flags: the sign-extended result and the carry vector. See flags.ts. */
+  lazyResult: u64;
+  lazyCarry: u64;
+  /** RFLAGS without CF PF AF ZF SF OF. */
+  rflags: u64;
+  /** All ones in 64-bit mode, else 2^32 - 1. */
+  laMask: u64;
+  /** Instructions until `interpret` must come back. */
+  budget: i32;
+  /** Address of the running TLB bank. */
+  bank: u32;
+  /** Context of decoded code: bank generation and mode key. */
+  ctx: u32;
+  modeKey: u32;
+  /** Pending event: what happens instead of the current instruction. */
+  pending: i32;
+  vector: i32;
+  errorCode: u32;
+  /** Kind of the pending event: Event. */
+  eventType: i32;
+  cpl: u32;
+  /** Retired instructions when `budget` reaches 0. */
+  retiredEnd: u64;
+  /** Nanoseconds that `advance` added to the clock. */
+  skew: u64;
+  /** What needs looking at before the next instruction: Attention bits. */
+  attention: u32;
+  /** Length in bytes of the bounced access, and how to finish it. */
+  bounceLength: u32;
+  bounceKind: u32;
+  bouncePa: u64;
+  bouncePa2: u64;
+  /** Host pointer of a read-modify-write operand between rmw and commit. */
+  rmw: u32;
+  /** Block being executed, for faults. */
+  block: u32;
+  /** Next free record, and the vCPU's number. */
+  arenaTop: u32;
+  id: u32;
+  /** First byte of the frame pool in linear memory. */
+  pool: u32;
+  nextGeneration: u32;
+  cr0: u64;
+  cr2: u64;
+  cr3: u64;
+  cr4: u64;
+  efer: u64;
+  xcr0: u64;
+  dr0: u64;
+  dr1: u64;
+  dr2: u64;
+  dr3: u64;
+  dr6: u64;
+  dr7: u64;
+  gdtrBase: u64;
+  idtrBase: u64;
+  gdtrLimit: u32;
+  idtrLimit: u32;
+  star: u64;
+  lstar: u64;
+  cstar: u64;
+  sfmask: u64;
+  kernelGsBase: u64;
+  sysenterCs: u64;
+  sysenterEsp: u64;
+  sysenterEip: u64;
+  tscOffset: u64;
+  tscAux: u64;
+  pat: u64;
+  apicBase: u64;
+  pkru: u32;
+  pkrs: u32;
+  /** Instructions retired beyond which interrupts are shadowed (STI, MOV SS): see pending.ts. */
+  shadow: u32;
+  /** Activity state: 0 active, 1 HLT, 2 shutdown, 3 wait-for-SIPI. */
+  activity: u32;
+  /** The debug exceptions that the last instruction raised as traps (DR6 format). */
+  pendingDebug: u64;
+  /** Physical address mask: bits 51:MAXPHYADDR are reserved in page tables. */
+  physMask: u64;
+  /** 1 MiB wrap of real-mode addresses: all ones, or all but bit 20. */
+  a20Mask: u64;
+  /** PDPTE registers of PAE paging. */
+  pdpte0: u64;
+  pdpte1: u64;
+  pdpte2: u64;
+  pdpte3: u64;
+  /** Vector of the event being delivered (double fault rules), -1 for none. */
+  delivering: i32;
+  deliveringType: i32;
+  /** RIP of the current instruction, valid during event delivery and in cold handlers that asked for it. */
+  faultRip: u64;
+  mxcsr: u32;
+  fcw: u32;
+  fsw: u32;
+  /** x87 tags, abridged: bit i set when physical register i is not empty. */
+  ftw: u32;
+  fop: u32;
+  fipSelector: u32;
+  fdpSelector: u32;
+  fip: u64;
+  fdp: u64;
+  /** Monitored line of MONITOR, and the state of the random generator. */
+  monitorPa: u64;
+  random: u64;
+  /** APIC timer: deadline in ns, 0 for none. */
+  apicDeadline: u64;
+  tscDeadline: u64;
+  /** INTR pin from the PIC; NMI and INIT latches. */
+  intrPin: u32;
+  nmiPending: u32;
+  nmiBlocked: u32;
+  stopRequest: u32;
+  microcode: u64;
+  /** Page-fault information of the last walk for EPT violations and #PF. */
+  walkError: u32;
+  /** Set when a data breakpoint or alignment check keeps pages out of the TLB. */
+  slowData: u32;
+  spec: u64;
+  /** Feature words, bit n of word w: see cpu/features. */
+  smiCount: u64;
+  tscAdjust: u64;
+  miscEnable: u64;
+  featureControl: u64;
+  mtrrDefType: u64;
+  /** Host pointer of the operand between rmw and commit. */
+  operand: u32;
+  /** Linear address of the pending page fault: becomes CR2 when the fault is delivered. */
+  faultAddress: u64;
+  /** Instruction length of a pending software interrupt or trap. */
+  eventLength: u32;
+  /** 1: leave the running block after this instruction. */
+  leave: u32;
+  /** Retired-instruction count at which `run` returns; event deliveries take from it too. */
+  runEnd: u64;
+}
+
+export const CPU: usize = STATE + 0x90;
+export const cpu = changetype<Cpu>(CPU);
+
+@inline export function gpr(n: u32): u64 { return load<u64>(GPR + (n << 3)); }
+@inline export function setGpr(n: u32, v: u64): void { store<u64>(GPR + (n << 3), v); }
+/** Writes the low bytes of a register; 32-bit writes clear the upper half, 8 and 16-bit ones keep the rest. */
+@inline export function setReg<T>(address: usize, v: T): void {
+  if (sizeof<T>() == 4) store<u64>(address, <u64><u32>v);
+  else store<T>(address, v);
+}

@@ -1,0 +1,99 @@
+/** The outer loop: runs blocks, delivers events between them, and keeps within the budget whatever the guest does. */
+import { cpu } from '../cpu/state';
+import { Attention, Pending, retired } from '../cpu/pending';
+import { apicTimer } from '../apic/apic';
+import { blockAtRip, stepBlock } from './blocks';
+import { interpret } from './interpret.gen';
+import { deliverPending } from './deliver';
+import { beforeStep, afterStep } from './debug';
+import { takeInterrupt } from './interrupts';
+
+/** Why run came back: src/core-types.ts. */
+export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
+export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
+
+/** Time is retired instructions, plus what the embedder skipped while the processor was idle. */
+@inline export function now(): u64 { return retired() + cpu.skew; }
+
+/** Sets the instructions until interpret must come back. */
+@inline function setBudget(n: u64): void {
+  const done = retired();
+  cpu.budget = <i32>n;
+  cpu.retiredEnd = done + n;
+}
+
+/**
+ * Runs at most `budget` instructions. Deliveries of events and interrupted iterations of string instructions take from
+ * the budget too, so that a guest that faults for ever comes back.
+ */
+export function run(budget: u32): Stop {
+  cpu.runEnd = retired() + budget;
+  while (true) {
+    if (cpu.attention != 0) {
+      const stop = attendTo();
+      if (stop >= 0) return <Stop>stop;
+    }
+    const time = retired();
+    if (time >= cpu.runEnd) return Stop.BUDGET;
+    let left = cpu.runEnd - time;
+    if (cpu.apicDeadline != 0) {
+      const clock = time + cpu.skew;
+      if (clock >= cpu.apicDeadline) {
+        apicTimer();
+        continue;
+      }
+      left = min<u64>(left, cpu.apicDeadline - clock);
+    }
+    setBudget(left);
+    if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG)) != 0) step();
+    else {
+      const block = blockAtRip();
+      if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
+        cpu.budget -= <i32>block.count;
+        interpret(changetype<usize>(block));
+      } else if (cpu.pending == Pending.NONE) step();
+    }
+    if (cpu.pending != Pending.NONE) {
+      cpu.runEnd--;
+      if (cpu.pending == Pending.RESTART) cpu.pending = Pending.NONE;
+      else deliverPending();
+    }
+  }
+}
+
+/** Runs exactly one instruction, with debug events and interrupt shadows as they were before it. */
+function step(): void {
+  const shadowed = (cpu.attention & Attention.SHADOW) != 0;
+  cpu.attention &= ~(Attention.SHADOW);
+  const debugging = (cpu.attention & Attention.DEBUG) != 0;
+  if (debugging && beforeStep(shadowed)) return;
+  const block = stepBlock();
+  if (block !== null) {
+    setBudget(0);
+    cpu.retiredEnd++;
+    interpret(changetype<usize>(block));
+  }
+  if (debugging && cpu.pending == Pending.NONE) afterStep();
+}
+
+/** Serves what needs attention; a Stop, or -1 to go on. */
+function attendTo(): i32 {
+  cpu.attention &= ~(Attention.CODE);
+  if ((cpu.attention & Attention.STOP) != 0) {
+    cpu.attention &= ~(Attention.STOP);
+    return Stop.REQUESTED;
+  }
+  if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) takeInterrupt();
+  switch (cpu.activity) {
+    case Activity.HLT:
+      // The APIC timer is the one event that can come without anybody calling.
+      if (cpu.apicDeadline != 0 && now() >= cpu.apicDeadline) {
+        apicTimer();
+        return -1;
+      }
+      return Stop.HALT;
+    case Activity.SHUTDOWN: return Stop.SHUTDOWN;
+    case Activity.WAIT_FOR_SIPI: return Stop.WAIT_FOR_SIPI;
+    default: return -1;
+  }
+}

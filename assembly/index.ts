@@ -1,0 +1,17 @@
+/** The exports of the processor: what src/core.ts calls. Everything else it reads and writes in the state block. */
+import { resetTlbs } from './mmu/tlb';
+import { initBlocks } from './exec/blocks';
+import { setSlot } from './mmu/phys';
+import { updateMode } from './mmu/mode';
+import { run, now } from './exec/run';
+export { run, now, setSlot, updateMode };
+export { rflags, setRflags } from './cpu/flags';
+export { retired, attend } from './cpu/pending';
+export { codeWritten } from './mmu/blocks';
+export { flushAll } from './mmu/tlb';
+
+/** Brings tables that are not static data into being. Once, before anything else. */
+export function init(): void {
+  initBlocks();
+  resetTlbs();
+}

@@ -1,0 +1,66 @@
+/**
+ * A decoded instruction: 32 bytes in the record arena. Operands are absolute addresses of state, so that reading one
+ * has no branch; an absent base or index is the address of ZERO, an immediate operand the address of the record's own
+ * `imm`. Hot records (kind < HOT_KINDS) need no more than the first 28 bytes and may hold a 64-bit immediate; cold
+ * records have `info`.
+ *
+ *    0 kind u16 | 2 scale u8 | 3 offset u8 | 4 a | 8 b | 12 base | 16 index | 20 disp i32 | 24 imm i32 | 28 info
+ *
+ * A block (mmu/blocks.ts) is a header of the same size, then its records. The record after a jump is its links: {delta i32, chain u32} taken, then the same for not taken.
+ */
+import { cpu } from '../cpu/state';
+
+@unmanaged
+export class Rec {
+  kind: u16;
+  /** log2 of the index scale; bit 6 set when the segment is SS by default or by prefix. */
+  scale: u8;
+  /** Bytes from the start of the block. */
+  offset: u8;
+  a: u32;
+  b: u32;
+  base: u32;
+  index: u32;
+  disp: i32;
+  imm: i32;
+  info: u32;
+}
+
+export const RECORD: usize = 32;
+export const BASE: usize = 12;
+export const INDEX: usize = 16;
+export const DISP: usize = 20;
+export const IMM: usize = 24;
+export const IMM64: usize = 24;
+
+/** Fields of Rec.info. */
+export const enum Info {
+  LENGTH = 0xf,
+  SEGMENT_SHIFT = 4,
+  MEMORY = 1 << 7,
+  /** 0, 1, 2 for 16, 32, 64 bits. */
+  OPERAND_SHIFT = 8,
+  ADDRESS_SHIFT = 10,
+  LOCK = 1 << 12,
+  REP = 1 << 13,
+  REPNE = 1 << 14,
+  OPERAND_PREFIX = 1 << 15,
+  REG_SHIFT = 16,
+  REX_W = 1 << 19,
+  VEX_L = 1 << 20,
+}
+
+@inline export function lengthOf(i: Rec): u32 { return i.info & Info.LENGTH; }
+@inline export function isMemory(i: Rec): bool { return (i.info & Info.MEMORY) != 0; }
+@inline export function segmentOf(i: Rec): u32 { return (i.info >> Info.SEGMENT_SHIFT) & 7; }
+/** 0, 1, 2 for 16, 32, 64 bits. */
+@inline export function operandSize(i: Rec): u32 { return (i.info >> Info.OPERAND_SHIFT) & 3; }
+@inline export function addressSize(i: Rec): u32 { return (i.info >> Info.ADDRESS_SHIFT) & 3; }
+@inline export function regField(i: Rec): u32 { return (i.info >> Info.REG_SHIFT) & 7; }
+@inline export function addressMask(i: Rec): u64 {
+  const size = addressSize(i);
+  return size == 2 ? u64.MAX_VALUE : size == 1 ? 0xffffffff : 0xffff;
+}
+/** RIP of the instruction, and of the one behind it. */
+@inline export function ripOf(i: Rec): u64 { return (cpu.blockRip + i.offset) & cpu.laMask; }
+@inline export function nextRip(i: Rec): u64 { return (cpu.blockRip + i.offset + lengthOf(i)) & cpu.laMask; }

@@ -1,0 +1,222 @@
+/**
+ * Reads and writes of guest memory by linear address. The fast path is inlined where it is used: one compare against
+ * the TLB gives a host pointer. What the TLB cannot serve comes here: misses, page-crossing accesses, MMIO, pages that
+ * hold decoded code, alignment checks. A result of 0 means that an event is pending.
+ */
+import { cpu, BOUNCE } from '../cpu/state';
+import { abandoned, raise, Vector } from '../cpu/pending';
+import { in64, isCanonical } from '../cpu/segments';
+import { Access, accessClass, Class, EntryFlag, fill, lookup } from './tlb';
+import { translate, walkedFlags, walkedPa } from './walk';
+import { hostOf, Slot, slotFlags } from './phys';
+import { codeWritten, holdsCode } from './blocks';
+import { mmioRead, mmioWrite } from './bus';
+import { hitsDataBreakpoint } from '../cpu/debug';
+
+/** How commitBounce finishes a write: straight to memory (it may hold code), or part by part. */
+const enum Bounce { CODE, SPLIT, MMIO }
+
+function pageFault(la: u64): void {
+  cpu.faultAddress = la;
+  raise(Vector.PF, cpu.walkError);
+}
+
+/** Physical address of `la` for this access; false with a pending #PF. */
+@inline function physical(la: u64, access: u32, cls: u32): bool {
+  if (translate(la, access, cls)) return true;
+  pageFault(la);
+  return false;
+}
+
+function checkCanonical(la: u64, size: u32, stack: u32): bool {
+  if (!in64() || (isCanonical(la) && isCanonical(la + size - 1))) return true;
+  raise(stack != 0 ? Vector.SS : Vector.GP, 0);
+  return false;
+}
+
+/**
+ * Host pointer to `size` bytes (up to 64) at `la` for reading: into guest memory, or to BOUNCE with a copy.
+ * 0: an event is pending. `stack` selects #SS for non-canonical addresses.
+ */
+export function readMiss(la: u64, size: u32, stack: u32): u32 {
+  if (!checkCanonical(la, size, stack)) return 0;
+  return readAs(la, size, accessClass());
+}
+
+function readAs(la: u64, size: u32, cls: u32): u32 {
+  const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
+  if (size <= inPage) {
+    if (!physical(la, Access.READ, cls)) return 0;
+    if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
+    const host = hostOf(walkedPa & cpu.a20Mask);
+    if (host == 0) {
+      readMmio(walkedPa & cpu.a20Mask, size, <u32>BOUNCE);
+      return abandoned() ? 0 : <u32>BOUNCE;
+    }
+    if (cpu.slowData == 0) {
+      if (cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.READ, walkedFlags);
+    } else hitsDataBreakpoint(la, size, false);
+    return host;
+  }
+  if (!physical(la, Access.READ, cls)) return 0;
+  const pa1 = walkedPa & cpu.a20Mask;
+  if (!physical((la + inPage) & cpu.laMask, Access.READ, cls)) return 0;
+  if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
+  const pa2 = walkedPa & cpu.a20Mask;
+  if (cpu.slowData != 0) hitsDataBreakpoint(la, size, false);
+  readPart(pa1, inPage, <u32>BOUNCE);
+  readPart(pa2, size - inPage, <u32>BOUNCE + inPage);
+  return abandoned() ? 0 : <u32>BOUNCE;
+}
+
+/** SDM Vol. 3A, "Alignment Check Exception (#AC)". */
+function misaligned(la: u64, size: u32): bool {
+  const unit = size == 10 || size > 16 ? 8 : size;
+  if ((<u32>la & (unit - 1)) == 0) return false;
+  raise(Vector.AC, 0);
+  return true;
+}
+
+function readMmio(pa: u64, size: u32, to: u32): void {
+  for (let done: u32 = 0; done < size; done += 8) {
+    const width = min<u32>(8, size - done);
+    const value = mmioRead(pa + done, width);
+    if (width == 8) store<u64>(to + done, value);
+    else for (let n: u32 = 0; n < width; n++) store<u8>(to + done + n, <u8>(value >> (n << 3)));
+  }
+}
+function writeMmio(pa: u64, size: u32, from: u32): void {
+  for (let done: u32 = 0; done < size; done += 8) {
+    const width = min<u32>(8, size - done);
+    let value: u64 = 0;
+    for (let n: u32 = 0; n < width; n++) value |= <u64>load<u8>(from + done + n) << (n << 3);
+    mmioWrite(pa + done, width, value);
+  }
+}
+function readPart(pa: u64, size: u32, to: u32): void {
+  const host = hostOf(pa);
+  if (host == 0) readMmio(pa, size, to);
+  else memory.copy(to, host, size);
+}
+function writePart(pa: u64, size: u32, from: u32): bool {
+  const host = hostOf(pa);
+  if (host == 0) {
+    writeMmio(pa, size, from);
+    return false;
+  }
+  if (slotFlags != Slot.RAM) return false;
+  memory.copy(host, from, size);
+  return holdsCode(host) && codeWritten(host, size);
+}
+
+/**
+ * Host pointer to `size` bytes at `la` for writing: into guest memory, or BOUNCE, which the caller hands to
+ * commitBounce after storing there. With `keep` BOUNCE holds the old contents (read-modify-write).
+ * 0: an event is pending and nothing was changed.
+ */
+export function writeMiss(la: u64, size: u32, stack: u32, keep: bool): u32 {
+  if (!checkCanonical(la, size, stack)) return 0;
+  return writeAs(la, size, keep, accessClass());
+}
+
+function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
+  const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
+  if (!physical(la, Access.WRITE, cls)) return 0;
+  const pa = walkedPa & cpu.a20Mask;
+  cpu.bounceLength = size;
+  cpu.bouncePa = pa;
+  if (size <= inPage) {
+    if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
+    const host = hostOf(pa);
+    if (host == 0 || slotFlags != Slot.RAM) {
+      cpu.bounceKind = Bounce.MMIO;
+      if (keep) readPart(pa, size, <u32>BOUNCE);
+      return abandoned() ? 0 : <u32>BOUNCE;
+    }
+    if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
+    if (holdsCode(host)) {
+      cpu.bounceKind = Bounce.CODE;
+      cpu.rmw = host;
+      if (keep) memory.copy(BOUNCE, host, size);
+      return <u32>BOUNCE;
+    }
+    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.WRITE, walkedFlags);
+    return host;
+  }
+  if (!physical((la + inPage) & cpu.laMask, Access.WRITE, cls)) return 0;
+  if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
+  cpu.bouncePa2 = walkedPa & cpu.a20Mask;
+  cpu.bounceKind = Bounce.SPLIT;
+  if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
+  if (keep) {
+    readPart(pa, inPage, <u32>BOUNCE);
+    readPart(cpu.bouncePa2, size - inPage, <u32>BOUNCE + inPage);
+  }
+  return abandoned() ? 0 : <u32>BOUNCE;
+}
+
+/** Carries out the write that was stored to BOUNCE. True: decoded code of the running block changed, leave it. */
+export function commitBounce(): bool {
+  const size = cpu.bounceLength;
+  if (cpu.bounceKind == Bounce.CODE) {
+    memory.copy(cpu.rmw, BOUNCE, size);
+    return codeWritten(cpu.rmw, size);
+  }
+  if (cpu.bounceKind == Bounce.MMIO) return writePart(cpu.bouncePa, size, <u32>BOUNCE);
+  const first: u32 = 0x1000 - (<u32>cpu.bouncePa & 0xfff);
+  const a = writePart(cpu.bouncePa, first, <u32>BOUNCE);
+  const b = writePart(cpu.bouncePa2, size - first, <u32>BOUNCE + first);
+  return a || b;
+}
+
+/** Reads by the running privilege; test abandoned(). */
+@inline export function read<T>(la: u64, stack: u32 = 0): T {
+  let p = lookup(la, sizeof<T>(), Access.READ);
+  if (p == 0) p = readMiss(la, sizeof<T>(), stack);
+  return p == 0 ? <T>0 : load<T>(p);
+}
+/** Writes by the running privilege; test abandoned(). */
+@inline export function write<T>(la: u64, value: T, stack: u32 = 0): void {
+  let p = lookup(la, sizeof<T>(), Access.WRITE);
+  if (p == 0) p = writeMiss(la, sizeof<T>(), stack, false);
+  if (p == 0) return;
+  store<T>(p, value);
+  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+}
+/** Makes the block loop leave the running block after this instruction when its code changed. */
+@inline export function leaveIfChanged(changed: bool): void {
+  if (changed) cpu.leave = 1;
+}
+
+/** Reads and writes of system structures (descriptor tables, TSS): supervisor accesses whatever CPL is. */
+export function readSystem<T>(la: u64): T {
+  if (!checkCanonical(la, sizeof<T>(), 0)) return <T>0;
+  const p = readAs(la & cpu.laMask, sizeof<T>(), Class.SUPERVISOR);
+  return p == 0 ? <T>0 : load<T>(p);
+}
+export function writeSystem<T>(la: u64, value: T): void {
+  if (!checkCanonical(la, sizeof<T>(), 0)) return;
+  const p = writeAs(la & cpu.laMask, sizeof<T>(), false, Class.SUPERVISOR);
+  if (p == 0) return;
+  store<T>(p, value);
+  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+}
+
+/** Host address of the instruction byte at linear address `lip`; 0 with a pending fault. */
+export function fetchHost(lip: u64): u32 {
+  let host = lookup(lip, 1, Access.EXEC);
+  if (host != 0) return host;
+  if (in64() && !isCanonical(lip)) {
+    raise(Vector.GP, 0);
+    return 0;
+  }
+  const cls = accessClass() & 1;
+  if (!physical(lip, Access.EXEC, cls)) return 0;
+  host = hostOf(walkedPa & cpu.a20Mask);
+  if (host == 0) {
+    raise(Vector.GP, 0);
+    return 0;
+  }
+  fill(lip, host & ~0xfff, Access.EXEC, walkedFlags);
+  return host;
+}

@@ -1,0 +1,44 @@
+/**
+ * The physical map: which physical addresses are memory, and where in linear memory they lie. Everything else is MMIO.
+ * PHYS_MAP holds up to 16 slots of {start u64, end u64, host u32, flags u32}, looked up in order.
+ */
+import { cpu, PHYS_MAP } from '../cpu/state';
+
+export const enum Slot { RAM = 1, ROM = 2 }
+
+const SLOTS: u32 = 16;
+const SLOT: usize = 32;
+
+/** Defines slot `n`: physical [start, end) is `host` onwards; end 0 removes it. */
+export function setSlot(n: u32, start: u64, end: u64, host: u32, flags: u32): void {
+  const s = PHYS_MAP + n * SLOT;
+  store<u64>(s, start);
+  store<u64>(s, end, 8);
+  store<u32>(s, host, 16);
+  store<u32>(s, flags, 20);
+}
+
+/** Slot flags of the last hostOf. */
+export let slotFlags: u32 = 0;
+
+/** Linear-memory address of physical address `pa`, 0 where there is no memory. */
+export function hostOf(pa: u64): u32 {
+  for (let s = PHYS_MAP, end = PHYS_MAP + SLOTS * SLOT; s < end; s += SLOT) {
+    if (pa >= load<u64>(s) && pa < load<u64>(s, 8)) {
+      slotFlags = load<u32>(s, 20);
+      return load<u32>(s, 16) + <u32>(pa - load<u64>(s));
+    }
+  }
+  slotFlags = 0;
+  return 0;
+}
+
+/** Reads memory at `pa` for the page walker; all ones where there is none. */
+@inline export function physRead<T>(pa: u64): T {
+  const host = hostOf(pa & cpu.a20Mask);
+  return host != 0 ? load<T>(host) : <T>-1;
+}
+@inline export function physWrite<T>(pa: u64, value: T): void {
+  const host = hostOf(pa & cpu.a20Mask);
+  if (host != 0 && slotFlags == Slot.RAM) store<T>(host, value);
+}

@@ -1,0 +1,186 @@
+/**
+ * Translation caches. A bank has a read, a write and an execute table of 1024 entries {tag u64, addend u32, flags u32};
+ * presence in a table is permission. Banks belong to an access class and an address space, so that a change of
+ * privilege or of PCID selects a bank instead of flushing one.
+ *
+ * Bank descriptor: 0 space u64 | 8 class | 12 generation | 16,20,24 used entries per table | 28 stamp | 32 table address
+ *                  36 does it hold entries of large pages
+ */
+import { cpu, BANKS } from '../cpu/state';
+import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB, TLB_USED } from '../cpu/window';
+import { Cr0, Cr4 } from '../cpu/control';
+import { Flag } from '../cpu/flags';
+
+export const enum Access { READ, WRITE, EXEC }
+
+/** What the privilege of an access is, for the TLB. */
+export const enum Class {
+  SUPERVISOR,
+  USER,
+  /** Supervisor with EFLAGS.AC = 1 under SMAP: may touch user pages. */
+  SUPERVISOR_AC,
+  /** User with alignment checks on: never cached, every access takes the slow path. */
+  USER_ALIGN,
+}
+
+const COUNT: u32 = 8;
+const TABLE: usize = 0x4000;
+const BANK: usize = 3 * TABLE;
+const ENTRIES: u32 = 1024;
+const EMPTY: u64 = 1;
+/** No translation, but already in the list of used entries. */
+const DROPPED: u64 = 3;
+
+export const enum EntryFlag { GLOBAL = 1, LARGE = 2 }
+
+let stamp: u32 = 0;
+
+@inline function descriptor(n: u32): usize { return BANKS + (<usize>n << 6); }
+@inline export function accessClass(): u32 {
+  if (cpu.cpl == 3) {
+    return (cpu.cr0 & Cr0.AM) != 0 && (cpu.rflags & Flag.AC) != 0 ? Class.USER_ALIGN : Class.USER;
+  }
+  return (cpu.cr4 & Cr4.SMAP) != 0 && (cpu.rflags & Flag.AC) != 0 ? Class.SUPERVISOR_AC : Class.SUPERVISOR;
+}
+/** The address space that tags translations: PCID, or 0. */
+@inline function space(): u64 { return (cpu.cr4 & Cr4.PCIDE) != 0 ? cpu.cr3 & 0xfff : 0; }
+
+export function resetTlbs(): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    memory.fill(d, 0, 64);
+    store<u64>(d, u64.MAX_VALUE);
+    store<u32>(d, <u32>(TLB + n * BANK), 32);
+  }
+  for (let e = TLB, end = TLB + COUNT * BANK; e < end; e += 16) store<u64>(e, EMPTY);
+  memory.fill(JUMP_CACHE, 0, JUMP_CACHE_ENTRIES * 4);
+  cpu.nextGeneration = 0;
+}
+
+function newGeneration(): u32 {
+  cpu.nextGeneration++;
+  if (cpu.nextGeneration >= 1 << 24) {
+    memory.fill(JUMP_CACHE, 0, JUMP_CACHE_ENTRIES * 4);
+    cpu.nextGeneration = 1;
+  }
+  return cpu.nextGeneration;
+}
+
+/** Makes the bank of the current privilege and address space the running one. To be called when either changed. */
+export function selectBank(): void {
+  const wantedClass = accessClass();
+  const wantedSpace = space();
+  let oldest: usize = descriptor(0);
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    if (load<u32>(d, 8) == wantedClass && load<u64>(d) == wantedSpace) {
+      useBank(d);
+      return;
+    }
+    if (load<u32>(d, 28) < load<u32>(oldest, 28)) oldest = d;
+  }
+  flushBank(oldest, true);
+  store<u64>(oldest, wantedSpace);
+  store<u32>(oldest, wantedClass, 8);
+  useBank(oldest);
+}
+@inline function useBank(d: usize): void {
+  store<u32>(d, ++stamp, 28);
+  cpu.bank = load<u32>(d, 32);
+  cpu.ctx = (load<u32>(d, 12) << 8) | cpu.modeKey;
+}
+@inline function bankDescriptor(): usize { return descriptor((cpu.bank - <u32>TLB) / <u32>BANK); }
+
+/** Drops the entries of a bank, with or without the global ones, and gives it a new generation. */
+function flushBank(d: usize, globals: bool): void {
+  const n = (<u32>d - <u32>BANKS) >> 6;
+  for (let access: u32 = 0; access < 3; access++) {
+    const table = load<u32>(d, 32) + access * TABLE;
+    const list = TLB_USED + n * 0x2000 + access * 0x800;
+    const used = load<u32>(d + (access << 2), 16);
+    let kept: u32 = 0;
+    for (let k: u32 = 0; k < used; k++) {
+      const index = load<u16>(list + (k << 1));
+      const entry = table + (<u32>index << 4);
+      if (!globals && (load<u32>(entry, 12) & EntryFlag.GLOBAL) != 0) store<u16>(list + (kept++ << 1), index);
+      else store<u64>(entry, EMPTY);
+    }
+    store<u32>(d + (access << 2), kept, 16);
+  }
+  if (globals) store<u32>(d, 0, 36);
+  store<u32>(d, newGeneration(), 12);
+}
+
+/** Drops all translations of all address spaces, global ones too. */
+export function flushAll(): void {
+  for (let n: u32 = 0; n < COUNT; n++) if (load<u64>(descriptor(n)) != u64.MAX_VALUE) flushBank(descriptor(n), true);
+  selectBank();
+}
+
+/** Drops the translations of one address space but for global pages. */
+export function flushSpace(id: u64): void {
+  for (let n: u32 = 0; n < COUNT; n++) if (load<u64>(descriptor(n)) == id) flushBank(descriptor(n), false);
+  selectBank();
+}
+
+/**
+ * Drops what the caches know of the page of `la`, in every address space. Entries that came from a large page are
+ * dropped when they lie in the same GiB: the page to be invalidated may have been any of theirs.
+ */
+export function flushPage(la: u64): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    if (load<u64>(d) == u64.MAX_VALUE) continue;
+    const large = load<u32>(d, 36) != 0;
+    for (let access: u32 = 0; access < 3; access++) {
+      const table = load<u32>(d, 32) + access * TABLE;
+      const entry = table + ((<u32>la >> 8) & 0x3ff0);
+      if (load<u64>(entry) == (la & ~0xfff)) store<u64>(entry, DROPPED);
+      if (large) dropLarge(table, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la);
+    }
+    store<u32>(d, newGeneration(), 12);
+  }
+  selectBank();
+}
+function dropLarge(table: usize, list: usize, used: u32, la: u64): void {
+  for (let k: u32 = 0; k < used; k++) {
+    const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);
+    const inGib = ((load<u64>(entry) ^ la) >> 30) == 0;
+    if (inGib && (load<u32>(entry, 12) & EntryFlag.LARGE) != 0) store<u64>(entry, DROPPED);
+  }
+}
+
+/** Drops write permission for the frame at host page `host` everywhere: the frame holds decoded code from now on. */
+export function protectFrame(host: u32): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    const list = TLB_USED + n * 0x2000 + 0x800;
+    const table = load<u32>(d, 32) + TABLE;
+    for (let k: u32 = 0, used = load<u32>(d, 20); k < used; k++) {
+      const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);
+      if (<u32>load<u64>(entry) + load<u32>(entry, 8) == host) store<u64>(entry, DROPPED);
+    }
+  }
+}
+
+/** Records that `la`'s page is at host page `host` for this kind of access by the running class. */
+export function fill(la: u64, host: u32, access: u32, flags: u32): void {
+  const d = bankDescriptor();
+  const index = (<u32>la >> 12) & (ENTRIES - 1);
+  const entry = cpu.bank + access * TABLE + (index << 4);
+  if (load<u64>(entry) == EMPTY) {
+    const used = load<u32>(d + (access << 2), 16);
+    store<u16>(TLB_USED + ((<u32>d - <u32>BANKS) >> 6) * 0x2000 + access * 0x800 + (used << 1), <u16>index);
+    store<u32>(d + (access << 2), used + 1, 16);
+  }
+  store<u64>(entry, la & ~0xfff);
+  store<u32>(entry, host - <u32>(la & ~0xfff), 8);
+  store<u32>(entry, flags, 12);
+  if (flags & EntryFlag.LARGE) store<u32>(d, 1, 36);
+}
+
+/** Host address of `la` if the running bank's table for `access` has its page, else 0. */
+@inline export function lookup(la: u64, size: u32, access: u32): u32 {
+  const entry = cpu.bank + access * <u32>TABLE + ((<u32>la >> 8) & 0x3ff0);
+  return load<u64>(entry) == ((la + size - 1) & ~0xfff) ? <u32>la + load<u32>(entry, 8) : 0;
+}

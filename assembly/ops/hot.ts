@@ -1,0 +1,172 @@
+/**
+ * Bodies of the hot records: operands by the record's absolute addresses, memory by the inlined TLB check. Only flat
+ * segments and default address sizes come here (isa/decoder.ts decides); a result of 0 means that an event is pending.
+ */
+import { cpu, GPR } from '../cpu/state';
+import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsShift, flagsSub, signExtend } from '../cpu/flags';
+import { BASE, DISP, INDEX } from '../isa/record';
+import { readMiss, writeMiss } from '../mmu/access';
+
+export const enum Alu { ADD, OR, ADC, SBB, AND, SUB, XOR }
+export const enum Unary { INC, DEC, NEG, NOT }
+export const enum Shift { ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR }
+
+const WRITE: usize = 0x4000;
+
+@inline export function hotOffset(rec: usize): u64 {
+  return load<u64>(load<u32>(rec, BASE)) + (load<u64>(load<u32>(rec, INDEX)) << load<u8>(rec, 2)) + <u64><i64>load<i32>(rec, DISP);
+}
+@inline function entryOf(la: u64): usize { return <usize>cpu.bank + (<usize>(<u32>la >> 8) & 0x3ff0); }
+
+/** Host pointer to the memory operand for reading. */
+@inline export function hotRead<T>(rec: usize): usize {
+  const la = hotOffset(rec) & cpu.laMask;
+  const entry = entryOf(la);
+  if (load<u64>(entry) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, 8));
+  return readMiss(la, sizeof<T>(), load<u8>(rec, 2) >> 6);
+}
+/** Host pointer to the memory operand for writing; BOUNCE must be committed. */
+@inline export function hotWrite<T>(rec: usize, keep: bool): usize {
+  const la = hotOffset(rec) & cpu.laMask;
+  const entry = entryOf(la);
+  if (load<u64>(entry, WRITE) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, WRITE + 8));
+  return writeMiss(la, sizeof<T>(), load<u8>(rec, 2) >> 6, keep);
+}
+
+const RSP: usize = GPR + 32;
+/** Host pointer to the slot that a push writes; hotPushed moves the stack pointer once nothing can fail any more. */
+@inline export function hotPush<T>(): usize {
+  const la = (load<u64>(RSP) - sizeof<T>()) & cpu.laMask;
+  const entry = entryOf(la);
+  if (load<u64>(entry, WRITE) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, WRITE + 8));
+  return writeMiss(la, sizeof<T>(), 1, false);
+}
+@inline export function hotPushed<T>(): void { store<u64>(RSP, (load<u64>(RSP) - sizeof<T>()) & cpu.laMask); }
+@inline export function hotPop<T>(): usize {
+  const la = load<u64>(RSP) & cpu.laMask;
+  const entry = entryOf(la);
+  if (load<u64>(entry) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, 8));
+  return readMiss(la, sizeof<T>(), 1);
+}
+@inline export function hotPopped<T>(): void { store<u64>(RSP, (load<u64>(RSP) + sizeof<T>()) & cpu.laMask); }
+
+/** Two-operand arithmetic with its flags; folds to the one operator. */
+@inline export function hotAlu<T>(op: Alu, left: T, right: T): T {
+  if (op == Alu.ADD) {
+    const sum = <T>(left + right);
+    flagsAdd<T>(left, right, sum);
+    return sum;
+  }
+  if (op == Alu.ADC) {
+    const sum = <T>(left + right + <T>cf());
+    flagsAdd<T>(left, right, sum);
+    return sum;
+  }
+  if (op == Alu.SUB) {
+    const difference = <T>(left - right);
+    flagsSub<T>(left, right, difference);
+    return difference;
+  }
+  if (op == Alu.SBB) {
+    const difference = <T>(left - right - <T>cf());
+    flagsSub<T>(left, right, difference);
+    return difference;
+  }
+  const result = <T>(op == Alu.AND ? left & right : op == Alu.OR ? left | right : left ^ right);
+  flagsLogic<T>(result);
+  return result;
+}
+@inline export function hotCmp<T>(left: T, right: T): void { flagsSub<T>(left, right, <T>(left - right)); }
+
+@inline export function hotUnary<T>(op: Unary, value: T): T {
+  if (op == Unary.NOT) return <T>~value;
+  if (op == Unary.NEG) {
+    const result = <T>(0 - value);
+    flagsSub<T>(<T>0, value, result);
+    return result;
+  }
+  const result = op == Unary.INC ? <T>(value + 1) : <T>(value - 1);
+  if (op == Unary.INC) flagsInc<T>(value, result);
+  else flagsDec<T>(value, result);
+  return result;
+}
+
+/** Shifts and rotates of 32 and 64-bit operands; a masked count of 0 changes nothing. */
+@inline export function hotShift<T>(op: Shift, value: T, by: u32): T {
+  const bits: u32 = 8 * sizeof<T>();
+  const count = by & (bits - 1);
+  if (count == 0) return value;
+  if (op == Shift.SHL) {
+    const result = <T>(value << <T>count);
+    const carry = <u64>(value >> <T>(bits - count)) & 1;
+    flagsShift<T>(result, carry, (<u64>(result >> <T>(bits - 1))) ^ carry);
+    return result;
+  }
+  if (op == Shift.SHR) {
+    const result = <T>(value >> <T>count);
+    flagsShift<T>(result, <u64>(value >> <T>(count - 1)) & 1, <u64>(value >> <T>(bits - 1)));
+    return result;
+  }
+  if (op == Shift.SAR) {
+    const wide = <i64>signExtend<T>(value);
+    const result = <T>(wide >> count);
+    flagsShift<T>(result, <u64>(wide >> (count - 1)) & 1, 0);
+    return result;
+  }
+  const result = op == Shift.ROL ? rotl<T>(value, <T>count) : rotr<T>(value, <T>count);
+  const top = <u64>(result >> <T>(bits - 1));
+  const carry = op == Shift.ROL ? <u64>result & 1 : top;
+  const overflow = op == Shift.ROL ? top ^ carry : top ^ (<u64>(result >> <T>(bits - 2)) & 1);
+  cpu.lazyCarry = (cpu.lazyCarry & 0x3fffffffffffffff) | (carry << 63) | ((carry ^ overflow) << 62);
+  return result;
+}
+
+/** IMUL with a truncated result: CF = OF = the product does not fit. */
+@inline export function hotImul<T>(left: T, right: T): T {
+  const result = <T>(left * right);
+  let overflow: u64;
+  if (sizeof<T>() == 8) overflow = overflows(<i64>left, <i64>right);
+  else overflow = <u64>(<i64>signExtend<T>(left) * <i64>signExtend<T>(right) != <i64>signExtend<T>(result));
+  flagsShift<T>(result, overflow, overflow);
+  return result;
+}
+/** 1 where the signed product of two 64-bit numbers needs more than 64 bits. */
+function overflows(a: i64, b: i64): u64 {
+  if (<i64><i32>a == a && <i64><i32>b == b) return 0;
+  if (a == 0 || b == 0) return 0;
+  const product = a * b;
+  if ((a == -1 && b == i64.MIN_VALUE) || (b == -1 && a == i64.MIN_VALUE)) return 1;
+  return product / b != a ? 1 : 0;
+}
+
+/** Flags of left - right, and a condition of them without computing any. */
+@inline export function fusedCmp<T>(code: u32, left: T, right: T): bool {
+  hotCmp<T>(left, right);
+  switch (code) {
+    case 2: return left < right;
+    case 3: return left >= right;
+    case 4: return left == right;
+    case 5: return left != right;
+    case 6: return left <= right;
+    case 7: return left > right;
+    case 8: return <i64>signExtend<T>(<T>(left - right)) < 0;
+    case 9: return <i64>signExtend<T>(<T>(left - right)) >= 0;
+    case 12: return <i64>signExtend<T>(left) < <i64>signExtend<T>(right);
+    case 13: return <i64>signExtend<T>(left) >= <i64>signExtend<T>(right);
+    case 14: return <i64>signExtend<T>(left) <= <i64>signExtend<T>(right);
+    default: return <i64>signExtend<T>(left) > <i64>signExtend<T>(right);
+  }
+}
+@inline export function fusedTest<T>(code: u32, left: T, right: T): bool {
+  const result = <T>(left & right);
+  flagsLogic<T>(result);
+  const wide = <i64>signExtend<T>(result);
+  switch (code) {
+    case 4: return wide == 0;
+    case 5: return wide != 0;
+    case 8: return wide < 0;
+    case 9: return wide >= 0;
+    case 14: return wide <= 0;
+    default: return wide > 0;
+  }
+}
