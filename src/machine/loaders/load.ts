@@ -1,0 +1,46 @@
+/** Finds out what a kernel image is and loads it. */
+import type { GuestMemory } from '../../core-types.ts';
+import type { BootState } from '../boot-state.ts';
+import type { MemoryLayout } from '../memory-layout.ts';
+import { isElf, loadElf, parseElf } from './elf.ts';
+import { type FlatOptions, loadFlat } from './flat.ts';
+import { ImageError } from './image-error.ts';
+import type { BootRequest } from './multiboot.ts';
+import { findMultiboot1, loadMultiboot1 } from './multiboot1.ts';
+import { findMultiboot2, loadMultiboot2 } from './multiboot2.ts';
+
+export interface LoadRequest extends BootRequest {
+  /** Where a flat image goes; other images say so themselves. */
+  flat?: FlatOptions;
+}
+
+const LINUX_MAGIC_AT = 0x202;
+const LINUX_MAGIC = 0x5372_6448;
+
+/** Loads `image` by its own format, or as a flat binary where `flat` is given. Throws ImageError with the reason. */
+export function loadImage(
+  memory: GuestMemory,
+  layout: MemoryLayout,
+  image: Uint8Array,
+  request: LoadRequest,
+): BootState {
+  if (request.flat) return loadFlat(memory, layout, image, request.flat);
+  const first = findMultiboot1(image);
+  if (first) return loadMultiboot1(memory, layout, image, first, request);
+  const second = findMultiboot2(image);
+  if (second) return loadMultiboot2(memory, layout, image, second, request);
+  if (isElf(image)) {
+    const elf = parseElf(image);
+    loadElf(memory, layout, image, elf);
+    return { mode: elf.bits, entry: elf.entry };
+  }
+  if (isLinux(image)) throw new ImageError('the image is a Linux bzImage, which this version does not boot yet');
+  throw new ImageError(
+    `unknown image format (${image.length} bytes): known are Multiboot 1 and 2, ELF32, ELF64, and flat with an address`,
+  );
+}
+
+function isLinux(image: Uint8Array): boolean {
+  if (image.length < LINUX_MAGIC_AT + 4) return false;
+  return new DataView(image.buffer, image.byteOffset).getUint32(LINUX_MAGIC_AT, true) === LINUX_MAGIC;
+}
