@@ -1,3 +1,4 @@
+// The virtual clock: order, cancellation, and what it tells its owner.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/devices/clock.ts';

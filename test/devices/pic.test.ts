@@ -1,3 +1,4 @@
+// The 8259A pair, by its data sheet: priorities, modes, commands and the spurious interrupts.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PicPair } from '../../src/devices/pic.ts';
 

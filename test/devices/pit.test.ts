@@ -1,3 +1,4 @@
+// The 8254 as its data sheet draws it, clock by clock; and the board around it.
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nsOfTick, Pit, ticksAt } from '../../src/devices/pit.ts';

@@ -1,3 +1,4 @@
+// The MC146818: date, update cycle and its three interrupts.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Rtc } from '../../src/devices/rtc.ts';
 import { HandClock } from './hand-clock.ts';

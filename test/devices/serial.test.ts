@@ -1,3 +1,4 @@
+// The 16550A by its data sheet: registers, FIFOs, interrupts, modem lines and loopback.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Lsr, Msr, Serial } from '../../src/devices/serial.ts';
 import { HandClock } from './hand-clock.ts';

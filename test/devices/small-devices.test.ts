@@ -1,3 +1,4 @@
+// The devices of a few registers: exits, consoles, pc-testdev, fw_cfg and resets.
 import { describe, expect, it } from 'vitest';
 import { DebugExit } from '../../src/devices/debug-exit.ts';
 import { cString, FwCfg, FwCfgKey, littleEndian } from '../../src/devices/fw-cfg.ts';

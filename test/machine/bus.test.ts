@@ -1,3 +1,4 @@
+// Routing and splitting of port and memory-mapped accesses.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Width } from '../../src/core-types.ts';
 import type { IoDevice } from '../../src/devices/device.ts';

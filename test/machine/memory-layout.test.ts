@@ -1,3 +1,4 @@
+// Where things go in guest memory, and the map the guest is told.
 import { describe, expect, it } from 'vitest';
 import { MemoryLayout, memoryMap } from '../../src/machine/memory-layout.ts';
 

@@ -1,3 +1,4 @@
+// ELF images, whole, wrong and damaged.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadElf, parseElf } from '../../../src/machine/loaders/elf.ts';

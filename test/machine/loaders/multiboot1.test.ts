@@ -1,3 +1,4 @@
+// Multiboot 1: finding the header, loading, and what the kernel is told.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BootState } from '../../../src/machine/boot-state.ts';

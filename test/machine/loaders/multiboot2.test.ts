@@ -1,3 +1,4 @@
+// Multiboot 2: header tags, loading, and the tags that the kernel is given.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BootState } from '../../../src/machine/boot-state.ts';
