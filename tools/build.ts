@@ -48,6 +48,19 @@ export function isBuilt(): boolean {
   return existsSync(stampFile) && existsSync(join(dist, 'core.wasm')) && readFileSync(stampFile, 'utf8') === stamp();
 }
 
+/** The compiler leaves `.ts` in the imports of declarations; who uses them has only `.js` and `.d.ts`. */
+function renameImports(): void {
+  for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.d.ts'),
+  )) {
+    const path = join(dist, name);
+    writeFileSync(
+      path,
+      readFileSync(path, 'utf8').replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2'),
+    );
+  }
+}
+
 async function build(): Promise<void> {
   const core = await buildWasm(root, 'release');
   if (isBuilt()) return;
@@ -55,6 +68,7 @@ async function build(): Promise<void> {
   mkdirSync(dist, { recursive: true });
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  renameImports();
   copyFileSync(core, join(dist, 'core.wasm'));
   const cli = join(dist, 'cli/main.js');
   if (existsSync(cli)) chmodSync(cli, 0o755);

@@ -98,6 +98,22 @@ describe('the relocation list', () => {
     expect(new DataView(memory.buffer).getBigUint64(0xe00000 + 0x123456, true)).toBe(0x2222n);
   });
 
+  it('serves the build for shared memory as well', async () => {
+    const index = join(root, 'assembly/index.ts');
+    writeFileSync(
+      index,
+      `${INDEX_TEXT}
+      export function add(value: u64): u64 { return atomic.add<u64>(WINDOW + 0x2000, value); }`,
+    );
+    const threads = new Uint8Array(readFileSync(await buildWasm(root, 'threads')));
+    const initial = (WINDOW_BASES[1] + WINDOW_SIZE) / PAGE;
+    const memory = new WebAssembly.Memory({ initial, maximum: 0x10000, shared: true });
+    const one = instantiate(threads, memory) as Small & { add(value: bigint): bigint };
+    const two = instantiate(relocate(threads, WINDOW_BASES[1]), memory) as typeof one;
+    expect([one.add(5n), one.add(1n), two.add(7n), two.add(0n)]).toEqual([0n, 5n, 0n, 7n]);
+    expect(memory.buffer).toBeInstanceOf(SharedArrayBuffer);
+  }, 60_000);
+
   it('needs no more memory than its own window', () => {
     const memory = new WebAssembly.Memory({ initial: (WINDOW_BASES[0] + WINDOW_SIZE) / PAGE, maximum: 0x10000 });
     expect(instantiate(bytes, memory).window()).toBe(WINDOW_BASES[0]);

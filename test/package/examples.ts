@@ -1,0 +1,25 @@
+/** The examples of the README, as the README prints them: code to run, and the output that it promises. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Example {
+  code: string;
+  /** What the README says that the example prints. */
+  prints: string;
+}
+
+function block(text: string, language: string, below: string): string {
+  const start = text.indexOf(`\n## ${below}`);
+  const match = new RegExp(`\\n\`\`\`${language}\\n([^]*?)\\n\`\`\``).exec(text.slice(start));
+  if (start < 0 || !match) throw new Error(`README.md has no ${language} block below the heading '${below}'`);
+  return match[1];
+}
+
+/** The Node example (below "In Node") and the page (below "In a page"), each followed by a `text` block of its output. */
+export function readExamples(root: string): { node: Example; page: Example } {
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  return {
+    node: { code: block(text, 'js', 'In Node'), prints: block(text, 'text', 'In Node') },
+    page: { code: block(text, 'html', 'In a page'), prints: block(text, 'text', 'In a page') },
+  };
+}

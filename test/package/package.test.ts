@@ -1,0 +1,93 @@
+// The package as its users get it: packed, unpacked into an empty project, imported from Node, type-checked, run.
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isBuilt } from '../../tools/build.ts';
+import { readExamples } from './examples.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+let project: string;
+let installed: string;
+
+function node(...args: string[]): string {
+  return execFileSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
+}
+
+beforeAll(() => {
+  if (!isBuilt()) throw new Error('dist/ is older than the sources: run `npm run build`');
+  project = mkdtempSync(join(tmpdir(), 'vmlaunch-package-'));
+  const pack = ['pack', root, '--ignore-scripts', '--loglevel=error', '--pack-destination', project];
+  execFileSync('npm', pack, { cwd: project, stdio: 'ignore' });
+  const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'));
+  execFileSync('tar', ['xzf', tarball], { cwd: project });
+  installed = join(project, 'node_modules/vmlaunch');
+  mkdirSync(join(project, 'node_modules'));
+  cpSync(join(project, 'package'), installed, { recursive: true });
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+});
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+describe('the package', () => {
+  it('holds the library, its declarations, the core, the command and the texts, and no source', () => {
+    const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
+    for (const name of [
+      'README.md',
+      'LICENSE',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/core.wasm',
+      'dist/cli/main.js',
+    ]) {
+      expect(files).toContain(name);
+    }
+    expect(files.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))).toEqual([]);
+  });
+
+  it('names in `exports`, `bin` and `files` only what exists', () => {
+    const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    const targets = Object.values(manifest.exports).flatMap((entry) =>
+      typeof entry === 'string' ? entry : Object.values(entry as Record<string, string>),
+    );
+    const missing = [...targets, ...Object.values<string>(manifest.bin)].filter(
+      (path) => !existsSync(join(installed, path)),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  it('lists types first in every conditional export', () => {
+    const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    const conditional = Object.values(manifest.exports).filter((entry) => typeof entry !== 'string');
+    expect(conditional.length).toBeGreaterThan(0);
+    for (const entry of conditional) expect(Object.keys(entry as object)[0]).toBe('types');
+  });
+
+  it('runs the Node example of the README and prints what the README says', () => {
+    const { node: example } = readExamples(root);
+    writeFileSync(join(project, 'example.js'), example.code);
+    expect(node('example.js')).toContain(example.prints);
+  });
+
+  it('has types with which the Node example of the README compiles, strictly', () => {
+    const { node: example } = readExamples(root);
+    writeFileSync(join(project, 'example.ts'), example.code);
+    const compilerOptions = { strict: true, module: 'nodenext', target: 'es2022', noEmit: true, types: ['node'] };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['example.ts'] }));
+    mkdirSync(join(project, 'node_modules/@types'), { recursive: true });
+    for (const name of ['@types/node', 'undici-types']) {
+      symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name));
+    }
+    node(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json');
+  });
+});
