@@ -6,7 +6,7 @@
  *
  *   NP 66 F3 F2   the mandatory prefix that selects the row (NP: none of 66, F3, F2; NFx: neither F3 nor F2). A row
  *                 without one takes every prefix that no row with the same opcode, ModRM and W asks for.
- *   VEX.L.p.m.W   instead of it: L0 L1 LZ LIG, then NP 66 F3 F2, then the map 0F 0F38 0F3A, then W0 or W1 or nothing.
+ *   VEX.L.p.m.W   instead of it: L0 L1 Lx LZ LIG, then NP 66 F3 F2, then the map 0F 0F38 0F3A, then W0, W1 or nothing.
  *   0F, 0F 38..   the map of an encoding without VEX
  *   xx, xx+       the opcode; with + its low three bits are a register
  *   /0../7 (xx)   the reg field of ModRM; all of ModRM
@@ -28,7 +28,9 @@ export type Trait =
   | 'prot' // #UD in real-address and virtual-8086 mode
   | 'rep' // string instruction: F3 and F2 repeat it
   | 'nomod' // the mod field is ignored and taken as 3
-  | 'vsib'; // memory operand with a vector index
+  | 'vsib' // memory operand with a vector index of the vector length
+  | 'vsibx' // memory operand whose index is an XMM register at every vector length
+  | 'l1avx2'; // with VEX.L = 1 the feature is avx2
 
 /** A CPUID feature by QEMU's name. */
 // biome-ignore format: words
@@ -63,8 +65,8 @@ export type OpcodeMap = '' | '0F' | '0F38' | '0F3A';
 
 export interface Code {
   readonly vex: boolean;
-  /** Vector length of a VEX row; LZ must be 0, LIG is ignored. */
-  readonly l?: 'L0' | 'L1' | 'LZ' | 'LIG';
+  /** Vector length of a VEX row: L0 128 bits, L1 256, Lx both; LZ must be 0 and LIG is ignored, without a meaning. */
+  readonly l?: 'L0' | 'L1' | 'Lx' | 'LZ' | 'LIG';
   readonly prefix?: Prefix;
   readonly map: OpcodeMap;
   readonly opcode: number;
@@ -78,7 +80,7 @@ export interface Code {
 }
 
 const GRAMMAR =
-  /^(?:VEX\.(?<l>L0|L1|LZ|LIG)\.(?<vp>NP|66|F3|F2)\.(?<vm>0F|0F38|0F3A)(?:\.W(?<vw>[01]))? |(?:(?<p>NP|NFx|66|F3|F2) )?(?:(?<m>0F(?: 38| 3A)?) )?)(?<op>[0-9A-F]{2})(?<plus>\+)?(?: \/(?<reg>[0-7])| \((?<modrm>[0-9A-F]{2})\))?(?: (?<mod>[mr]))?(?: W(?<w>[01]))?(?: B(?<b>[01]))?$/;
+  /^(?:VEX\.(?<l>L0|L1|Lx|LZ|LIG)\.(?<vp>NP|66|F3|F2)\.(?<vm>0F|0F38|0F3A)(?:\.W(?<vw>[01]))? |(?:(?<p>NP|NFx|66|F3|F2) )?(?:(?<m>0F(?: 38| 3A)?) )?)(?<op>[0-9A-F]{2})(?<plus>\+)?(?: \/(?<reg>[0-7])| \((?<modrm>[0-9A-F]{2})\))?(?: (?<mod>[mr]))?(?: W(?<w>[01]))?(?: B(?<b>[01]))?$/;
 
 /** Reads the `code` of a row; throws on what the notation does not know. */
 export function parseCode(code: string): Code {
@@ -122,15 +124,19 @@ export function sizeOf(arg: string): string {
 // biome-ignore format: words
 const FIXED_SIZES: Record<string, string> = {
   AL: 'b', CL: 'b', AX: 'w', DX: 'w', eAX: 'z', rAX: 'v', rCX: 'v', '1': '',
-  ES: '', CS: '', SS: '', DS: '', FS: '', GS: '', ST: '', XMM0: 'x',
+  ES: '', CS: '', SS: '', DS: '', FS: '', GS: '', ST0: '', STi: '', XMM0: 'x',
 };
 
-/** Operand size that instantiates the handler: that of the first v, z or y operand, else b where one is a byte. */
+/**
+ * Operand size that instantiates the handler: that of the first v, z or y operand, else b where a general register or
+ * memory operand of an integer instruction is a byte.
+ */
 export function widthOf(row: Row): Width {
   if (row.w) return row.w;
   const sizes = argsOf(row).map(sizeOf);
   const sized = sizes.find((size) => size === 'v' || size === 'z' || size === 'y');
   if (sized) return sized === 'y' ? 'y' : 'v';
+  if (argsOf(row).some((arg) => /^[VWHULPQN][a-z]/.test(arg))) return '-';
   return sizes.includes('b') ? 'b' : '-';
 }
 
@@ -146,4 +152,4 @@ export function hasModrm(row: Row): boolean {
   return argsOf(row).some((arg) => /^[EGMRSCDVWUPQN][a-z]/.test(arg) && !SEGMENT_OR_REGISTER.has(arg));
 }
 
-const SEGMENT_OR_REGISTER = new Set(['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'CL', 'DX', 'ST']);
+const SEGMENT_OR_REGISTER = new Set(['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'CL', 'DX', 'ST0', 'STi']);

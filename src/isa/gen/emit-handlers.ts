@@ -1,5 +1,5 @@
 /** Generates assembly/exec/handlers.gen.ts: every handler of assembly/ops, instantiated for the operand forms of its rows. */
-import { rows } from '../opcodes.ts';
+import { integerRows as rows } from '../opcodes.ts';
 import { handlerOf, type Row } from '../table.ts';
 import { operandsOf, typesOf } from './operands.ts';
 

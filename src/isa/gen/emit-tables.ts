@@ -1,5 +1,5 @@
 /** Generates assembly/isa/tables.gen.ts: the decision tree, a descriptor for each row, weights and fusions of hot kinds. */
-import { rows } from '../opcodes.ts';
+import { integerRows as rows } from '../opcodes.ts';
 import { type Feature, hasModrm, type Row, type Trait, widthOf } from '../table.ts';
 import type { Numbers } from './emit-handlers.ts';
 import { fusedKinds, HOT } from './hot.ts';
@@ -8,7 +8,7 @@ import { hotKinds } from './rows.ts';
 import { buildTree } from './tree.ts';
 
 /** Bits of a descriptor's flags. Keep in step with assembly/isa/decoder.ts. */
-const TRAITS: Trait[] = ['lock', 'cpl0', 'ends', 'jump', 'd64', 'f64', 'prot', 'rep', 'nomod', 'vsib', 'i64', 'o64'];
+const TRAITS: Trait[] = ['lock', 'cpl0', 'ends', 'jump', 'd64', 'f64', 'prot', 'rep', 'nomod', 'vsib', 'i64', 'o64', 'vsibx', 'l1avx2'];
 const WIDTHS = ['-', 'b', 'v', 'y'];
 const DESCRIPTOR = 48;
 

@@ -33,7 +33,7 @@ export function operandsOf(row: Row): Operand[] {
     const plain = (method: Method, cls: Operand['cls'], fixed = 0): Operand => ({ method, size, fixed, cls });
     if (SEGMENT_NAMES.includes(arg)) return plain('segName', '', SEGMENT_NAMES.indexOf(arg));
     if (arg === 'XMM0') return plain('xmm0', '');
-    if (arg === 'ST') return plain('st', '');
+    if (arg === 'ST0' || arg === 'STi') return plain('st', '', arg === 'ST0' ? 0 : 1);
     if (arg in FIXED) {
       const cls = aTaken ? 'B' : 'A';
       if (aTaken && bTaken) throw new Error(`opcode table: no slot for ${arg} in ${row.code}`);

@@ -29,7 +29,7 @@ function answers(candidate: Candidate, d: Dimension, value: number): boolean | u
       if (row.traits?.includes('i64')) return value === 0;
       return row.traits?.includes('o64') ? value === 1 : undefined;
     case 'l':
-      if (!code.vex || code.l === 'LIG') return undefined;
+      if (!code.vex || code.l === 'LIG' || code.l === 'Lx') return undefined;
       return value === (code.l === 'L1' ? 1 : 0);
     case 'reg':
       if (code.modrm !== undefined) return value === ((code.modrm >> 3) & 7);
