@@ -5,12 +5,12 @@
 
 struct bench {
   const char *name;
-  const char *counts; /* "kernel", "events" or "bytes" */
-  uint32_t per_unit;  /* events or bytes; 0 for a kernel */
+  const char *counts; /* "kernel", "float", "events" or "bytes" */
+  uint32_t per_unit;  /* events or bytes; 0 for a kernel or float */
   uint32_t (*unit)(void);
 };
 
-extern const struct bench kernels[], events[];
+extern const struct bench kernels[], events[], floats[];
 
 uint32_t run_sha256(void);
 uint32_t run_core(void);

@@ -43,10 +43,12 @@ void kmain(const struct multiboot_info *info) {
   if (!name || option_is(name, "list")) {
     for (const struct bench *b = kernels; b->name; b++) describe(b);
     for (const struct bench *b = events; b->name; b++) describe(b);
+    for (const struct bench *b = floats; b->name; b++) describe(b);
     leave(0);
   }
   const struct bench *b = find(kernels, name);
   if (!b) b = find(events, name);
+  if (!b) b = find(floats, name);
   if (!b) {
     put("no such bench\n");
     leave(1);

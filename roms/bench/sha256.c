@@ -5,6 +5,8 @@ enum { LENGTH = 65536, BLOCK = 64, ROUNDS = 64, REPEATS = 3 };
 
 static uint32_t round_constant[ROUNDS], initial_hash[8];
 
+uint32_t prepare_sha256(uint8_t *text, const uint32_t **constants, const uint32_t **initial);
+
 /* The first 32 bits of the fraction of a prime's square or cube root. */
 static uint32_t root_fraction(uint32_t prime, int degree) {
   uint64_t root = 0;
@@ -63,20 +65,29 @@ static void compress(uint32_t *hash, const uint8_t *block) {
   hash[0] += a, hash[1] += b, hash[2] += c, hash[3] += d, hash[4] += e, hash[5] += f, hash[6] += g, hash[7] += h;
 }
 
-/* The first 32 bits of the hash. */
-uint32_t run_sha256(void) {
+/* Writes the padded text, tells the constants, returns the length of the text in bytes. */
+uint32_t prepare_sha256(uint8_t *text, const uint32_t **constants, const uint32_t **initial) {
   if (!round_constant[0]) find_constants();
-  uint8_t *text = arena(0);
-  for (uint32_t k = 0; k < LENGTH + BLOCK; k++) text[k] = (uint8_t)k;
+  for (uint32_t k = 0; k < LENGTH; k++) text[k] = (uint8_t)k;
   uint8_t *padding = text + LENGTH;
   for (int k = 0; k < BLOCK; k++) padding[k] = 0;
   padding[0] = 0x80;
   const uint32_t bits = LENGTH * 8;
   for (int k = 0; k < 4; k++) padding[BLOCK - 1 - k] = (uint8_t)(bits >> (8 * k));
+  *constants = round_constant;
+  *initial = initial_hash;
+  return LENGTH + BLOCK;
+}
+
+/* The first 32 bits of the hash. */
+uint32_t run_sha256(void) {
+  uint8_t *text = arena(0);
+  const uint32_t *constants, *initial;
+  uint32_t length = prepare_sha256(text, &constants, &initial);
   uint32_t hash[8];
   for (int repeat = 0; repeat < REPEATS; repeat++) {
-    for (int k = 0; k < 8; k++) hash[k] = initial_hash[k];
-    for (uint32_t at = 0; at <= LENGTH; at += BLOCK) compress(hash, text + at);
+    for (int k = 0; k < 8; k++) hash[k] = initial[k];
+    for (uint32_t at = 0; at < length; at += BLOCK) compress(hash, text + at);
   }
   return hash[0];
 }
