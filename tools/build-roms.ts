@@ -35,7 +35,11 @@ const FLOAT_64 = ['bench/avx2.c', 'bench/shani.c'];
 export const ROMS: readonly Rom[] = [
   { name: 'hello.elf', bits: 64, sources: ['common/start64.S', 'hello/hello.c', ...COMMON] },
   { name: 'bench32.elf', bits: 32, sources: ['common/start32.S', 'bench/stubs.S', ...BENCH, ...FLOAT, ...COMMON] },
-  { name: 'bench64.elf', bits: 64, sources: ['common/start64.S', 'bench/stubs.S', ...BENCH, ...FLOAT, ...FLOAT_64, ...COMMON] },
+  {
+    name: 'bench64.elf',
+    bits: 64,
+    sources: ['common/start64.S', 'bench/stubs.S', ...BENCH, ...FLOAT, ...FLOAT_64, ...COMMON],
+  },
 ];
 
 /** The compiler and the linker that the committed images were made with, one a line. */

@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { emitHandlers } from '../src/isa/gen/emit-handlers.ts';
 import { emitInterpreter } from '../src/isa/gen/emit-interpreter.ts';
-import { emitTables } from '../src/isa/gen/emit-tables.ts';
 import { emitLayout } from '../src/isa/gen/emit-layout.ts';
+import { emitTables } from '../src/isa/gen/emit-tables.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -36,5 +36,6 @@ for (const [path, text] of Object.entries(files)) {
     console.log(`wrote ${path}`);
   }
 }
-if (handlers.missing.length > 0) console.log(`${handlers.missing.length} handlers are not implemented: ${handlers.missing.join(' ')}`);
+if (handlers.missing.length > 0)
+  console.log(`${handlers.missing.length} handlers are not implemented: ${handlers.missing.join(' ')}`);
 if (stale > 0 && process.argv.includes('--check')) process.exit(1);

@@ -101,8 +101,9 @@ export class VectorRunner {
     const limit = this.#core.retired + BUDGET;
     for (;;) {
       const stop = this.#core.run(BUDGET);
-      if (stop === Stop.REQUESTED || stop === Stop.HALT) return undefined;
-      if (stop !== Stop.BUDGET) return 'the processor shut down (triple fault)';
+      if (stop === Stop.REQUESTED) return undefined;
+      if (stop === Stop.SHUTDOWN) return 'the processor shut down (triple fault)';
+      if (stop !== Stop.BUDGET) return `the processor stopped for reason ${stop}`;
       if (this.#core.retired >= limit) return `no end after ${BUDGET} instructions`;
     }
   }

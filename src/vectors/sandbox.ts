@@ -159,10 +159,10 @@ function writeIdt(memory: GuestMemory): void {
   }
 }
 
-/** `out DONE_PORT, al`, then `hlt` for a processor that runs on. */
+/** `out DONE_PORT, al`, then `jmp $` until the stop that this asks for. */
 function writeHandlers(memory: GuestMemory): void {
   const handlers = memory.bytes(FRAME.HANDLERS, PAGE_SIZE);
-  for (let at = 0; at < PAGE_SIZE; at += HANDLER_STRIDE) handlers.set([0xe6, DONE_PORT, 0xf4], at);
+  for (let at = 0; at < PAGE_SIZE; at += HANDLER_STRIDE) handlers.set([0xe6, DONE_PORT, 0xeb, 0xfe], at);
 }
 
 function viewOf(memory: GuestMemory, pa: number, length: number): DataView {
