@@ -5,6 +5,7 @@ import { setSlot } from './mmu/phys';
 import { updateMode } from './mmu/mode';
 import { run, now } from './exec/run';
 export { run, now, setSlot, updateMode };
+export { reset } from './exec/reset';
 export { rflags, setRflags } from './cpu/flags';
 export { retired, attend } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';

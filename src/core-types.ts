@@ -65,6 +65,19 @@ export interface GuestMemory {
   bytes(pa: number, length: number): Uint8Array;
 }
 
+/** Floating-point and vector registers. */
+export interface FpuState {
+  mxcsr: number;
+  /** 16 registers of 32 bytes. */
+  readonly ymm: Uint8Array;
+  fcw: number;
+  fsw: number;
+  /** Abridged tag word: bit i is set when physical register i is not empty. */
+  ftw: number;
+  /** 8 registers of 10 bytes in stack order. */
+  readonly st: Uint8Array;
+}
+
 /** One virtual processor. */
 export interface Core {
   readonly memory: GuestMemory;
@@ -86,6 +99,10 @@ export interface Core {
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */
   reset(): void;
+  /** Tells the processor that the embedder wrote to memory which may hold decoded code. */
+  invalidateCode(pa: number, length: number): void;
+  getFpu(into: FpuState): void;
+  setFpu(from: FpuState): void;
   get(register: RegisterName): bigint;
   set(register: RegisterName, value: bigint): void;
   getSegment(name: SegmentName): Segment;

@@ -28,14 +28,18 @@ export function emitHandlers(sources: readonly Source[]): { text: string; number
     const name = `op${handlerOf(row)[0].toUpperCase()}${handlerOf(row).slice(1)}`;
     const handler = found.get(name);
     if (!handler) missing.add(name);
-    const classes = operandsOf(row).map((operand) => operand.cls).filter((cls) => cls !== '');
+    const classes = operandsOf(row)
+      .map((operand) => operand.cls)
+      .filter((cls) => cls !== '');
     numbers.set(
       row,
       typesOf(row).map((type) => {
         if (!handler || type === undefined) return -1;
         const parameters = [...(type === '' ? [] : [type]), ...classes];
         if (parameters.length !== handler.parameters) {
-          throw new Error(`${name} in ops/${handler.path} takes ${handler.parameters} type parameters; row ${row.code} ${row.op} ${row.args} gives <${parameters.join(', ')}>`);
+          throw new Error(
+            `${name} in ops/${handler.path} takes ${handler.parameters} type parameters; row ${row.code} ${row.op} ${row.args} gives <${parameters.join(', ')}>`,
+          );
         }
         const guarded = row.traits?.includes('cpl0') ? 'if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } ' : '';
         const body = `${guarded}${name}${parameters.length > 0 ? `<${parameters.join(', ')}>` : ''}(i);`;

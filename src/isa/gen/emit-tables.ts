@@ -43,7 +43,9 @@ function descriptor(row: Row, handlers: number[], fallback: number): number[] {
 
 export function emitTables(numbers: Numbers): string {
   const { tree, fallback } = buildTree(rows);
-  const descriptors = rows.flatMap((row, n) => descriptor(row, numbers.get(row) ?? [-1, -1, -1, -1], (fallback.get(n) ?? -1) + 1));
+  const descriptors = rows.flatMap((row, n) =>
+    descriptor(row, numbers.get(row) ?? [-1, -1, -1, -1], (fallback.get(n) ?? -1) + 1),
+  );
   const modrm = new Array(7 * 256).fill(0);
   const walk = (value: number): boolean => {
     if (value < 0x8000) return value > 0 && hasModrm(rows[value - 1]);

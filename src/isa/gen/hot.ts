@@ -40,66 +40,154 @@ for (const op of ALU) {
   for (const bits of BITS) {
     const t = u(bits);
     const compare = op === 'cmp';
-    const call = (left: string, right: string) => `${compare ? 'hotCmp' : `hotAlu`}<${t}>(${compare ? '' : `Alu.${upper(op)}, `}${left}, ${right})`;
+    const call = (left: string, right: string) =>
+      `${compare ? 'hotCmp' : `hotAlu`}<${t}>(${compare ? '' : `Alu.${upper(op)}, `}${left}, ${right})`;
     const put = (value: string) => (compare ? `${value};` : `setReg<${t}>(a, ${value});`);
-    define(`${op}_r${bits}`, `const a = load<u32>(rec, 4); ${put(call(`load<${t}>(a)`, `load<${t}>(load<u32>(rec, 8))`))} ${NEXT}`);
-    define(`${op}_rm${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} const a = load<u32>(rec, 4); ${put(call(`load<${t}>(a)`, `load<${t}>(p)`))} ${NEXT}`);
-    if (compare) define(`${op}_mr${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} ${call(`load<${t}>(p)`, `load<${t}>(load<u32>(rec, 4))`)}; ${NEXT}`);
-    else define(`${op}_mr${bits}`, `const p = hotWrite<${t}>(rec, true); if (!p) ${FAULT} store<${t}>(p, ${call(`load<${t}>(p)`, `load<${t}>(load<u32>(rec, 4))`)}); ${COMMIT} ${NEXT}`);
+    define(
+      `${op}_r${bits}`,
+      `const a = load<u32>(rec, 4); ${put(call(`load<${t}>(a)`, `load<${t}>(load<u32>(rec, 8))`))} ${NEXT}`,
+    );
+    define(
+      `${op}_rm${bits}`,
+      `const p = hotRead<${t}>(rec); if (!p) ${FAULT} const a = load<u32>(rec, 4); ${put(call(`load<${t}>(a)`, `load<${t}>(p)`))} ${NEXT}`,
+    );
+    if (compare)
+      define(
+        `${op}_mr${bits}`,
+        `const p = hotRead<${t}>(rec); if (!p) ${FAULT} ${call(`load<${t}>(p)`, `load<${t}>(load<u32>(rec, 4))`)}; ${NEXT}`,
+      );
+    else
+      define(
+        `${op}_mr${bits}`,
+        `const p = hotWrite<${t}>(rec, true); if (!p) ${FAULT} store<${t}>(p, ${call(`load<${t}>(p)`, `load<${t}>(load<u32>(rec, 4))`)}); ${COMMIT} ${NEXT}`,
+      );
   }
 }
 for (const bits of BITS) {
   const t = u(bits);
   define(`test_r${bits}`, `flagsLogic<${t}>(load<${t}>(load<u32>(rec, 4)) & load<${t}>(load<u32>(rec, 8))); ${NEXT}`);
-  define(`test_mr${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} flagsLogic<${t}>(load<${t}>(p) & load<${t}>(load<u32>(rec, 4))); ${NEXT}`);
+  define(
+    `test_mr${bits}`,
+    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} flagsLogic<${t}>(load<${t}>(p) & load<${t}>(load<u32>(rec, 4))); ${NEXT}`,
+  );
 }
 for (const bits of [8, 16, 32, 64]) {
   const t = u(bits);
   define(`mov_r${bits}`, `setReg<${t}>(load<u32>(rec, 4), load<${t}>(load<u32>(rec, 8))); ${NEXT}`);
-  define(`mov_rm${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} setReg<${t}>(load<u32>(rec, 4), load<${t}>(p)); ${NEXT}`);
-  define(`mov_mr${bits}`, `const p = hotWrite<${t}>(rec, false); if (!p) ${FAULT} store<${t}>(p, load<${t}>(load<u32>(rec, 4))); ${COMMIT} ${NEXT}`);
+  define(
+    `mov_rm${bits}`,
+    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} setReg<${t}>(load<u32>(rec, 4), load<${t}>(p)); ${NEXT}`,
+  );
+  define(
+    `mov_mr${bits}`,
+    `const p = hotWrite<${t}>(rec, false); if (!p) ${FAULT} store<${t}>(p, load<${t}>(load<u32>(rec, 4))); ${COMMIT} ${NEXT}`,
+  );
 }
-for (const [name, from, to] of [['movzxB', 'u8', 'u32'], ['movzxW', 'u16', 'u32'], ['movsxB', 'i8', 'u32'], ['movsxW', 'i16', 'u32'], ['movsxB', 'i8', 'u64'], ['movsxW', 'i16', 'u64'], ['movsxd', 'i32', 'u64']]) { // biome-ignore format: a list
+for (const [name, from, to] of [
+  ['movzxB', 'u8', 'u32'],
+  ['movzxW', 'u16', 'u32'],
+  ['movsxB', 'i8', 'u32'],
+  ['movsxW', 'i16', 'u32'],
+  ['movsxB', 'i8', 'u64'],
+  ['movsxW', 'i16', 'u64'],
+  ['movsxd', 'i32', 'u64'],
+]) {
+  // biome-ignore format: a list
   const value = (pointer: string) => (to === 'u32' ? `<u32>load<${from}>(${pointer})` : `<u64><i64>load<${from}>(${pointer})`);
   const size = from.slice(1) === '8' ? 'u8' : from.slice(1) === '16' ? 'u16' : 'u32';
   define(`${name}_r${to.slice(1)}`, `setReg<${to}>(load<u32>(rec, 4), ${value('load<u32>(rec, 8)')}); ${NEXT}`);
-  define(`${name}_rm${to.slice(1)}`, `const p = hotRead<${size}>(rec); if (!p) ${FAULT} setReg<${to}>(load<u32>(rec, 4), ${value('p')}); ${NEXT}`);
+  define(
+    `${name}_rm${to.slice(1)}`,
+    `const p = hotRead<${size}>(rec); if (!p) ${FAULT} setReg<${to}>(load<u32>(rec, 4), ${value('p')}); ${NEXT}`,
+  );
 }
 for (const bits of [32, 64]) {
   const t = u(bits);
   define(`lea_rm${bits}`, `setReg<${t}>(load<u32>(rec, 4), <${t}>hotOffset(rec)); ${NEXT}`);
   for (const op of ['inc', 'dec', 'neg', 'not']) {
-    define(`${op}_r${bits}`, `const a = load<u32>(rec, 4); setReg<${t}>(a, hotUnary<${t}>(Unary.${upper(op)}, load<${t}>(a))); ${NEXT}`);
+    define(
+      `${op}_r${bits}`,
+      `const a = load<u32>(rec, 4); setReg<${t}>(a, hotUnary<${t}>(Unary.${upper(op)}, load<${t}>(a))); ${NEXT}`,
+    );
   }
   for (const op of ['inc', 'dec']) {
-    define(`${op}_mr${bits}`, `const p = hotWrite<${t}>(rec, true); if (!p) ${FAULT} store<${t}>(p, hotUnary<${t}>(Unary.${upper(op)}, load<${t}>(p))); ${COMMIT} ${NEXT}`);
+    define(
+      `${op}_mr${bits}`,
+      `const p = hotWrite<${t}>(rec, true); if (!p) ${FAULT} store<${t}>(p, hotUnary<${t}>(Unary.${upper(op)}, load<${t}>(p))); ${COMMIT} ${NEXT}`,
+    );
   }
   for (const op of ['shl', 'shr', 'sar', 'rol', 'ror']) {
-    define(`${op}_r${bits}`, `const a = load<u32>(rec, 4); setReg<${t}>(a, hotShift<${t}>(Shift.${upper(op)}, load<${t}>(a), load<u8>(load<u32>(rec, 8)))); ${NEXT}`);
+    define(
+      `${op}_r${bits}`,
+      `const a = load<u32>(rec, 4); setReg<${t}>(a, hotShift<${t}>(Shift.${upper(op)}, load<${t}>(a), load<u8>(load<u32>(rec, 8)))); ${NEXT}`,
+    );
   }
-  define(`imul2_r${bits}`, `const a = load<u32>(rec, 4); setReg<${t}>(a, hotImul<${t}>(load<${t}>(a), load<${t}>(load<u32>(rec, 8)))); ${NEXT}`);
-  define(`imul2_rm${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} const a = load<u32>(rec, 4); setReg<${t}>(a, hotImul<${t}>(load<${t}>(a), load<${t}>(p))); ${NEXT}`);
-  define(`imul3_r${bits}`, `setReg<${t}>(load<u32>(rec, 4), hotImul<${t}>(load<${t}>(load<u32>(rec, 8)), load<${t}>(rec + 24))); ${NEXT}`);
-  define(`imul3_rm${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} setReg<${t}>(load<u32>(rec, 4), hotImul<${t}>(load<${t}>(p), load<${t}>(rec + 24))); ${NEXT}`);
-  define(`cbw_${bits}`, bits === 32 ? `store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); ${NEXT}` : `store<u64>(GPR, <u64><i64>load<i32>(GPR)); ${NEXT}`);
-  define(`cwd_${bits}`, bits === 32 ? `store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); ${NEXT}` : `store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); ${NEXT}`);
-  define(`push_r${bits}`, `const v = load<${t}>(load<u32>(rec, 4)); const p = hotPush<${t}>(); if (!p) ${FAULT} store<${t}>(p, v); hotPushed<${t}>(); ${COMMIT} ${NEXT}`);
-  define(`pop_r${bits}`, `const p = hotPop<${t}>(); if (!p) ${FAULT} const v = load<${t}>(p); hotPopped<${t}>(); setReg<${t}>(load<u32>(rec, 4), v); ${NEXT}`);
+  define(
+    `imul2_r${bits}`,
+    `const a = load<u32>(rec, 4); setReg<${t}>(a, hotImul<${t}>(load<${t}>(a), load<${t}>(load<u32>(rec, 8)))); ${NEXT}`,
+  );
+  define(
+    `imul2_rm${bits}`,
+    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} const a = load<u32>(rec, 4); setReg<${t}>(a, hotImul<${t}>(load<${t}>(a), load<${t}>(p))); ${NEXT}`,
+  );
+  define(
+    `imul3_r${bits}`,
+    `setReg<${t}>(load<u32>(rec, 4), hotImul<${t}>(load<${t}>(load<u32>(rec, 8)), load<${t}>(rec + 24))); ${NEXT}`,
+  );
+  define(
+    `imul3_rm${bits}`,
+    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} setReg<${t}>(load<u32>(rec, 4), hotImul<${t}>(load<${t}>(p), load<${t}>(rec + 24))); ${NEXT}`,
+  );
+  define(
+    `cbw_${bits}`,
+    bits === 32
+      ? `store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); ${NEXT}`
+      : `store<u64>(GPR, <u64><i64>load<i32>(GPR)); ${NEXT}`,
+  );
+  define(
+    `cwd_${bits}`,
+    bits === 32
+      ? `store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); ${NEXT}`
+      : `store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); ${NEXT}`,
+  );
+  define(
+    `push_r${bits}`,
+    `const v = load<${t}>(load<u32>(rec, 4)); const p = hotPush<${t}>(); if (!p) ${FAULT} store<${t}>(p, v); hotPushed<${t}>(); ${COMMIT} ${NEXT}`,
+  );
+  define(
+    `pop_r${bits}`,
+    `const p = hotPop<${t}>(); if (!p) ${FAULT} const v = load<${t}>(p); hotPopped<${t}>(); setReg<${t}>(load<u32>(rec, 4), v); ${NEXT}`,
+  );
   const call = (target: string, then: string) =>
     `const p = hotPush<${t}>(); if (!p) ${FAULT} ${target} store<${t}>(p, <${t}>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<${t}>(); ${then}`;
   const left = 'if (p == <u32>BOUNCE) commitBounce();';
   define(`call_${bits}`, call('', `${left} link = rec + 4; break;`));
-  define(`call_r${bits}`, call(`const to = <u64>load<${t}>(load<u32>(rec, 4));`, `${left} cpu.blockRip = to; link = LINK_NONE; break;`));
-  define(`call_m${bits}`, `const q = hotRead<${t}>(rec); if (!q) ${FAULT} const to = <u64>load<${t}>(q); ${call('', `${left} cpu.blockRip = to; link = LINK_NONE; break;`)}`);
+  define(
+    `call_r${bits}`,
+    call(`const to = <u64>load<${t}>(load<u32>(rec, 4));`, `${left} cpu.blockRip = to; link = LINK_NONE; break;`),
+  );
+  define(
+    `call_m${bits}`,
+    `const q = hotRead<${t}>(rec); if (!q) ${FAULT} const to = <u64>load<${t}>(q); ${call('', `${left} cpu.blockRip = to; link = LINK_NONE; break;`)}`,
+  );
   define(`jmp_r${bits}`, `cpu.blockRip = <u64>load<${t}>(load<u32>(rec, 4)); link = LINK_NONE; break;`);
-  define(`jmp_m${bits}`, `const p = hotRead<${t}>(rec); if (!p) ${FAULT} cpu.blockRip = <u64>load<${t}>(p); link = LINK_NONE; break;`);
-  define(`ret_${bits}`, `const p = hotPop<${t}>(); if (!p) ${FAULT} cpu.blockRip = <u64>load<${t}>(p); hotPopped<${t}>(); link = LINK_NONE; break;`);
+  define(
+    `jmp_m${bits}`,
+    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} cpu.blockRip = <u64>load<${t}>(p); link = LINK_NONE; break;`,
+  );
+  define(
+    `ret_${bits}`,
+    `const p = hotPop<${t}>(); if (!p) ${FAULT} cpu.blockRip = <u64>load<${t}>(p); hotPopped<${t}>(); link = LINK_NONE; break;`,
+  );
 }
 define('jmp', 'link = rec + 4; break;');
 for (const [c, name] of CONDITIONS.entries()) {
   define(`jcc_${name}`, `link = rec + (condition(${c}) ? 4 : 12); break;`);
   define(`setcc_${name}`, `store<u8>(load<u32>(rec, 4), condition(${c}) ? 1 : 0); ${NEXT}`);
-  define(`cmov_${name}32`, `const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(${c}) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); ${NEXT}`);
+  define(
+    `cmov_${name}32`,
+    `const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(${c}) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); ${NEXT}`,
+  );
   define(`cmov_${name}64`, `if (condition(${c})) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); ${NEXT}`);
 }
 for (const [form, left, right, list] of [
@@ -114,7 +202,12 @@ for (const [form, left, right, list] of [
     const typed = (text: string) => text.replaceAll('<T>', `<${t}>`);
     const read = left.includes('(p)') || right.includes('(p)') ? `const p = hotRead<${t}>(rec); if (!p) ${FAULT} ` : '';
     const fn = form.startsWith('cmp') ? 'fusedCmp' : 'fusedTest';
-    for (const c of list) define(`${form}${bits}_${CONDITIONS[c]}`, `${read}link = rec + (${fn}<${t}>(${c}, ${typed(left)}, ${typed(right)}) ? 36 : 44); break;`, 2);
+    for (const c of list)
+      define(
+        `${form}${bits}_${CONDITIONS[c]}`,
+        `${read}link = rec + (${fn}<${t}>(${c}, ${typed(left)}, ${typed(right)}) ? 36 : 44); break;`,
+        2,
+      );
   }
 }
 

@@ -1,0 +1,256 @@
+/**
+ * The processor as the rest of TypeScript sees it. This is the only file that knows that it is WebAssembly: it
+ * instantiates the module over one memory, whose upper part is the frame pool that holds the guest's RAM.
+ */
+import { StateBlock } from './core-state.ts';
+import type {
+  Bus,
+  Core,
+  FpuState,
+  GuestMemory,
+  RegisterName,
+  Segment,
+  SegmentName,
+  Stop,
+  Width,
+} from './core-types.ts';
+import { LAYOUT } from './layout.gen.ts';
+
+export interface CoreOptions {
+  /** Guest RAM in bytes: a multiple of 4096, at least 64 KiB. */
+  memoryBytes: number;
+  bus: Bus;
+  /** The processor module, as bytes or compiled; by default the one that lies beside this file. */
+  source?: BufferSource | WebAssembly.Module;
+}
+
+interface Exports {
+  init(): void;
+  reset(): void;
+  run(budget: number): number;
+  now(): bigint;
+  retired(): bigint;
+  rflags(): bigint;
+  setRflags(value: bigint): void;
+  updateMode(): void;
+  flushAll(): void;
+  setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
+  codeWritten(host: number, size: number): number;
+  attend(bits: number): void;
+}
+
+const WASM_PAGE = 0x10000;
+const FRAME = 0x1000;
+/** Room behind the pool: the decoder reads up to 16 bytes beyond an instruction. */
+const SLACK = WASM_PAGE;
+const POOL = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
+const MAX_RAM = 0x1_0000_0000 - POOL - SLACK;
+/** RAM beyond this physical address goes above 4 GiB, so that devices keep their hole. */
+const LOW_RAM_LIMIT = 0xc000_0000;
+const FOUR_GIB = 0x1_0000_0000;
+const Slot = { RAM: 1 } as const;
+const Attention = { INTERRUPT: 1, STOP: 16 } as const;
+
+async function loadModule(source: CoreOptions['source']): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source) return WebAssembly.compile(source);
+  const url = import.meta.url.endsWith('.ts')
+    ? new URL('../build/core-test.wasm', import.meta.url)
+    : new URL('./core.wasm', import.meta.url);
+  if (url.protocol !== 'file:') return WebAssembly.compile(await (await fetch(url)).arrayBuffer());
+  const { readFile } = await import('node:fs/promises');
+  return WebAssembly.compile(await readFile(url));
+}
+
+/** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
+export async function createCore(options: CoreOptions): Promise<WasmCore> {
+  const { memoryBytes } = options;
+  if (!Number.isInteger(memoryBytes / FRAME) || memoryBytes < WASM_PAGE || memoryBytes > MAX_RAM) {
+    throw new RangeError(
+      `memory of ${memoryBytes} bytes: must be a multiple of ${FRAME} from ${WASM_PAGE} to ${MAX_RAM}`,
+    );
+  }
+  const pages = Math.ceil((POOL + memoryBytes + SLACK) / WASM_PAGE);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
+  const { bus } = options;
+  const env = {
+    memory,
+    portIn: (port: number, width: number) => bus.portIn(port, width as Width),
+    portOut: (port: number, width: number, value: number) => bus.portOut(port, width as Width, value >>> 0),
+    mmioRead: (pa: number, width: number) => bus.mmioRead(pa, width as Width),
+    mmioWrite: (pa: number, width: number, value: number) => bus.mmioWrite(pa, width as Width, value >>> 0),
+    interruptAcknowledge: () => bus.interruptAcknowledge(),
+  };
+  const instance = await WebAssembly.instantiate(await loadModule(options.source), { env });
+  return new WasmCore(instance.exports as unknown as Exports, memory, memoryBytes);
+}
+
+/** Guest RAM by physical address. */
+class Ram implements GuestMemory {
+  readonly #memory: WebAssembly.Memory;
+  readonly size: number;
+
+  constructor(memory: WebAssembly.Memory, size: number) {
+    this.#memory = memory;
+    this.size = size;
+  }
+
+  /** Where `pa` lies in linear memory. Throws RangeError unless all of `length` bytes are RAM. */
+  hostOf(pa: number, length: number): number {
+    const low = Math.min(this.size, LOW_RAM_LIMIT);
+    if (length >= 0 && pa >= 0 && pa + length <= low) return POOL + pa;
+    const offset = pa - FOUR_GIB;
+    if (length >= 0 && offset >= 0 && offset + length <= this.size - low) return POOL + low + offset;
+    throw new RangeError(`physical 0x${pa.toString(16)}+${length} is outside RAM (0x${this.size.toString(16)} bytes)`);
+  }
+
+  bytes(pa: number, length: number): Uint8Array {
+    return new Uint8Array(this.#memory.buffer, this.hostOf(pa, length), length);
+  }
+}
+
+/** One virtual processor in WebAssembly. Made by createCore. */
+export class WasmCore implements Core {
+  readonly #wasm: Exports;
+  readonly #state: StateBlock;
+  readonly #ram: Ram;
+
+  constructor(wasm: Exports, memory: WebAssembly.Memory, memoryBytes: number) {
+    this.#wasm = wasm;
+    this.#ram = new Ram(memory, memoryBytes);
+    this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW);
+    this.#state.setNumber('pool', POOL);
+    wasm.init();
+    const low = Math.min(memoryBytes, LOW_RAM_LIMIT);
+    wasm.setSlot(0, 0n, BigInt(low), POOL, Slot.RAM);
+    if (memoryBytes > low) {
+      wasm.setSlot(1, BigInt(FOUR_GIB), BigInt(FOUR_GIB + memoryBytes - low), POOL + low, Slot.RAM);
+    }
+    this.reset();
+  }
+
+  get memory(): GuestMemory {
+    return this.#ram;
+  }
+
+  /** Raw state by name of field, for the layers that know what they do. */
+  get state(): StateBlock {
+    return this.#state;
+  }
+
+  run(budget: number): Stop {
+    if (!Number.isInteger(budget) || budget < 1 || budget > 0x4000_0000) {
+      throw new RangeError(`budget of ${budget} instructions: must be an integer from 1 to ${0x4000_0000}`);
+    }
+    return this.#wasm.run(budget) as Stop;
+  }
+
+  requestStop(): void {
+    this.#wasm.attend(Attention.STOP);
+  }
+
+  get retired(): number {
+    return Number(BigInt.asUintN(64, this.#wasm.retired()));
+  }
+
+  get now(): number {
+    return Number(BigInt.asUintN(64, this.#wasm.now()));
+  }
+
+  advance(ns: number): void {
+    if (!(ns >= 0) || !Number.isFinite(ns))
+      throw new RangeError(`advance by ${ns} ns: must be finite and not negative`);
+    this.#state.setField('skew', this.#state.field('skew') + BigInt(Math.ceil(ns)));
+    if (this.now >= this.nextDeadline) this.#wasm.attend(Attention.INTERRUPT);
+  }
+
+  get nextDeadline(): number {
+    const deadline = this.#state.field('apicDeadline');
+    return deadline === 0n ? Number.POSITIVE_INFINITY : Number(deadline);
+  }
+
+  setIntr(level: boolean): void {
+    this.#state.setNumber('intrPin', level ? 1 : 0);
+    if (level) this.#wasm.attend(Attention.INTERRUPT);
+  }
+
+  nmi(): void {
+    this.#state.setNumber('nmiPending', 1);
+    this.#wasm.attend(Attention.INTERRUPT);
+  }
+
+  reset(): void {
+    this.#wasm.reset();
+  }
+
+  /** Tells the processor that the embedder wrote to memory which may hold decoded code. */
+  invalidateCode(pa: number, length: number): void {
+    for (let at = pa; at < pa + length; ) {
+      const size = Math.min(pa + length - at, FRAME - (at % FRAME));
+      this.#wasm.codeWritten(this.#ram.hostOf(at, size), size);
+      at += size;
+    }
+  }
+
+  get(register: RegisterName): bigint {
+    if (register === 'rflags') return BigInt.asUintN(64, this.#wasm.rflags());
+    if (register === 'cr8') return BigInt(this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] >> 4);
+    return this.#state.get(register) ?? 0n;
+  }
+
+  set(register: RegisterName, value: bigint): void {
+    if (register === 'rflags') {
+      this.#wasm.setRflags(value);
+      this.#wasm.updateMode();
+    } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] = Number(value & 15n) << 4;
+    else this.#state.set(register, value);
+    if (['cr0', 'cr3', 'cr4', 'efer'].includes(register)) {
+      this.#wasm.flushAll();
+      this.#wasm.updateMode();
+    }
+  }
+
+  getSegment(name: SegmentName): Segment {
+    return this.#state.getSegment(name);
+  }
+
+  /** CPL follows the DPL of SS, as at VM entry. */
+  setSegment(name: SegmentName, value: Segment): void {
+    this.#state.setSegment(name, value);
+    if (name === 'ss') this.#state.setNumber('cpl', (value.rights >> 5) & 3);
+    this.#wasm.updateMode();
+  }
+
+  readMsr(index: number): bigint {
+    throw new Error(`MSR 0x${index.toString(16)} cannot be read from outside yet`);
+  }
+
+  writeMsr(index: number, _value: bigint): void {
+    throw new Error(`MSR 0x${index.toString(16)} cannot be written from outside yet`);
+  }
+
+  /** Floating-point and vector registers, in the layout of FpuState. */
+  getFpu(into: FpuState): void {
+    const state = this.#state;
+    into.mxcsr = state.number('mxcsr');
+    into.fcw = state.number('fcw');
+    into.fsw = state.number('fsw');
+    into.ftw = state.number('ftw');
+    into.ymm.set(state.bytes(LAYOUT.YMM, 512));
+    const top = (into.fsw >> 11) & 7;
+    for (let n = 0; n < 8; n++) into.st.set(state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10), 10 * n);
+  }
+
+  setFpu(from: FpuState): void {
+    const state = this.#state;
+    state.setNumber('mxcsr', from.mxcsr);
+    state.setNumber('fcw', from.fcw);
+    state.setNumber('fsw', from.fsw);
+    state.setNumber('ftw', from.ftw);
+    state.bytes(LAYOUT.YMM, 512).set(from.ymm);
+    const top = (from.fsw >> 11) & 7;
+    for (let n = 0; n < 8; n++) {
+      state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10).set(from.st.subarray(10 * n, 10 * n + 10));
+    }
+  }
+}
