@@ -66,6 +66,15 @@ export function computeModeKey(): void {
   cpu.modeKey = key;
 }
 
+/** Do `size` bytes at `first` lie in a segment of this limit and these rights (SDM Vol. 3A, "Limit Checking")? */
+export function withinSegment(limit: u32, rights: u32, first: u32, size: u32): bool {
+  const last = first + (size - 1);
+  if ((rights & (Rights.CODE | Rights.EXPAND_DOWN)) == Rights.EXPAND_DOWN) {
+    return first > limit && last >= first && ((rights & Rights.DB) != 0 || last <= 0xffff);
+  }
+  return last <= limit && last >= first;
+}
+
 /**
  * Linear address of `size` bytes at `offset` of segment `s`, or a pending #GP(0) or #SS(0) where limit, type or
  * canonicality forbid it (SDM Vol. 3A, "Limit Checking", "Type Checking"). `stack` selects #SS beside the SS segment.
@@ -77,15 +86,8 @@ export function linearAddress(s: u32, offset: u64, size: u32, write: bool, stack
     return la;
   }
   const rights = segRights(s);
-  const limit = segLimit(s);
   const first = <u32>offset;
-  const last = first + (size - 1);
-  let good: bool;
-  if ((rights & (Rights.CODE | Rights.EXPAND_DOWN)) == Rights.EXPAND_DOWN) {
-    good = first > limit && last >= first && ((rights & Rights.DB) != 0 || last <= 0xffff);
-  } else {
-    good = last <= limit && last >= first;
-  }
+  let good = withinSegment(segLimit(s), rights, first, size);
   if ((rights & Rights.UNUSABLE) != 0) good = false;
   else if (write) good = good && (rights & (Rights.CODE | Rights.WRITABLE)) == Rights.WRITABLE;
   else good = good && (rights & (Rights.CODE | Rights.READABLE)) != Rights.CODE;

@@ -4,6 +4,8 @@ import { raise, Vector } from '../cpu/pending';
 import { Rec } from '../isa/record';
 import { A, B, Imm, One, Rm } from '../isa/operand';
 import { opAdc, opAdd, opAnd, opCmp, opDec, opInc, opNeg, opNot, opOr, opSbb, opSub, opTest, opXor } from '../ops/alu';
+import { opCall, opCallTo, opJcc, opJmp, opJmpTo, opJrcxz, opLoop, opLoope, opLoopne, opRet, opRetImm } from '../ops/control';
+import { opEnter, opLeave, opPop, opPopa, opPush, opPushSreg, opPusha } from '../ops/stack';
 
 function h0(i: Rec): void { opAdd<u8, Rm, A>(i); }
 function h1(i: Rec): void { opAdd<u16, Rm, A>(i); }
@@ -17,155 +19,216 @@ function h8(i: Rec): void { opAdd<u8, A, Imm>(i); }
 function h9(i: Rec): void { opAdd<u16, A, Imm>(i); }
 function h10(i: Rec): void { opAdd<u32, A, Imm>(i); }
 function h11(i: Rec): void { opAdd<u64, A, Imm>(i); }
-function h12(i: Rec): void { opOr<u8, Rm, A>(i); }
-function h13(i: Rec): void { opOr<u16, Rm, A>(i); }
-function h14(i: Rec): void { opOr<u32, Rm, A>(i); }
-function h15(i: Rec): void { opOr<u64, Rm, A>(i); }
-function h16(i: Rec): void { opOr<u8, A, Rm>(i); }
-function h17(i: Rec): void { opOr<u16, A, Rm>(i); }
-function h18(i: Rec): void { opOr<u32, A, Rm>(i); }
-function h19(i: Rec): void { opOr<u64, A, Rm>(i); }
-function h20(i: Rec): void { opOr<u8, A, Imm>(i); }
-function h21(i: Rec): void { opOr<u16, A, Imm>(i); }
-function h22(i: Rec): void { opOr<u32, A, Imm>(i); }
-function h23(i: Rec): void { opOr<u64, A, Imm>(i); }
-function h24(i: Rec): void { opAdc<u8, Rm, A>(i); }
-function h25(i: Rec): void { opAdc<u16, Rm, A>(i); }
-function h26(i: Rec): void { opAdc<u32, Rm, A>(i); }
-function h27(i: Rec): void { opAdc<u64, Rm, A>(i); }
-function h28(i: Rec): void { opAdc<u8, A, Rm>(i); }
-function h29(i: Rec): void { opAdc<u16, A, Rm>(i); }
-function h30(i: Rec): void { opAdc<u32, A, Rm>(i); }
-function h31(i: Rec): void { opAdc<u64, A, Rm>(i); }
-function h32(i: Rec): void { opAdc<u8, A, Imm>(i); }
-function h33(i: Rec): void { opAdc<u16, A, Imm>(i); }
-function h34(i: Rec): void { opAdc<u32, A, Imm>(i); }
-function h35(i: Rec): void { opAdc<u64, A, Imm>(i); }
-function h36(i: Rec): void { opSbb<u8, Rm, A>(i); }
-function h37(i: Rec): void { opSbb<u16, Rm, A>(i); }
-function h38(i: Rec): void { opSbb<u32, Rm, A>(i); }
-function h39(i: Rec): void { opSbb<u64, Rm, A>(i); }
-function h40(i: Rec): void { opSbb<u8, A, Rm>(i); }
-function h41(i: Rec): void { opSbb<u16, A, Rm>(i); }
-function h42(i: Rec): void { opSbb<u32, A, Rm>(i); }
-function h43(i: Rec): void { opSbb<u64, A, Rm>(i); }
-function h44(i: Rec): void { opSbb<u8, A, Imm>(i); }
-function h45(i: Rec): void { opSbb<u16, A, Imm>(i); }
-function h46(i: Rec): void { opSbb<u32, A, Imm>(i); }
-function h47(i: Rec): void { opSbb<u64, A, Imm>(i); }
-function h48(i: Rec): void { opAnd<u8, Rm, A>(i); }
-function h49(i: Rec): void { opAnd<u16, Rm, A>(i); }
-function h50(i: Rec): void { opAnd<u32, Rm, A>(i); }
-function h51(i: Rec): void { opAnd<u64, Rm, A>(i); }
-function h52(i: Rec): void { opAnd<u8, A, Rm>(i); }
-function h53(i: Rec): void { opAnd<u16, A, Rm>(i); }
-function h54(i: Rec): void { opAnd<u32, A, Rm>(i); }
-function h55(i: Rec): void { opAnd<u64, A, Rm>(i); }
-function h56(i: Rec): void { opAnd<u8, A, Imm>(i); }
-function h57(i: Rec): void { opAnd<u16, A, Imm>(i); }
-function h58(i: Rec): void { opAnd<u32, A, Imm>(i); }
-function h59(i: Rec): void { opAnd<u64, A, Imm>(i); }
-function h60(i: Rec): void { opSub<u8, Rm, A>(i); }
-function h61(i: Rec): void { opSub<u16, Rm, A>(i); }
-function h62(i: Rec): void { opSub<u32, Rm, A>(i); }
-function h63(i: Rec): void { opSub<u64, Rm, A>(i); }
-function h64(i: Rec): void { opSub<u8, A, Rm>(i); }
-function h65(i: Rec): void { opSub<u16, A, Rm>(i); }
-function h66(i: Rec): void { opSub<u32, A, Rm>(i); }
-function h67(i: Rec): void { opSub<u64, A, Rm>(i); }
-function h68(i: Rec): void { opSub<u8, A, Imm>(i); }
-function h69(i: Rec): void { opSub<u16, A, Imm>(i); }
-function h70(i: Rec): void { opSub<u32, A, Imm>(i); }
-function h71(i: Rec): void { opSub<u64, A, Imm>(i); }
-function h72(i: Rec): void { opXor<u8, Rm, A>(i); }
-function h73(i: Rec): void { opXor<u16, Rm, A>(i); }
-function h74(i: Rec): void { opXor<u32, Rm, A>(i); }
-function h75(i: Rec): void { opXor<u64, Rm, A>(i); }
-function h76(i: Rec): void { opXor<u8, A, Rm>(i); }
-function h77(i: Rec): void { opXor<u16, A, Rm>(i); }
-function h78(i: Rec): void { opXor<u32, A, Rm>(i); }
-function h79(i: Rec): void { opXor<u64, A, Rm>(i); }
-function h80(i: Rec): void { opXor<u8, A, Imm>(i); }
-function h81(i: Rec): void { opXor<u16, A, Imm>(i); }
-function h82(i: Rec): void { opXor<u32, A, Imm>(i); }
-function h83(i: Rec): void { opXor<u64, A, Imm>(i); }
-function h84(i: Rec): void { opCmp<u8, Rm, A>(i); }
-function h85(i: Rec): void { opCmp<u16, Rm, A>(i); }
-function h86(i: Rec): void { opCmp<u32, Rm, A>(i); }
-function h87(i: Rec): void { opCmp<u64, Rm, A>(i); }
-function h88(i: Rec): void { opCmp<u8, A, Rm>(i); }
-function h89(i: Rec): void { opCmp<u16, A, Rm>(i); }
-function h90(i: Rec): void { opCmp<u32, A, Rm>(i); }
-function h91(i: Rec): void { opCmp<u64, A, Rm>(i); }
-function h92(i: Rec): void { opCmp<u8, A, Imm>(i); }
-function h93(i: Rec): void { opCmp<u16, A, Imm>(i); }
-function h94(i: Rec): void { opCmp<u32, A, Imm>(i); }
-function h95(i: Rec): void { opCmp<u64, A, Imm>(i); }
-function h96(i: Rec): void { opInc<u16, A>(i); }
-function h97(i: Rec): void { opInc<u32, A>(i); }
-function h98(i: Rec): void { opDec<u16, A>(i); }
-function h99(i: Rec): void { opDec<u32, A>(i); }
-function h100(i: Rec): void { opAdd<u8, Rm, Imm>(i); }
-function h101(i: Rec): void { opOr<u8, Rm, Imm>(i); }
-function h102(i: Rec): void { opAdc<u8, Rm, Imm>(i); }
-function h103(i: Rec): void { opSbb<u8, Rm, Imm>(i); }
-function h104(i: Rec): void { opAnd<u8, Rm, Imm>(i); }
-function h105(i: Rec): void { opSub<u8, Rm, Imm>(i); }
-function h106(i: Rec): void { opXor<u8, Rm, Imm>(i); }
-function h107(i: Rec): void { opCmp<u8, Rm, Imm>(i); }
-function h108(i: Rec): void { opAdd<u16, Rm, Imm>(i); }
-function h109(i: Rec): void { opAdd<u32, Rm, Imm>(i); }
-function h110(i: Rec): void { opAdd<u64, Rm, Imm>(i); }
-function h111(i: Rec): void { opOr<u16, Rm, Imm>(i); }
-function h112(i: Rec): void { opOr<u32, Rm, Imm>(i); }
-function h113(i: Rec): void { opOr<u64, Rm, Imm>(i); }
-function h114(i: Rec): void { opAdc<u16, Rm, Imm>(i); }
-function h115(i: Rec): void { opAdc<u32, Rm, Imm>(i); }
-function h116(i: Rec): void { opAdc<u64, Rm, Imm>(i); }
-function h117(i: Rec): void { opSbb<u16, Rm, Imm>(i); }
-function h118(i: Rec): void { opSbb<u32, Rm, Imm>(i); }
-function h119(i: Rec): void { opSbb<u64, Rm, Imm>(i); }
-function h120(i: Rec): void { opAnd<u16, Rm, Imm>(i); }
-function h121(i: Rec): void { opAnd<u32, Rm, Imm>(i); }
-function h122(i: Rec): void { opAnd<u64, Rm, Imm>(i); }
-function h123(i: Rec): void { opSub<u16, Rm, Imm>(i); }
-function h124(i: Rec): void { opSub<u32, Rm, Imm>(i); }
-function h125(i: Rec): void { opSub<u64, Rm, Imm>(i); }
-function h126(i: Rec): void { opXor<u16, Rm, Imm>(i); }
-function h127(i: Rec): void { opXor<u32, Rm, Imm>(i); }
-function h128(i: Rec): void { opXor<u64, Rm, Imm>(i); }
-function h129(i: Rec): void { opCmp<u16, Rm, Imm>(i); }
-function h130(i: Rec): void { opCmp<u32, Rm, Imm>(i); }
-function h131(i: Rec): void { opCmp<u64, Rm, Imm>(i); }
-function h132(i: Rec): void { opTest<u8, Rm, A>(i); }
-function h133(i: Rec): void { opTest<u16, Rm, A>(i); }
-function h134(i: Rec): void { opTest<u32, Rm, A>(i); }
-function h135(i: Rec): void { opTest<u64, Rm, A>(i); }
-function h136(i: Rec): void { opTest<u8, A, Imm>(i); }
-function h137(i: Rec): void { opTest<u16, A, Imm>(i); }
-function h138(i: Rec): void { opTest<u32, A, Imm>(i); }
-function h139(i: Rec): void { opTest<u64, A, Imm>(i); }
-function h140(i: Rec): void { opTest<u8, Rm, Imm>(i); }
-function h141(i: Rec): void { opNot<u8, Rm>(i); }
-function h142(i: Rec): void { opNeg<u8, Rm>(i); }
-function h143(i: Rec): void { opTest<u16, Rm, Imm>(i); }
-function h144(i: Rec): void { opTest<u32, Rm, Imm>(i); }
-function h145(i: Rec): void { opTest<u64, Rm, Imm>(i); }
-function h146(i: Rec): void { opNot<u16, Rm>(i); }
-function h147(i: Rec): void { opNot<u32, Rm>(i); }
-function h148(i: Rec): void { opNot<u64, Rm>(i); }
-function h149(i: Rec): void { opNeg<u16, Rm>(i); }
-function h150(i: Rec): void { opNeg<u32, Rm>(i); }
-function h151(i: Rec): void { opNeg<u64, Rm>(i); }
-function h152(i: Rec): void { opInc<u8, Rm>(i); }
-function h153(i: Rec): void { opDec<u8, Rm>(i); }
-function h154(i: Rec): void { opInc<u16, Rm>(i); }
-function h155(i: Rec): void { opInc<u32, Rm>(i); }
-function h156(i: Rec): void { opInc<u64, Rm>(i); }
-function h157(i: Rec): void { opDec<u16, Rm>(i); }
-function h158(i: Rec): void { opDec<u32, Rm>(i); }
-function h159(i: Rec): void { opDec<u64, Rm>(i); }
+function h12(i: Rec): void { opPushSreg<u16>(i); }
+function h13(i: Rec): void { opPushSreg<u32>(i); }
+function h14(i: Rec): void { opOr<u8, Rm, A>(i); }
+function h15(i: Rec): void { opOr<u16, Rm, A>(i); }
+function h16(i: Rec): void { opOr<u32, Rm, A>(i); }
+function h17(i: Rec): void { opOr<u64, Rm, A>(i); }
+function h18(i: Rec): void { opOr<u8, A, Rm>(i); }
+function h19(i: Rec): void { opOr<u16, A, Rm>(i); }
+function h20(i: Rec): void { opOr<u32, A, Rm>(i); }
+function h21(i: Rec): void { opOr<u64, A, Rm>(i); }
+function h22(i: Rec): void { opOr<u8, A, Imm>(i); }
+function h23(i: Rec): void { opOr<u16, A, Imm>(i); }
+function h24(i: Rec): void { opOr<u32, A, Imm>(i); }
+function h25(i: Rec): void { opOr<u64, A, Imm>(i); }
+function h26(i: Rec): void { opAdc<u8, Rm, A>(i); }
+function h27(i: Rec): void { opAdc<u16, Rm, A>(i); }
+function h28(i: Rec): void { opAdc<u32, Rm, A>(i); }
+function h29(i: Rec): void { opAdc<u64, Rm, A>(i); }
+function h30(i: Rec): void { opAdc<u8, A, Rm>(i); }
+function h31(i: Rec): void { opAdc<u16, A, Rm>(i); }
+function h32(i: Rec): void { opAdc<u32, A, Rm>(i); }
+function h33(i: Rec): void { opAdc<u64, A, Rm>(i); }
+function h34(i: Rec): void { opAdc<u8, A, Imm>(i); }
+function h35(i: Rec): void { opAdc<u16, A, Imm>(i); }
+function h36(i: Rec): void { opAdc<u32, A, Imm>(i); }
+function h37(i: Rec): void { opAdc<u64, A, Imm>(i); }
+function h38(i: Rec): void { opSbb<u8, Rm, A>(i); }
+function h39(i: Rec): void { opSbb<u16, Rm, A>(i); }
+function h40(i: Rec): void { opSbb<u32, Rm, A>(i); }
+function h41(i: Rec): void { opSbb<u64, Rm, A>(i); }
+function h42(i: Rec): void { opSbb<u8, A, Rm>(i); }
+function h43(i: Rec): void { opSbb<u16, A, Rm>(i); }
+function h44(i: Rec): void { opSbb<u32, A, Rm>(i); }
+function h45(i: Rec): void { opSbb<u64, A, Rm>(i); }
+function h46(i: Rec): void { opSbb<u8, A, Imm>(i); }
+function h47(i: Rec): void { opSbb<u16, A, Imm>(i); }
+function h48(i: Rec): void { opSbb<u32, A, Imm>(i); }
+function h49(i: Rec): void { opSbb<u64, A, Imm>(i); }
+function h50(i: Rec): void { opAnd<u8, Rm, A>(i); }
+function h51(i: Rec): void { opAnd<u16, Rm, A>(i); }
+function h52(i: Rec): void { opAnd<u32, Rm, A>(i); }
+function h53(i: Rec): void { opAnd<u64, Rm, A>(i); }
+function h54(i: Rec): void { opAnd<u8, A, Rm>(i); }
+function h55(i: Rec): void { opAnd<u16, A, Rm>(i); }
+function h56(i: Rec): void { opAnd<u32, A, Rm>(i); }
+function h57(i: Rec): void { opAnd<u64, A, Rm>(i); }
+function h58(i: Rec): void { opAnd<u8, A, Imm>(i); }
+function h59(i: Rec): void { opAnd<u16, A, Imm>(i); }
+function h60(i: Rec): void { opAnd<u32, A, Imm>(i); }
+function h61(i: Rec): void { opAnd<u64, A, Imm>(i); }
+function h62(i: Rec): void { opSub<u8, Rm, A>(i); }
+function h63(i: Rec): void { opSub<u16, Rm, A>(i); }
+function h64(i: Rec): void { opSub<u32, Rm, A>(i); }
+function h65(i: Rec): void { opSub<u64, Rm, A>(i); }
+function h66(i: Rec): void { opSub<u8, A, Rm>(i); }
+function h67(i: Rec): void { opSub<u16, A, Rm>(i); }
+function h68(i: Rec): void { opSub<u32, A, Rm>(i); }
+function h69(i: Rec): void { opSub<u64, A, Rm>(i); }
+function h70(i: Rec): void { opSub<u8, A, Imm>(i); }
+function h71(i: Rec): void { opSub<u16, A, Imm>(i); }
+function h72(i: Rec): void { opSub<u32, A, Imm>(i); }
+function h73(i: Rec): void { opSub<u64, A, Imm>(i); }
+function h74(i: Rec): void { opXor<u8, Rm, A>(i); }
+function h75(i: Rec): void { opXor<u16, Rm, A>(i); }
+function h76(i: Rec): void { opXor<u32, Rm, A>(i); }
+function h77(i: Rec): void { opXor<u64, Rm, A>(i); }
+function h78(i: Rec): void { opXor<u8, A, Rm>(i); }
+function h79(i: Rec): void { opXor<u16, A, Rm>(i); }
+function h80(i: Rec): void { opXor<u32, A, Rm>(i); }
+function h81(i: Rec): void { opXor<u64, A, Rm>(i); }
+function h82(i: Rec): void { opXor<u8, A, Imm>(i); }
+function h83(i: Rec): void { opXor<u16, A, Imm>(i); }
+function h84(i: Rec): void { opXor<u32, A, Imm>(i); }
+function h85(i: Rec): void { opXor<u64, A, Imm>(i); }
+function h86(i: Rec): void { opCmp<u8, Rm, A>(i); }
+function h87(i: Rec): void { opCmp<u16, Rm, A>(i); }
+function h88(i: Rec): void { opCmp<u32, Rm, A>(i); }
+function h89(i: Rec): void { opCmp<u64, Rm, A>(i); }
+function h90(i: Rec): void { opCmp<u8, A, Rm>(i); }
+function h91(i: Rec): void { opCmp<u16, A, Rm>(i); }
+function h92(i: Rec): void { opCmp<u32, A, Rm>(i); }
+function h93(i: Rec): void { opCmp<u64, A, Rm>(i); }
+function h94(i: Rec): void { opCmp<u8, A, Imm>(i); }
+function h95(i: Rec): void { opCmp<u16, A, Imm>(i); }
+function h96(i: Rec): void { opCmp<u32, A, Imm>(i); }
+function h97(i: Rec): void { opCmp<u64, A, Imm>(i); }
+function h98(i: Rec): void { opInc<u16, A>(i); }
+function h99(i: Rec): void { opInc<u32, A>(i); }
+function h100(i: Rec): void { opDec<u16, A>(i); }
+function h101(i: Rec): void { opDec<u32, A>(i); }
+function h102(i: Rec): void { opPush<u16, A>(i); }
+function h103(i: Rec): void { opPush<u32, A>(i); }
+function h104(i: Rec): void { opPush<u64, A>(i); }
+function h105(i: Rec): void { opPop<u16, A>(i); }
+function h106(i: Rec): void { opPop<u32, A>(i); }
+function h107(i: Rec): void { opPop<u64, A>(i); }
+function h108(i: Rec): void { opPusha<u16>(i); }
+function h109(i: Rec): void { opPusha<u32>(i); }
+function h110(i: Rec): void { opPopa<u16>(i); }
+function h111(i: Rec): void { opPopa<u32>(i); }
+function h112(i: Rec): void { opPush<u16, Imm>(i); }
+function h113(i: Rec): void { opPush<u32, Imm>(i); }
+function h114(i: Rec): void { opPush<u64, Imm>(i); }
+function h115(i: Rec): void { opJcc<u16>(i); }
+function h116(i: Rec): void { opJcc<u32>(i); }
+function h117(i: Rec): void { opJcc<u64>(i); }
+function h118(i: Rec): void { opAdd<u8, Rm, Imm>(i); }
+function h119(i: Rec): void { opOr<u8, Rm, Imm>(i); }
+function h120(i: Rec): void { opAdc<u8, Rm, Imm>(i); }
+function h121(i: Rec): void { opSbb<u8, Rm, Imm>(i); }
+function h122(i: Rec): void { opAnd<u8, Rm, Imm>(i); }
+function h123(i: Rec): void { opSub<u8, Rm, Imm>(i); }
+function h124(i: Rec): void { opXor<u8, Rm, Imm>(i); }
+function h125(i: Rec): void { opCmp<u8, Rm, Imm>(i); }
+function h126(i: Rec): void { opAdd<u16, Rm, Imm>(i); }
+function h127(i: Rec): void { opAdd<u32, Rm, Imm>(i); }
+function h128(i: Rec): void { opAdd<u64, Rm, Imm>(i); }
+function h129(i: Rec): void { opOr<u16, Rm, Imm>(i); }
+function h130(i: Rec): void { opOr<u32, Rm, Imm>(i); }
+function h131(i: Rec): void { opOr<u64, Rm, Imm>(i); }
+function h132(i: Rec): void { opAdc<u16, Rm, Imm>(i); }
+function h133(i: Rec): void { opAdc<u32, Rm, Imm>(i); }
+function h134(i: Rec): void { opAdc<u64, Rm, Imm>(i); }
+function h135(i: Rec): void { opSbb<u16, Rm, Imm>(i); }
+function h136(i: Rec): void { opSbb<u32, Rm, Imm>(i); }
+function h137(i: Rec): void { opSbb<u64, Rm, Imm>(i); }
+function h138(i: Rec): void { opAnd<u16, Rm, Imm>(i); }
+function h139(i: Rec): void { opAnd<u32, Rm, Imm>(i); }
+function h140(i: Rec): void { opAnd<u64, Rm, Imm>(i); }
+function h141(i: Rec): void { opSub<u16, Rm, Imm>(i); }
+function h142(i: Rec): void { opSub<u32, Rm, Imm>(i); }
+function h143(i: Rec): void { opSub<u64, Rm, Imm>(i); }
+function h144(i: Rec): void { opXor<u16, Rm, Imm>(i); }
+function h145(i: Rec): void { opXor<u32, Rm, Imm>(i); }
+function h146(i: Rec): void { opXor<u64, Rm, Imm>(i); }
+function h147(i: Rec): void { opCmp<u16, Rm, Imm>(i); }
+function h148(i: Rec): void { opCmp<u32, Rm, Imm>(i); }
+function h149(i: Rec): void { opCmp<u64, Rm, Imm>(i); }
+function h150(i: Rec): void { opTest<u8, Rm, A>(i); }
+function h151(i: Rec): void { opTest<u16, Rm, A>(i); }
+function h152(i: Rec): void { opTest<u32, Rm, A>(i); }
+function h153(i: Rec): void { opTest<u64, Rm, A>(i); }
+function h154(i: Rec): void { opPop<u16, Rm>(i); }
+function h155(i: Rec): void { opPop<u32, Rm>(i); }
+function h156(i: Rec): void { opPop<u64, Rm>(i); }
+function h157(i: Rec): void { opTest<u8, A, Imm>(i); }
+function h158(i: Rec): void { opTest<u16, A, Imm>(i); }
+function h159(i: Rec): void { opTest<u32, A, Imm>(i); }
+function h160(i: Rec): void { opTest<u64, A, Imm>(i); }
+function h161(i: Rec): void { opRetImm<u16, Imm>(i); }
+function h162(i: Rec): void { opRetImm<u32, Imm>(i); }
+function h163(i: Rec): void { opRetImm<u64, Imm>(i); }
+function h164(i: Rec): void { opRet<u16>(i); }
+function h165(i: Rec): void { opRet<u32>(i); }
+function h166(i: Rec): void { opRet<u64>(i); }
+function h167(i: Rec): void { opEnter<u16, Imm>(i); }
+function h168(i: Rec): void { opEnter<u32, Imm>(i); }
+function h169(i: Rec): void { opEnter<u64, Imm>(i); }
+function h170(i: Rec): void { opLeave<u16>(i); }
+function h171(i: Rec): void { opLeave<u32>(i); }
+function h172(i: Rec): void { opLeave<u64>(i); }
+function h173(i: Rec): void { opLoopne<u16>(i); }
+function h174(i: Rec): void { opLoopne<u32>(i); }
+function h175(i: Rec): void { opLoopne<u64>(i); }
+function h176(i: Rec): void { opLoope<u16>(i); }
+function h177(i: Rec): void { opLoope<u32>(i); }
+function h178(i: Rec): void { opLoope<u64>(i); }
+function h179(i: Rec): void { opLoop<u16>(i); }
+function h180(i: Rec): void { opLoop<u32>(i); }
+function h181(i: Rec): void { opLoop<u64>(i); }
+function h182(i: Rec): void { opJrcxz<u16>(i); }
+function h183(i: Rec): void { opJrcxz<u32>(i); }
+function h184(i: Rec): void { opJrcxz<u64>(i); }
+function h185(i: Rec): void { opCall<u16>(i); }
+function h186(i: Rec): void { opCall<u32>(i); }
+function h187(i: Rec): void { opCall<u64>(i); }
+function h188(i: Rec): void { opJmp<u16>(i); }
+function h189(i: Rec): void { opJmp<u32>(i); }
+function h190(i: Rec): void { opJmp<u64>(i); }
+function h191(i: Rec): void { opTest<u8, Rm, Imm>(i); }
+function h192(i: Rec): void { opNot<u8, Rm>(i); }
+function h193(i: Rec): void { opNeg<u8, Rm>(i); }
+function h194(i: Rec): void { opTest<u16, Rm, Imm>(i); }
+function h195(i: Rec): void { opTest<u32, Rm, Imm>(i); }
+function h196(i: Rec): void { opTest<u64, Rm, Imm>(i); }
+function h197(i: Rec): void { opNot<u16, Rm>(i); }
+function h198(i: Rec): void { opNot<u32, Rm>(i); }
+function h199(i: Rec): void { opNot<u64, Rm>(i); }
+function h200(i: Rec): void { opNeg<u16, Rm>(i); }
+function h201(i: Rec): void { opNeg<u32, Rm>(i); }
+function h202(i: Rec): void { opNeg<u64, Rm>(i); }
+function h203(i: Rec): void { opInc<u8, Rm>(i); }
+function h204(i: Rec): void { opDec<u8, Rm>(i); }
+function h205(i: Rec): void { opInc<u16, Rm>(i); }
+function h206(i: Rec): void { opInc<u32, Rm>(i); }
+function h207(i: Rec): void { opInc<u64, Rm>(i); }
+function h208(i: Rec): void { opDec<u16, Rm>(i); }
+function h209(i: Rec): void { opDec<u32, Rm>(i); }
+function h210(i: Rec): void { opDec<u64, Rm>(i); }
+function h211(i: Rec): void { opCallTo<u16, Rm>(i); }
+function h212(i: Rec): void { opCallTo<u32, Rm>(i); }
+function h213(i: Rec): void { opCallTo<u64, Rm>(i); }
+function h214(i: Rec): void { opJmpTo<u16, Rm>(i); }
+function h215(i: Rec): void { opJmpTo<u32, Rm>(i); }
+function h216(i: Rec): void { opJmpTo<u64, Rm>(i); }
+function h217(i: Rec): void { opPush<u16, Rm>(i); }
+function h218(i: Rec): void { opPush<u32, Rm>(i); }
+function h219(i: Rec): void { opPush<u64, Rm>(i); }
+function h220(i: Rec): void { opPushSreg<u64>(i); }
 
 /** Handlers by number: what cold records call. */
-export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159];
-export const HANDLER_COUNT: u32 = 160;
+export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220];
+export const HANDLER_COUNT: u32 = 221;

@@ -43,7 +43,8 @@ export function readMiss(la: u64, size: u32, stack: u32): u32 {
   return readAs(la, size, accessClass());
 }
 
-function readAs(la: u64, size: u32, cls: u32): u32 {
+/** readMiss by TLB class, for accesses that are not the running privilege's; `la` is canonical. */
+export function readAs(la: u64, size: u32, cls: u32): u32 {
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (size <= inPage) {
     if (!physical(la, Access.READ, cls)) return 0;
@@ -119,7 +120,8 @@ export function writeMiss(la: u64, size: u32, stack: u32, keep: bool): u32 {
   return writeAs(la, size, keep, accessClass());
 }
 
-function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
+/** writeMiss by TLB class; `la` is canonical. */
+export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (!physical(la, Access.WRITE, cls)) return 0;
   const pa = walkedPa & cpu.a20Mask;

@@ -35,13 +35,15 @@ export function hotKinds(row: Row, size: number): { register: number; memory: nu
     case 'cmovcc':
       return pair(`cmov_${conditionOf(row)}${bits}`);
     case 'jmp':
-      if (/^J/.test(args[0])) return pair(size === 1 ? '' : 'jmp');
+      return pair(size === 1 ? '' : 'jmp');
+    case 'jmpTo':
       return pair(`jmp_r${bits}`, `jmp_m${bits}`);
     case 'call':
-      if (/^J/.test(args[0])) return pair(`call_${bits}`);
+      return pair(`call_${bits}`);
+    case 'callTo':
       return pair(`call_r${bits}`, `call_m${bits}`);
     case 'ret':
-      return pair(args.length === 0 ? `ret_${bits}` : '');
+      return pair(`ret_${bits}`);
     case 'cbw':
     case 'cwd':
       return pair(`${fn}_${bits}`);

@@ -1,0 +1,118 @@
+/**
+ * The stack of instructions, far transfers and event delivery. Open a stack, push or pop, close it: rSP changes at
+ * closeStack only, so that a fault on the way leaves the guest as it was. A sequence of pushes that must be all or
+ * nothing asks reserve first; pops need nothing of the kind. Test abandoned() after every call that may fail.
+ */
+import { BOUNCE, cpu, GPR, Gpr, gpr, Seg } from '../cpu/state';
+import { abandoned, raise, Vector } from '../cpu/pending';
+import { in64, isCanonical, Key, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
+import { Access, accessClass, lookup } from '../mmu/tlb';
+import { commitBounce, leaveIfChanged, readAs, writeAs } from '../mmu/access';
+
+/** Pointer of the open stack: what rSP becomes at closeStack. */
+export let stackTop: u64 = 0;
+let base: u64 = 0;
+let limit: u32 = 0;
+let rights: u32 = 0;
+let mask: u64 = 0;
+let cls: u32 = 0;
+let running: bool = true;
+let error: u32 = 0;
+
+/** The bits of rSP that stack instructions use: 16 or 32 by SS.B, 64 in 64-bit mode. */
+@inline export function stackMask(): u64 {
+  return in64() ? u64.MAX_VALUE : (cpu.modeKey & Key.STACK32) != 0 ? 0xffffffff : 0xffff;
+}
+
+/** Opens the current stack, SS:rSP with the current privilege; violations are #SS(0). */
+export function openStack(): void {
+  mask = stackMask();
+  stackTop = gpr(Gpr.RSP) & mask;
+  base = segBase(Seg.SS);
+  limit = segLimit(Seg.SS);
+  rights = segRights(Seg.SS);
+  running = true;
+  error = 0;
+}
+
+/**
+ * Opens a stack whose SS is not loaded yet, accessed as TLB class `accessedAs` (mmu/tlb.ts, Class). `width` is all ones
+ * for a 64-bit stack (base, limit and rights do not matter then), else 0xffffffff or 0xffff by the B bit of its
+ * descriptor. Violations are #SS(errorCode).
+ */
+export function openNewStack(top: u64, width: u64, itsBase: u64, itsLimit: u32, itsRights: u32, accessedAs: u32, errorCode: u32): void {
+  mask = width;
+  stackTop = top & width;
+  base = itsBase;
+  limit = itsLimit;
+  rights = itsRights;
+  cls = accessedAs;
+  running = accessedAs == accessClass();
+  error = errorCode;
+}
+
+/** Makes the open stack's pointer rSP: 16 bits of it, 32 with the upper half cleared, or 64. */
+export function closeStack(): void {
+  if (mask == 0xffff) store<u16>(GPR + 8 * Gpr.RSP, <u16>stackTop);
+  else store<u64>(GPR + 8 * Gpr.RSP, stackTop);
+}
+
+/** Moves the pointer of the open stack to `offset` without access. */
+@inline export function seekStack(offset: u64): void { stackTop = offset & mask; }
+
+/** Linear address of `size` bytes at `offset` of the open stack, or a pending #SS. */
+function slot(offset: u64, size: u32): u64 {
+  if (mask == u64.MAX_VALUE) {
+    if (!isCanonical(offset) || !isCanonical(offset + size - 1)) raise(Vector.SS, error);
+    return offset;
+  }
+  if (!withinSegment(limit, rights, <u32>offset, size)) raise(Vector.SS, error);
+  return (base + offset) & 0xffffffff;
+}
+
+function readSlot(offset: u64, size: u32): u32 {
+  const la = slot(offset, size);
+  if (abandoned()) return 0;
+  const p = running ? lookup(la, size, Access.READ) : 0;
+  return p != 0 ? p : readAs(la, size, running ? accessClass() : cls);
+}
+function writeSlot(offset: u64, size: u32): u32 {
+  const la = slot(offset, size);
+  if (abandoned()) return 0;
+  const p = running ? lookup(la, size, Access.WRITE) : 0;
+  return p != 0 ? p : writeAs(la, size, false, running ? accessClass() : cls);
+}
+
+/** Finds out whether `count` pushes of T would succeed. True: they will. False: the fault of the first bad one is pending. */
+export function reserve<T>(count: u32): bool {
+  let offset = stackTop;
+  for (let n: u32 = 0; n < count; n++) {
+    offset = (offset - sizeof<T>()) & mask;
+    if (writeSlot(offset, sizeof<T>()) == 0) return false;
+  }
+  return true;
+}
+
+/** Would a write of T at the pointer of the open stack succeed? False: its fault is pending. */
+export function probe<T>(): bool { return writeSlot(stackTop, sizeof<T>()) != 0; }
+
+export function push<T>(value: T): void {
+  const offset = (stackTop - sizeof<T>()) & mask;
+  const p = writeSlot(offset, sizeof<T>());
+  if (p == 0) return;
+  store<T>(p, value);
+  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  stackTop = offset;
+}
+
+export function pop<T>(): T {
+  const value = peek<T>(0);
+  if (!abandoned()) stackTop = (stackTop + sizeof<T>()) & mask;
+  return value;
+}
+
+/** Value of the open stack `bytes` above its pointer. */
+export function peek<T>(bytes: u64): T {
+  const p = readSlot((stackTop + bytes) & mask, sizeof<T>());
+  return p == 0 ? <T>0 : load<T>(p);
+}
