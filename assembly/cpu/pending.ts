@@ -61,3 +61,5 @@ export function attend(bits: u32): void {
 }
 
 @inline export function retired(): u64 { return cpu.retiredEnd - <u64><i64>cpu.budget; }
+/** Virtual time in nanoseconds: retired instructions, and what the embedder skipped while the processor was idle. */
+@inline export function clock(): u64 { return retired() + cpu.skew; }
