@@ -3,11 +3,11 @@ import { resetTlbs } from './mmu/tlb';
 import { initBlocks } from './exec/blocks';
 import { setSlot } from './mmu/phys';
 import { updateMode } from './mmu/mode';
-import { run, now } from './exec/run';
-export { run, now, setSlot, updateMode };
+import { run } from './exec/run';
+export { run, setSlot, updateMode };
 export { reset } from './exec/reset';
 export { rflags, setRflags } from './cpu/flags';
-export { retired, attend } from './cpu/pending';
+export { retired, attend, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';
 

@@ -39,7 +39,7 @@ function notify(id: u32): void {
 }
 export function postVector(id: u32, vector: u32): void {
   const at = mailbox(id) + (vector >> 3);
-  store<u8>(at, load<u8>(at) | <u8>(1 << (vector & 7)));
+  store<u8>(at, load<u8>(at) | (<u8>1 << <u8>(vector & 7)));
   notify(id);
 }
 export function postSignal(id: u32, signal: u32, vector: u32): void {

@@ -3,6 +3,7 @@ import { cpu, GPR, Seg, YMM } from '../cpu/state';
 import { setRflags } from '../cpu/flags';
 import { Cr0 } from '../cpu/control';
 import { Rights, setSegment } from '../cpu/segments';
+import { resetApic } from '../apic/apic';
 import { updateMode } from '../mmu/mode';
 import { dropAllCode } from '../mmu/blocks';
 import { flushAll } from '../mmu/tlb';
@@ -41,6 +42,7 @@ export function reset(): void {
   cpu.apicBase = 0xfee00900;
   cpu.a20Mask = u64.MAX_VALUE;
   if (cpu.physMask == 0) cpu.physMask = 0x0000000fffffffff;
+  resetApic();
   cpu.pending = 0;
   cpu.attention = 0;
   cpu.activity = 0;

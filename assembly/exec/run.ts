@@ -1,6 +1,6 @@
 /** The outer loop: runs blocks, delivers events between them, and keeps within the budget whatever the guest does. */
 import { cpu } from '../cpu/state';
-import { Attention, Pending, retired } from '../cpu/pending';
+import { Attention, clock, Pending, retired } from '../cpu/pending';
 import { apicTimer } from '../apic/apic';
 import { blockAtRip, stepBlock } from './blocks';
 import { interpret } from './interpret.gen';
@@ -11,9 +11,6 @@ import { takeInterrupt } from './interrupts';
 /** Why run came back: src/core-types.ts. */
 export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
 export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
-
-/** Time is retired instructions, plus what the embedder skipped while the processor was idle. */
-@inline export function now(): u64 { return retired() + cpu.skew; }
 
 /** Sets the instructions until interpret must come back. */
 @inline function setBudget(n: u64): void {
@@ -37,12 +34,12 @@ export function run(budget: u32): Stop {
     if (time >= cpu.runEnd) return Stop.BUDGET;
     let left = cpu.runEnd - time;
     if (cpu.apicDeadline != 0) {
-      const clock = time + cpu.skew;
-      if (clock >= cpu.apicDeadline) {
+      const due = cpu.apicDeadline;
+      if (clock() >= due) {
         apicTimer();
         continue;
       }
-      left = min<u64>(left, cpu.apicDeadline - clock);
+      left = min<u64>(left, due - clock());
     }
     setBudget(left);
     if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG)) != 0) step();
@@ -87,7 +84,7 @@ function attendTo(): i32 {
   switch (cpu.activity) {
     case Activity.HLT:
       // The APIC timer is the one event that can come without anybody calling.
-      if (cpu.apicDeadline != 0 && now() >= cpu.apicDeadline) {
+      if (cpu.apicDeadline != 0 && clock() >= cpu.apicDeadline) {
         apicTimer();
         return -1;
       }

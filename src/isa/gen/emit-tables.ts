@@ -8,7 +8,22 @@ import { hotKinds } from './rows.ts';
 import { buildTree } from './tree.ts';
 
 /** Bits of a descriptor's flags. Keep in step with assembly/isa/decoder.ts. */
-const TRAITS: Trait[] = ['lock', 'cpl0', 'ends', 'jump', 'd64', 'f64', 'prot', 'rep', 'nomod', 'vsib', 'i64', 'o64', 'vsibx', 'l1avx2'];
+const TRAITS: Trait[] = [
+  'lock',
+  'cpl0',
+  'ends',
+  'jump',
+  'd64',
+  'f64',
+  'prot',
+  'rep',
+  'nomod',
+  'vsib',
+  'i64',
+  'o64',
+  'vsibx',
+  'l1avx2',
+];
 const WIDTHS = ['-', 'b', 'v', 'y'];
 const DESCRIPTOR = 48;
 
