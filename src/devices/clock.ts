@@ -74,6 +74,11 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** Drops every timer: the devices that set them are gone. */
+  clear(): void {
+    this.#heap.length = 0;
+  }
+
   #push(entry: Entry): void {
     const heap = this.#heap;
     let at = heap.length;

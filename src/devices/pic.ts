@@ -36,7 +36,8 @@ export class Pic implements IoDevice {
   #polls = false;
   #single = false;
   #needsIcw4 = false;
-  #expects: Expects = 'OCW1';
+  /** Before its first initialization a controller is deaf. */
+  #expects: Expects = 'ICW2';
 
   constructor(output: (level: boolean) => void) {
     this.#output = output;

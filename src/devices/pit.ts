@@ -47,6 +47,7 @@ export class Pit implements IoDevice {
 
   constructor(parts: PitParts) {
     this.#parts = parts;
+    parts.irq(this.#counters[0].out);
     this.controlPort = {
       maxWidth: 1,
       read: () => this.#readControlPort(),

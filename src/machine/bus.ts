@@ -55,6 +55,13 @@ export class PcBus implements Bus {
     this.#mmio.push({ name, base, length, device, reads: 0, writes: 0 });
   }
 
+  /** Forgets all ranges, for a board that is built anew; the counts go on. */
+  clear(): void {
+    this.#slots.fill(0);
+    this.#ports.length = 1;
+    this.#mmio.length = 0;
+  }
+
   portIn(port: number, width: Width): number {
     this.counts.portReads++;
     return this.#readPort(port, width);

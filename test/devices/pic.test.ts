@@ -106,6 +106,15 @@ describe('the 8259A pair', () => {
   });
 });
 
+describe('a fresh 8259A', () => {
+  it('is deaf until it is initialized', () => {
+    const levels = new Set<boolean>();
+    const fresh = new PicPair((level) => levels.add(level));
+    fresh.setIrq(4, true);
+    expect(levels.has(true)).toBe(false);
+  });
+});
+
 describe('8259A spurious interrupts', () => {
   it('are IR7 without a bit in service when an edge is withdrawn before INTA', () => {
     pics.setIrq(4, true);

@@ -320,13 +320,13 @@ describe('the timer of the board', () => {
         irq = level;
       },
     });
+    rising = [];
   });
 
   it('raises IRQ 0 once per period at 1.193182 MHz', () => {
     write(3, 0x34);
     write(0, 0xa9);
     write(0, 0x04);
-    rising.length = 0;
     clock.advance(1e9);
     expect(rising.length).toBe(Math.floor((1_193_182 - 1) / 1193));
     expect(rising[1] - rising[0]).toBe(1193);

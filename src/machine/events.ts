@@ -1,0 +1,54 @@
+/** What a machine tells its embedder while it runs, by typed events. */
+
+/** How a run ended. */
+export type Outcome =
+  /** HLT with no interrupt that could ever come. */
+  | { reason: 'halted' }
+  /** isa-debug-exit; `code` is the value written. */
+  | { reason: 'debug-exit'; code: number }
+  /** Triple fault. */
+  | { reason: 'shutdown' }
+  /** The guest asked for a reset. */
+  | { reason: 'reset' }
+  | { reason: 'powered-off' }
+  /** Somebody called `stop`; `run` may be called again. */
+  | { reason: 'stopped' }
+  /** The limit given to `run` is reached; `run` may be called again. */
+  | { reason: 'limit' };
+
+/** Where console output came from: a serial port by its number, or port 0xe9. */
+export type ConsoleSource = 'serial0' | 'serial1' | 'serial2' | 'serial3' | 'debugcon';
+
+export interface ConsoleInfo {
+  source: ConsoleSource;
+  /** The bytes that `text` was decoded from. */
+  bytes: Uint8Array;
+}
+
+export interface MachineEvents {
+  /** Guest output, gathered over a slice and decoded as UTF-8. */
+  console: (text: string, info: ConsoleInfo) => void;
+  /** A run ended. */
+  exit: (outcome: Outcome) => void;
+  /** The machine was reset and starts over. */
+  reboot: (cause: 'shutdown' | 'reset') => void;
+}
+
+/** A minimal typed emitter: listeners run in the order they were added. */
+export class Emitter<Events extends { [Name in keyof Events]: (...args: never[]) => void }> {
+  readonly #listeners = new Map<keyof Events, Set<(...args: never[]) => void>>();
+
+  /** Adds a listener and returns the function that removes it. */
+  on<Name extends keyof Events>(name: Name, listener: Events[Name]): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners);
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+    };
+  }
+
+  protected emit<Name extends keyof Events>(name: Name, ...args: Parameters<Events[Name]>): void {
+    for (const listener of [...(this.#listeners.get(name) ?? [])]) (listener as (...all: typeof args) => void)(...args);
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The PC: a processor, its board and an image to boot. Time is virtual: it is a function of the instructions retired and
+ * of the guest's waiting, so that two runs with the same input are the same run.
+ */
+import { type Core, Stop } from '../core-types.ts';
+import { VirtualClock } from '../devices/clock.ts';
+import { Board } from './board.ts';
+import { enter } from './boot-state.ts';
+import { ConsoleBuffer } from './console-buffer.ts';
+import { Emitter, type MachineEvents, type Outcome } from './events.ts';
+import { hostMs, yieldToHost } from './host.ts';
+import { loadImage } from './loaders/load.ts';
+import { MemoryLayout } from './memory-layout.ts';
+import { checkSerialPorts, DEFAULT_MEMORY, type MachineOptions, parseMemory } from './options.ts';
+import { emptyStops, makeReport, type Report, stopName } from './report.ts';
+
+/** Instructions per call of the processor: few enough for a compiler to take over between calls. */
+const SLICE = 100_000;
+/** Host milliseconds between two turns of the event loop. */
+const TURN_MS = 12;
+const DEFAULT_DATE = Date.UTC(2026, 0, 1);
+const RFLAGS_IF = 0x200n;
+const NS_PER_SECOND = 1e9;
+
+/** What a slice can end with besides an outcome: the guest sleeps until somebody types. */
+const WAIT = 'wait';
+
+export class Machine extends Emitter<MachineEvents> {
+  readonly core: Core;
+  readonly #options: MachineOptions;
+  readonly #board: Board;
+  readonly #clock: VirtualClock;
+  readonly #console: ConsoleBuffer;
+  readonly #stops = emptyStops();
+  #ending: Outcome | null = null;
+  #running = false;
+  #insideCore = false;
+  #wake: (() => void) | null = null;
+  /** Input came since the current turn began. */
+  #poked = false;
+  #hostMs = 0;
+  /** Of the time before the last reboot. */
+  #pastInstructions = 0;
+  #pastNs = 0;
+
+  /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
+  static async create(options: MachineOptions): Promise<Machine> {
+    const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
+    const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
+    let core: Core | null = null;
+    let machine: Machine | null = null;
+    const clock = new VirtualClock(
+      () => core?.now ?? 0,
+      () => {
+        if (machine) machine.#cutSlice();
+      },
+    );
+    const output = new ConsoleBuffer((text, info) => machine?.emit('console', text, info));
+    const board = new Board({
+      clock,
+      ramBytes: memoryBytes,
+      commandLine: options.append ?? '',
+      devices: options.devices ?? [],
+      serialPorts,
+      date: options.date?.getTime() ?? DEFAULT_DATE,
+      intr: (level) => core?.setIntr(level),
+      output: (source, byte) => output.add(source, byte),
+      end: (outcome) => {
+        if (machine) machine.#end(outcome);
+      },
+    });
+    const { interrupt } = options.tracer ?? {};
+    const bus = interrupt ? tracedBus(board, (vector) => interrupt.call(options.tracer, vector, core!)) : board.bus;
+    core = await options.createCore!({ memoryBytes, bus, cpu: options.cpu });
+    machine = new Machine(options, core, board, clock, output);
+    machine.#load();
+    return machine;
+  }
+
+  private constructor(options: MachineOptions, core: Core, board: Board, clock: VirtualClock, output: ConsoleBuffer) {
+    super();
+    this.#options = options;
+    this.core = core;
+    this.#board = board;
+    this.#clock = clock;
+    this.#console = output;
+  }
+
+  /**
+   * Runs until the guest ends, `stop` is called or `instructions` more are retired. The event loop gets a turn every few
+   * milliseconds. Throws where the machine runs already.
+   */
+  async run(limits: { instructions?: number } = {}): Promise<Outcome> {
+    if (this.#running) throw new Error('the machine is running already');
+    this.#running = true;
+    const limit = this.core.retired + (limits.instructions ?? Number.POSITIVE_INFINITY);
+    try {
+      for (;;) {
+        const outcome = this.#turn(limit);
+        this.#console.flush();
+        if (outcome === WAIT) await this.#input();
+        else if (outcome) {
+          this.emit('exit', outcome);
+          return outcome;
+        } else await yieldToHost();
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Ends the current run with the outcome 'stopped'; without one it does nothing. */
+  stop(): void {
+    if (!this.#running) return;
+    this.#end({ reason: 'stopped' });
+    this.#poke();
+  }
+
+  /** Executes `count` instructions at once, events included; returns the outcome where the guest ended. */
+  step(count = 1): Outcome | null {
+    if (this.#running) throw new Error('the machine is running already');
+    const limit = this.core.retired + count;
+    let outcome: Outcome | typeof WAIT | null = null;
+    while (outcome === null) outcome = this.#slice(limit);
+    this.#console.flush();
+    return outcome === WAIT || outcome.reason === 'limit' ? null : outcome;
+  }
+
+  /** Types into a serial port. Text is sent as UTF-8. */
+  send(input: string | Uint8Array, port = 0): void {
+    this.#board.send(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
+    this.#poke();
+  }
+
+  /** The numbers of all runs so far. */
+  get report(): Report {
+    return makeReport(
+      {
+        instructions: this.#pastInstructions + this.core.retired,
+        hostSeconds: this.#hostMs / 1000,
+        virtualSeconds: (this.#pastNs + this.core.now) / NS_PER_SECOND,
+        stops: { ...this.#stops },
+      },
+      this.#board.bus,
+    );
+  }
+
+  /** Slices until something happened or the event loop is due. */
+  #turn(limit: number): Outcome | typeof WAIT | null {
+    const start = hostMs();
+    this.#poked = false;
+    for (;;) {
+      const outcome = this.#slice(limit);
+      const spent = hostMs() - start;
+      if (outcome || spent > TURN_MS) {
+        this.#hostMs += spent;
+        return outcome;
+      }
+    }
+  }
+
+  #slice(limit: number): Outcome | typeof WAIT | null {
+    this.#clock.runDue();
+    const ending = this.#takeEnding();
+    if (ending) return ending;
+    const left = limit - this.core.retired;
+    if (left <= 0) return { reason: 'limit' };
+    const untilEvent = Math.ceil(this.#clock.nextDeadline - this.core.now);
+    const stop = this.#runCore(Math.max(1, Math.min(this.#options.tracer?.instruction ? 1 : SLICE, untilEvent, left)));
+    switch (stop) {
+      case Stop.BUDGET:
+      case Stop.REQUESTED:
+        return this.#takeEnding();
+      case Stop.HALT:
+        return this.#takeEnding() ?? this.#idle();
+      case Stop.SHUTDOWN:
+        return this.#restart('shutdown');
+      case Stop.WAIT_FOR_SIPI:
+        return { reason: 'halted' };
+      default:
+        throw stop satisfies never;
+    }
+  }
+
+  #runCore(budget: number): Stop {
+    this.#options.tracer?.instruction?.(this.core);
+    this.#insideCore = true;
+    try {
+      const stop = this.core.run(budget);
+      this.#stops[stopName(stop)]++;
+      return stop;
+    } finally {
+      this.#insideCore = false;
+    }
+  }
+
+  /** HLT: time jumps to the next event. Without one, or with interrupts off, the guest sleeps for good. */
+  #idle(): Outcome | typeof WAIT | null {
+    if ((this.core.get('rflags') & RFLAGS_IF) === 0n) return { reason: 'halted' };
+    const next = Math.min(this.#clock.nextDeadline, this.core.nextDeadline);
+    if (next === Number.POSITIVE_INFINITY) return this.#options.waitForInput ? WAIT : { reason: 'halted' };
+    this.core.advance(Math.max(0, next - this.core.now));
+    return null;
+  }
+
+  #takeEnding(): Outcome | null {
+    const ending = this.#ending;
+    this.#ending = null;
+    return ending?.reason === 'reset' ? this.#restart('reset') : ending;
+  }
+
+  #restart(cause: 'shutdown' | 'reset'): Outcome | null {
+    if (!this.#options.reboot) return { reason: cause };
+    this.#pastInstructions += this.core.retired;
+    this.#pastNs += this.core.now;
+    this.core.reset();
+    this.#board.reset();
+    this.#load();
+    this.emit('reboot', cause);
+    return null;
+  }
+
+  #load(): void {
+    const { kernel, flat, kernelName = 'kernel', append = '', modules = [] } = this.#options;
+    const layout = new MemoryLayout(this.core.memory.size);
+    const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
+    const state = loadImage(this.core.memory, layout, kernel, { commandLine, modules, flat });
+    enter(this.core, layout, state);
+  }
+
+  #end(outcome: Outcome): void {
+    this.#ending ??= outcome;
+    this.#cutSlice();
+  }
+
+  #cutSlice(): void {
+    if (this.#insideCore) this.core.requestStop();
+  }
+
+  #poke(): void {
+    this.#poked = true;
+    this.#wake?.();
+  }
+
+  #input(): Promise<void> {
+    if (this.#poked) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = null;
+        resolve();
+      };
+    });
+  }
+}
+
+/** The same bus with a listener on the INTA cycle. */
+function tracedBus(board: Board, interrupt: (vector: number) => void): Board['bus'] {
+  const { bus } = board;
+  const acknowledge = bus.interruptAcknowledge.bind(bus);
+  bus.interruptAcknowledge = () => {
+    const vector = acknowledge();
+    interrupt(vector);
+    return vector;
+  };
+  return bus;
+}

@@ -1,0 +1,81 @@
+/** What a machine can be made of, and the checks that say what is wrong with a wish. */
+import type { Bus, Core } from '../core-types.ts';
+import type { FlatOptions } from './loaders/flat.ts';
+import type { BootModule } from './loaders/multiboot.ts';
+import type { Tracer } from './tracer.ts';
+
+/** Makes the processor; the library's own by default. */
+export type CoreFactory = (options: { memoryBytes: number; bus: Bus; cpu?: string }) => Promise<Core>;
+
+/** isa-debug-exit, by QEMU's name and properties. */
+export interface DebugExitSpec {
+  type: 'isa-debug-exit';
+  /** First port; 0x501 where absent, as in QEMU. */
+  iobase?: number;
+  /** Ports; 2 where absent. */
+  iosize?: number;
+}
+
+export interface TestDeviceSpec {
+  type: 'pc-testdev';
+}
+
+export type DeviceSpec = DebugExitSpec | TestDeviceSpec;
+
+export interface MachineOptions {
+  /** Bytes, or a text such as '256M'; 128 MiB where absent. */
+  memory?: number | string;
+  /** A CPU model and its features, as QEMU's -cpu. */
+  cpu?: string;
+  /** The image to boot: Multiboot 1 or 2, ELF32, ELF64, or flat with `flat`. */
+  kernel: Uint8Array;
+  /** Where a flat image goes and how it is entered. */
+  flat?: FlatOptions;
+  /** The first word of the kernel's command line; 'kernel' where absent. */
+  kernelName?: string;
+  /** The rest of the kernel's command line. */
+  append?: string;
+  modules?: readonly BootModule[];
+  devices?: readonly DeviceSpec[];
+  /** Serial ports, 0 to 4; 1 where absent. */
+  serialPorts?: number;
+  /** Start over after a triple fault or a reset instead of ending the run. */
+  reboot?: boolean;
+  /** An idle guest with interrupts enabled waits for `send` instead of ending the run. */
+  waitForInput?: boolean;
+  /** The date at power-on; 2026-01-01 where absent, so that equal runs see equal dates. */
+  date?: Date;
+  tracer?: Tracer;
+  createCore?: CoreFactory;
+}
+
+const MIB = 0x10_0000;
+const PAGE = 0x1000;
+export const DEFAULT_MEMORY = 128 * MIB;
+/** Device registers begin at 0xe0000000; memory above 4 GiB is not made yet. */
+export const MAX_MEMORY = 3584 * MIB;
+const MAX_SERIAL_PORTS = 4;
+const UNITS: Record<string, number> = { '': MIB, B: 1, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
+
+/** Bytes of a size in QEMU's notation: '256M', '1G', and '64' for 64 MiB. Throws RangeError where it makes no sense. */
+export function parseMemory(size: number | string): number {
+  const bytes = typeof size === 'number' ? size : parseSize(size);
+  if (!Number.isInteger(bytes) || bytes < MIB || bytes > MAX_MEMORY || bytes % PAGE !== 0) {
+    throw new RangeError(`memory size ${size} is not possible: 1M to ${MAX_MEMORY / MIB}M in whole pages of 4K`);
+  }
+  return bytes;
+}
+
+function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([BKMGT]?)$/i.exec(text.trim());
+  if (!match) throw new RangeError(`memory size '${text}' is no number with a suffix of B, K, M, G or T`);
+  return Number(match[1]) * UNITS[match[2].toUpperCase()];
+}
+
+/** Checks the number of serial ports. */
+export function checkSerialPorts(count: number): number {
+  if (!Number.isInteger(count) || count < 0 || count > MAX_SERIAL_PORTS) {
+    throw new RangeError(`${count} serial ports are not possible: 0 to ${MAX_SERIAL_PORTS}`);
+  }
+  return count;
+}
