@@ -2,6 +2,7 @@
  * The PC: a processor, its board and an image to boot. Time is virtual: it is a function of the instructions retired and
  * of the guest's waiting, so that two runs with the same input are the same run.
  */
+import { createCore } from '../core.ts';
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
 import { Board } from './board.ts';
@@ -71,7 +72,8 @@ export class Machine extends Emitter<MachineEvents> {
     });
     const { interrupt } = options.tracer ?? {};
     const bus = interrupt ? tracedBus(board, (vector) => interrupt.call(options.tracer, vector, core!)) : board.bus;
-    core = await options.createCore!({ memoryBytes, bus, cpu: options.cpu });
+    const { cpu, source, createCore: make = createCore } = options;
+    core = await make({ memoryBytes, bus, cpu, source });
     machine = new Machine(options, core, board, clock, output);
     machine.#load();
     return machine;
@@ -211,9 +213,10 @@ export class Machine extends Emitter<MachineEvents> {
 
   #restart(cause: 'shutdown' | 'reset'): Outcome | null {
     if (!this.#options.reboot) return { reason: cause };
-    this.#pastInstructions += this.core.retired;
-    this.#pastNs += this.core.now;
+    const { retired, now } = this.core;
     this.core.reset();
+    this.#pastInstructions += retired - this.core.retired;
+    this.#pastNs += now - this.core.now;
     this.#board.reset();
     this.#load();
     this.emit('reboot', cause);

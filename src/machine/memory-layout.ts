@@ -10,6 +10,10 @@ const MIB = 0x10_0000;
 const CONVENTIONAL_END = 0x9_fc00;
 const BIOS_START = 0xf_0000;
 
+/** RAM beyond this address lies above 4 GiB instead, so that devices keep their hole. */
+const LOW_RAM_LIMIT = 0xc000_0000;
+const FOUR_GIB = 0x1_0000_0000;
+
 /** E820 and Multiboot types. */
 export const MemoryType = { AVAILABLE: 1, RESERVED: 2 } as const;
 
@@ -26,8 +30,15 @@ export function memoryMap(ramBytes: number): MemoryRange[] {
     { base: CONVENTIONAL_END, length: 0xa_0000 - CONVENTIONAL_END, type: MemoryType.RESERVED },
     { base: BIOS_START, length: MIB - BIOS_START, type: MemoryType.RESERVED },
   ];
-  if (ramBytes <= MIB) return ranges;
-  return [...ranges, { base: MIB, length: ramBytes - MIB, type: MemoryType.AVAILABLE }];
+  const low = lowRam(ramBytes);
+  if (low > MIB) ranges.push({ base: MIB, length: low - MIB, type: MemoryType.AVAILABLE });
+  if (ramBytes > low) ranges.push({ base: FOUR_GIB, length: ramBytes - low, type: MemoryType.AVAILABLE });
+  return ranges;
+}
+
+/** How much of `ramBytes` lies at address 0 and up without a gap. */
+export function lowRam(ramBytes: number): number {
+  return Math.min(ramBytes, LOW_RAM_LIMIT);
 }
 
 interface Taken {
@@ -48,8 +59,9 @@ export class MemoryLayout {
   take(what: string, start: number, length: number): void {
     if (length === 0) return;
     const end = start + length;
-    if (end > this.ramBytes) {
-      throw new ImageError(`${what} at ${hex(start)}+${hex(length)} is outside RAM (${hex(this.ramBytes)} bytes)`);
+    const limit = lowRam(this.ramBytes);
+    if (end > limit) {
+      throw new ImageError(`${what} at ${hex(start)}+${hex(length)} is outside RAM (${hex(limit)} bytes)`);
     }
     const other = this.#meeting(start, end);
     if (other) {

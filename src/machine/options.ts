@@ -1,11 +1,19 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
+import type { CoreOptions } from '../core.ts';
 import type { Bus, Core } from '../core-types.ts';
 import type { FlatOptions } from './loaders/flat.ts';
 import type { BootModule } from './loaders/multiboot.ts';
 import type { Tracer } from './tracer.ts';
 
+export type CoreSource = CoreOptions['source'];
+
 /** Makes the processor; the library's own by default. */
-export type CoreFactory = (options: { memoryBytes: number; bus: Bus; cpu?: string }) => Promise<Core>;
+export type CoreFactory = (options: {
+  memoryBytes: number;
+  bus: Bus;
+  cpu?: string;
+  source?: CoreSource;
+}) => Promise<Core>;
 
 /** isa-debug-exit, by QEMU's name and properties. */
 export interface DebugExitSpec {
@@ -46,14 +54,16 @@ export interface MachineOptions {
   /** The date at power-on; 2026-01-01 where absent, so that equal runs see equal dates. */
   date?: Date;
   tracer?: Tracer;
+  /** The processor module, as bytes or compiled; by default the one that lies beside the library. */
+  source?: CoreSource;
   createCore?: CoreFactory;
 }
 
 const MIB = 0x10_0000;
 const PAGE = 0x1000;
 export const DEFAULT_MEMORY = 128 * MIB;
-/** Device registers begin at 0xe0000000; memory above 4 GiB is not made yet. */
-export const MAX_MEMORY = 3584 * MIB;
+/** One linear memory of 4 GiB holds guest RAM and the processor's own state. */
+export const MAX_MEMORY = 4064 * MIB;
 const MAX_SERIAL_PORTS = 4;
 const UNITS: Record<string, number> = { '': MIB, B: 1, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
 

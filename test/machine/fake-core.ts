@@ -69,6 +69,12 @@ export class FakeCore implements Core {
 
   nmi(): void {}
 
+  invalidateCode(): void {}
+
+  getFpu(): void {}
+
+  setFpu(): void {}
+
   reset(): void {
     this.resets++;
     this.retired = 0;

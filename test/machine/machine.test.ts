@@ -258,7 +258,7 @@ describe('the report', () => {
 
 describe('the making of a machine', () => {
   it.each<[Partial<MachineOptions>, string]>([
-    [{ memory: '4G' }, 'memory size 4G is not possible: 1M to 3584M'],
+    [{ memory: '4G' }, 'memory size 4G is not possible: 1M to 4064M'],
     [{ memory: 'lots' }, "memory size 'lots' is no number"],
     [{ memory: 1000 }, 'memory size 1000 is not possible'],
     [{ serialPorts: 5 }, '5 serial ports are not possible: 0 to 4'],

@@ -1,6 +1,6 @@
 /** What both versions of Multiboot share: modules, where they go, and what the loader is called. */
 import type { GuestMemory } from '../../core-types.ts';
-import type { MemoryLayout } from '../memory-layout.ts';
+import { lowRam, type MemoryLayout } from '../memory-layout.ts';
 
 export const LOADER_NAME = 'vmlaunch';
 export const KIB = 1024;
@@ -41,7 +41,7 @@ export function placeModules(
   });
 }
 
-/** Memory from 1 MiB on, in KiB, as both versions report it. */
+/** Memory from 1 MiB up to the first hole, in KiB, as both versions report it. */
 export function upperKib(ramBytes: number): number {
-  return Math.max(0, Math.floor((ramBytes - MIB) / KIB));
+  return Math.max(0, Math.floor((lowRam(ramBytes) - MIB) / KIB));
 }
