@@ -77,8 +77,11 @@ export function setArithmeticFlags(f: u64): void {
   cpu.lazyCarry = (c << 63) | ((c ^ o) << 62) | (parityFlip << 8) | (((f >> 4) & 1) << 3) | ((f >> 7) & 1);
 }
 @inline export function setCf(value: u64): void {
-  const o = ovf();
-  cpu.lazyCarry = (cpu.lazyCarry & 0x3fffffffffffffff) | (value << 63) | ((value ^ o) << 62);
+  setCarryOverflow(value, ovf());
+}
+/** CF and OF of rotates, each 0 or 1; the others stay. */
+@inline export function setCarryOverflow(carry: u64, overflow: u64): void {
+  cpu.lazyCarry = (cpu.lazyCarry & 0x3fffffffffffffff) | (carry << 63) | ((carry ^ overflow) << 62);
 }
 /** Sets the flags of `mask` to those in `value`, keeping the others. */
 export function changeFlags(mask: u64, value: u64): void {

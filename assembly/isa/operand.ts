@@ -26,16 +26,16 @@ export function memoryAddress(i: Rec, size: u32, write: bool, plus: u64 = 0): u6
   return linearAddress(segmentOf(i), (effectiveOffset(i) + plus) & addressMask(i), size, write, stackBit(i) != 0);
 }
 
-/** Host pointer to the memory operand for reading; 0 with an event pending. */
-export function readPointer(i: Rec, size: u32): u32 {
-  const la = memoryAddress(i, size, false);
+/** Host pointer to the memory operand, `plus` bytes on, for reading; 0 with an event pending. */
+export function readPointer(i: Rec, size: u32, plus: u64 = 0): u32 {
+  const la = memoryAddress(i, size, false, plus);
   if (abandoned()) return 0;
   const p = lookup(la, size, Access.READ);
   return p != 0 ? p : readMiss(la, size, stackBit(i));
 }
 /** Host pointer to the memory operand for writing (maybe BOUNCE: finish with commitPointer); 0 with an event pending. */
-export function writePointer(i: Rec, size: u32, keep: bool): u32 {
-  const la = memoryAddress(i, size, true);
+export function writePointer(i: Rec, size: u32, keep: bool, plus: u64 = 0): u32 {
+  const la = memoryAddress(i, size, true, plus);
   if (abandoned()) return 0;
   const p = lookup(la, size, Access.WRITE);
   return p != 0 ? p : writeMiss(la, size, stackBit(i), keep);

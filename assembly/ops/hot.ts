@@ -3,7 +3,7 @@
  * segments and default address sizes come here (isa/decoder.ts decides); a result of 0 means that an event is pending.
  */
 import { cpu, GPR } from '../cpu/state';
-import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsShift, flagsSub, signExtend } from '../cpu/flags';
+import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsShift, flagsSub, setCarryOverflow, signExtend } from '../cpu/flags';
 import { BASE, DISP, INDEX } from '../isa/record';
 import { readMiss, writeMiss } from '../mmu/access';
 
@@ -91,20 +91,39 @@ const RSP: usize = GPR + 32;
   return result;
 }
 
-/** Shifts and rotates of 32 and 64-bit operands; a masked count of 0 changes nothing. */
+/**
+ * Shifts and rotates but RCL and RCR; a masked count of 0 changes nothing. OF, which the manual defines for a count of 1
+ * only, is computed from the result whatever the count, as silicon does.
+ */
 @inline export function hotShift<T>(op: Shift, value: T, by: u32): T {
   const bits: u32 = 8 * sizeof<T>();
-  const count = by & (bits - 1);
+  const count = by & (sizeof<T>() == 8 ? 63 : 31);
   if (count == 0) return value;
   if (op == Shift.SHL) {
-    const result = <T>(value << <T>count);
-    const carry = <u64>(value >> <T>(bits - count)) & 1;
-    flagsShift<T>(result, carry, (<u64>(result >> <T>(bits - 1))) ^ carry);
+    let result: T;
+    let carry: u64;
+    if (sizeof<T>() < 4) {
+      const wide = <u64>value << count;
+      result = <T>wide;
+      carry = (wide >> bits) & 1;
+    } else {
+      result = <T>(value << <T>count);
+      carry = <u64>(value >> <T>(bits - count)) & 1;
+    }
+    flagsShift<T>(result, carry, (<u64>result >> (bits - 1)) ^ carry);
     return result;
   }
   if (op == Shift.SHR) {
-    const result = <T>(value >> <T>count);
-    flagsShift<T>(result, <u64>(value >> <T>(count - 1)) & 1, <u64>(value >> <T>(bits - 1)));
+    let result: T;
+    let carry: u64;
+    if (sizeof<T>() < 4) {
+      result = <T>(<u32>value >> count);
+      carry = <u64>((<u32>value >> (count - 1)) & 1);
+    } else {
+      result = <T>(value >> <T>count);
+      carry = <u64>(value >> <T>(count - 1)) & 1;
+    }
+    flagsShift<T>(result, carry, (<u64>result >> (bits - 2)) & 1);
     return result;
   }
   if (op == Shift.SAR) {
@@ -113,11 +132,10 @@ const RSP: usize = GPR + 32;
     flagsShift<T>(result, <u64>(wide >> (count - 1)) & 1, 0);
     return result;
   }
-  const result = op == Shift.ROL ? rotl<T>(value, <T>count) : rotr<T>(value, <T>count);
-  const top = <u64>(result >> <T>(bits - 1));
+  const result = op == Shift.ROL ? rotl<T>(value, <T>(count & (bits - 1))) : rotr<T>(value, <T>(count & (bits - 1)));
+  const top = <u64>result >> (bits - 1);
   const carry = op == Shift.ROL ? <u64>result & 1 : top;
-  const overflow = op == Shift.ROL ? top ^ carry : top ^ (<u64>(result >> <T>(bits - 2)) & 1);
-  cpu.lazyCarry = (cpu.lazyCarry & 0x3fffffffffffffff) | (carry << 63) | ((carry ^ overflow) << 62);
+  setCarryOverflow(carry, op == Shift.ROL ? top ^ carry : top ^ ((<u64>result >> (bits - 2)) & 1));
   return result;
 }
 

@@ -1,0 +1,189 @@
+/**
+ * Multiplication and division. The double-width operand is AX for bytes, else rDX:rAX. Flags that the manual leaves
+ * undefined follow the low half of a product, and stay as they are after a division.
+ */
+import { GPR, Gpr, gpr, setGpr, setReg } from '../cpu/state';
+import { abandoned, raise, Vector } from '../cpu/pending';
+import { flagsShift, signExtend } from '../cpu/flags';
+import { Rec } from '../isa/record';
+import { hotImul } from './hot';
+
+const RDX: usize = GPR + 8 * Gpr.RDX;
+
+/** Bits 127:64 of the unsigned product. */
+export function mulHigh(a: u64, b: u64): u64 {
+  const a0 = a & 0xffffffff, a1 = a >> 32, b0 = b & 0xffffffff, b1 = b >> 32;
+  const middle = a1 * b0 + ((a0 * b0) >> 32);
+  const other = a0 * b1 + (middle & 0xffffffff);
+  return a1 * b1 + (middle >> 32) + (other >> 32);
+}
+/** Bits 127:64 of the signed product. */
+export function mulHighSigned(a: i64, b: i64): i64 {
+  return <i64>mulHigh(<u64>a, <u64>b) - (a < 0 ? b : 0) - (b < 0 ? a : 0);
+}
+
+/** Writes rDX:rAX, or AX: a product, or a remainder and its quotient. */
+@inline function setDouble<T>(low: T, high: T): void {
+  if (sizeof<T>() == 1) store<u16>(GPR, <u16>low | (<u16>high << 8));
+  else {
+    setReg<T>(GPR, low);
+    setReg<T>(RDX, high);
+  }
+}
+
+export function opMul<T, S>(i: Rec): void {
+  const right = changetype<S>(0).read<T>(i);
+  if (abandoned()) return;
+  const left = load<T>(GPR);
+  let low: T, high: T;
+  if (sizeof<T>() == 8) {
+    low = <T>(left * right);
+    high = <T>mulHigh(<u64>left, <u64>right);
+  } else {
+    const product = <u64>left * <u64>right;
+    low = <T>product;
+    high = <T>(product >> (8 * sizeof<T>()));
+  }
+  setDouble<T>(low, high);
+  const overflow: u64 = high != 0 ? 1 : 0;
+  flagsShift<T>(low, overflow, overflow);
+}
+export function opImul1<T, S>(i: Rec): void {
+  const right = changetype<S>(0).read<T>(i);
+  if (abandoned()) return;
+  const left = load<T>(GPR);
+  let low: T, high: T;
+  if (sizeof<T>() == 8) {
+    low = <T>(left * right);
+    high = <T>mulHighSigned(<i64>left, <i64>right);
+  } else {
+    const product = <i64>signExtend<T>(left) * <i64>signExtend<T>(right);
+    low = <T>product;
+    high = <T>(product >> (8 * sizeof<T>()));
+  }
+  setDouble<T>(low, high);
+  const overflow: u64 = signExtend<T>(high) != <u64>(<i64>signExtend<T>(low) >> 63) ? 1 : 0;
+  flagsShift<T>(low, overflow, overflow);
+}
+export function opImul2<T, D, S>(i: Rec): void {
+  const right = changetype<S>(0).read<T>(i);
+  if (abandoned()) return;
+  changetype<D>(0).write<T>(i, hotImul<T>(changetype<D>(0).read<T>(i), right));
+}
+export function opImul3<T, D, S, C>(i: Rec): void {
+  const left = changetype<S>(0).read<T>(i);
+  if (abandoned()) return;
+  changetype<D>(0).write<T>(i, hotImul<T>(left, changetype<C>(0).read<T>(i)));
+}
+
+/** MULX: no flags; where both destinations are one register it gets the high half. */
+export function opMulx<T, H, L, S>(i: Rec): void {
+  const right = changetype<S>(0).read<T>(i);
+  if (abandoned()) return;
+  const left = load<T>(RDX);
+  let high: T;
+  if (sizeof<T>() == 8) high = <T>mulHigh(<u64>left, <u64>right);
+  else high = <T>((<u64>left * <u64>right) >> 32);
+  changetype<L>(0).write<T>(i, <T>(left * right));
+  changetype<H>(0).write<T>(i, high);
+}
+
+let remainder: u64 = 0;
+
+/**
+ * Quotient of high:low by `divisor`, which is greater than `high`; the remainder in `remainder`. Long division with
+ * 32-bit digits on a divisor whose top bit is set (Knuth, TAOCP Vol. 2, "Algorithm D").
+ */
+function divide128(high: u64, low: u64, divisor: u64): u64 {
+  if (high == 0) {
+    remainder = low % divisor;
+    return low / divisor;
+  }
+  const s = clz<u64>(divisor);
+  const d = divisor << s;
+  const d1 = d >> 32, d0 = d & 0xffffffff;
+  const top = s == 0 ? high : (high << s) | (low >> (64 - s));
+  const rest = low << s;
+  const q1 = digit(top, d1, d0, rest >> 32);
+  const middle = ((top << 32) | (rest >> 32)) - q1 * d;
+  const q0 = digit(middle, d1, d0, rest & 0xffffffff);
+  remainder = (((middle << 32) | (rest & 0xffffffff)) - q0 * d) >> s;
+  return (q1 << 32) | q0;
+}
+/** One 32-bit digit of the quotient of top:next by d1:d0. */
+function digit(top: u64, d1: u64, d0: u64, next: u64): u64 {
+  let q = top / d1;
+  let r = top % d1;
+  while (q >> 32 != 0 || q * d0 > ((r << 32) | next)) {
+    q--;
+    r += d1;
+    if (r >> 32 != 0) break;
+  }
+  return q;
+}
+
+/** #DE for a divisor of 0 and for a quotient that does not fit (SDM Vol. 2A, "DIV"). */
+export function opDiv<T, S>(i: Rec): void {
+  const divisor = <u64>changetype<S>(0).read<T>(i);
+  if (abandoned()) return;
+  const bits: u64 = 8 * sizeof<T>();
+  const high: u64 = sizeof<T>() == 1 ? <u64>load<u8>(GPR, 1) : <u64>load<T>(RDX);
+  if (divisor <= high) {
+    raise(Vector.DE);
+    return;
+  }
+  const low = <u64>load<T>(GPR);
+  if (sizeof<T>() == 8) {
+    const quotient = divide128(high, low, divisor);
+    setDouble<T>(<T>quotient, <T>remainder);
+  } else {
+    const dividend = (high << bits) | low;
+    setDouble<T>(<T>(dividend / divisor), <T>(dividend % divisor));
+  }
+}
+export function opIdiv<T, S>(i: Rec): void {
+  const divisor = <i64>signExtend<T>(changetype<S>(0).read<T>(i));
+  if (abandoned()) return;
+  if (sizeof<T>() == 8) {
+    divideSigned128(divisor);
+    return;
+  }
+  const bits: u64 = 8 * sizeof<T>();
+  let dividend: i64;
+  if (sizeof<T>() == 1) dividend = <i64>load<i16>(GPR);
+  else if (sizeof<T>() == 2) dividend = <i64><i32>((<u32>load<u16>(RDX) << 16) | <u32>load<u16>(GPR));
+  else dividend = <i64>((<u64>load<u32>(RDX) << 32) | <u64>load<u32>(GPR));
+  // The one quotient that wasm traps on does not fit either.
+  if (divisor == 0 || (dividend == i64.MIN_VALUE && divisor == -1)) {
+    raise(Vector.DE);
+    return;
+  }
+  const quotient = dividend / divisor;
+  if (((quotient << (64 - bits)) >> (64 - bits)) != quotient) {
+    raise(Vector.DE);
+    return;
+  }
+  setDouble<T>(<T>quotient, <T>(dividend % divisor));
+}
+function divideSigned128(divisor: i64): void {
+  let high = gpr(Gpr.RDX), low = gpr(Gpr.RAX);
+  const negative = <i64>high < 0;
+  if (negative) {
+    high = ~high + (low == 0 ? 1 : 0);
+    low = 0 - low;
+  }
+  const magnitude: u64 = divisor < 0 ? 0 - <u64>divisor : <u64>divisor;
+  if (magnitude <= high) {
+    raise(Vector.DE);
+    return;
+  }
+  let quotient = divide128(high, low, magnitude);
+  const flip = negative != (divisor < 0);
+  if (quotient > (flip ? <u64>1 << 63 : <u64>i64.MAX_VALUE)) {
+    raise(Vector.DE);
+    return;
+  }
+  if (flip) quotient = 0 - quotient;
+  setGpr(Gpr.RAX, quotient);
+  setGpr(Gpr.RDX, negative ? 0 - remainder : remainder);
+}
