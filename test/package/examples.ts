@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 export interface Example {
   code: string;
-  /** What the README says that the example prints. */
+  /** What the README says that the example prints, with `...` for what it leaves out. */
   prints: string;
 }
 
@@ -22,4 +22,10 @@ export function readExamples(root: string): { node: Example; page: Example } {
     node: { code: block(text, 'js', 'In Node'), prints: block(text, 'text', 'In Node') },
     page: { code: block(text, 'html', 'In a page'), prints: block(text, 'text', 'In a page') },
   };
+}
+
+/** Whether `output` has the lines of `promised` in order, each `...` standing for any number of lines. */
+export function isPromised(promised: string, output: string): boolean {
+  const escaped = promised.split(/^\.\.\.$/m).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${escaped.join('[^]*')}$`).test(output.trim());
 }
