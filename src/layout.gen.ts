@@ -139,4 +139,7 @@ export const FIELDS = {
   eventLength: { at: 0x308, type: 'u32' },
   leave: { at: 0x30c, type: 'u32' },
   runEnd: { at: 0x310, type: 'u64' },
+  lockedOld: { at: 0x318, type: 'u64' },
+  lockedResult: { at: 0x320, type: 'u64' },
+  lockedCarry: { at: 0x328, type: 'u64' },
 } as const;

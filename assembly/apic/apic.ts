@@ -4,7 +4,7 @@
  */
 import { APIC, cpu } from '../cpu/state';
 import { attend, Attention, clock } from '../cpu/pending';
-import { apicIdOf, isPresent, logicalOf, postSignal, postVector, publish, Signal, takeVectors } from './mailbox';
+import { apicIdOf, isPresent, logicalOf, MAX_VCPUS, postSignal, postVector, publish, Signal, takeVectors } from './mailbox';
 
 /** Register offsets (SDM Vol. 3A, "Local APIC Register Address Map"). */
 export const enum Reg {
@@ -20,7 +20,6 @@ const enum Esr { SEND_ILLEGAL = 0x20, RECEIVE_ILLEGAL = 0x40, ILLEGAL_REGISTER =
 const VERSION: u32 = 0x00050014;
 const ENABLED: u64 = 0x800;
 const X2APIC: u64 = 0x400;
-const MAX_VCPUS: u32 = 8;
 
 @inline export function apicReg(offset: u32): u32 { return load<u32>(APIC + offset); }
 @inline function setReg(offset: u32, value: u32): void { store<u32>(APIC + offset, value); }

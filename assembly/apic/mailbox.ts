@@ -1,6 +1,9 @@
 /**
- * What other processors and devices send to a vCPU's local APIC. A mailbox lies in memory that all vCPUs share: 256 bits
- * of edge-triggered vectors, 4 bytes of signals, the SIPI vector. The receiver empties it between blocks.
+ * What a vCPU is told by other processors and by devices. A mailbox lies in memory that all vCPUs share; the receiver
+ * empties it between blocks:
+ *
+ *   0 256 bits of edge-triggered vectors | 32 signals | 36 SIPI vector | 40 present | 44 APIC ID | 48 logical destination
+ *   60 frame messages, then from 64 on 16 of them: host address of the frame, bit 0 set when its bytes changed
  */
 import { cpu, Cpu } from '../cpu/state';
 import { FIRST_WINDOW, MAILBOXES, STATE_OFFSET_CPU, WINDOW_SIZE } from '../cpu/window';
@@ -8,13 +11,17 @@ import { attend, Attention } from '../cpu/pending';
 
 export const enum Signal { INIT = 1, SIPI = 2, NMI = 4, EXT_INT = 8 }
 
-const SIZE: usize = 64;
+const SIZE: usize = 128;
 const SIGNALS: usize = 32;
 const SIPI_VECTOR: usize = 36;
 /** 1 where the vCPU exists. */
 const PRESENT: usize = 40;
 const APIC_ID: usize = 44;
 const LOGICAL: usize = 48;
+const FRAME_COUNT: usize = 60;
+const FRAMES: usize = 64;
+export const MAX_FRAMES: u32 = 16;
+export const MAX_VCPUS: u32 = 8;
 
 @inline export function mailbox(id: u32): usize { return MAILBOXES + <usize>id * SIZE; }
 
@@ -64,3 +71,26 @@ export function takeVectors(word: u32): u32 {
   if (bits != 0) store<u32>(at, 0);
   return bits;
 }
+
+/**
+ * Tells every other vCPU about the frame at `host`: it holds decoded code from now on (drop permission to write it), or
+ * its bytes changed where code was decoded. More messages than the box holds become one: drop all code.
+ */
+export function postFrame(host: u32, changed: bool): void {
+  for (let id: u32 = 0; id < MAX_VCPUS; id++) {
+    if (id == cpu.id || !isPresent(id)) continue;
+    const m = mailbox(id);
+    const count = load<u32>(m, FRAME_COUNT);
+    if (count < MAX_FRAMES) store<u32>(m + FRAMES + (count << 2), (host & ~0xfff) | (changed ? 1 : 0));
+    if (count <= MAX_FRAMES) store<u32>(m, count + 1, FRAME_COUNT);
+    notify(id);
+  }
+}
+/** Takes the frame messages: their number, or more than MAX_FRAMES where some were lost. */
+export function takeFrames(): u32 {
+  const m = mailbox(cpu.id);
+  const count = load<u32>(m, FRAME_COUNT);
+  store<u32>(m, 0, FRAME_COUNT);
+  return count;
+}
+@inline export function frameMessage(n: u32): u32 { return load<u32>(mailbox(cpu.id) + FRAMES + (n << 2)); }

@@ -177,6 +177,10 @@ export class Cpu {
   leave: u32;
   /** Retired-instruction count at which `run` returns; event deliveries take from it too. */
   runEnd: u64;
+  /** What a LOCKed instruction started from: old operand and lazy flags. */
+  lockedOld: u64;
+  lockedResult: u64;
+  lockedCarry: u64;
 }
 
 export const CPU: usize = STATE + 0x90;

@@ -33,5 +33,5 @@ export const CODE_FRAMES: usize = 0x100000;
 export const FIRST_WINDOW: usize = 0x200000;
 /** Offset of class Cpu in a window. */
 export const STATE_OFFSET_CPU: usize = 0x90;
-/** Mailboxes of the vCPUs, 64 bytes each, in memory that all share: see apic/mailbox.ts. */
+/** Mailboxes of the vCPUs, 128 bytes each, in memory that all share: see apic/mailbox.ts. */
 export const MAILBOXES: usize = 0x10000;

@@ -2,6 +2,7 @@
 import { cpu } from '../cpu/state';
 import { Attention, clock, Pending, retired } from '../cpu/pending';
 import { apicTimer } from '../apic/apic';
+import { readFrameMessages } from '../mmu/blocks';
 import { blockAtRip, stepBlock } from './blocks';
 import { interpret } from './interpret.gen';
 import { deliverPending } from './deliver';
@@ -76,6 +77,7 @@ function step(): void {
 /** Serves what needs attention; a Stop, or -1 to go on. */
 function attendTo(): i32 {
   cpu.attention &= ~(Attention.CODE);
+  if ((cpu.attention & Attention.INTERRUPT) != 0) readFrameMessages();
   if ((cpu.attention & Attention.STOP) != 0) {
     cpu.attention &= ~(Attention.STOP);
     return Stop.REQUESTED;

@@ -333,7 +333,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
     return Decoded.UNDEFINED;
   }
   r.info = length | (chosen << Info.SEGMENT_SHIFT) | (isMemory ? Info.MEMORY : 0) | ((size - 1) << Info.OPERAND_SHIFT)
-    | (addressSize << Info.ADDRESS_SHIFT) | (lock ? Info.LOCK : 0) | (repeat == 2 ? Info.REP : repeat == 3 ? Info.REPNE : 0)
+    | (addressSize << Info.ADDRESS_SHIFT) | (lock || (isMemory && map == 0 && (opcode & 0xfe) == 0x86) ? Info.LOCK : 0) | (repeat == 2 ? Info.REP : repeat == 3 ? Info.REPNE : 0)
     | (operand66 ? Info.OPERAND_PREFIX : 0) | ((reg & 7) << Info.REG_SHIFT) | ((rex & 8) != 0 ? Info.REX_W : 0)
     | (vexL != 0 ? Info.VEX_L : 0);
   return Decoded.OK;

@@ -4,15 +4,16 @@
  *
  *   read     the value (test abandoned() afterwards)
  *   rmw      the value of an operand that will be written: the destination is checked for writing first
- *   commit   writes the operand that rmw checked; cannot fail
+ *   commit   writes the operand that rmw checked; cannot fault (but where LOCK is legal, test abandoned() before
+ *            committing more: with shared memory the instruction may have to restart)
  *   write    writes without reading (test abandoned() afterwards)
  */
 import { cpu, BOUNCE, setReg } from '../cpu/state';
-import { abandoned } from '../cpu/pending';
+import { abandon, abandoned, Pending } from '../cpu/pending';
 import { linearAddress } from '../cpu/segments';
 import { Access, lookup } from '../mmu/tlb';
 import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
-import { addressMask, isMemory, Rec, segmentOf } from './record';
+import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
 
 /** Offset of the memory operand in its segment. */
 @inline export function effectiveOffset(i: Rec): u64 {
@@ -44,6 +45,31 @@ export function writePointer(i: Rec, size: u32, keep: bool, plus: u64 = 0): u32 
   if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
 }
 
+/** Is this a LOCKed read-modify-write (XCHG with memory always is)? Only the build with shared memory asks. */
+@inline function isLocked(i: Rec): bool { return (i.info & Info.LOCK) != 0; }
+
+/** Remembers what a LOCKed instruction starts from, for the case that another vCPU gets in between. */
+@inline function beginLocked<T>(old: T): void {
+  cpu.lockedOld = <u64>old;
+  cpu.lockedResult = cpu.lazyResult;
+  cpu.lockedCarry = cpu.lazyCarry;
+}
+/**
+ * Stores the result of a LOCKed instruction where memory still holds what it started from; otherwise the instruction
+ * restarts with its flags as they were. Misaligned operands are not atomic (quirks.md).
+ */
+function commitLocked<T>(p: usize, value: T): void {
+  if (p == BOUNCE || (p & (sizeof<T>() - 1)) != 0) {
+    store<T>(p, value);
+    commitPointer(<u32>p);
+    return;
+  }
+  if (atomic.cmpxchg<T>(p, <T>cpu.lockedOld, value) == <T>cpu.lockedOld) return;
+  cpu.lazyResult = cpu.lockedResult;
+  cpu.lazyCarry = cpu.lockedCarry;
+  abandon(Pending.RESTART);
+}
+
 /** r/m: a register or memory. */
 export class Rm {
   @inline read<T>(i: Rec): T {
@@ -54,10 +80,14 @@ export class Rm {
   @inline rmw<T>(i: Rec): T {
     const p = isMemory(i) ? writePointer(i, sizeof<T>(), true) : i.base;
     cpu.operand = p;
-    return p == 0 ? <T>0 : load<T>(p);
+    if (p == 0) return <T>0;
+    const value = load<T>(p);
+    if (ASC_FEATURE_THREADS && isLocked(i)) beginLocked<T>(value);
+    return value;
   }
   @inline commit<T>(i: Rec, value: T): void {
     if (!isMemory(i)) setReg<T>(i.base, value);
+    else if (ASC_FEATURE_THREADS && isLocked(i)) commitLocked<T>(cpu.operand, value);
     else {
       store<T>(cpu.operand, value);
       commitPointer(cpu.operand);

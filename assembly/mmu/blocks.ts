@@ -7,7 +7,8 @@
 import { cpu } from '../cpu/state';
 import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_ENTRIES, CODE_FRAMES, FRAME_HASH, FRAME_HASH_ENTRIES, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../cpu/window';
 import { attend, Attention } from '../cpu/pending';
-import { protectFrame } from './tlb';
+import { frameMessage, MAX_FRAMES, postFrame, takeFrames } from '../apic/mailbox';
+import { flushAll, protectFrame } from './tlb';
 
 @unmanaged
 export class Block {
@@ -66,8 +67,25 @@ export function addBlock(block: Block): void {
   const mark = CODE_FRAMES + (block.host >> 12);
   const bit = <u8>1 << <u8>cpu.id;
   if ((load<u8>(mark) & bit) == 0) {
+    if (load<u8>(mark) == 0) postFrame(block.host, false);
     store<u8>(mark, load<u8>(mark) | bit);
     protectFrame(block.host & ~0xfff);
+  }
+}
+
+/** Carries out what other vCPUs say about frames. */
+export function readFrameMessages(): void {
+  const count = takeFrames();
+  if (count > MAX_FRAMES) {
+    dropAllCode();
+    flushAll();
+    return;
+  }
+  for (let n: u32 = 0; n < count; n++) {
+    const message = frameMessage(n);
+    const host = message & ~0xfff;
+    if ((message & 1) != 0) codeWritten(host, 0x1000);
+    else protectFrame(host);
   }
 }
 
@@ -86,6 +104,8 @@ function unhash(block: Block): void {
  * True: the running block is among them and must be left after the current instruction.
  */
 export function codeWritten(host: u32, size: u32): bool {
+  const others = load<u8>(CODE_FRAMES + (host >> 12)) & ~(<u8>1 << <u8>cpu.id);
+  if (others != 0 && size < 0x1000) postFrame(host, true);
   let slot = frameSlot(host);
   let running = false;
   let left = false;
