@@ -15,6 +15,7 @@ import type {
   Width,
 } from './core-types.ts';
 import { LAYOUT } from './layout.gen.ts';
+import { relocate } from './relocate.ts';
 
 export interface CoreOptions {
   /** Guest RAM in bytes: a multiple of 4096, at least 64 KiB. */
@@ -22,6 +23,16 @@ export interface CoreOptions {
   bus: Bus;
   /** The processor module, as bytes or compiled; by default the one that lies beside this file. */
   source?: BufferSource | WebAssembly.Module;
+  /** vCPUs that the memory has room for (1 to 8, default 1), and which of them this one is (default 0). */
+  vcpus?: number;
+  id?: number;
+  /**
+   * The memory that another vCPU of the same machine was created with (`core.backing`). With more than one vCPU
+   * `source` must be the bytes of a release build: a compiled module cannot be moved to another window.
+   */
+  backing?: WebAssembly.Memory;
+  /** Make the memory shared, for vCPUs in several Workers; needs the core-threads module. */
+  shared?: boolean;
 }
 
 interface Exports {
@@ -43,36 +54,56 @@ const WASM_PAGE = 0x10000;
 const FRAME = 0x1000;
 /** Room behind the pool: the decoder reads up to 16 bytes beyond an instruction. */
 const SLACK = WASM_PAGE;
-const POOL = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
-const MAX_RAM = 0x1_0000_0000 - POOL - SLACK;
+const MAX_VCPUS = 8;
+const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 /** RAM beyond this physical address goes above 4 GiB, so that devices keep their hole. */
 const LOW_RAM_LIMIT = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
 const Slot = { RAM: 1 } as const;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
-async function loadModule(source: CoreOptions['source']): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return source;
-  if (source) return WebAssembly.compile(source);
+async function defaultBytes(): Promise<Uint8Array> {
   const url = import.meta.url.endsWith('.ts')
     ? new URL('../build/core-test.wasm', import.meta.url)
     : new URL('./core.wasm', import.meta.url);
-  if (url.protocol !== 'file:') return WebAssembly.compile(await (await fetch(url)).arrayBuffer());
+  if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer());
   const { readFile } = await import('node:fs/promises');
-  return WebAssembly.compile(await readFile(url));
+  return readFile(url);
+}
+
+/** The module for vCPU `id`: the constants of its window are compiled in. */
+async function moduleFor(source: CoreOptions['source'], id: number): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) {
+    if (id > 0)
+      throw new TypeError(`vCPU ${id} needs the bytes of the core: a compiled module has the window of vCPU 0`);
+    return source;
+  }
+  let bytes = source ?? (await defaultBytes());
+  if (id > 0) {
+    const view = ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;
+    bytes = relocate(new Uint8Array(view), LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE) as Uint8Array<ArrayBuffer>;
+  }
+  return WebAssembly.compile(bytes as BufferSource);
 }
 
 /** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
 export async function createCore(options: CoreOptions): Promise<WasmCore> {
-  const { memoryBytes } = options;
-  if (!Number.isInteger(memoryBytes / FRAME) || memoryBytes < WASM_PAGE || memoryBytes > MAX_RAM) {
+  const { memoryBytes, bus, vcpus = 1, id = 0 } = options;
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
+    throw new RangeError(`${vcpus} vCPUs: must be from 1 to ${MAX_VCPUS}`);
+  }
+  if (!Number.isInteger(id) || id < 0 || id >= vcpus)
+    throw new RangeError(`vCPU ${id}: must be from 0 to ${vcpus - 1}`);
+  const pool = WINDOW_END + (vcpus - 1) * LAYOUT.WINDOW_SIZE;
+  const maxRam = FOUR_GIB - pool - SLACK;
+  if (!Number.isInteger(memoryBytes / FRAME) || memoryBytes < WASM_PAGE || memoryBytes > maxRam) {
     throw new RangeError(
-      `memory of ${memoryBytes} bytes: must be a multiple of ${FRAME} from ${WASM_PAGE} to ${MAX_RAM}`,
+      `memory of ${memoryBytes} bytes: must be a multiple of ${FRAME} from ${WASM_PAGE} to ${maxRam}`,
     );
   }
-  const pages = Math.ceil((POOL + memoryBytes + SLACK) / WASM_PAGE);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: 65536 });
-  const { bus } = options;
+  const pages = Math.ceil((pool + memoryBytes + SLACK) / WASM_PAGE);
+  const memory =
+    options.backing ?? new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: options.shared ?? false });
   const env = {
     memory,
     portIn: (port: number, width: number) => bus.portIn(port, width as Width),
@@ -81,26 +112,29 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
     mmioWrite: (pa: number, width: number, value: number) => bus.mmioWrite(pa, width as Width, value >>> 0),
     interruptAcknowledge: () => bus.interruptAcknowledge(),
   };
-  const instance = await WebAssembly.instantiate(await loadModule(options.source), { env });
-  return new WasmCore(instance.exports as unknown as Exports, memory, memoryBytes);
+  const instance = await WebAssembly.instantiate(await moduleFor(options.source, id), { env });
+  return new WasmCore(instance.exports as unknown as Exports, memory, new Ram(memory, pool, memoryBytes), id);
 }
 
 /** Guest RAM by physical address. */
 class Ram implements GuestMemory {
   readonly #memory: WebAssembly.Memory;
+  /** Linear address of the frame pool. */
+  readonly pool: number;
   readonly size: number;
 
-  constructor(memory: WebAssembly.Memory, size: number) {
+  constructor(memory: WebAssembly.Memory, pool: number, size: number) {
     this.#memory = memory;
+    this.pool = pool;
     this.size = size;
   }
 
   /** Where `pa` lies in linear memory. Throws RangeError unless all of `length` bytes are RAM. */
   hostOf(pa: number, length: number): number {
     const low = Math.min(this.size, LOW_RAM_LIMIT);
-    if (length >= 0 && pa >= 0 && pa + length <= low) return POOL + pa;
+    if (length >= 0 && pa >= 0 && pa + length <= low) return this.pool + pa;
     const offset = pa - FOUR_GIB;
-    if (length >= 0 && offset >= 0 && offset + length <= this.size - low) return POOL + low + offset;
+    if (length >= 0 && offset >= 0 && offset + length <= this.size - low) return this.pool + low + offset;
     throw new RangeError(`physical 0x${pa.toString(16)}+${length} is outside RAM (0x${this.size.toString(16)} bytes)`);
   }
 
@@ -115,16 +149,21 @@ export class WasmCore implements Core {
   readonly #state: StateBlock;
   readonly #ram: Ram;
 
-  constructor(wasm: Exports, memory: WebAssembly.Memory, memoryBytes: number) {
+  /** What other vCPUs of the same machine are created with. */
+  readonly backing: WebAssembly.Memory;
+
+  constructor(wasm: Exports, memory: WebAssembly.Memory, ram: Ram, id: number) {
     this.#wasm = wasm;
-    this.#ram = new Ram(memory, memoryBytes);
-    this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW);
-    this.#state.setNumber('pool', POOL);
+    this.#ram = ram;
+    this.backing = memory;
+    this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
+    this.#state.setNumber('id', id);
+    this.#state.setNumber('pool', ram.pool);
     wasm.init();
-    const low = Math.min(memoryBytes, LOW_RAM_LIMIT);
-    wasm.setSlot(0, 0n, BigInt(low), POOL, Slot.RAM);
-    if (memoryBytes > low) {
-      wasm.setSlot(1, BigInt(FOUR_GIB), BigInt(FOUR_GIB + memoryBytes - low), POOL + low, Slot.RAM);
+    const low = Math.min(ram.size, LOW_RAM_LIMIT);
+    wasm.setSlot(0, 0n, BigInt(low), ram.pool, Slot.RAM);
+    if (ram.size > low) {
+      wasm.setSlot(1, BigInt(FOUR_GIB), BigInt(FOUR_GIB + ram.size - low), ram.pool + low, Slot.RAM);
     }
     this.reset();
   }
