@@ -98,14 +98,11 @@ export class VectorRunner {
   }
 
   #runToTrap(): string | undefined {
-    const limit = this.#core.retired + BUDGET;
-    for (;;) {
-      const stop = this.#core.run(BUDGET);
-      if (stop === Stop.REQUESTED) return undefined;
-      if (stop === Stop.SHUTDOWN) return 'the processor shut down (triple fault)';
-      if (stop !== Stop.BUDGET) return `the processor stopped for reason ${stop}`;
-      if (this.#core.retired >= limit) return `no end after ${BUDGET} instructions`;
-    }
+    const stop = this.#core.run(BUDGET);
+    if (stop === Stop.REQUESTED) return undefined;
+    if (stop === Stop.SHUTDOWN) return 'the processor shut down (triple fault)';
+    if (stop === Stop.BUDGET) return `no end after ${BUDGET} instructions, rip 0x${this.#core.get('rip').toString(16)}`;
+    return `the processor stopped for reason ${stop}`;
   }
 
   #outcome(file: VectorFile, c: VectorCase, trap: Trap): Outcome {

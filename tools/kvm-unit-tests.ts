@@ -1,0 +1,183 @@
+/**
+ * Runs a folder of kvm-unit-tests' .flat files, which are built elsewhere, and prints a table of their verdicts.
+ *
+ *   tsx tools/kvm-unit-tests.ts [--budget N] [--append TEXT] [--cpu MODEL] [--memory SIZE]
+ *       [--seconds N] [--logs FOLDER] FOLDER [NAME..]
+ *
+ * Each test runs in a process of its own, as `vmlaunch -kernel X.flat -append TEXT -device
+ * isa-debug-exit,iobase=0xf4,iosize=0x4 -device pc-testdev -nographic -m 256M -cpu max` would run it, for at most N
+ * instructions (2e9) and N seconds (300). Tests skip what the processor does not offer, so a count of PASS says more than no FAIL.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { formatTable } from '../bench/table.ts';
+import { Machine, type Outcome } from '../src/index.ts';
+
+const DEFAULT_BUDGET = 2e9;
+const DEFAULT_SECONDS = 300;
+const EXIT_PORT = 0xf4;
+/** Verdicts of the tests' own exit codes, which isa-debug-exit turns into (code << 1) | 1. */
+const EXIT_NAMES: Record<number, string> = { 0: 'pass', 1: 'fail', 77: 'skip', 127: 'abort' };
+
+interface Settings {
+  budget: number;
+  append: string;
+  cpu: string;
+  memory: string;
+}
+
+interface Limits {
+  seconds: number;
+  /** Folder for the outputs. */
+  logs?: string;
+}
+
+interface Verdict {
+  pass: number;
+  fail: number;
+  skip: number;
+  ending: string;
+  instructions: number;
+  seconds: number;
+  /** The first lines that say FAIL or are the last words of a test that did not end. */
+  remarks: string[];
+}
+
+interface RunResult {
+  outcome: Outcome;
+  instructions: number;
+  seconds: number;
+}
+
+/** Boots one file in this process; what it prints goes to standard output, the result to standard error as JSON. */
+async function runOne(path: string, settings: Settings): Promise<void> {
+  const release = fileURLToPath(new URL('../build/core.wasm', import.meta.url));
+  const machine = await Machine.create({
+    kernel: new Uint8Array(readFileSync(path)),
+    kernelName: path,
+    append: settings.append,
+    memory: settings.memory,
+    cpu: settings.cpu,
+    devices: [{ type: 'isa-debug-exit', iobase: EXIT_PORT, iosize: 4 }, { type: 'pc-testdev' }],
+    source: existsSync(release) ? readFileSync(release) : undefined,
+  });
+  machine.on('console', (_text, info) => {
+    process.stdout.write(info.bytes);
+  });
+  const outcome = await machine.run({ instructions: settings.budget });
+  const { instructions, hostSeconds } = machine.report;
+  const result: RunResult = { outcome, instructions, seconds: hostSeconds };
+  process.stderr.write(`\n${JSON.stringify(result)}\n`);
+}
+
+/** Runs one file in a child process and reads its verdict. */
+async function judge(path: string, settings: Settings, { seconds, logs }: Limits): Promise<Verdict> {
+  const args = [...process.execArgv, fileURLToPath(import.meta.url), '--one', ...settingArgs(settings), path];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let [output, errors] = ['', ''];
+  child.stdout.setEncoding('latin1').on('data', (text) => {
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    errors += text;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+  await new Promise((resolve) => child.on('close', resolve));
+  clearTimeout(timer);
+  if (child.signalCode === 'SIGKILL') errors += `\nno end after ${seconds} s`;
+  if (logs) writeFileSync(join(logs, `${basename(path, '.flat')}.txt`), `${output}\n${errors}`, 'latin1');
+  return readVerdict(output, errors);
+}
+
+function settingArgs(settings: Settings): string[] {
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+}
+
+/** Counts the lines of a test's output, and explains its end. */
+export function readVerdict(output: string, errors: string): Verdict {
+  const lines = output.split(/\r?\n/);
+  const count = (word: string) => lines.filter((line) => line.startsWith(`${word}:`)).length;
+  const result = parseResult(errors);
+  const fails = lines.filter((line) => line.startsWith('FAIL:') || line.includes(': FAIL'));
+  const lastWords = lines.filter((line) => line !== '').slice(-1);
+  const hasEnded = result?.outcome.reason === 'debug-exit';
+  return {
+    pass: count('PASS'),
+    fail: count('FAIL'),
+    skip: count('SKIP'),
+    ending: result ? describe(result.outcome) : 'crash',
+    instructions: result?.instructions ?? 0,
+    seconds: result?.seconds ?? 0,
+    remarks: result ? [...fails.slice(0, 3), ...(hasEnded ? [] : lastWords)] : errors.trim().split('\n').slice(0, 8),
+  };
+}
+
+function parseResult(errors: string): RunResult | undefined {
+  const line = errors.split('\n').findLast((text) => text.startsWith('{"outcome"'));
+  return line ? (JSON.parse(line) as RunResult) : undefined;
+}
+
+function describe(outcome: Outcome): string {
+  if (outcome.reason !== 'debug-exit') return outcome.reason;
+  const status = ((outcome.code << 1) | 1) & 0xff;
+  return `${status} ${EXIT_NAMES[outcome.code] ?? `code ${outcome.code}`}`;
+}
+
+async function runFolder(folder: string, names: readonly string[], settings: Settings, limits: Limits): Promise<void> {
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.flat'))
+    .sort();
+  const wanted = names.length > 0 ? names.map((name) => `${name}.flat`) : files;
+  const missing = wanted.filter((name) => !files.includes(name));
+  if (missing.length > 0) throw new Error(`${folder} has no ${missing.join(', ')}`);
+  if (limits.logs) mkdirSync(limits.logs, { recursive: true });
+  const rows: string[][] = [];
+  for (const name of wanted) {
+    const verdict = await judge(join(folder, name), settings, limits);
+    const { pass, fail, skip, ending, instructions, seconds } = verdict;
+    const mips = seconds > 0 ? instructions / seconds / 1e6 : 0;
+    rows.push([
+      basename(name, '.flat'),
+      ...[pass, fail, skip].map(String),
+      ending,
+      instructions.toLocaleString('en-US'),
+      mips.toFixed(0),
+    ]);
+    for (const remark of verdict.remarks) process.stderr.write(`${name}: ${remark}\n`);
+  }
+  console.log(formatTable(['test', 'PASS', 'FAIL', 'SKIP', 'exit', 'instructions', 'MIPS'], rows));
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      one: { type: 'boolean', default: false },
+      budget: { type: 'string', default: String(DEFAULT_BUDGET) },
+      append: { type: 'string', default: '' },
+      cpu: { type: 'string', default: 'max' },
+      memory: { type: 'string', default: '256M' },
+      seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
+      logs: { type: 'string' },
+    },
+  });
+  const [first, ...names] = positionals;
+  if (!first) throw new Error('usage: tsx tools/kvm-unit-tests.ts [options] FOLDER [NAME..]');
+  const budget = Number(values.budget);
+  if (!(budget >= 1)) throw new Error(`--budget ${values.budget}: a number of instructions is expected`);
+  const settings = { budget, append: values.append, cpu: values.cpu, memory: values.memory };
+  if (values.one) await runOne(first, settings);
+  else await runFolder(first, names, settings, { seconds: Number(values.seconds), logs: values.logs });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 1;
+  }
+}
