@@ -75,6 +75,14 @@ export function withinSegment(limit: u32, rights: u32, first: u32, size: u32): b
   return last <= limit && last >= first;
 }
 
+/** May `size` bytes at `first` of segment `s` be read or written, by its limit and type? Not for 64-bit mode. */
+export function segmentAllows(s: u32, first: u32, size: u32, write: bool): bool {
+  const rights = segRights(s);
+  if ((rights & Rights.UNUSABLE) != 0 || !withinSegment(segLimit(s), rights, first, size)) return false;
+  if (write) return (rights & (Rights.CODE | Rights.WRITABLE)) == Rights.WRITABLE;
+  return (rights & (Rights.CODE | Rights.READABLE)) != Rights.CODE;
+}
+
 /**
  * Linear address of `size` bytes at `offset` of segment `s`, or a pending #GP(0) or #SS(0) where limit, type or
  * canonicality forbid it (SDM Vol. 3A, "Limit Checking", "Type Checking"). `stack` selects #SS beside the SS segment.
@@ -85,12 +93,7 @@ export function linearAddress(s: u32, offset: u64, size: u32, write: bool, stack
     if (!isCanonical(la) || !isCanonical(la + size - 1)) raise(stack ? Vector.SS : Vector.GP, 0);
     return la;
   }
-  const rights = segRights(s);
   const first = <u32>offset;
-  let good = withinSegment(segLimit(s), rights, first, size);
-  if ((rights & Rights.UNUSABLE) != 0) good = false;
-  else if (write) good = good && (rights & (Rights.CODE | Rights.WRITABLE)) == Rights.WRITABLE;
-  else good = good && (rights & (Rights.CODE | Rights.READABLE)) != Rights.CODE;
-  if (!good) raise(s == Seg.SS ? Vector.SS : Vector.GP, 0);
+  if (!segmentAllows(s, first, size, write)) raise(s == Seg.SS ? Vector.SS : Vector.GP, 0);
   return (segBase(s) + first) & 0xffffffff;
 }
