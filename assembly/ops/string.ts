@@ -234,9 +234,10 @@ export function opCmps<T>(i: Rec): void {
       n = <u64>(down() ? spanHost - at : at - spanHost) / sizeof<T>() + 1;
       spent += PIECE_COST + <u32>n;
     } else {
-      one = sourceElement<T>(i);
-      if (abandoned()) return;
+      // Where both would fault silicon reports the one at rDI; the manual gives no order.
       other = targetElement<T>(i);
+      if (abandoned()) return;
+      one = sourceElement<T>(i);
       if (abandoned()) return;
       n = 1;
       spent += ELEMENT_COST;
