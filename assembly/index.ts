@@ -6,7 +6,7 @@ import { updateMode } from './mmu/mode';
 import { run } from './exec/run';
 export { run, setSlot, updateMode };
 export { reset } from './exec/reset';
-export { rflags, setRflags } from './cpu/flags';
+export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
 export { retired, attend, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';

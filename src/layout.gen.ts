@@ -142,4 +142,8 @@ export const FIELDS = {
   lockedOld: { at: 0x318, type: 'u64' },
   lockedResult: { at: 0x320, type: 'u64' },
   lockedCarry: { at: 0x328, type: 'u64' },
+  shadowAt: { at: 0x330, type: 'u64' },
+  resumeAt: { at: 0x338, type: 'u64' },
+  shadowsDebug: { at: 0x340, type: 'u32' },
+  deferred: { at: 0x344, type: 'u32' },
 } as const;

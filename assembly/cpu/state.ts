@@ -181,6 +181,13 @@ export class Cpu {
   lockedOld: u64;
   lockedResult: u64;
   lockedCarry: u64;
+  /** Retired-instruction counts at which an interrupt shadow is open, and RFLAGS.RF is set: see rflags.ts. */
+  shadowAt: u64;
+  resumeAt: u64;
+  /** 1: the shadow of a load of SS, which holds off debug traps too. */
+  shadowsDebug: u32;
+  /** 1: an interrupt or NMI waits until it is no longer masked. */
+  deferred: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

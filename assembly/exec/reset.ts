@@ -47,6 +47,10 @@ export function reset(): void {
   cpu.attention = 0;
   cpu.activity = 0;
   cpu.delivering = -1;
+  cpu.shadowAt = u64.MAX_VALUE;
+  cpu.resumeAt = u64.MAX_VALUE;
+  cpu.pendingDebug = 0;
+  cpu.deferred = 0;
   cpu.budget = 0;
   cpu.runEnd = 0;
   dropAllCode();

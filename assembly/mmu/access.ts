@@ -5,7 +5,7 @@
  */
 import { cpu, BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { in64, isCanonical } from '../cpu/segments';
+import { in64, inLongMode, isCanonical } from '../cpu/segments';
 import { Access, accessClass, Class, EntryFlag, fill, lookup } from './tlb';
 import { translate, walkedFlags, walkedPa } from './walk';
 import { hostOf, Slot, slotFlags } from './phys';
@@ -192,16 +192,29 @@ export function commitBounce(): bool {
 
 /** Reads and writes of system structures (descriptor tables, TSS): supervisor accesses whatever CPL is. */
 export function readSystem<T>(la: u64): T {
-  if (!checkCanonical(la, sizeof<T>(), 0)) return <T>0;
-  const p = readAs(la & cpu.laMask, sizeof<T>(), Class.SUPERVISOR);
+  if (accessClass() == Class.SUPERVISOR) {
+    const hit = lookup(la, sizeof<T>(), Access.READ);
+    if (hit != 0) return load<T>(hit);
+  }
+  const p = systemPointer(la, sizeof<T>(), false);
   return p == 0 ? <T>0 : load<T>(p);
 }
 export function writeSystem<T>(la: u64, value: T): void {
-  if (!checkCanonical(la, sizeof<T>(), 0)) return;
-  const p = writeAs(la & cpu.laMask, sizeof<T>(), false, Class.SUPERVISOR);
+  const p = systemPointer(la, sizeof<T>(), true);
   if (p == 0) return;
   store<T>(p, value);
   if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+}
+/** Addresses of system structures have 64 bits in compatibility mode too. */
+function systemPointer(la: u64, size: u32, write: bool): u32 {
+  const mask = cpu.laMask;
+  if (inLongMode()) cpu.laMask = u64.MAX_VALUE;
+  let p: u32 = 0;
+  if (checkCanonical(la, size, 0)) {
+    p = write ? writeAs(la & cpu.laMask, size, false, Class.SUPERVISOR) : readAs(la & cpu.laMask, size, Class.SUPERVISOR);
+  }
+  cpu.laMask = mask;
+  return p;
 }
 
 /** Host address of the instruction byte at linear address `lip`; 0 with a pending fault. */
