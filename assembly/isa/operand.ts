@@ -77,8 +77,9 @@ export class Rm {
     const p = readPointer(i, sizeof<T>());
     return p == 0 ? <T>0 : load<T>(p);
   }
-  @inline rmw<T>(i: Rec): T {
-    const p = isMemory(i) ? writePointer(i, sizeof<T>(), true) : i.base;
+  /** `plus`: bytes from the memory operand to the one meant. */
+  @inline rmw<T>(i: Rec, plus: u64 = 0): T {
+    const p = isMemory(i) ? writePointer(i, sizeof<T>(), true, plus) : i.base;
     cpu.operand = p;
     if (p == 0) return <T>0;
     const value = load<T>(p);

@@ -45,10 +45,10 @@ export function readMiss(la: u64, size: u32, stack: u32): u32 {
 
 /** readMiss by TLB class, for accesses that are not the running privilege's; `la` is canonical. */
 export function readAs(la: u64, size: u32, cls: u32): u32 {
+  if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (size <= inPage) {
     if (!physical(la, Access.READ, cls)) return 0;
-    if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
     const host = hostOf(walkedPa & cpu.a20Mask);
     if (host == 0) {
       readMmio(walkedPa & cpu.a20Mask, size, <u32>BOUNCE);
@@ -62,7 +62,6 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   if (!physical(la, Access.READ, cls)) return 0;
   const pa1 = walkedPa & cpu.a20Mask;
   if (!physical((la + inPage) & cpu.laMask, Access.READ, cls)) return 0;
-  if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
   const pa2 = walkedPa & cpu.a20Mask;
   if (cpu.slowData != 0) hitsDataBreakpoint(la, size, false);
   readPart(pa1, inPage, <u32>BOUNCE);
@@ -70,7 +69,7 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   return abandoned() ? 0 : <u32>BOUNCE;
 }
 
-/** SDM Vol. 3A, "Alignment Check Exception (#AC)". */
+/** SDM Vol. 3A, "Alignment Check Exception (#AC)". Silicon looks at the linear address before it translates it. */
 function misaligned(la: u64, size: u32): bool {
   const unit = size == 10 || size > 16 ? 8 : size;
   if ((<u32>la & (unit - 1)) == 0) return false;
@@ -122,13 +121,13 @@ export function writeMiss(la: u64, size: u32, stack: u32, keep: bool): u32 {
 
 /** writeMiss by TLB class; `la` is canonical. */
 export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
+  if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (!physical(la, Access.WRITE, cls)) return 0;
   const pa = walkedPa & cpu.a20Mask;
   cpu.bounceLength = size;
   cpu.bouncePa = pa;
   if (size <= inPage) {
-    if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
     const host = hostOf(pa);
     if (host == 0 || slotFlags != Slot.RAM) {
       cpu.bounceKind = Bounce.MMIO;
@@ -146,7 +145,6 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
     return host;
   }
   if (!physical((la + inPage) & cpu.laMask, Access.WRITE, cls)) return 0;
-  if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
   cpu.bouncePa2 = walkedPa & cpu.a20Mask;
   cpu.bounceKind = Bounce.SPLIT;
   if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);

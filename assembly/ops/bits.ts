@@ -5,7 +5,7 @@
 import { abandoned } from '../cpu/pending';
 import { Flag, flagsLogic, flagsShift, setArithmeticFlags, setCf, signExtend } from '../cpu/flags';
 import { isMemory, Rec } from '../isa/record';
-import { commitPointer, readPointer, writePointer } from '../isa/operand';
+import { readPointer } from '../isa/operand';
 
 const enum Bit { SET, RESET, COMPLEMENT }
 
@@ -21,11 +21,12 @@ export function opBt<T, D, S>(i: Rec): void {
   if (abandoned()) return;
   setCf(bitOf<T>(value, bit));
 }
-@inline function change<T, D, S>(op: Bit, i: Rec): void {
+@inline function change<T, D, S>(op: Bit, i: Rec, plus: u64 = 0): void {
   const bit = <u32>changetype<S>(0).read<T>(i) & (8 * sizeof<T>() - 1);
-  const value = changetype<D>(0).rmw<T>(i);
+  const value = changetype<D>(0).rmw<T>(i, plus);
   if (abandoned()) return;
   changetype<D>(0).commit<T>(i, changed<T>(op, value, bit));
+  if (abandoned()) return;
   setCf(bitOf<T>(value, bit));
 }
 export function opBts<T, D, S>(i: Rec): void { change<T, D, S>(Bit.SET, i); }
@@ -48,18 +49,7 @@ export function opBtString<T, D, S>(i: Rec): void {
   setCf(bitOf<T>(load<T>(p), <u32>offset & (8 * sizeof<T>() - 1)));
 }
 @inline function changeString<T, D, S>(op: Bit, i: Rec): void {
-  if (!isMemory(i)) {
-    change<T, D, S>(op, i);
-    return;
-  }
-  const offset = changetype<S>(0).read<T>(i);
-  const bit = <u32>offset & (8 * sizeof<T>() - 1);
-  const p = writePointer(i, sizeof<T>(), true, wordOffset<T>(offset));
-  if (p == 0) return;
-  const value = load<T>(p);
-  store<T>(p, changed<T>(op, value, bit));
-  commitPointer(p);
-  setCf(bitOf<T>(value, bit));
+  change<T, D, S>(op, i, wordOffset<T>(changetype<S>(0).read<T>(i)));
 }
 export function opBtsString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.SET, i); }
 export function opBtrString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.RESET, i); }

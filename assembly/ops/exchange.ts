@@ -7,24 +7,29 @@ import { GPR, Gpr, gpr, setGpr, setReg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { changeFlags, Flag, flagsAdd, flagsSub } from '../cpu/flags';
 import { isMemory, Rec } from '../isa/record';
-import { commitPointer, memoryAddress, stackBit, writePointer } from '../isa/operand';
+import { commitPointer, memoryAddress, Rm, stackBit } from '../isa/operand';
 import { Access, lookup } from '../mmu/tlb';
 import { writeMiss } from '../mmu/access';
+
+const RDX: usize = GPR + 8 * Gpr.RDX;
 
 export function opXchg<T, D, S>(i: Rec): void {
   const left = changetype<D>(0).rmw<T>(i);
   if (abandoned()) return;
-  const right = changetype<S>(0).read<T>(i);
+  changetype<D>(0).commit<T>(i, changetype<S>(0).read<T>(i));
+  if (abandoned()) return;
   changetype<S>(0).write<T>(i, left);
-  changetype<D>(0).commit<T>(i, right);
 }
+/** Where both operands are one register it gets the sum. */
 export function opXadd<T, D, S>(i: Rec): void {
   const left = changetype<D>(0).rmw<T>(i);
   if (abandoned()) return;
   const right = changetype<S>(0).read<T>(i);
   const sum = <T>(left + right);
-  changetype<S>(0).write<T>(i, left);
+  if (!isMemory(i)) changetype<S>(0).write<T>(i, left);
   changetype<D>(0).commit<T>(i, sum);
+  if (abandoned()) return;
+  if (isMemory(i)) changetype<S>(0).write<T>(i, left);
   flagsAdd<T>(left, right, sum);
 }
 
@@ -33,26 +38,24 @@ export function opCmpxchg<T, D, S>(i: Rec): void {
   const old = changetype<D>(0).rmw<T>(i);
   if (abandoned()) return;
   const expected = load<T>(GPR);
-  if (old == expected) changetype<D>(0).commit<T>(i, changetype<S>(0).read<T>(i));
-  else {
-    if (isMemory(i)) changetype<D>(0).commit<T>(i, old);
-    setReg<T>(GPR, old);
-  }
+  const equal = old == expected;
+  if (equal) changetype<D>(0).commit<T>(i, changetype<S>(0).read<T>(i));
+  else if (isMemory(i)) changetype<D>(0).commit<T>(i, old);
+  if (abandoned()) return;
+  if (!equal) setReg<T>(GPR, old);
   flagsSub<T>(expected, old, <T>(expected - old));
 }
 
 export function opCmpxchg8b(i: Rec): void {
-  const p = writePointer(i, 8, true);
-  if (p == 0) return;
-  const old = load<u64>(p);
-  const expected = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-  const equal = old == expected;
-  if (equal) store<u64>(p, (gpr(Gpr.RCX) << 32) | (gpr(Gpr.RBX) & 0xffffffff));
-  else {
+  const old = changetype<Rm>(0).rmw<u64>(i);
+  if (abandoned()) return;
+  const equal = old == ((gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff));
+  changetype<Rm>(0).commit<u64>(i, equal ? (gpr(Gpr.RCX) << 32) | (gpr(Gpr.RBX) & 0xffffffff) : old);
+  if (abandoned()) return;
+  if (!equal) {
     setReg<u32>(GPR, <u32>old);
-    setReg<u32>(GPR + 8 * Gpr.RDX, <u32>(old >> 32));
+    setReg<u32>(RDX, <u32>(old >> 32));
   }
-  commitPointer(p);
   changeFlags(Flag.ZF, equal ? <u64>Flag.ZF : 0);
 }
 /** #GP(0) where the operand is not aligned on 16 bytes (SDM Vol. 2A, "CMPXCHG8B/CMPXCHG16B"). */

@@ -20,11 +20,14 @@ export const FRAME = {
   TABLES: FIRST_FRAME + 8 * PAGE_SIZE,
 } as const;
 
-/** Frames for page tables: four levels for each of three user pages and the supervisor's region, at the most. */
+/** Frames for page tables: four levels for each of four user pages and the supervisor's region, at the most. */
 export const TABLE_FRAMES = 16;
 
 /** Guest RAM that the sandbox needs, in bytes. */
 export const SANDBOX_RAM = FRAME.TABLES + TABLE_FRAMES * PAGE_SIZE;
+
+/** The last page below the non-canonical hole was a supervisor's where the vectors were recorded: #PF there has P set. */
+export const LAST_USER_PAGE = 0x7fff_ffff_f000n;
 
 const SUPERVISOR_BASE = 0xffff_8000_0000_0000n;
 

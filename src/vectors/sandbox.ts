@@ -1,5 +1,5 @@
 /**
- * The machine a vector runs on: a 64-bit system with three user pages and a supervisor whose only deed is to say that
+ * The machine a vector runs on: a 64-bit system with the user pages of the vectors and a supervisor whose only deed is to say that
  * an exception arrived. Every gate leads to a handler of its own, so that its address tells the vector.
  */
 import type { GuestMemory, Segment, SegmentName } from '../core-types.ts';
@@ -7,6 +7,7 @@ import {
   DONE_PORT,
   FRAME,
   HANDLER_STRIDE,
+  LAST_USER_PAGE,
   PAGE_SIZE,
   SELECTOR,
   SUPERVISOR_FRAMES,
@@ -74,6 +75,7 @@ export function buildSandbox(core: VectorCore, file: VectorFile): void {
   tables.map(BigInt(file.codePage), FRAME.CODE, PTE.USER);
   tables.map(BigInt(file.memPage), FRAME.MEM, PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE);
   tables.map(BigInt(file.lowPage), FRAME.LOW, PTE.USER | PTE.WRITABLE | PTE.NO_EXECUTE);
+  tables.map(LAST_USER_PAGE, FRAME.STACK, PTE.NO_EXECUTE);
   writeGdt(memory);
   writeIdt(memory);
   writeHandlers(memory);
