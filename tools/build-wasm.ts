@@ -1,7 +1,7 @@
 /**
- * Builds the processor: assembly/ -> build/*.wasm, by the targets of asconfig.json. Release targets are compiled at
- * three window bases and carry their relocation list. What is up to date is left alone.
- * Usage: tsx tools/build-wasm.ts [release|threads|test].. [--force]
+ * Builds the processor: assembly/ -> build/*.wasm, by the targets of asconfig.json. Release targets, and those for
+ * shared memory, are compiled at three window bases and carry their relocation list. What is up to date is left alone.
+ * Usage: tsx tools/build-wasm.ts [release|threads|test|test-threads].. [--force]
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -59,7 +59,7 @@ export async function buildWasm(root: string, target: string, force = false): Pr
   mkdirSync(dirname(file), { recursive: true });
   const began = performance.now();
   const own = parseWindow(readFileSync(join(root, WINDOW_FILE), 'utf8')).base;
-  const relocatable = options.optimizeLevel === 3;
+  const relocatable = options.optimizeLevel === 3 || options.sharedMemory === true;
   const builds = await compileAt(root, target, relocatable ? WINDOW_BASES : [own]);
   let bytes = setMemoryPages(builds[0].bytes, (builds[0].window + WINDOW_SIZE) / PAGE);
   let sites = '';

@@ -18,10 +18,14 @@ const TYPES: Record<string, string> = {
 };
 
 /**
- * Serves on a free port of the loopback interface. A request below a key of `mounts` (such as `/lib/`) is answered from
- * that folder, and a request for a key of `pages` with its text.
+ * Serves on a port of the loopback interface (0: a free one). A request below a key of `mounts` (such as `/lib/`) is
+ * answered from that folder, and a request for a key of `pages` with its text. Rejects where the port is taken.
  */
-export async function serve(mounts: Record<string, string>, pages: Record<string, string> = {}): Promise<StaticServer> {
+export async function serve(
+  mounts: Record<string, string>,
+  pages: Record<string, string> = {},
+  port = 0,
+): Promise<StaticServer> {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
     try {
@@ -35,7 +39,10 @@ export async function serve(mounts: Record<string, string>, pages: Record<string
       response.end();
     }
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done, fail) => {
+    server.once('error', fail);
+    server.listen(port, '127.0.0.1', done);
+  });
   return {
     origin: `http://localhost:${(server.address() as AddressInfo).port}`,
     close: () => new Promise((done) => server.close(() => done())),
