@@ -1,13 +1,21 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
 export type { Bus, Core, GuestMemory, Width } from './core-types.ts';
 export { Stop } from './core-types.ts';
+export type { IoDevice } from './devices/device.ts';
 export type { BootMode } from './machine/boot-state.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
 export type { FlatOptions } from './machine/loaders/flat.ts';
 export { ImageError } from './machine/loaders/image-error.ts';
 export type { BootModule } from './machine/loaders/multiboot.ts';
 export { Machine } from './machine/machine.ts';
-export type { CoreFactory, DebugExitSpec, DeviceSpec, MachineOptions, TestDeviceSpec } from './machine/options.ts';
+export type {
+  CoreFactory,
+  CustomDeviceSpec,
+  DebugExitSpec,
+  DeviceSpec,
+  MachineOptions,
+  TestDeviceSpec,
+} from './machine/options.ts';
 export { parseMemory } from './machine/options.ts';
 export { formatReport, type Report, type StopName } from './machine/report.ts';
 export type { Tracer } from './machine/tracer.ts';

@@ -117,6 +117,9 @@ export class Board {
         bus.mapPorts('isa-debug-exit', iobase, iosize, exit);
         break;
       }
+      case 'custom':
+        bus.mapPorts(device.name, device.iobase, device.iosize, device.device);
+        break;
       case 'pc-testdev': {
         const inputs = Array.from({ length: TESTDEV_IRQ_LINES }, (_, irq) => (irq < 16 ? lines.input(irq) : () => {}));
         bus.mapPorts('testdev', TESTDEV.SCRATCH, 4, new ScratchBytes(4));

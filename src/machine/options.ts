@@ -1,6 +1,7 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
 import type { CoreOptions } from '../core.ts';
 import type { Bus, Core } from '../core-types.ts';
+import type { IoDevice } from '../devices/device.ts';
 import type { FlatOptions } from './loaders/flat.ts';
 import type { BootModule } from './loaders/multiboot.ts';
 import type { Tracer } from './tracer.ts';
@@ -28,7 +29,17 @@ export interface TestDeviceSpec {
   type: 'pc-testdev';
 }
 
-export type DeviceSpec = DebugExitSpec | TestDeviceSpec;
+/** A device of the embedder's own, at ports of its choice. */
+export interface CustomDeviceSpec {
+  type: 'custom';
+  /** As it appears in reports and errors. */
+  name: string;
+  iobase: number;
+  iosize: number;
+  device: IoDevice;
+}
+
+export type DeviceSpec = DebugExitSpec | TestDeviceSpec | CustomDeviceSpec;
 
 export interface MachineOptions {
   /** Bytes, or a text such as '256M'; 128 MiB where absent. */

@@ -299,6 +299,21 @@ describe('the making of a machine', () => {
     expect(read).toEqual([0, 0, 0, 0x10, 0x00, 0x0f]);
   });
 
+  it('puts a device of the embedder at its ports', async () => {
+    const seen: number[] = [];
+    const device = {
+      maxWidth: 1,
+      read: () => 0x5a,
+      write: (_o: number, _w: number, v: number) => seen.push(v),
+    } as const;
+    const { machine } = await machineOf([(bus) => bus.portOut(0xe8, 1, bus.portIn(0xe9, 1)), hlt], {
+      devices: [{ type: 'custom', name: 'marker', iobase: 0xe8, iosize: 1, device }],
+    });
+    await machine.run();
+    expect(seen).toEqual([0xe9]);
+    expect(machine.report.devices).toContainEqual({ name: 'marker', reads: 0, writes: 1 });
+  });
+
   it('connects the lines of pc-testdev to the interrupt controllers', async () => {
     const raise: FakeInstruction = (bus) => bus.portOut(0x2000 + 5, 1, 1);
     const { machine, core } = await machineOf([...pics, sti, raise, hlt], { devices: [{ type: 'pc-testdev' }] });

@@ -1,0 +1,26 @@
+/** The command as a function: arguments in, exit code out. */
+import { HELP } from './help.ts';
+import type { CliHost } from './host.ts';
+import { parseCommandLine } from './options.ts';
+import { type MachineExtras, runGuest } from './run.ts';
+import { VERSION } from './version.ts';
+
+/** Runs `vmlaunch` with `args`. Whatever goes wrong is one line on the error output and an exit code of 1. */
+export async function command(args: readonly string[], host: CliHost, extras?: MachineExtras): Promise<number> {
+  try {
+    const parsed = parseCommandLine(args);
+    switch (parsed.kind) {
+      case 'help':
+        host.out(HELP);
+        return 0;
+      case 'version':
+        host.out(`vmlaunch ${VERSION}\n`);
+        return 0;
+      case 'run':
+        return await runGuest(parsed.options, host, extras);
+    }
+  } catch (error) {
+    host.error(`vmlaunch: ${error instanceof Error ? error.message : error}\n`);
+    return 1;
+  }
+}

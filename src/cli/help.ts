@@ -1,0 +1,40 @@
+/** What `vmlaunch --help` says. */
+export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
+       vmlaunch vectors FILE..      runs instruction vectors
+
+Options have one dash or two.
+
+  -kernel FILE           Multiboot 1 or 2, ELF32 or ELF64
+  -append TEXT           the kernel's command line
+  -initrd 'FILE ARGS,..' modules for a Multiboot kernel
+  -device loader,file=FILE,addr=ADDRESS[,mode=16|32|64]
+                         a flat binary instead of a kernel, entered at its start
+  -m SIZE                memory: 256M, 1G; 128M if absent
+  -cpu MODEL[,+FEATURE]  the processor's model
+  -smp 1                 processors
+  -accel bare            the guest owns the processor
+  -machine pc            the board
+  -device isa-debug-exit[,iobase=0xf4][,iosize=4]
+                         a write of N to the port exits with (N << 1) | 1
+  -device pc-testdev     the test device of kvm-unit-tests
+  -serial stdio|none|file:FILE
+                         a serial port, up to four; the first is stdio if absent
+  -debugcon stdio|none|file:FILE
+                         port 0xe9; stdio if absent
+  -nographic             Ctrl-C belongs to the guest; Ctrl-A x leaves
+  -no-reboot             a reset or a triple fault ends the run
+  -rtc base=utc|DATE     the date at power-on; 2026-01-01 if absent
+  -d in_asm,int,exec     writes a trace to stderr, or where -D FILE says
+  -display none, -monitor none, -vga none, -net none, -parallel none, -nodefaults
+                         accepted: there is nothing to switch off
+  --report               says at the end what the machine did
+  --limit N              ends the run after N instructions
+  --help, --version
+
+  vmlaunch -kernel kernel.elf -append 'console=ttyS0' -m 256M -nographic
+  vmlaunch -kernel test.flat -device isa-debug-exit,iobase=0xf4,iosize=0x4 -device pc-testdev -nographic -no-reboot
+  vmlaunch -device loader,file=boot.bin,addr=0x7c00 -d in_asm -D trace.txt
+
+Keys on a terminal: Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A.
+Exit code: 0, or (N << 1) | 1 by isa-debug-exit; 1 for errors.
+`;

@@ -1,0 +1,103 @@
+/** Boots a guest for the command line: files in, consoles out, an exit code at the end. */
+import { type ConsoleSource, formatReport, Machine, type MachineOptions, type Outcome } from '../index.ts';
+import type { CliHost } from './host.ts';
+import { keyFilter } from './keys.ts';
+import type { RunOptions, Sink } from './options.ts';
+import { makeTracer } from './trace.ts';
+
+interface OpenSink {
+  write(bytes: Uint8Array | string): void;
+  close(): void;
+}
+
+const OUTCOME_TEXT: Partial<Record<Outcome['reason'], string>> = {
+  halted: 'the guest halted with nothing to wake it',
+  shutdown: 'the guest triple-faulted',
+  limit: 'the limit of instructions is reached',
+};
+
+/** What a machine is made of besides the command line; tests put their own processor here. */
+export type MachineExtras = Pick<MachineOptions, 'createCore'>;
+
+/** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
+export async function runGuest(options: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
+  const sinks = openSinks(options, host);
+  const { tracer, close: closeTrace } = makeTracer(options, host);
+  const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
+  const input = takesInput ? host.input : null;
+  try {
+    const machine = await Machine.create({
+      ...extras,
+      ...images(options, host),
+      memory: options.memory,
+      cpu: options.cpu,
+      append: options.append,
+      devices: options.devices,
+      serialPorts: Math.max(1, options.serial.length),
+      reboot: options.reboot,
+      waitForInput: input?.isTerminal ?? false,
+      date: options.date,
+      tracer,
+    });
+    machine.on('console', (_text, { source, bytes }) => sinks.get(source)?.write(bytes));
+    const stopInput = input?.start(
+      input.isTerminal
+        ? keyFilter({
+            passesCtrlC: options.nographic,
+            send: (bytes) => machine.send(bytes),
+            leave: () => machine.stop(),
+          })
+        : (bytes) => machine.send(bytes),
+      () => {},
+    );
+    const stopListening = host.onInterrupt(() => machine.stop());
+    const outcome = await machine.run({ instructions: options.limit }).finally(() => {
+      stopInput?.();
+      stopListening();
+    });
+    const text = OUTCOME_TEXT[outcome.reason];
+    if (text) host.error(`vmlaunch: ${text}\n`);
+    if (options.report) host.error(`${formatReport(machine.report)}\n`);
+    return outcome.reason === 'debug-exit' ? ((outcome.code << 1) | 1) & 0xff : 0;
+  } finally {
+    closeTrace();
+    for (const sink of new Set(sinks.values())) sink.close();
+  }
+}
+
+function images(
+  { kernel, flat, modules }: RunOptions,
+  host: CliHost,
+): Pick<MachineOptions, 'kernel' | 'kernelName' | 'flat' | 'modules'> {
+  if (flat) return { kernel: readFile(host, flat.path), flat: { address: flat.address, mode: flat.mode } };
+  if (kernel === undefined) throw new Error('no image to boot: give -kernel FILE');
+  return {
+    kernel: readFile(host, kernel),
+    kernelName: kernel,
+    modules: modules.map(({ path, commandLine }) => ({ bytes: readFile(host, path), commandLine })),
+  };
+}
+
+function readFile(host: CliHost, path: string): Uint8Array {
+  try {
+    return host.readFile(path);
+  } catch (error) {
+    throw new Error(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function openSinks(options: RunOptions, host: CliHost): Map<ConsoleSource, OpenSink> {
+  const stdio: OpenSink = { write: (bytes) => host.out(bytes), close: () => {} };
+  const open = (sink: Sink): OpenSink | null => {
+    if (sink.kind === 'none') return null;
+    return sink.kind === 'stdio' ? stdio : host.openFile(sink.path);
+  };
+  const serial: readonly Sink[] = options.serial.length > 0 ? options.serial : [{ kind: 'stdio' }];
+  const wishes: [ConsoleSource, Sink][] = serial.map((sink, port) => [`serial${port}` as ConsoleSource, sink]);
+  const sinks = new Map<ConsoleSource, OpenSink>();
+  for (const [source, sink] of [...wishes, ['debugcon', options.debugcon] as [ConsoleSource, Sink]]) {
+    const opened = open(sink);
+    if (opened) sinks.set(source, opened);
+  }
+  return sinks;
+}
