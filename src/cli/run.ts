@@ -1,5 +1,6 @@
 /** Boots a guest for the command line: files in, consoles out, an exit code at the end. */
 import { type ConsoleSource, formatReport, Machine, type MachineOptions, type Outcome } from '../index.ts';
+import { demo } from './demo.ts';
 import type { CliHost } from './host.ts';
 import { keyFilter } from './keys.ts';
 import type { RunOptions, Sink } from './options.ts';
@@ -20,7 +21,9 @@ const OUTCOME_TEXT: Partial<Record<Outcome['reason'], string>> = {
 export type MachineExtras = Pick<MachineOptions, 'createCore'>;
 
 /** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
-export async function runGuest(options: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
+export async function runGuest(wishes: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
+  const isDemo = wishes.kernel === undefined && wishes.flat === undefined;
+  const options = isDemo ? demo(wishes) : wishes;
   const sinks = openSinks(options, host);
   const { tracer, close: closeTrace } = makeTracer(options, host);
   const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
@@ -58,7 +61,8 @@ export async function runGuest(options: RunOptions, host: CliHost, extras: Machi
     const text = OUTCOME_TEXT[outcome.reason];
     if (text) host.error(`vmlaunch: ${text}\n`);
     if (options.report) host.error(`${formatReport(machine.report)}\n`);
-    return outcome.reason === 'debug-exit' ? ((outcome.code << 1) | 1) & 0xff : 0;
+    if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
+    return ((outcome.code << 1) | 1) & 0xff;
   } finally {
     closeTrace();
     for (const sink of new Set(sinks.values())) sink.close();
@@ -70,10 +74,10 @@ function images(
   host: CliHost,
 ): Pick<MachineOptions, 'kernel' | 'kernelName' | 'flat' | 'modules'> {
   if (flat) return { kernel: readFile(host, flat.path), flat: { address: flat.address, mode: flat.mode } };
-  if (kernel === undefined) throw new Error('no image to boot: give -kernel FILE');
+  const path = kernel as string;
   return {
-    kernel: readFile(host, kernel),
-    kernelName: kernel,
+    kernel: readFile(host, path),
+    kernelName: path,
     modules: modules.map(({ path, commandLine }) => ({ bytes: readFile(host, path), commandLine })),
   };
 }

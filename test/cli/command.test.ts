@@ -1,0 +1,156 @@
+// The command from arguments to exit code, on a processor of functions.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { command } from '../../src/cli/command.ts';
+import { keyFilter } from '../../src/cli/keys.ts';
+import { VERSION } from '../../src/cli/version.ts';
+import { Stop } from '../../src/index.ts';
+import { type FakeInstruction, fakeCore, forever, hlt, out, sti } from '../machine/fake-core.ts';
+import { type FakeHost, fakeHost } from './fake-host.ts';
+
+const boot = async (
+  line: string,
+  program: FakeInstruction[],
+  host: FakeHost = fakeHost(),
+): Promise<{ code: number; host: FakeHost }> => {
+  host.files.set('boot.bin', Uint8Array.of(0x90, 0xf4));
+  const { createCore } = fakeCore(program);
+  const args = `-device loader,file=boot.bin,addr=0x7c00 -m 1M ${line}`.trim().split(' ');
+  return { code: await command(args, host, { createCore }), host };
+};
+const say = (text: string, port = 0x3f8): FakeInstruction => out(port, ...new TextEncoder().encode(text));
+
+describe('the command', () => {
+  it('prints help with examples, and the version of the package', async () => {
+    const host = fakeHost();
+    expect(await command(['--help'], host)).toBe(0);
+    expect(host.output).toMatch(/usage: vmlaunch[\s\S]*vmlaunch -kernel kernel.elf/);
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(VERSION).toBe(version);
+    expect(await command(['--version'], host)).toBe(0);
+    expect(host.output).toContain(`vmlaunch ${version}\n`);
+  });
+
+  it('says in one line what is wrong, and exits with 1', async () => {
+    for (const [args, message] of [
+      [['-smp', '9'], 'vmlaunch: -smp 9: this version has 1 processor\n'],
+      [['-kernel', 'nowhere.elf'], 'vmlaunch: cannot read nowhere.elf: no such file\n'],
+      [
+        ['-kernel', 'text'],
+        'vmlaunch: unknown image format (5 bytes): known are Multiboot 1 and 2, ELF32, ELF64, and flat with an address\n',
+      ],
+      [['-kernel', 'text', '-m', '9G'], 'vmlaunch: memory size 9G is not possible: 1M to 4064M in whole pages of 4K\n'],
+    ] as const) {
+      const host = fakeHost({ text: 'hello' });
+      expect(await command(args, host)).toBe(1);
+      expect(host.errors).toBe(message);
+    }
+  });
+
+  it.each([
+    [0, 1],
+    [1, 3],
+    [77, 155],
+    [127, 255],
+    [128, 1],
+  ])('exits with (N << 1) | 1 for %i at isa-debug-exit: %i', async (value, code) => {
+    const exit: FakeInstruction = (bus) => bus.portOut(0xf4, 4, value);
+    const run = await boot('-device isa-debug-exit,iobase=0xf4,iosize=4', [exit, forever]);
+    expect(run.code).toBe(code);
+  });
+
+  it('exits with 0 when the guest ends by itself, and says how', async () => {
+    const halted = await boot('', [hlt]);
+    expect([halted.code, halted.host.errors]).toEqual([0, 'vmlaunch: the guest halted with nothing to wake it\n']);
+    const faulted = await boot('-no-reboot', [() => Stop.SHUTDOWN]);
+    expect([faulted.code, faulted.host.errors]).toEqual([0, 'vmlaunch: the guest triple-faulted\n']);
+  });
+
+  it('starts over after a triple fault unless told not to', async () => {
+    let boots = 0;
+    await boot('', [() => (++boots < 3 ? Stop.SHUTDOWN : Stop.HALT)]);
+    expect(boots).toBe(3);
+  });
+
+  it('sends consoles where they belong', async () => {
+    const program = [say('one'), say('two', 0x2f8), say('three', 0xe9), hlt];
+    const { host } = await boot('-serial stdio -serial file:two.txt -debugcon none', program);
+    expect(host.output).toBe('one');
+    expect(host.files.get('two.txt')).toBe('two');
+  });
+
+  it('reports and stops at a limit when asked to', async () => {
+    const { code, host } = await boot('--report --limit 1000', [forever]);
+    expect(code).toBe(0);
+    expect(host.errors).toContain('the limit of instructions is reached');
+    expect(host.errors).toContain('instructions  1,000 in');
+  });
+
+  it('ends on an interrupt from outside and lets go of the terminal', async () => {
+    const host = fakeHost();
+    setTimeout(() => host.interrupt(), 20);
+    const { code } = await boot('', [forever], host);
+    expect([code, host.isReading()]).toEqual([0, false]);
+  });
+
+  const echo: FakeInstruction[] = [
+    out(0x20, 0x11),
+    out(0x21, 0x20, 4, 3, 0),
+    out(0x3f8 + 4, 8),
+    out(0x3f8 + 1, 1),
+    sti,
+    hlt,
+    (bus) => bus.portOut(0x3f8, 1, bus.portIn(0x3f8, 1)),
+    hlt,
+  ];
+
+  it('types what comes from a terminal, until Ctrl-A x', async () => {
+    const host = fakeHost({}, true);
+    setTimeout(() => host.type('q'), 20);
+    setTimeout(() => host.type('\x01x'), 60);
+    const { code } = await boot('-nographic', echo, host);
+    expect([code, host.output, host.errors]).toEqual([0, 'q', '']);
+  });
+
+  it('traces instructions and hardware interrupts into a file', async () => {
+    const host = fakeHost({}, true);
+    setTimeout(() => host.type('q'), 20);
+    setTimeout(() => host.type('\x01x'), 60);
+    await boot('-nographic -d exec,in_asm,int -D trace.txt', echo, host);
+    const lines = String(host.files.get('trace.txt')).trim().split('\n');
+    expect(lines).toContain('Trace 0: 0x00007c00');
+    expect(lines.filter((line) => line.startsWith('0x00007c00:  90 f4'))).toHaveLength(1);
+    expect(lines).toContain('Servicing hardware INT=0x24 at 0x00007c00');
+  });
+});
+
+describe('keys of a terminal', () => {
+  const filter = (passesCtrlC: boolean, ...chunks: string[]): { sent: string; left: number } => {
+    const result = { sent: '', left: 0 };
+    const keys = keyFilter({
+      passesCtrlC,
+      send: (bytes) => {
+        result.sent += new TextDecoder().decode(bytes);
+      },
+      leave: () => {
+        result.left++;
+      },
+    });
+    for (const chunk of chunks) keys(new TextEncoder().encode(chunk));
+    return result;
+  };
+
+  it('leave by Ctrl-A x, also in two chunks', () => {
+    expect(filter(true, 'ab\x01xc')).toEqual({ sent: 'abc', left: 1 });
+    expect(filter(true, '\x01', 'x')).toEqual({ sent: '', left: 1 });
+  });
+
+  it('type Ctrl-A by Ctrl-A twice and drop other escapes', () => {
+    expect(filter(true, '\x01\x01\x01q.')).toEqual({ sent: '\x01.', left: 0 });
+  });
+
+  it('pass Ctrl-C on where the guest owns it, and leave by it elsewhere', () => {
+    expect(filter(true, '\x03')).toEqual({ sent: '\x03', left: 0 });
+    expect(filter(false, '\x03')).toEqual({ sent: '', left: 1 });
+  });
+});

@@ -1,0 +1,110 @@
+// The command line: QEMU's words, and an error for every word that makes no sense.
+import { describe, expect, it } from 'vitest';
+import { parseCommandLine, type RunOptions } from '../../src/cli/options.ts';
+import { parseProperties, splitCommas } from '../../src/cli/properties.ts';
+
+const parse = (...args: string[]): RunOptions => {
+  const parsed = parseCommandLine(args);
+  if (parsed.kind !== 'run') throw new Error(`parsed as ${parsed.kind}`);
+  return parsed.options;
+};
+
+describe('a command line', () => {
+  it('says the same with one dash and with two', () => {
+    const words = ['kernel', 'a.elf', 'append', 'x y', 'm', '256M', 'nographic', 'no-reboot'];
+    const dashed = (dash: string): string[] =>
+      words.map((word) => (['a.elf', 'x y', '256M'].includes(word) ? word : dash + word));
+    expect(parse(...dashed('-'))).toEqual(parse(...dashed('--')));
+    expect(parse(...dashed('-'))).toMatchObject({ kernel: 'a.elf', append: 'x y', memory: '256M', reboot: false });
+  });
+
+  it('takes the line that runs kvm-unit-tests', () => {
+    const line =
+      '-kernel X.flat -append a -device isa-debug-exit,iobase=0xf4,iosize=0x4 -device pc-testdev -nographic -m 256M -cpu max';
+    expect(parse(...line.split(' '))).toMatchObject({
+      devices: [{ type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 }, { type: 'pc-testdev' }],
+      nographic: true,
+      cpu: 'max',
+    });
+  });
+
+  it('takes what switches off what is not there', () => {
+    const words = ['display', 'monitor', 'vga', 'net', 'parallel'].flatMap((word) => [`-${word}`, 'none']);
+    expect(parse(...words, '-nodefaults', '-smp', '1', '-accel', 'tcg', '-M', 'pc,accel=bare')).toEqual(parse());
+  });
+
+  it('gives every -serial a port in order', () => {
+    const { serial } = parse('-serial', 'mon:stdio', '-serial', 'none', '-serial', 'file:out.txt');
+    expect(serial).toEqual([{ kind: 'stdio' }, { kind: 'none' }, { kind: 'file', path: 'out.txt' }]);
+  });
+
+  it('splits modules at commas and keeps their arguments', () => {
+    expect(parse('-kernel', 'k', '-initrd', 'a.bin one two,b,,c.bin').modules).toEqual([
+      { path: 'a.bin', commandLine: 'a.bin one two' },
+      { path: 'b,c.bin', commandLine: 'b,c.bin' },
+    ]);
+  });
+
+  it('names a flat binary by the generic loader', () => {
+    expect(parse('-device', 'loader,file=b.bin,addr=0x7c00').flat).toEqual({
+      path: 'b.bin',
+      address: 0x7c00,
+      mode: 16,
+    });
+    expect(parse('-device', 'loader,file=b,addr=4096,mode=64').flat?.mode).toBe(64);
+  });
+
+  it('takes dates as UTC', () => {
+    expect(parse('-rtc', 'base=2026-02-03T04:05:06').date?.toISOString()).toBe('2026-02-03T04:05:06.000Z');
+  });
+
+  it('asks for help or the version wherever the word stands', () => {
+    expect(parseCommandLine(['-m', '1G', '--help']).kind).toBe('help');
+    expect(parseCommandLine(['-version']).kind).toBe('version');
+  });
+
+  it.each([
+    ['-frobnicate', 'unknown option -frobnicate; --help'],
+    ['--constructor', 'unknown option --constructor'],
+    ['kernel.elf', "'kernel.elf' is no option; images are given by -kernel"],
+    ['-kernel', '-kernel needs a value'],
+    ['-bios b.bin', '-bios: this version has no support for firmware images yet'],
+    ['-drive file=x', '-drive: this version has no support for disks yet'],
+    ['-smp 2', '-smp 2: this version has 1 processor'],
+    ['-smp 1,sockets=2', '-smp 1,sockets=2: this version has 1 processor'],
+    ['-smp many', "-smp cpus: 'many' is not a number from 1 to 255"],
+    ['-accel kvm', '-accel kvm: this version has no support for it yet'],
+    ['-accel hvf', '-accel hvf: there are bare'],
+    ['-machine q35', '-machine q35: there is pc'],
+    ['-M pc,accel=xen', '-accel xen: there are'],
+    ['-machine pc,usb=on', "-machine pc: unknown property 'usb'; there are accel"],
+    ['-device floppy', '-device floppy: there are isa-debug-exit, pc-testdev and loader'],
+    ['-device isa-debug-exit,iobase=0x10000', "'0x10000' is not a number from 1 to 0xffff"],
+    ['-device isa-debug-exit,iosize=8', "'8' is not a number from 1 to 4"],
+    ['-device isa-debug-exit,port=1', "unknown property 'port'; there are iobase, iosize"],
+    ['-device pc-testdev,x=1', "unknown property 'x'; there are none"],
+    ['-device isa-debug-exit,iobase', "'iobase' is not of the form key=value"],
+    ['-device loader,addr=0', 'needs file=FILE'],
+    ['-device loader,file=a', 'loader,file=a needs addr=ADDRESS'],
+    ['-device loader,file=a,addr=0,mode=8', 'mode=8: there are 16, 32 and 64'],
+    ['-serial tcp:1', '-serial tcp:1: there are stdio, none and file:PATH'],
+    ['-display gtk', "-display gtk: only 'none' is possible"],
+    ['-d cpu', '-d cpu: there are in_asm, int, exec'],
+    ['-rtc base=yesterday', '-rtc base=yesterday: there are utc and dates'],
+    ['-rtc clock=host', '-rtc clock=host: there is vm'],
+    ['--limit 0', "-limit: '0' is not a number from 1"],
+    ['-initrd x', '-initrd needs a -kernel'],
+    ['-kernel k -device loader,file=a,addr=0', 'exclude each other'],
+    ['-m size=1G,slots=2', "unknown property 'slots'"],
+  ])('is refused: %s', (line, message) => {
+    expect(() => parse(...line.split(' '))).toThrow(message);
+  });
+});
+
+describe('a property list', () => {
+  it('keeps doubled commas as one, and values with an equals sign', () => {
+    expect(splitCommas('a,,b,c,,,d')).toEqual(['a,b', 'c,', 'd']);
+    expect(parseProperties('x', 'dev,a=1=2').values.get('a')).toBe('1=2');
+    expect(parseProperties('x', 'a=1').name).toBe('');
+  });
+});
