@@ -17,6 +17,8 @@ export const BLOCK_HASH_ENTRIES: u32 = 16384;
 /** Heads of the chains of decoded blocks by frame. */
 export const FRAME_HASH: usize = WINDOW + 0x30000;
 export const FRAME_HASH_ENTRIES: u32 = 4096;
+/** For each of those chains the 64-byte lines that hold code of any of its frames. */
+export const FRAME_LINES: usize = WINDOW + 0x34000;
 /** Eight banks of read, write and execute tables, and the lists of used entries. */
 export const TLB: usize = WINDOW + 0x40000;
 export const TLB_USED: usize = WINDOW + 0xa0000;

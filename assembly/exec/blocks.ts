@@ -8,7 +8,7 @@ import { JUMP_CACHE } from '../cpu/window';
 import { attend, Attention, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
 import { fetchHost } from '../mmu/access';
-import { addBlock, Block, dropAllCode, findBlock, hasRoom, HEADER, weightOf, WEIGHTS } from '../mmu/blocks';
+import { addBlock, Block, dropAllCode, findBlock, hasRoom, HEADER, setPatchBlock, weightOf, WEIGHTS } from '../mmu/blocks';
 import { decode, Decoded, decodedEnd, decodedExtra, decodedLength, fuse } from '../isa/decoder';
 import { HOT_KINDS, Kind, KIND_WEIGHTS } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
@@ -29,6 +29,7 @@ export function initBlocks(): void {
   memory.fill(WEIGHTS, 1, 1024);
   memory.copy(WEIGHTS, KIND_WEIGHTS, HOT_KINDS);
   store<u64>(LINK_NONE, 0);
+  setPatchBlock(patch);
   dropAllCode();
 }
 
@@ -97,7 +98,11 @@ function build(host: u32): Block | null {
       break;
     }
     before = rec;
-    rec += (1 + decodedExtra) * 32;
+    rec += 32;
+    if (decodedExtra != 0) {
+      store<u8>(rec, <u8>offset, 3);
+      rec += 32;
+    }
     if (end != 0 || offset > MAX_BYTES || rec - start > MAX_RECORDS * 32) break;
   }
   cpu.arenaTop = <u32>finish(rec, end, offset);
@@ -112,7 +117,12 @@ function build(host: u32): Block | null {
 
 /** Ends the records of a block; returns the first free address. */
 function finish(rec: usize, end: u32, offset: u32): usize {
-  if (end == 3) return rec + 64;
+  if (end == 3) {
+    // what lies behind a jump tells where it ends; a fused pair has its links there too
+    store<u16>(rec + 32, <u16>Kind.END_JUMP);
+    store<u8>(rec + 32, <u8>offset, 3);
+    return rec + 64;
+  }
   const r = changetype<Rec>(rec);
   r.kind = end == 2 ? <u16>Kind.END_JUMP : <u16>Kind.END;
   r.offset = <u8>offset;
@@ -166,6 +176,40 @@ export function stepBlock(): Block | null {
   block.key = cpu.modeKey;
   block.ctx = 0;
   return block;
+}
+
+/** Scratch record of patch, and room for the record that decode may put behind it. */
+const PATCH: usize = memory.data(64);
+
+/**
+ * Decodes anew the instructions of `block` that `size` written bytes at `host` touch, in place. Only hot records are
+ * replaced, by ones of the same length that go on to the next: the instruction that does the writing may be among them.
+ */
+function patch(block: Block, host: u32, size: u32): bool {
+  if (block.key != cpu.modeKey) return false;
+  for (let rec = changetype<usize>(block) + HEADER; !isEnd(rec); rec += 32) {
+    const start = block.host + load<u8>(rec, 3);
+    const stop = block.host + load<u8>(rec + 32, 3);
+    if (stop <= host || start >= host + size || start == stop) continue;
+    const kind: u32 = load<u16>(rec);
+    if (kind >= HOT_KINDS || weightOf(<u16>kind) != 1 || <u32>load<u16>(rec + 32) == Kind.END_JUMP) return false;
+    const outcome = decode(start, PATCH, start - block.host);
+    if (outcome != Decoded.OK || decodedLength != stop - start || decodedEnd != 0 || decodedExtra != 0) return false;
+    if (<u32>load<u16>(PATCH) >= HOT_KINDS) return false;
+    relocateImmediates(PATCH, rec);
+    memory.copy(rec, PATCH, 32);
+  }
+  return true;
+}
+@inline function isEnd(rec: usize): bool {
+  const kind: u32 = load<u16>(rec);
+  return kind == Kind.END || kind == Kind.END_JUMP;
+}
+/** Operand pointers of a record copied from `from` to `to` that lead into the record itself follow it. */
+function relocateImmediates(from: usize, to: usize): void {
+  const r = changetype<Rec>(from);
+  if (<usize>r.a - from < 32) r.a = <u32>(r.a - from + to);
+  if (<usize>r.b - from < 32) r.b = <u32>(r.b - from + to);
 }
 
 /** Instructions of the running block that retired before record `rec`. */

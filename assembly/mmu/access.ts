@@ -6,7 +6,7 @@
 import { cpu, BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inLongMode, isCanonical } from '../cpu/segments';
-import { Access, accessClass, Class, EntryFlag, fill, lookup } from './tlb';
+import { Access, accessClass, Class, codeHost, fill, lookup } from './tlb';
 import { translate, walkedFlags, walkedPa } from './walk';
 import { hostOf, Slot, slotFlags } from './phys';
 import { codeWritten, holdsCode } from './blocks';
@@ -115,6 +115,8 @@ function writePart(pa: u64, size: u32, from: u32): bool {
  * 0: an event is pending and nothing was changed.
  */
 export function writeMiss(la: u64, size: u32, stack: u32, keep: bool): u32 {
+  const code = codeHost(la);
+  if (code != 0 && holdsCode(code) && (<u32>la & 0xfff) + size <= 0x1000) return bounceCode(code, size, keep);
   if (!checkCanonical(la, size, stack)) return 0;
   return writeAs(la, size, keep, accessClass());
 }
@@ -135,14 +137,9 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
       return abandoned() ? 0 : <u32>BOUNCE;
     }
     if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
-    if (holdsCode(host)) {
-      cpu.bounceKind = Bounce.CODE;
-      cpu.rmw = host;
-      if (keep) memory.copy(BOUNCE, host, size);
-      return <u32>BOUNCE;
-    }
-    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.WRITE, walkedFlags);
-    return host;
+    const code = holdsCode(host);
+    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.WRITE, walkedFlags, code);
+    return code ? bounceCode(host, size, keep) : host;
   }
   if (!physical((la + inPage) & cpu.laMask, Access.WRITE, cls)) return 0;
   cpu.bouncePa2 = walkedPa & cpu.a20Mask;
@@ -153,6 +150,15 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
     readPart(cpu.bouncePa2, size - inPage, <u32>BOUNCE + inPage);
   }
   return abandoned() ? 0 : <u32>BOUNCE;
+}
+
+/** Prepares a write to a frame that holds decoded code. */
+function bounceCode(host: u32, size: u32, keep: bool): u32 {
+  cpu.bounceLength = size;
+  cpu.bounceKind = Bounce.CODE;
+  cpu.rmw = host;
+  if (keep) memory.copy(BOUNCE, host, size);
+  return <u32>BOUNCE;
 }
 
 /** Carries out the write that was stored to BOUNCE. True: decoded code of the running block changed, leave it. */

@@ -5,7 +5,7 @@
  *    0 count u16 | 2 bytes u16 | 4 host | 8 lip u64 | 16 ctx | 20 key | 24 next in hash chain | 28 next in frame chain
  */
 import { cpu } from '../cpu/state';
-import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_ENTRIES, CODE_FRAMES, FRAME_HASH, FRAME_HASH_ENTRIES, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../cpu/window';
+import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_ENTRIES, CODE_FRAMES, FRAME_HASH, FRAME_HASH_ENTRIES, FRAME_LINES, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../cpu/window';
 import { attend, Attention } from '../cpu/pending';
 import { frameMessage, MAX_FRAMES, postFrame, takeFrames } from '../apic/mailbox';
 import { flushAll, protectFrame } from './tlb';
@@ -33,12 +33,20 @@ export const KIND_DEAD_PAIR: u16 = 1;
 @inline function hashSlot(host: u32, key: u32): usize {
   return BLOCK_HASH + (((host ^ (host >> 13) ^ (key << 9)) & (BLOCK_HASH_ENTRIES - 1)) << 2);
 }
+/** The 64-byte lines of `size` bytes at `host`, a bit each. */
+@inline function linesOf(host: u32, size: u32): u64 {
+  const first: u64 = (host >> 6) & 63;
+  const last: u64 = ((host + size - 1) >> 6) & 63;
+  return (u64.MAX_VALUE << first) & (u64.MAX_VALUE >> (63 - last));
+}
+@inline function linesSlot(frame: usize): usize { return FRAME_LINES + ((frame - FRAME_HASH) << 1); }
 @inline function frameSlot(host: u32): usize { return FRAME_HASH + (((host >> 12) & (FRAME_HASH_ENTRIES - 1)) << 2); }
 
 /** Drops all decoded code. Nobody may hold a block pointer afterwards. */
 export function dropAllCode(): void {
   memory.fill(BLOCK_HASH, 0, BLOCK_HASH_ENTRIES * 4);
   memory.fill(FRAME_HASH, 0, FRAME_HASH_ENTRIES * 4);
+  memory.fill(FRAME_LINES, 0, FRAME_HASH_ENTRIES * 8);
   memory.fill(JUMP_CACHE, 0, JUMP_CACHE_ENTRIES * 4);
   cpu.arenaTop = <u32>ARENA;
 }
@@ -64,6 +72,8 @@ export function addBlock(block: Block): void {
   const frame = frameSlot(block.host);
   block.frameNext = load<u32>(frame);
   store<u32>(frame, <u32>changetype<usize>(block));
+  const lines = linesSlot(frame);
+  store<u64>(lines, load<u64>(lines) | linesOf(block.host, block.bytes));
   const mark = CODE_FRAMES + (block.host >> 12);
   const bit = <u8>1 << <u8>cpu.id;
   if ((load<u8>(mark) & bit) == 0) {
@@ -99,21 +109,30 @@ function unhash(block: Block): void {
 }
 
 /**
- * Tells that `size` bytes at `host` changed (they must not cross a frame). Blocks that hold them are taken out of the
- * index and marked dead, so that jumps that still lead to them look up the code anew.
- * True: the running block is among them and must be left after the current instruction.
+ * Decodes anew the records of a block that `size` bytes at `host` belong to; false where the block must die instead.
+ * Set by the layer that decodes.
+ */
+export let patchBlock: (block: Block, host: u32, size: u32) => bool = (block: Block, host: u32, size: u32): bool => false;
+export function setPatchBlock(patch: (block: Block, host: u32, size: u32) => bool): void { patchBlock = patch; }
+
+/**
+ * Tells that `size` bytes at `host` changed (they must not cross a frame). Blocks that hold them are patched, or taken
+ * out of the index and marked dead, so that jumps that still lead to them look up the code anew.
+ * True: the running block is among the dead and must be left after the current instruction.
  */
 export function codeWritten(host: u32, size: u32): bool {
   const others = load<u8>(CODE_FRAMES + (host >> 12)) & ~(<u8>1 << <u8>cpu.id);
   if (others != 0 && size < 0x1000) postFrame(host, true);
   let slot = frameSlot(host);
+  const lines = linesSlot(slot);
+  if ((load<u64>(lines) & linesOf(host, size)) == 0) return false;
   let running = false;
   let left = false;
   while (true) {
     const at = load<u32>(slot);
     if (at == 0) break;
     const block = changetype<Block>(<usize>at);
-    if (host + size > block.host && host < block.host + block.bytes) {
+    if (host + size > block.host && host < block.host + block.bytes && !patchBlock(block, host, size)) {
       if (at == cpu.block) running = true;
       unhash(block);
       kill(block);
@@ -123,6 +142,7 @@ export function codeWritten(host: u32, size: u32): bool {
       slot = <usize>at + offsetof<Block>('frameNext');
     }
   }
+  if (load<u32>(frameSlot(host)) == 0) store<u64>(lines, 0);
   if (!left) store<u8>(CODE_FRAMES + (host >> 12), load<u8>(CODE_FRAMES + (host >> 12)) & ~(<u8>1 << <u8>cpu.id));
   return running;
 }

@@ -30,6 +30,8 @@ const ENTRIES: u32 = 1024;
 const EMPTY: u64 = 1;
 /** No translation, but already in the list of used entries. */
 const DROPPED: u64 = 3;
+/** Added to the tag of a page that may be written but holds decoded code: no access matches it, codeHost finds it. */
+const CODE: u64 = 4;
 
 export const enum EntryFlag { GLOBAL = 1, LARGE = 2 }
 
@@ -135,7 +137,7 @@ export function flushPage(la: u64): void {
     for (let access: u32 = 0; access < 3; access++) {
       const table = load<u32>(d, 32) + access * TABLE;
       const entry = table + ((<u32>la >> 8) & 0x3ff0);
-      if (load<u64>(entry) == (la & ~0xfff)) store<u64>(entry, DROPPED);
+      if ((load<u64>(entry) & ~CODE) == (la & ~0xfff)) store<u64>(entry, DROPPED);
       if (large) dropLarge(table, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la);
     }
     store<u32>(d, newGeneration(), 12);
@@ -150,7 +152,7 @@ function dropLarge(table: usize, list: usize, used: u32, la: u64): void {
   }
 }
 
-/** Drops write permission for the frame at host page `host` everywhere: the frame holds decoded code from now on. */
+/** Makes writes to the frame at host page `host` miss everywhere: the frame holds decoded code from now on. */
 export function protectFrame(host: u32): void {
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
@@ -158,13 +160,13 @@ export function protectFrame(host: u32): void {
     const table = load<u32>(d, 32) + TABLE;
     for (let k: u32 = 0, used = load<u32>(d, 20); k < used; k++) {
       const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);
-      if (<u32>load<u64>(entry) + load<u32>(entry, 8) == host) store<u64>(entry, DROPPED);
+      if ((load<u64>(entry) & 0xfff) == 0 && <u32>load<u64>(entry) + load<u32>(entry, 8) == host) store<u64>(entry, load<u64>(entry) | CODE);
     }
   }
 }
 
 /** Records that `la`'s page is at host page `host` for this kind of access by the running class. */
-export function fill(la: u64, host: u32, access: u32, flags: u32): void {
+export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = false): void {
   const d = bankDescriptor();
   const index = (<u32>la >> 12) & (ENTRIES - 1);
   const entry = cpu.bank + access * TABLE + (index << 4);
@@ -173,7 +175,7 @@ export function fill(la: u64, host: u32, access: u32, flags: u32): void {
     store<u16>(TLB_USED + ((<u32>d - <u32>BANKS) >> 6) * 0x2000 + access * 0x800 + (used << 1), <u16>index);
     store<u32>(d + (access << 2), used + 1, 16);
   }
-  store<u64>(entry, la & ~0xfff);
+  store<u64>(entry, code ? (la & ~0xfff) | CODE : la & ~0xfff);
   store<u32>(entry, host - <u32>(la & ~0xfff), 8);
   store<u32>(entry, flags, 12);
   if (flags & EntryFlag.LARGE) store<u32>(d, 1, 36);
@@ -183,4 +185,10 @@ export function fill(la: u64, host: u32, access: u32, flags: u32): void {
 @inline export function lookup(la: u64, size: u32, access: u32): u32 {
   const entry = cpu.bank + access * <u32>TABLE + ((<u32>la >> 8) & 0x3ff0);
   return load<u64>(entry) == ((la + size - 1) & ~0xfff) ? <u32>la + load<u32>(entry, 8) : 0;
+}
+
+/** Host address of `la` if the running bank knows its page as writable with decoded code, else 0. */
+export function codeHost(la: u64): u32 {
+  const entry = cpu.bank + <u32>TABLE + ((<u32>la >> 8) & 0x3ff0);
+  return load<u64>(entry) == ((la & ~0xfff) | CODE) ? <u32>la + load<u32>(entry, 8) : 0;
 }
