@@ -10,7 +10,7 @@ export interface Example {
 
 function block(text: string, language: string, below: string): string {
   const start = text.indexOf(`\n## ${below}`);
-  const match = new RegExp(`\\n\`\`\`${language}\\n([^]*?)\\n\`\`\``).exec(text.slice(start));
+  const match = new RegExp(`\\n\`\`\`${language}\\n([\\s\\S]*?)\\n\`\`\``).exec(text.slice(start));
   if (start < 0 || !match) throw new Error(`README.md has no ${language} block below the heading '${below}'`);
   return match[1];
 }
@@ -28,4 +28,17 @@ export function readExamples(root: string): { node: Example; page: Example } {
 export function isPromised(promised: string, output: string): boolean {
   const escaped = promised.split(/^\.\.\.$/m).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${escaped.join('[^]*')}$`).test(output.trim());
+}
+
+/** The terminal that the README opens with, from the first line after the command on. */
+export function readPicture(root: string): string {
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  const match = /\n```text\n\$ npm start\n([\s\S]*?)\n```/.exec(text);
+  if (!match) throw new Error('README.md shows no terminal with the output of `npm start`');
+  return match[1];
+}
+
+/** Every number becomes `#`: how fast the host is, and what a run counts, is not a promise. */
+export function withoutNumbers(text: string): string {
+  return text.replace(/\d[\d.,]*/g, '#');
 }

@@ -1,5 +1,5 @@
 // The package as its users get it: packed, unpacked into an empty project, imported from Node, type-checked, run.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt } from '../../tools/build.ts';
-import { isPromised, readExamples } from './examples.ts';
+import { isPromised, readExamples, readPicture, withoutNumbers } from './examples.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 let project: string;
@@ -90,5 +90,15 @@ describe('the package', () => {
       symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name));
     }
     node(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json');
+  });
+
+  it('boots its own guest when its command is called without a word, as the README shows', () => {
+    const { stdout, stderr, status } = spawnSync(process.execPath, [join(installed, 'dist/cli/main.js')], {
+      cwd: project,
+      encoding: 'utf8',
+    });
+    const output = stdout + stderr;
+    expect(status).toBe(0);
+    expect(isPromised(withoutNumbers(readPicture(root)), withoutNumbers(output)), output).toBe(true);
   });
 });
