@@ -20,8 +20,8 @@ export const FRAME = {
   TABLES: FIRST_FRAME + 8 * PAGE_SIZE,
 } as const;
 
-/** Frames for page tables: four levels for each of four user pages and the supervisor's region, at the most. */
-export const TABLE_FRAMES = 16;
+/** Frames for page tables: four levels for each user page, the one below the hole and the supervisor, at the most. */
+export const TABLE_FRAMES = 20;
 
 /** Guest RAM that the sandbox needs, in bytes. */
 export const SANDBOX_RAM = FRAME.TABLES + TABLE_FRAMES * PAGE_SIZE;

@@ -1,5 +1,5 @@
 /**
- * The machine a vector runs on: a 64-bit system with the user pages of the vectors and a supervisor whose only deed is to say that
+ * The machine a vector runs on: a 64-bit system with three user pages, and a supervisor whose only deed is to say that
  * an exception arrived. Every gate leads to a handler of its own, so that its address tells the vector.
  */
 import type { GuestMemory, Segment, SegmentName } from '../core-types.ts';
