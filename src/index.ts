@@ -18,4 +18,5 @@ export type {
 } from './machine/options.ts';
 export { parseMemory } from './machine/options.ts';
 export { formatReport, type Report, type StopName } from './machine/report.ts';
-export type { Tracer } from './machine/tracer.ts';
+export type { TracedEvent, Tracer } from './machine/tracer.ts';
+export { readLinear, translate } from './machine/translate.ts';

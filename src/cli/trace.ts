@@ -1,9 +1,22 @@
-/** `-d`: what the guest does, in the words of QEMU's logs, on the error output or in a file. */
-import type { Core, Tracer } from '../index.ts';
+/** `-d`: what the guest does, line by line as in QEMU's logs, on the error output or in a file. */
+import type { Core, TracedEvent, Tracer } from '../index.ts';
+import { readLinear } from '../index.ts';
+import { disassemble } from '../isa/disasm.ts';
 import type { CliHost } from './host.ts';
 import type { RunOptions } from './options.ts';
 
-const INSTRUCTION_BYTES = 15;
+const LONGEST_INSTRUCTION = 15;
+const BYTES_COLUMN = 3 * 11;
+const EFER_LMA = 0x400n;
+const Rights = { LONG: 0x2000, BIG: 0x4000 } as const;
+const REGISTERS = [
+  ['rax', 'rbx', 'rcx', 'rdx'],
+  ['rsi', 'rdi', 'rbp', 'rsp'],
+  ['r8', 'r9', 'r10', 'r11'],
+  ['r12', 'r13', 'r14', 'r15'],
+  ['rip', 'rflags', 'cr2', 'cr3'],
+] as const;
+const PAGE_FAULT = 14;
 
 /** Makes the tracer that `-d` asks for, if any, and the function that ends it. */
 export function makeTracer(
@@ -14,31 +27,56 @@ export function makeTracer(
   const file = traceFile === undefined ? null : host.openFile(traceFile);
   const write = (line: string): void => (file ? file.write(`${line}\n`) : host.error(`${line}\n`));
   const tracer: Tracer = {};
+  const listsCode = trace.includes('in_asm');
+  const listsSteps = trace.includes('exec');
   const seen = new Set<string>();
-  const listeners: ((core: Core) => void)[] = [];
-  if (trace.includes('in_asm')) listeners.push((core) => listOnce(core, seen, write));
-  if (trace.includes('exec')) listeners.push((core) => write(`Trace 0: ${address(core.get('rip'))}`));
-  if (listeners.length > 0) {
+  if (listsCode || listsSteps) {
     tracer.instruction = (core) => {
-      for (const listener of listeners) listener(core);
+      if (listsCode) listOnce(core, seen, write);
+      if (listsSteps) write(stepLine(core));
     };
   }
   if (trace.includes('int')) {
-    tracer.interrupt = (vector, core) =>
-      write(`Servicing hardware INT=0x${byte(vector)} at ${address(core.get('rip'))}`);
+    let count = 0;
+    tracer.event = (event, core) => write(eventLines(count++, event, core));
   }
   return { tracer, close: () => file?.close() };
 }
 
-/** Lists the bytes at CS:RIP the first time they are seen there. */
+/** One line per address and bytes: code that changes is listed anew. */
 function listOnce(core: Core, seen: Set<string>, write: (line: string) => void): void {
-  const at = Number(core.getSegment('cs').base + core.get('rip'));
-  if (at + INSTRUCTION_BYTES > core.memory.size) return;
-  const line = `${address(BigInt(at))}:  ${[...core.memory.bytes(at, INSTRUCTION_BYTES)].map(byte).join(' ')}`;
+  const cs = core.getSegment('cs');
+  const ip = core.get('rip');
+  const is64 = (cs.rights & Rights.LONG) !== 0 && (core.get('efer') & EFER_LMA) !== 0n;
+  const mode = is64 ? 64 : cs.rights & Rights.BIG ? 32 : 16;
+  const linear = is64 ? ip : (cs.base + ip) & 0xffff_ffffn;
+  const bytes = readLinear(core, linear, LONGEST_INSTRUCTION);
+  const found = disassemble(bytes, { mode, ip });
+  const [length, text] =
+    'invalid' in found ? [Math.min(bytes.length, 1), `(${found.invalid})`] : [found.length, found.text];
+  const shown = [...bytes.subarray(0, length)].map((byte) => hex(byte, 2)).join(' ');
+  const line = `0x${hex(linear, is64 ? 16 : 8)}:  ${shown.padEnd(BYTES_COLUMN)} ${text}`;
   if (seen.has(line)) return;
   seen.add(line);
   write(line);
 }
 
-const byte = (value: number): string => value.toString(16).padStart(2, '0');
-const address = (value: bigint): string => `0x${value.toString(16).padStart(8, '0')}`;
+/** The code segment's base, the instruction pointer and the flags before an instruction. */
+function stepLine(core: Core): string {
+  const parts = [hex(core.getSegment('cs').base, 16), hex(core.get('rip'), 16), hex(core.get('rflags'), 8)];
+  return `Trace 0: [${parts.join('/')}]`;
+}
+
+/** The event as QEMU heads it, and the registers its handler starts with. */
+function eventLines(count: number, event: TracedEvent, core: Core): string {
+  const { vector, errorCode, isSoftware, cpl, cs, rip, ss, rsp } = event;
+  const head = `${String(count).padStart(6)}: v=${hex(vector, 2)} e=${hex(errorCode, 4)} i=${isSoftware ? 1 : 0} cpl=${cpl}`;
+  const place = `IP=${hex(cs, 4)}:${hex(rip, 16)} SP=${hex(ss, 4)}:${hex(rsp, 16)}`;
+  const address = vector === PAGE_FAULT ? ` CR2=${hex(core.get('cr2'), 16)}` : '';
+  const rows = REGISTERS.map((row) =>
+    row.map((name) => `${name.toUpperCase().padEnd(3)}=${hex(core.get(name), 16)}`).join(' '),
+  );
+  return [`${head} ${place}${address}`, ...rows].join('\n');
+}
+
+const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0');

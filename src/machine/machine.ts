@@ -14,6 +14,7 @@ import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import { checkSerialPorts, DEFAULT_MEMORY, type MachineOptions, parseMemory } from './options.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
+import { isStepping, stepTraced } from './tracer.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
 const SLICE = 100_000;
@@ -70,8 +71,7 @@ export class Machine extends Emitter<MachineEvents> {
         if (machine) machine.#end(outcome);
       },
     });
-    const { interrupt } = options.tracer ?? {};
-    const bus = interrupt ? tracedBus(board, (vector) => interrupt.call(options.tracer, vector, core!)) : board.bus;
+    const { bus } = board;
     const { cpu, source, createCore: make = createCore } = options;
     core = await make({ memoryBytes, bus, cpu, source });
     machine = new Machine(options, core, board, clock, output);
@@ -168,7 +168,7 @@ export class Machine extends Emitter<MachineEvents> {
     const left = limit - this.core.retired;
     if (left <= 0) return { reason: 'limit' };
     const untilEvent = Math.ceil(this.#clock.nextDeadline - this.core.now);
-    const stop = this.#runCore(Math.max(1, Math.min(this.#options.tracer?.instruction ? 1 : SLICE, untilEvent, left)));
+    const stop = this.#runCore(Math.max(1, Math.min(isStepping(this.#options.tracer) ? 1 : SLICE, untilEvent, left)));
     switch (stop) {
       case Stop.BUDGET:
       case Stop.REQUESTED:
@@ -185,10 +185,11 @@ export class Machine extends Emitter<MachineEvents> {
   }
 
   #runCore(budget: number): Stop {
-    this.#options.tracer?.instruction?.(this.core);
+    const { tracer } = this.#options;
     this.#insideCore = true;
     try {
-      const stop = this.core.run(budget);
+      const run = (): Stop => this.core.run(budget);
+      const stop = isStepping(tracer) ? stepTraced(this.core, tracer, run) : run();
       this.#stops[stopName(stop)]++;
       return stop;
     } finally {
@@ -254,16 +255,4 @@ export class Machine extends Emitter<MachineEvents> {
       };
     });
   }
-}
-
-/** The same bus with a listener on the INTA cycle. */
-function tracedBus(board: Board, interrupt: (vector: number) => void): Board['bus'] {
-  const { bus } = board;
-  const acknowledge = bus.interruptAcknowledge.bind(bus);
-  bus.interruptAcknowledge = () => {
-    const vector = acknowledge();
-    interrupt(vector);
-    return vector;
-  };
-  return bus;
 }
