@@ -5,7 +5,7 @@ import { condition, flagsLogic } from '../cpu/flags';
 import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
-import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotUnary, hotWrite } from '../ops/hot';
+import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { handlerIndex, leaveBlock, resolve } from './blocks';
 
 /** Values of `link` below 16: the block is left before or after the current record. */
@@ -152,12 +152,12 @@ export function interpret(start: usize): void {
       case 127: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); rec += 32; continue; } // cwd_32
       case 128: { const v = load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r32
       case 129: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r32
-      case 130: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; }  store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_32
-      case 131: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } const to = <u64>load<u32>(load<u32>(rec, 4)); store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
-      case 132: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; }  store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
-      case 133: { cpu.blockRip = <u64>load<u32>(load<u32>(rec, 4)); link = LINK_NONE; break; } // jmp_r32
-      case 134: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } cpu.blockRip = <u64>load<u32>(p); link = LINK_NONE; break; } // jmp_m32
-      case 135: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } cpu.blockRip = <u64>load<u32>(p); hotPopped<u32>(); link = LINK_NONE; break; } // ret_32
+      case 130: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_32
+      case 131: { const to = <u64>load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
+      case 132: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
+      case 133: { const to = <u64>load<u32>(load<u32>(rec, 4)); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
+      case 134: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
+      case 135: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
       case 136: { setReg<u64>(load<u32>(rec, 4), <u64>hotOffset(rec)); rec += 32; continue; } // lea_rm64
       case 137: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); rec += 32; continue; } // inc_r64
       case 138: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); rec += 32; continue; } // dec_r64
@@ -178,12 +178,12 @@ export function interpret(start: usize): void {
       case 153: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); rec += 32; continue; } // cwd_64
       case 154: { const v = load<u64>(load<u32>(rec, 4)); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r64
       case 155: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r64
-      case 156: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; }  store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_64
-      case 157: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } const to = <u64>load<u64>(load<u32>(rec, 4)); store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
-      case 158: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); const p = hotPush<u64>(); if (!p) { link = FAULT; break; }  store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
-      case 159: { cpu.blockRip = <u64>load<u64>(load<u32>(rec, 4)); link = LINK_NONE; break; } // jmp_r64
-      case 160: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } cpu.blockRip = <u64>load<u64>(p); link = LINK_NONE; break; } // jmp_m64
-      case 161: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } cpu.blockRip = <u64>load<u64>(p); hotPopped<u64>(); link = LINK_NONE; break; } // ret_64
+      case 156: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_64
+      case 157: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
+      case 158: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
+      case 159: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
+      case 160: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
+      case 161: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
       case 162: { link = rec + 4; break; } // jmp
       case 163: { link = rec + (condition(0) ? 4 : 12); break; } // jcc_o
       case 164: { store<u8>(load<u32>(rec, 4), condition(0) ? 1 : 0); rec += 32; continue; } // setcc_o

@@ -6,6 +6,7 @@ import { cpu, GPR } from '../cpu/state';
 import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsShift, flagsSub, setCarryOverflow, signExtend } from '../cpu/flags';
 import { BASE, DISP, INDEX } from '../isa/record';
 import { readMiss, writeMiss } from '../mmu/access';
+import { reachable } from './control';
 
 export const enum Alu { ADD, OR, ADC, SBB, AND, SUB, XOR }
 export const enum Unary { INC, DEC, NEG, NOT }
@@ -49,6 +50,9 @@ const RSP: usize = GPR + 32;
   return readMiss(la, sizeof<T>(), 1);
 }
 @inline export function hotPopped<T>(): void { store<u64>(RSP, (load<u64>(RSP) + sizeof<T>()) & cpu.laMask); }
+
+/** May an indirect jump of 64-bit mode go to `rip`? The first test passes all that is canonical with 48 bits. */
+@inline export function hotTarget(rip: u64): bool { return (rip + 0x800000000000) >> 48 == 0 || reachable(rip); }
 
 /** Two-operand arithmetic with its flags; folds to the one operator. */
 @inline export function hotAlu<T>(op: Alu, left: T, right: T): T {

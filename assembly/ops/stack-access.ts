@@ -1,54 +1,22 @@
 /**
- * The stack of instructions, far transfers and event delivery. Open a stack, push or pop, close it: rSP changes at
- * closeStack only, so that a fault on the way leaves the guest as it was. A sequence of pushes that must be all or
- * nothing asks reserve first; pops need nothing of the kind. Test abandoned() after every call that may fail.
+ * The current stack as instructions use it. Open it, push or pop, close it: rSP changes at closeStack only, so that a
+ * fault on the way leaves the guest as it was. A sequence of pushes that must be all or nothing asks reserve first; pops
+ * need nothing of the kind. Test abandoned() after every call that may fail. Violations are #SS(0).
  */
 import { BOUNCE, cpu, GPR, Gpr, gpr, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { in64, isCanonical, Key, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
-import { Access, accessClass, lookup } from '../mmu/tlb';
-import { commitBounce, leaveIfChanged, readAs, writeAs } from '../mmu/access';
+import { in64, Key, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
+import { Access, lookup } from '../mmu/tlb';
+import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
 
 /** Pointer of the open stack: what rSP becomes at closeStack. */
 export let stackTop: u64 = 0;
-let base: u64 = 0;
-let limit: u32 = 0;
-let rights: u32 = 0;
-let mask: u64 = 0;
-let cls: u32 = 0;
-let running: bool = true;
-let error: u32 = 0;
-
 /** The bits of rSP that stack instructions use: 16 or 32 by SS.B, 64 in 64-bit mode. */
-@inline export function stackMask(): u64 {
-  return in64() ? u64.MAX_VALUE : (cpu.modeKey & Key.STACK32) != 0 ? 0xffffffff : 0xffff;
-}
+let mask: u64 = 0;
 
-/** Opens the current stack, SS:rSP with the current privilege; violations are #SS(0). */
 export function openStack(): void {
-  mask = stackMask();
+  mask = in64() ? u64.MAX_VALUE : (cpu.modeKey & Key.STACK32) != 0 ? 0xffffffff : 0xffff;
   stackTop = gpr(Gpr.RSP) & mask;
-  base = segBase(Seg.SS);
-  limit = segLimit(Seg.SS);
-  rights = segRights(Seg.SS);
-  running = true;
-  error = 0;
-}
-
-/**
- * Opens a stack whose SS is not loaded yet, accessed as TLB class `accessedAs` (mmu/tlb.ts, Class). `width` is all ones
- * for a 64-bit stack (base, limit and rights do not matter then), else 0xffffffff or 0xffff by the B bit of its
- * descriptor. Violations are #SS(errorCode).
- */
-export function openNewStack(top: u64, width: u64, itsBase: u64, itsLimit: u32, itsRights: u32, accessedAs: u32, errorCode: u32): void {
-  mask = width;
-  stackTop = top & width;
-  base = itsBase;
-  limit = itsLimit;
-  rights = itsRights;
-  cls = accessedAs;
-  running = accessedAs == accessClass();
-  error = errorCode;
 }
 
 /** Makes the open stack's pointer rSP: 16 bits of it, 32 with the upper half cleared, or 64. */
@@ -60,27 +28,23 @@ export function closeStack(): void {
 /** Moves the pointer of the open stack to `offset` without access. */
 @inline export function seekStack(offset: u64): void { stackTop = offset & mask; }
 
-/** Linear address of `size` bytes at `offset` of the open stack, or a pending #SS. */
-function slot(offset: u64, size: u32): u64 {
-  if (mask == u64.MAX_VALUE) {
-    if (!isCanonical(offset) || !isCanonical(offset + size - 1)) raise(Vector.SS, error);
-    return offset;
-  }
-  if (!withinSegment(limit, rights, <u32>offset, size)) raise(Vector.SS, error);
-  return (base + offset) & 0xffffffff;
+/** Linear address of `size` bytes at `offset` of the stack, or a pending #SS(0). */
+@inline function slot(offset: u64, size: u32): u64 {
+  if (in64()) return offset;
+  if (!withinSegment(segLimit(Seg.SS), segRights(Seg.SS), <u32>offset, size)) raise(Vector.SS, 0);
+  return (segBase(Seg.SS) + offset) & 0xffffffff;
 }
-
 function readSlot(offset: u64, size: u32): u32 {
   const la = slot(offset, size);
   if (abandoned()) return 0;
-  const p = running ? lookup(la, size, Access.READ) : 0;
-  return p != 0 ? p : readAs(la, size, running ? accessClass() : cls);
+  const p = lookup(la, size, Access.READ);
+  return p != 0 ? p : readMiss(la, size, 1);
 }
 function writeSlot(offset: u64, size: u32): u32 {
   const la = slot(offset, size);
   if (abandoned()) return 0;
-  const p = running ? lookup(la, size, Access.WRITE) : 0;
-  return p != 0 ? p : writeAs(la, size, false, running ? accessClass() : cls);
+  const p = lookup(la, size, Access.WRITE);
+  return p != 0 ? p : writeMiss(la, size, 1, false);
 }
 
 /** Finds out whether `count` pushes of T would succeed. True: they will. False: the fault of the first bad one is pending. */

@@ -9,7 +9,7 @@ import { condition, flagsLogic } from '../cpu/flags';
 import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
-import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotUnary, hotWrite } from '../ops/hot';
+import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { handlerIndex, leaveBlock, resolve } from './blocks';
 
 /** Values of \`link\` below 16: the block is left before or after the current record. */

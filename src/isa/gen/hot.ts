@@ -158,27 +158,20 @@ for (const bits of [32, 64]) {
     `pop_r${bits}`,
     `const p = hotPop<${t}>(); if (!p) ${FAULT} const v = load<${t}>(p); hotPopped<${t}>(); setReg<${t}>(load<u32>(rec, 4), v); ${NEXT}`,
   );
-  const call = (target: string, then: string) =>
-    `const p = hotPush<${t}>(); if (!p) ${FAULT} ${target} store<${t}>(p, <${t}>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<${t}>(); ${then}`;
-  const left = 'if (p == <u32>BOUNCE) commitBounce();';
-  define(`call_${bits}`, call('', `${left} link = rec + 4; break;`));
-  define(
-    `call_r${bits}`,
-    call(`const to = <u64>load<${t}>(load<u32>(rec, 4));`, `${left} cpu.blockRip = to; link = LINK_NONE; break;`),
-  );
-  define(
-    `call_m${bits}`,
-    `const q = hotRead<${t}>(rec); if (!q) ${FAULT} const to = <u64>load<${t}>(q); ${call('', `${left} cpu.blockRip = to; link = LINK_NONE; break;`)}`,
-  );
-  define(`jmp_r${bits}`, `cpu.blockRip = <u64>load<${t}>(load<u32>(rec, 4)); link = LINK_NONE; break;`);
-  define(
-    `jmp_m${bits}`,
-    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} cpu.blockRip = <u64>load<${t}>(p); link = LINK_NONE; break;`,
-  );
-  define(
-    `ret_${bits}`,
-    `const p = hotPop<${t}>(); if (!p) ${FAULT} cpu.blockRip = <u64>load<${t}>(p); hotPopped<${t}>(); link = LINK_NONE; break;`,
-  );
+  const to = (pointer: string) => {
+    const check = bits === 64 ? ` if (!hotTarget(to)) ${FAULT}` : '';
+    return `const to = <u64>load<${t}>(${pointer});${check}`;
+  };
+  const go = 'cpu.blockRip = to; link = LINK_NONE; break;';
+  const register = to('load<u32>(rec, 4)');
+  const memory = `const q = hotRead<${t}>(rec); if (!q) ${FAULT} ${to('q')}`;
+  const pushRip = `const p = hotPush<${t}>(); if (!p) ${FAULT} store<${t}>(p, <${t}>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<${t}>(); if (p == <u32>BOUNCE) commitBounce();`;
+  define(`call_${bits}`, `${pushRip} link = rec + 4; break;`);
+  define(`call_r${bits}`, `${register} ${pushRip} ${go}`);
+  define(`call_m${bits}`, `${memory} ${pushRip} ${go}`);
+  define(`jmp_r${bits}`, `${register} ${go}`);
+  define(`jmp_m${bits}`, `${memory} ${go}`);
+  define(`ret_${bits}`, `const q = hotPop<${t}>(); if (!q) ${FAULT} ${to('q')} hotPopped<${t}>(); ${go}`);
 }
 define('jmp', 'link = rec + 4; break;');
 for (const [c, name] of CONDITIONS.entries()) {
