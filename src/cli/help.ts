@@ -24,6 +24,8 @@ Options have one dash or two.
   -nographic             Ctrl-C belongs to the guest; Ctrl-A x leaves
   -no-reboot             a reset or a triple fault ends the run
   -rtc base=utc|DATE     the date at power-on; 2026-01-01 if absent
+  -rtc clock=vm|host     time counts instructions (every run is the same), or follows
+                         the host's clock (if absent: where a person types)
   -d in_asm,int,exec     writes a trace to stderr, or where -D FILE says
   -display none, -monitor none, -vga none, -net none, -parallel none, -nodefaults
                          accepted: there is nothing to switch off

@@ -29,6 +29,7 @@ export interface RunOptions {
   nographic: boolean;
   reboot: boolean;
   date?: Date;
+  clock?: 'vm' | 'host';
   trace: TraceItem[];
   traceFile?: string;
   report: boolean;
@@ -108,7 +109,10 @@ const WITH_VALUE: Record<string, Handler> = {
   vga: onlyNone('vga'),
   net: onlyNone('net'),
   rtc: (options, value) => {
-    options.date = parseRtc(value);
+    const list = parseProperties('rtc', value);
+    checkKeys('rtc', list, ['base', 'clock']);
+    options.date = parseDate(list.values.get('base'));
+    options.clock = parseClock(list.values.get('clock'));
   },
   d: (options, value) => {
     options.trace = value.split(',').map(parseTraceItem);
@@ -254,12 +258,12 @@ function parseTraceItem(item: string): TraceItem {
   return known;
 }
 
-function parseRtc(value: string): Date | undefined {
-  const list = parseProperties('rtc', value);
-  checkKeys('rtc', list, ['base', 'clock']);
-  const clock = list.values.get('clock') ?? 'vm';
-  if (clock !== 'vm') throw new UsageError(`-rtc clock=${clock}: there is vm, the guest's own time`);
-  const base = list.values.get('base');
+function parseClock(clock: string | undefined): RunOptions['clock'] {
+  if (clock === undefined || clock === 'vm' || clock === 'host') return clock;
+  throw new UsageError(`-rtc clock=${clock}: there are vm (time counts instructions) and host`);
+}
+
+function parseDate(base: string | undefined): Date | undefined {
   if (base === undefined) return undefined;
   if (base === 'utc') return new Date();
   const date = new Date(/[TZ]/.test(base) ? `${base.replace(/Z$/, '')}Z` : base);

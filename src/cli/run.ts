@@ -38,7 +38,8 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       devices: options.devices,
       serialPorts: Math.max(1, options.serial.length),
       reboot: options.reboot,
-      waitForInput: input?.isTerminal ?? false,
+      waitForInput: input !== null,
+      clock: options.clock ?? (input?.isTerminal ? 'host' : 'vm'),
       date: options.date,
       tracer,
     });
@@ -51,7 +52,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
             leave: () => machine.stop(),
           })
         : (bytes) => machine.send(bytes),
-      () => {},
+      () => machine.closeInput(),
     );
     const stopListening = host.onInterrupt(() => machine.stop());
     const outcome = await machine.run({ instructions: options.limit }).finally(() => {

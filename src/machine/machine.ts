@@ -13,6 +13,7 @@ import { hostMs, yieldToHost } from './host.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import { checkSerialPorts, DEFAULT_MEMORY, type MachineOptions, parseMemory } from './options.ts';
+import { Pacer } from './pacer.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
 import { isStepping, stepTraced } from './tracer.ts';
 
@@ -23,8 +24,11 @@ const TURN_MS = 12;
 const DEFAULT_DATE = Date.UTC(2026, 0, 1);
 const RFLAGS_IF = 0x200n;
 const NS_PER_SECOND = 1e9;
+const NS_PER_MS = 1e6;
+/** Host timers are no finer. */
+const SHORTEST_SLEEP_MS = 1;
 
-/** What a slice can end with besides an outcome: the guest sleeps until somebody types. */
+/** What a slice can end with besides an outcome: the guest sleeps, and somebody may type. */
 const WAIT = 'wait';
 
 export class Machine extends Emitter<MachineEvents> {
@@ -41,6 +45,10 @@ export class Machine extends Emitter<MachineEvents> {
   /** Input came since the current turn began. */
   #poked = false;
   #hostMs = 0;
+  #waitsForInput: boolean;
+  readonly #pacer: Pacer | null;
+  /** How long the guest may sleep if nobody types, in milliseconds. */
+  #sleepMs = Number.POSITIVE_INFINITY;
   /** Of the time before the last reboot. */
   #pastInstructions = 0;
   #pastNs = 0;
@@ -86,6 +94,8 @@ export class Machine extends Emitter<MachineEvents> {
     this.#board = board;
     this.#clock = clock;
     this.#console = output;
+    this.#waitsForInput = options.waitForInput ?? false;
+    this.#pacer = options.clock === 'host' ? new Pacer() : null;
   }
 
   /**
@@ -95,6 +105,7 @@ export class Machine extends Emitter<MachineEvents> {
   async run(limits: { instructions?: number } = {}): Promise<Outcome> {
     if (this.#running) throw new Error('the machine is running already');
     this.#running = true;
+    this.#pacer?.start(this.core.now);
     const limit = this.core.retired + (limits.instructions ?? Number.POSITIVE_INFINITY);
     try {
       for (;;) {
@@ -134,6 +145,12 @@ export class Machine extends Emitter<MachineEvents> {
     this.#poke();
   }
 
+  /** Nobody will type any more: a guest that only waits for input has halted. */
+  closeInput(): void {
+    this.#waitsForInput = false;
+    this.#poke();
+  }
+
   /** The numbers of all runs so far. */
   get report(): Report {
     return makeReport(
@@ -162,6 +179,7 @@ export class Machine extends Emitter<MachineEvents> {
   }
 
   #slice(limit: number): Outcome | typeof WAIT | null {
+    if (this.#pacer) this.#catchUp(this.#pacer);
     this.#clock.runDue();
     const ending = this.#takeEnding();
     if (ending) return ending;
@@ -200,10 +218,25 @@ export class Machine extends Emitter<MachineEvents> {
   /** HLT: time jumps to the next event. Without one, or with interrupts off, the guest sleeps for good. */
   #idle(): Outcome | typeof WAIT | null {
     if ((this.core.get('rflags') & RFLAGS_IF) === 0n) return { reason: 'halted' };
-    const next = Math.min(this.#clock.nextDeadline, this.core.nextDeadline);
-    if (next === Number.POSITIVE_INFINITY) return this.#options.waitForInput ? WAIT : { reason: 'halted' };
-    this.core.advance(Math.max(0, next - this.core.now));
+    const ahead = this.#untilNextEvent();
+    if (ahead === Number.POSITIVE_INFINITY) {
+      this.#sleepMs = ahead;
+      return this.#waitsForInput ? WAIT : { reason: 'halted' };
+    }
+    this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.core.now)) / NS_PER_MS : 0;
+    if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
+    this.core.advance(ahead);
     return null;
+  }
+
+  #untilNextEvent(): number {
+    return Math.max(0, Math.min(this.#clock.nextDeadline, this.core.nextDeadline) - this.core.now);
+  }
+
+  /** Moves virtual time up to the host's, but not past an event. */
+  #catchUp(pacer: Pacer): void {
+    const lag = Math.min(pacer.lag(this.core.now), this.#untilNextEvent());
+    if (lag > 0) this.core.advance(lag);
   }
 
   #takeEnding(): Outcome | null {
@@ -249,8 +282,10 @@ export class Machine extends Emitter<MachineEvents> {
   #input(): Promise<void> {
     if (this.#poked) return Promise.resolve();
     return new Promise((resolve) => {
+      const timer = Number.isFinite(this.#sleepMs) ? setTimeout(() => this.#wake?.(), this.#sleepMs) : undefined;
       this.#wake = () => {
         this.#wake = null;
+        clearTimeout(timer);
         resolve();
       };
     });

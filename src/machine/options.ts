@@ -60,8 +60,13 @@ export interface MachineOptions {
   serialPorts?: number;
   /** Start over after a triple fault or a reset instead of ending the run. */
   reboot?: boolean;
-  /** An idle guest with interrupts enabled waits for `send` instead of ending the run. */
+  /** An idle guest with interrupts enabled waits for `send` instead of ending the run, until `closeInput`. */
   waitForInput?: boolean;
+  /**
+   * What time follows: 'vm' (the default) counts instructions and jumps over idle time, so that equal runs are equal;
+   * 'host' keeps up with the host's clock and sleeps while the guest does.
+   */
+  clock?: 'vm' | 'host';
   /** The date at power-on; 2026-01-01 where absent, so that equal runs see equal dates. */
   date?: Date;
   tracer?: Tracer;

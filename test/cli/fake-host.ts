@@ -41,8 +41,9 @@ export function fakeHost(files: Record<string, Uint8Array | string> = {}, termin
     },
     input: {
       isTerminal: terminal,
-      start: (listener) => {
+      start: (listener, onEnd) => {
         onBytes = listener;
+        if (!terminal) queueMicrotask(onEnd);
         return () => {
           onBytes = null;
         };

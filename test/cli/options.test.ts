@@ -91,7 +91,7 @@ describe('a command line', () => {
     ['-display gtk', "-display gtk: only 'none' is possible"],
     ['-d cpu', '-d cpu: there are in_asm, int, exec'],
     ['-rtc base=yesterday', '-rtc base=yesterday: there are utc and dates'],
-    ['-rtc clock=host', '-rtc clock=host: there is vm'],
+    ['-rtc clock=rt', '-rtc clock=rt: there are vm'],
     ['--limit 0', "-limit: '0' is not a number from 1"],
     ['-initrd x', '-initrd needs a -kernel'],
     ['-kernel k -device loader,file=a,addr=0', 'exclude each other'],

@@ -4,6 +4,7 @@ import { Stop } from '../../src/core-types.ts';
 import type { Outcome } from '../../src/machine/events.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
+import { Pacer } from '../../src/machine/pacer.ts';
 import { formatReport } from '../../src/machine/report.ts';
 import { type FakeCore, type FakeInstruction, fakeCore, forever, hlt, out, sti } from './fake-core.ts';
 
@@ -131,6 +132,55 @@ describe('virtual time', () => {
   });
 });
 
+describe('time that follows the host', () => {
+  it('lets a sleeping guest sleep as long as it says', async () => {
+    const { machine, core } = await machineOf([...pics, ...pitEvery(0xffff), sti, hlt, out(0x64, 0xfe), forever], {
+      clock: 'host',
+    });
+    const start = performance.now();
+    expect(await machine.run()).toEqual({ reason: 'reset' });
+    expect(performance.now() - start).toBeGreaterThan(50);
+    expect(core.interrupts).toEqual([0x20]);
+  });
+
+  it('interrupts a busy guest by the host’s time', async () => {
+    const { machine, core } = await machineOf([...pics, ...pitEvery(11_932), sti, forever], { clock: 'host' });
+    setTimeout(() => machine.stop(), 105);
+    await machine.run();
+    expect(core.interrupts.length).toBeGreaterThanOrEqual(8);
+    expect(core.now).toBeGreaterThan(90e6);
+  });
+
+  it('wakes a sleeping guest for input', async () => {
+    const program = [
+      ...pics,
+      ...pitEvery(0xffff),
+      out(COM1 + 4, 8),
+      out(COM1 + 1, 1),
+      sti,
+      hlt,
+      out(0xcf9, 4),
+      forever,
+    ];
+    const { machine, core } = await machineOf(program, { clock: 'host' });
+    setTimeout(() => machine.send('x'), 10);
+    await machine.run();
+    expect(core.interrupts).toEqual([0x24]);
+  });
+
+  it('is not caught up with after a host that slept', () => {
+    let host = 0;
+    const pacer = new Pacer(() => host);
+    pacer.start(0);
+    host = 500;
+    expect(pacer.lag(0)).toBe(500e6);
+    host = 3_600_000;
+    expect(pacer.lag(500e6)).toBe(0);
+    host += 1;
+    expect(pacer.lag(500e6)).toBe(1e6);
+  });
+});
+
 describe('the console', () => {
   it('carries serial ports and port 0xe9 in order, as text', async () => {
     const program = [out(COM1, ...text('one ')), out(0xe9, ...text('two ')), out(COM1, ...text('three')), hlt];
@@ -185,6 +235,12 @@ describe('the console', () => {
     expect(await machine.run()).toEqual({ reason: 'stopped' });
     expect(seen).toEqual(['serial0: b']);
     expect(core.interrupts).toEqual([0x24]);
+  });
+
+  it('waits no longer once the input is closed', async () => {
+    const { machine } = await machineOf(echo, { waitForInput: true });
+    setTimeout(() => machine.closeInput(), 10);
+    expect(await machine.run()).toEqual({ reason: 'halted' });
   });
 
   it('takes input from a listener that answers a prompt', async () => {

@@ -1,0 +1,28 @@
+/** Keeps virtual time beside the host's, for guests that people watch and type at. */
+import { hostMs } from './host.ts';
+
+const NS_PER_MS = 1e6;
+/** A host that slept longer than this (a closed lid, a hidden tab) is not caught up with. */
+const LONGEST_LAG_NS = 1e9;
+
+export class Pacer {
+  readonly #hostMs: () => number;
+  #originMs = 0;
+
+  constructor(host: () => number = hostMs) {
+    this.#hostMs = host;
+  }
+
+  /** From here on, virtual time `now` (in ns) is the host's present. */
+  start(now: number): void {
+    this.#originMs = this.#hostMs() - now / NS_PER_MS;
+  }
+
+  /** Nanoseconds that virtual time is behind the host's; negative where it is ahead. */
+  lag(now: number): number {
+    const lag = (this.#hostMs() - this.#originMs) * NS_PER_MS - now;
+    if (lag <= LONGEST_LAG_NS) return Math.floor(lag);
+    this.start(now);
+    return 0;
+  }
+}
