@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { emitFeatures } from '../src/isa/gen/emit-features.ts';
 import { emitHandlers } from '../src/isa/gen/emit-handlers.ts';
 import { emitInterpreter } from '../src/isa/gen/emit-interpreter.ts';
 import { emitLayout } from '../src/isa/gen/emit-layout.ts';
@@ -21,6 +22,7 @@ const files: Record<string, string> = {
   'assembly/exec/handlers.gen.ts': handlers.text,
   'assembly/isa/tables.gen.ts': emitTables(handlers.numbers),
   'assembly/exec/interpret.gen.ts': emitInterpreter(),
+  'src/features.gen.ts': emitFeatures(handlers.numbers),
   'src/layout.gen.ts': emitLayout(read('assembly/cpu/state.ts'), read('assembly/cpu/window.ts')),
 };
 

@@ -55,3 +55,14 @@ export function hitsPortBreakpoint(port: u32, size: u32): void {
   const DE: u64 = 8;
   if ((cpu.dr7 & Dr7.ENABLES) != 0 && (cpu.cr4 & DE) != 0) note(breakpointsAt(1 << Watch.IO, port, size));
 }
+
+/**
+ * To be called after any change of DR0 to DR7. Data breakpoints keep every page out of the TLB: the caller flushes it
+ * where slowData became 1.
+ */
+export function updateDebug(): void {
+  let data: u32 = 0;
+  for (let n: u32 = 0; n < 4; n++) if (isEnabled(n) && (kindOf(n) & 1) != 0) data = 1;
+  cpu.slowData = data;
+  updateStepping();
+}

@@ -35,7 +35,8 @@ export function emitHandlers(sources: readonly Source[]): { text: string; number
       row,
       typesOf(row).map((type) => {
         if (!handler || type === undefined) return -1;
-        const parameters = [...(type === '' ? [] : [type]), ...classes];
+        // A handler without type parameters does the same whatever the operands are.
+        const parameters = handler.parameters === 0 ? [] : [...(type === '' ? [] : [type]), ...classes];
         if (parameters.length !== handler.parameters) {
           throw new Error(
             `${name} in ops/${handler.path} takes ${handler.parameters} type parameters; row ${row.code} ${row.op} ${row.args} gives <${parameters.join(', ')}>`,
