@@ -10,6 +10,7 @@ export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
 export { retired, attend, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';
+export { readMsr, msrValue, writeMsr } from './ops/msr';
 
 /** Brings tables that are not static data into being. Once, before anything else. */
 export function init(): void {

@@ -14,6 +14,7 @@ import type {
   Stop,
   Width,
 } from './core-types.ts';
+import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from './cpu-models/index.ts';
 import { LAYOUT } from './layout.gen.ts';
 import { relocate } from './relocate.ts';
 
@@ -21,6 +22,8 @@ export interface CoreOptions {
   /** Guest RAM in bytes: a multiple of 4096, at least 64 KiB. */
   memoryBytes: number;
   bus: Bus;
+  /** The processor model, as `-cpu` says it or resolved; by default `max`. */
+  cpu?: string | CpuModel;
   /** The processor module, as bytes or compiled; by default the one that lies beside this file. */
   source?: BufferSource | WebAssembly.Module;
   /** vCPUs that the memory has room for (1 to 8, default 1), and which of them this one is (default 0). */
@@ -48,6 +51,9 @@ interface Exports {
   setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
+  readMsr(index: number, time: bigint): number;
+  readonly msrValue: WebAssembly.Global;
+  writeMsr(index: number, value: bigint, time: bigint): number;
 }
 
 const WASM_PAGE = 0x10000;
@@ -101,6 +107,8 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
       `memory of ${memoryBytes} bytes: must be a multiple of ${FRAME} from ${WASM_PAGE} to ${maxRam}`,
     );
   }
+  const { cpu = 'max' } = options;
+  const model = typeof cpu === 'string' ? resolveModel(cpu) : cpu;
   const pages = Math.ceil((pool + memoryBytes + SLACK) / WASM_PAGE);
   const memory =
     options.backing ?? new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: options.shared ?? false });
@@ -113,7 +121,7 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
     interruptAcknowledge: () => bus.interruptAcknowledge(),
   };
   const instance = await WebAssembly.instantiate(await moduleFor(options.source, id), { env });
-  return new WasmCore(instance.exports as unknown as Exports, memory, new Ram(memory, pool, memoryBytes), id);
+  return new WasmCore(instance.exports as unknown as Exports, memory, new Ram(memory, pool, memoryBytes), id, model);
 }
 
 /** Guest RAM by physical address. */
@@ -152,13 +160,14 @@ export class WasmCore implements Core {
   /** What other vCPUs of the same machine are created with. */
   readonly backing: WebAssembly.Memory;
 
-  constructor(wasm: Exports, memory: WebAssembly.Memory, ram: Ram, id: number) {
+  constructor(wasm: Exports, memory: WebAssembly.Memory, ram: Ram, id: number, model: CpuModel) {
     this.#wasm = wasm;
     this.#ram = ram;
     this.backing = memory;
     this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
     this.#state.setNumber('id', id);
     this.#state.setNumber('pool', ram.pool);
+    this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
     wasm.init();
     const low = Math.min(ram.size, LOW_RAM_LIMIT);
     wasm.setSlot(0, 0n, BigInt(low), ram.pool, Slot.RAM);
@@ -260,12 +269,19 @@ export class WasmCore implements Core {
     this.#wasm.updateMode();
   }
 
+  /** Throws RangeError where RDMSR would be #GP(0). */
   readMsr(index: number): bigint {
-    throw new Error(`MSR 0x${index.toString(16)} cannot be read from outside yet`);
+    if (!this.#wasm.readMsr(index, this.#wasm.now())) {
+      throw new RangeError(`MSR 0x${index.toString(16)}: this processor model has none`);
+    }
+    return BigInt.asUintN(64, this.#wasm.msrValue.value as bigint);
   }
 
-  writeMsr(index: number, _value: bigint): void {
-    throw new Error(`MSR 0x${index.toString(16)} cannot be written from outside yet`);
+  /** Throws RangeError where WRMSR would be #GP(0). */
+  writeMsr(index: number, value: bigint): void {
+    if (!this.#wasm.writeMsr(index, value, this.#wasm.now())) {
+      throw new RangeError(`MSR 0x${index.toString(16)} does not take 0x${value.toString(16)}`);
+    }
   }
 
   /** Floating-point and vector registers, in the layout of FpuState. */

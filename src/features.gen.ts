@@ -48,7 +48,6 @@ export const INCOMPLETE_FEATURES: readonly string[] = [
   'aes',
   'avx',
   'avx2',
-  'cmov',
   'f16c',
   'fma',
   'fpu',

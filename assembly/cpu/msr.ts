@@ -52,5 +52,5 @@ export function resetMsrs(): void {
   cpu.featureControl = 0;
   cpu.mtrrDefType = 0;
   cpu.random = 0x9e3779b97f4a7c15 + cpu.id;
-  if (modelWord(Word.PHYS_MASK) != 0) cpu.physMask = modelWord(Word.PHYS_MASK);
+  cpu.physMask = modelWord(Word.PHYS_MASK);
 }

@@ -3,6 +3,8 @@ import { cpu, GPR, Seg, YMM } from '../cpu/state';
 import { setRflags } from '../cpu/flags';
 import { Cr0 } from '../cpu/control';
 import { Rights, setSegment } from '../cpu/segments';
+import { modelWord, Word } from '../cpu/features';
+import { resetMsrs } from '../cpu/msr';
 import { resetApic } from '../apic/apic';
 import { updateMode } from '../mmu/mode';
 import { dropAllCode } from '../mmu/blocks';
@@ -14,7 +16,7 @@ const DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
 export function reset(): void {
   memory.fill(GPR, 0, 16 * 8);
   memory.fill(YMM, 0, 0x280);
-  store<u64>(GPR + 16, 0x000306c3);
+  store<u64>(GPR + 16, modelWord(Word.SIGNATURE));
   for (let s: u32 = 0; s < 6; s++) setSegment(s, 0, 0, 0xffff, DATA);
   setSegment(Seg.CS, 0xf000, 0xffff0000, 0xffff, DATA | Rights.CODE);
   setSegment(Seg.LDTR, 0, 0, 0xffff, 0x82);
@@ -38,10 +40,8 @@ export function reset(): void {
   cpu.fcw = 0x40;
   cpu.fsw = 0;
   cpu.ftw = 0xff;
-  cpu.pat = 0x0007040600070406;
   cpu.apicBase = 0xfee00900;
   cpu.a20Mask = u64.MAX_VALUE;
-  if (cpu.physMask == 0) cpu.physMask = 0x0000000fffffffff;
   resetApic();
   cpu.pending = 0;
   cpu.attention = 0;
@@ -53,6 +53,7 @@ export function reset(): void {
   cpu.deferred = 0;
   cpu.budget = 0;
   cpu.runEnd = 0;
+  resetMsrs();
   dropAllCode();
   updateMode();
   flushAll();

@@ -64,7 +64,7 @@ export function readMsr(index: u32, time: u64): bool {
     case Msr.MCG_CAP: return offers(Offer.MCA) && found(MCG_CAPABILITIES);
     case Msr.MCG_STATUS: return offers(Offer.MCA) && found(heldMsr(MsrSlot.MCG_STATUS));
     case Msr.MCG_CTL: return offers(Offer.MCA) && found(heldMsr(MsrSlot.MCG_CTL));
-    case Msr.XSS: return has(Feature.XSAVES) && found(heldMsr(MsrSlot.XSS));
+    case Msr.XSS: return offers(Offer.XSAVES) && found(heldMsr(MsrSlot.XSS));
     case Msr.BIOS_SIGN_ID: return found(offers(Offer.INTEL) ? MICROCODE_REVISION << 32 : MICROCODE_REVISION);
     case Msr.P5_MC_ADDR:
     case Msr.P5_MC_TYPE: return found(0);
@@ -91,7 +91,7 @@ function readIntel(index: u32): bool {
     case Msr.LASTINT_FROM:
     case Msr.LASTINT_TO: return found(0);
     case Msr.SMI_COUNT: return found(cpu.smiCount);
-    case Msr.FEATURE_CONTROL: return has(Feature.VMX) && found(cpu.featureControl);
+    case Msr.FEATURE_CONTROL: return offers(Offer.VMX) && found(cpu.featureControl);
     case Msr.PLATFORM_INFO:
     case Msr.PERF_STATUS: return found(RATIO << 8);
     case Msr.PERF_CTL: return found(heldMsr(MsrSlot.PERF_CTL));
@@ -264,7 +264,7 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
       if (!offers(Offer.MCA) || (value != 0 && value != ALL)) return false;
       holdMsr(MsrSlot.MCG_CTL, value);
       return true;
-    case Msr.XSS: return has(Feature.XSAVES) && value == 0;
+    case Msr.XSS: return offers(Offer.XSAVES) && value == 0;
     // A microcode update that is not there: software writes 0 before it reads the revision.
     case Msr.BIOS_SIGN_ID:
     case Msr.BIOS_UPDT_TRIG:
@@ -286,7 +286,7 @@ function writeIntel(index: u32, value: u64): bool {
   switch (index) {
     case Msr.EBL_CR_POWERON: return true;
     case Msr.FEATURE_CONTROL:
-      if (!has(Feature.VMX) || (cpu.featureControl & 1) != 0 || (value & ~FEATURE_CONTROL_WRITABLE) != 0) return false;
+      if (!offers(Offer.VMX) || (cpu.featureControl & 1) != 0 || (value & ~FEATURE_CONTROL_WRITABLE) != 0) return false;
       cpu.featureControl = value;
       return true;
     case Msr.PERF_CTL:

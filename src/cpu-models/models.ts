@@ -1,0 +1,179 @@
+/**
+ * Processor models by QEMU's names: what a processor of that kind is and has. What this processor cannot do yet is left
+ * out when a model is resolved, so that CPUID never promises it.
+ */
+
+export interface ModelDefinition {
+  readonly name: string;
+  readonly about: string;
+  readonly vendor: 'GenuineIntel' | 'AuthenticAMD';
+  readonly family: number;
+  readonly model: number;
+  readonly stepping: number;
+  /** Brand string of leaves 80000002H to 80000004H, at most 47 characters. */
+  readonly brand: string;
+  /** Highest basic leaf. */
+  readonly level: number;
+  /** Highest extended leaf; 0 where there is none. */
+  readonly extendedLevel: number;
+  readonly physBits: number;
+  /** Space-separated features; 'everything' stands for all that are implemented. */
+  readonly features: string;
+}
+
+const I486 = 'fpu vme pse';
+const PENTIUM = `${I486} de tsc msr mce cx8 mmx`;
+const PENTIUM3 = `${PENTIUM} pae sep mtrr pge mca cmov pat pse36 fxsr sse apic`;
+const CORE2 = `${PENTIUM3} clflush sse2 pni ssse3 cx16 monitor syscall nx lm lahf_lm hypervisor`;
+const PENRYN = `${CORE2} sse4_1 vmx`;
+const NEHALEM = `${PENRYN} sse4_2 popcnt x2apic`;
+const HASWELL = `${NEHALEM} pclmulqdq fma pcid movbe tsc-deadline aes xsave avx f16c rdrand fsgsbase tsc_adjust bmi1 avx2
+ smep bmi2 erms invpcid abm rdtscp xsaveopt`;
+const SKYLAKE = `${HASWELL} rdseed adx smap xsavec clflushopt 3dnowprefetch pdpe1gb`;
+const ICELAKE = `${SKYLAKE} umip pku la57 rdpid gfni vaes vpclmulqdq sha_ni wbnoinvd clwb fsrm arch-capabilities`;
+
+export const MODELS: readonly ModelDefinition[] = [
+  {
+    name: 'max',
+    about: 'everything that is implemented',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 94,
+    stepping: 3,
+    brand: 'vmlaunch Processor',
+    level: 0x16,
+    extendedLevel: 0x80000008,
+    physBits: 46,
+    features: 'everything',
+  },
+  {
+    name: 'qemu64',
+    about: 'the smallest common x86-64 of AMD',
+    vendor: 'AuthenticAMD',
+    family: 15,
+    model: 107,
+    stepping: 1,
+    brand: 'QEMU Virtual CPU version 2.5+',
+    level: 0xd,
+    extendedLevel: 0x80000008,
+    physBits: 40,
+    features: `${PENTIUM3} clflush sse2 pni cx16 syscall nx lm lahf_lm svm x2apic abm popcnt hypervisor`,
+  },
+  {
+    name: '486',
+    about: '32-bit, before CPUID had many bits',
+    vendor: 'GenuineIntel',
+    family: 4,
+    model: 8,
+    stepping: 0,
+    brand: '',
+    level: 1,
+    extendedLevel: 0,
+    physBits: 32,
+    features: I486,
+  },
+  {
+    name: 'pentium',
+    about: '32-bit with MSRs, no PAE',
+    vendor: 'GenuineIntel',
+    family: 5,
+    model: 4,
+    stepping: 3,
+    brand: '',
+    level: 1,
+    extendedLevel: 0,
+    physBits: 32,
+    features: PENTIUM,
+  },
+  {
+    name: 'pentium3',
+    about: '32-bit with PAE and SSE',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 8,
+    stepping: 3,
+    brand: '',
+    level: 3,
+    extendedLevel: 0,
+    physBits: 36,
+    features: PENTIUM3,
+  },
+  {
+    name: 'Conroe',
+    about: 'Intel Celeron 4x0 (Core 2), 64-bit',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 15,
+    stepping: 3,
+    brand: 'Intel Celeron_4x0 (Conroe/Merom Class Core 2)',
+    level: 10,
+    extendedLevel: 0x80000008,
+    physBits: 36,
+    features: CORE2,
+  },
+  {
+    name: 'Penryn',
+    about: 'Intel Core 2 Duo P9xxx, VT-x without EPT',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 23,
+    stepping: 3,
+    brand: 'Intel Core 2 Duo P9xxx (Penryn Class Core 2)',
+    level: 10,
+    extendedLevel: 0x80000008,
+    physBits: 36,
+    features: PENRYN,
+  },
+  {
+    name: 'Nehalem',
+    about: 'Intel Core i7 9xx',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 26,
+    stepping: 3,
+    brand: 'Intel Core i7 9xx (Nehalem Class Core i7)',
+    level: 11,
+    extendedLevel: 0x80000008,
+    physBits: 36,
+    features: NEHALEM,
+  },
+  {
+    name: 'Haswell',
+    about: 'Intel Core (Haswell)',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 60,
+    stepping: 4,
+    brand: 'Intel Core Processor (Haswell)',
+    level: 0xd,
+    extendedLevel: 0x80000008,
+    physBits: 39,
+    features: HASWELL,
+  },
+  {
+    name: 'Skylake-Client',
+    about: 'Intel Core (Skylake)',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 94,
+    stepping: 3,
+    brand: 'Intel Core Processor (Skylake)',
+    level: 0xd,
+    extendedLevel: 0x80000008,
+    physBits: 39,
+    features: SKYLAKE,
+  },
+  {
+    name: 'Icelake-Server',
+    about: 'Intel Xeon (Icelake), 5-level paging, 52-bit physical addresses',
+    vendor: 'GenuineIntel',
+    family: 6,
+    model: 106,
+    stepping: 6,
+    brand: 'Intel Xeon Processor (Icelake)',
+    level: 0xd,
+    extendedLevel: 0x80000008,
+    physBits: 52,
+    features: ICELAKE,
+  },
+];
