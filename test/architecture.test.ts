@@ -15,7 +15,11 @@ interface Layer {
 
 const SRC: Layer[] = [
   { name: 'isa', holds: ['isa/'], below: [] },
-  { name: 'core', holds: ['core.ts', 'core-', 'core/', 'relocate.ts', 'layout.gen.ts'], below: ['isa'] },
+  {
+    name: 'core',
+    holds: ['core.ts', 'core-', 'core/', 'relocate.ts', 'layout.gen.ts', 'features.gen.ts', 'cpu-models/'],
+    below: ['isa'],
+  },
   { name: 'jit', holds: ['jit/'], below: ['core', 'isa'] },
   { name: 'kvm', holds: ['kvm/'], below: ['jit', 'core', 'isa'] },
   { name: 'devices', holds: ['devices/'], below: ['core'] },
