@@ -41,6 +41,7 @@ export class Machine extends Emitter<MachineEvents> {
   #ending: Outcome | null = null;
   #running = false;
   #insideCore = false;
+  #asleep = false;
   #wake: (() => void) | null = null;
   /** Input came since the current turn began. */
   #poked = false;
@@ -207,7 +208,8 @@ export class Machine extends Emitter<MachineEvents> {
     this.#insideCore = true;
     try {
       const run = (): Stop => this.core.run(budget);
-      const stop = isStepping(tracer) ? stepTraced(this.core, tracer, run) : run();
+      const stop = isStepping(tracer) ? stepTraced(this.core, tracer, this.#asleep, run) : run();
+      this.#asleep = stop === Stop.HALT;
       this.#stops[stopName(stop)]++;
       return stop;
     } finally {

@@ -32,9 +32,9 @@ export function isStepping(tracer: Tracer | undefined): tracer is Tracer {
   return tracer?.instruction !== undefined || tracer?.event !== undefined;
 }
 
-/** Runs one instruction under the eyes of `tracer`. */
-export function stepTraced<T>(core: Core, tracer: Tracer, step: () => T): T {
-  tracer.instruction?.(core);
+/** Runs one instruction under the eyes of `tracer`; a processor asleep in HLT has none to show. */
+export function stepTraced<T>(core: Core, tracer: Tracer, isAsleep: boolean, step: () => T): T {
+  if (!isAsleep) tracer.instruction?.(core);
   if (!tracer.event || !(core instanceof WasmCore)) return step();
   const { state } = core;
   const before = {

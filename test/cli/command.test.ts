@@ -116,7 +116,7 @@ describe('the command', () => {
     const host = fakeHost();
     await boot('-d exec,in_asm,int -D trace.txt', [sti, sti, hlt], host);
     const lines = String(host.files.get('trace.txt')).trim().split('\n');
-    expect(lines.filter((line) => line.startsWith('Trace 0: [0000000000000000/0000000000007c00/'))).toHaveLength(4);
+    expect(lines.filter((line) => line.startsWith('Trace 0: [0000000000000000/0000000000007c00/'))).toHaveLength(3);
     expect(lines.filter((line) => line === '0x00007c00:  90                                nop')).toHaveLength(1);
   });
 });
