@@ -15,6 +15,7 @@ import {
   raiseFor, rightsOf, setExt, System, tssHolds, typeOf,
 } from '../ops/descriptor';
 import { addItem, beginFrame, commitStackPointer, framePointer, pushFrame, stackMask, storeFrame, withStackPointer } from '../ops/frame';
+import { clearSwitched, switched, switchTask, TaskSwitch } from '../ops/task';
 import { Activity } from './run';
 import { enterDebugException } from './debug';
 
@@ -50,6 +51,7 @@ export function deliverPending(): void {
     const first = cpu.vector;
     cpu.pending = Pending.NONE;
     cpu.delivering = first;
+    clearSwitched();
     cpu.deliveringType = type;
     attempt(type);
     if (!abandoned()) {
@@ -57,6 +59,7 @@ export function deliverPending(): void {
       updateMode();
       return;
     }
+    if (switched) oldCpl = cpu.cpl;
     cpu.cpl = oldCpl;
     setExt(0);
     if (cpu.pending != Pending.EVENT) {
@@ -241,7 +244,10 @@ function deliverProtected(): void {
   if (abandoned() || !checkGate(gate, code)) return;
   const sel = <u32>(gate >> 16) & 0xffff;
   if (typeOf(gate) == System.TASK_GATE) {
-    raiseFor(Vector.GP, sel);
+    become(oldCpl);
+    cpu.rflags = (cpu.rflags & ~(<u64>Flag.RF)) | (oldFlags & Flag.RF);
+    switchTask(sel, TaskSwitch.INTERRUPT, oldRip, 0, hasErrorCode ? <i64>errorCode : -1);
+    cpu.rflags &= ~(<u64>Flag.RF);
     return;
   }
   const cs = handlerCode(sel);

@@ -8,8 +8,8 @@ import { in64, isCanonical, Rights, segBase, segLimit, segRights, withinSegment 
 import { Access, accessClass, Class, lookup } from '../mmu/tlb';
 import { commitBounce, leaveIfChanged, readAs, writeAs } from '../mmu/access';
 
-const CAPACITY: u32 = 256;
-const BUFFER: usize = memory.data(256);
+const CAPACITY: u32 = 512;
+const BUFFER: usize = memory.data(512);
 let at: u32 = 0;
 let unit: u32 = 0;
 

@@ -1,8 +1,10 @@
 /** Software interrupts (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"). */
 import { cpu } from '../cpu/state';
-import { Event, raise, raiseSoftware, Vector } from '../cpu/pending';
-import { Flag, ovf } from '../cpu/flags';
+import { abandoned, Event, raise, raiseSoftware, Vector } from '../cpu/pending';
+import { Flag, ovf, signExtend } from '../cpu/flags';
 import { inV86 } from '../cpu/segments';
+import { read } from '../mmu/access';
+import { memoryAddress } from '../isa/operand';
 import { lengthOf, nextRip, Rec } from '../isa/record';
 
 function interrupt(i: Rec, vector: u32, type: i32): void {
@@ -24,3 +26,17 @@ export function opInto(i: Rec): void {
   else cpu.blockRip = nextRip(i);
 }
 export function opInt1(i: Rec): void { interrupt(i, Vector.DB, Event.PRIVILEGED_TRAP); }
+
+/** SDM Vol. 2A, "BOUND—Check Array Index Against Bounds": both bounds are signed. */
+export function opBound<T, S>(i: Rec): void {
+  const index = signExtend<T>(changetype<S>(0).read<T>(i));
+  const lowAt = memoryAddress(i, sizeof<T>(), false);
+  if (abandoned()) return;
+  const low = signExtend<T>(read<T>(lowAt));
+  if (abandoned()) return;
+  const highAt = memoryAddress(i, sizeof<T>(), false, sizeof<T>());
+  if (abandoned()) return;
+  const high = signExtend<T>(read<T>(highAt));
+  if (abandoned()) return;
+  if (<i64>index < <i64>low || <i64>index > <i64>high) raise(Vector.BR);
+}

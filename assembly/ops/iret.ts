@@ -5,10 +5,11 @@ import { Flag, rflags } from '../cpu/flags';
 import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segLimit, segRights, selector, setSegment } from '../cpu/segments';
 import { writeRflags } from '../cpu/rflags';
 import { updateMode } from '../mmu/mode';
-import { Rec } from '../isa/record';
+import { nextRip, Rec } from '../isa/record';
 import { checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed, raiseFor } from './descriptor';
 import { item, raisedStackPointer, readFrame } from './frame';
 import { setRealSegment } from './segments';
+import { returnToTask } from './task';
 
 const LOW: u64 = Flag.CF | Flag.PF | Flag.AF | Flag.ZF | Flag.SF | Flag.TF | Flag.DF | Flag.OF | Flag.NT;
 
@@ -32,7 +33,8 @@ export function opIret<T>(i: Rec): void {
   if (inRealMode()) returnReal(width);
   else if (inV86()) returnFromV86(width);
   else if ((cpu.rflags & Flag.NT) != 0) {
-    raise(Vector.GP, 0);
+    if (inLongMode()) raise(Vector.GP, 0);
+    else returnToTask(nextRip(i), i.offset);
   } else if (in64()) returnLong(width);
   else returnProtected(width);
   if (!abandoned()) unblockNmi();

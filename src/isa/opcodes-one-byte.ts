@@ -195,7 +195,7 @@ export const oneByteRows: readonly Row[] = [
   { code: 'C7 /0',    op: 'mov',    args: 'Ev,Iz' },
   { code: 'C8',       op: 'enter',  args: 'Iw,Ib',     w: 'v', traits: ['d64'] },
   { code: 'C9',       op: 'leave',  args: '',          w: 'v', traits: ['d64'] },
-  { code: 'CA',       op: 'retf',   args: 'Iw',        w: 'v', traits: ['jump'] },
+  { code: 'CA',       op: 'retf',   args: 'Iw',        fn: 'retfImm', w: 'v', traits: ['jump'] },
   { code: 'CB',       op: 'retf',   args: '',          w: 'v', traits: ['jump'] },
   { code: 'CC',       op: 'int3',   args: '',          traits: ['jump'] },
   { code: 'CD',       op: 'int',    args: 'Ib',        w: '-', traits: ['jump'] },
