@@ -16,6 +16,8 @@ export const PTE = {
 const FRAME_MASK = 0x000f_ffff_ffff_f000n;
 const TOP_LEVEL_SHIFT = 39n;
 const LAST_LEVEL_SHIFT = 12n;
+const ENTRY_SIZE = 8;
+const ENTRIES = PAGE_SIZE / ENTRY_SIZE;
 
 export class PageTables {
   readonly #memory: GuestMemory;
@@ -37,23 +39,39 @@ export class PageTables {
     let table = this.root;
     for (let shift = TOP_LEVEL_SHIFT; shift > LAST_LEVEL_SHIFT; shift -= 9n) table = this.#lower(table, linear, shift);
     const entry = BigInt(frame) | PTE.PRESENT | PTE.ACCESSED | PTE.DIRTY | rights;
-    this.#entryView(table, linear, LAST_LEVEL_SHIFT).setBigUint64(0, entry, true);
+    this.#writeEntry(table, indexAt(linear, LAST_LEVEL_SHIFT), entry);
   }
 
   #lower(table: number, linear: bigint, shift: bigint): number {
-    const view = this.#entryView(table, linear, shift);
-    const entry = view.getBigUint64(0, true);
+    const index = indexAt(linear, shift);
+    const entry = this.#readEntry(table, index);
     if (entry & PTE.PRESENT) return Number(entry & FRAME_MASK);
-    if (this.#next === this.#end) throw new Error(`page tables: no frame left below 0x${this.#end.toString(16)}`);
-    const frame = this.#next;
-    this.#next += PAGE_SIZE;
-    view.setBigUint64(0, BigInt(frame) | PTE.PRESENT | PTE.WRITABLE | PTE.USER | PTE.ACCESSED, true);
+    const frame = this.#allocate();
+    this.#writeEntry(table, index, BigInt(frame) | PTE.PRESENT | PTE.WRITABLE | PTE.USER | PTE.ACCESSED);
     return frame;
   }
 
-  #entryView(table: number, linear: bigint, shift: bigint): DataView {
-    const index = Number((linear >> shift) & 511n);
-    const bytes = this.#memory.bytes(table + index * 8, 8);
-    return new DataView(bytes.buffer, bytes.byteOffset, 8);
+  #allocate(): number {
+    if (this.#next === this.#end) throw new Error(`page tables: no frame left below 0x${this.#end.toString(16)}`);
+    const frame = this.#next;
+    this.#next += PAGE_SIZE;
+    return frame;
   }
+
+  #readEntry(table: number, index: number): bigint {
+    return this.#view(table, index).getBigUint64(0, true);
+  }
+
+  #writeEntry(table: number, index: number, entry: bigint): void {
+    this.#view(table, index).setBigUint64(0, entry, true);
+  }
+
+  #view(table: number, index: number): DataView {
+    const bytes = this.#memory.bytes(table + index * ENTRY_SIZE, ENTRY_SIZE);
+    return new DataView(bytes.buffer, bytes.byteOffset, ENTRY_SIZE);
+  }
+}
+
+function indexAt(linear: bigint, shift: bigint): number {
+  return Number((linear >> shift) & BigInt(ENTRIES - 1));
 }

@@ -13,6 +13,8 @@ import type { VectorCore } from './vector-core.ts';
 const INT3 = 3;
 const INT3_OPCODE = 0xcc;
 const PAGE_FAULT = 14;
+/** Bit of its error code: an instruction fetch. A case may end with a jump to where nothing is mapped. */
+const FETCH = 0x10;
 /** Instructions (and string iterations) after which a case counts as hung. */
 const BUDGET = 100_000;
 /** What RFLAGS is recorded without: TF and RF. */
@@ -117,6 +119,7 @@ export class VectorRunner {
     const { hasFpu } = this;
     if (trap.vector === INT3 && c.fault?.vector !== INT3) return { rip: rip - 1, state, hasFpu };
     const cr2 = trap.vector === PAGE_FAULT ? core.get('cr2') : undefined;
+    if (!c.fault && cr2 === trap.rip && trap.errorCode & FETCH) return { rip, state, hasFpu };
     return { fault: { vector: trap.vector, errorCode: trap.errorCode, cr2 }, rip, state, hasFpu };
   }
 
