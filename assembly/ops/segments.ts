@@ -95,13 +95,6 @@ export function opMovToSreg<S>(i: Rec): void {
   if (!abandoned() && s == <u32>Seg.SS) openStackShadow();
 }
 
-@inline function storeSelector<T, D>(i: Rec): void {
-  if (i.b > <u32>Seg.GS) raise(Vector.UD);
-  else changetype<D>(0).write<T>(i, <T>selector(i.b));
-}
-export function opMovFromSreg<T, D>(i: Rec): void { storeSelector<T, D>(i); }
-export function opMovFromSregMem<D>(i: Rec): void { storeSelector<u16, D>(i); }
-
 export function opPopSreg<T>(i: Rec): void {
   openStack();
   const sel = <u32>pop<T>() & 0xffff;
