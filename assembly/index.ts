@@ -8,9 +8,17 @@ export { run, setSlot, updateMode };
 export { reset } from './exec/reset';
 export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
 export { retired, attend, clock as now } from './cpu/pending';
+import { dropAllCode } from './mmu/blocks';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';
 export { readMsr, msrValue, writeMsr } from './ops/msr';
+
+/** Rebuilds what is not architectural state, after a snapshot was put back: decoded code and translations are dropped. */
+export function forgetCaches(): void {
+  dropAllCode();
+  resetTlbs();
+  updateMode();
+}
 
 /** Brings tables that are not static data into being. Once, before anything else. */
 export function init(): void {

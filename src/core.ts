@@ -54,12 +54,15 @@ interface Exports {
   readMsr(index: number, time: bigint): number;
   readonly msrValue: WebAssembly.Global;
   writeMsr(index: number, value: bigint, time: bigint): number;
+  forgetCaches(): void;
 }
 
 const WASM_PAGE = 0x10000;
 const FRAME = 0x1000;
 /** Room behind the pool: the decoder reads up to 16 bytes beyond an instruction. */
 const SLACK = WASM_PAGE;
+/** The part of a window that is a vCPU's state. */
+const STATE_BYTES = 0x10000;
 const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 /** RAM beyond this physical address goes above 4 GiB, so that devices keep their hole. */
@@ -282,6 +285,18 @@ export class WasmCore implements Core {
     if (!this.#wasm.writeMsr(index, value, this.#wasm.now())) {
       throw new RangeError(`MSR 0x${index.toString(16)} does not take 0x${value.toString(16)}`);
     }
+  }
+
+  /** The vCPU's state as bytes: everything architectural, nothing that can be found again. RAM is not in it. */
+  saveState(): Uint8Array {
+    return this.#state.bytes(LAYOUT.STATE, STATE_BYTES).slice();
+  }
+
+  /** Puts back what saveState gave, into a vCPU of the same number and RAM size. Throws RangeError for other sizes. */
+  loadState(saved: Uint8Array): void {
+    if (saved.length !== STATE_BYTES) throw new RangeError(`state of ${saved.length} bytes: must be ${STATE_BYTES}`);
+    this.#state.bytes(LAYOUT.STATE, STATE_BYTES).set(saved);
+    this.#wasm.forgetCaches();
   }
 
   /** Floating-point and vector registers, in the layout of FpuState. */

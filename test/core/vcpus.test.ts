@@ -1,0 +1,110 @@
+// Several vCPUs over one memory: each runs a copy of the module that is relocated to its own window.
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createCore } from '../../src/core.ts';
+import { buildWasm } from '../../tools/build-wasm.ts';
+import { emptyBus, enterFlat32, u32 } from './guest.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const ROUNDS = 1000;
+const COUNTER = 0x3000;
+
+/** Waits for its turn in the word at 0x3040 by LOCK CMPXCHG, adds to COUNTER, gives the turn to the other; ROUNDS times. */
+const player = [
+  ...[0xb9, ROUNDS & 0xff, ROUNDS >> 8, 0, 0], // mov ecx, ROUNDS
+  ...[0x89, 0xd8], // L: mov eax, ebx         my number
+  ...[0xba, 0x02, 0, 0, 0], // mov edx, 2     busy
+  ...[0xf0, 0x0f, 0xb1, 0x15, 0x40, 0x30, 0, 0], // lock cmpxchg [TURN], edx
+  ...[0x75, 0xef], // jne L
+  ...[0xf0, 0xff, 0x05, 0x00, 0x30, 0, 0], // lock inc dword [COUNTER]
+  ...[0x89, 0xd8], // mov eax, ebx
+  ...[0x83, 0xf0, 0x01], // xor eax, 1
+  ...[0xa3, 0x40, 0x30, 0, 0], // mov [TURN], eax
+  ...[0x49], // dec ecx
+  ...[0x75, 0xdb], // jne L
+  ...[0xf0, 0xff, 0x05, 0x80, 0x30, 0, 0], // lock inc dword [0x3080]
+  ...[0xeb, 0xfe], // jmp $
+];
+
+async function pair(source: Uint8Array<ArrayBuffer>) {
+  const options = { memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2 };
+  const first = await createCore({ ...options, id: 0 });
+  const second = await createCore({ ...options, id: 1, backing: first.backing });
+  first.memory.bytes(0x1000, player.length).set(player);
+  for (const [id, core] of [first, second].entries()) {
+    enterFlat32(core, 0x1000, 0x8000 + 0x1000 * id);
+    core.set('rbx', BigInt(id));
+  }
+  return [first, second];
+}
+
+describe('vCPUs on one thread', () => {
+  let source: Uint8Array<ArrayBuffer>;
+  beforeAll(async () => {
+    source = new Uint8Array(readFileSync(await buildWasm(root, 'release')));
+  }, 600_000);
+
+  it('take turns by LOCKed instructions', async () => {
+    const [first, second] = await pair(source);
+    for (let slice = 0; slice < 100_000 && u32(first, 0x3080) < 2; slice++) {
+      first.run(97);
+      second.run(89);
+    }
+    expect(u32(first, COUNTER)).toBe(2 * ROUNDS);
+    expect(first.get('rcx')).toBe(0n);
+    expect(second.get('rcx')).toBe(0n);
+  });
+
+  it('see code that another one overwrites', async () => {
+    const [first, second] = await pair(source);
+    const routine = [0xb8, 1, 0, 0, 0, 0xeb, 0xf9]; // L: mov eax, 1; jmp L
+    first.memory.bytes(0x1800, routine.length).set(routine);
+    second.set('rip', 0x1800n);
+    second.run(10);
+    expect(second.get('rax')).toBe(1n);
+    const store = [0xc6, 0x05, 0x01, 0x18, 0, 0, 7, 0xeb, 0xfe]; // mov byte [0x1801], 7; jmp $
+    first.memory.bytes(0x1900, store.length).set(store);
+    first.set('rip', 0x1900n);
+    first.run(1);
+    second.run(10);
+    expect(second.get('rax')).toBe(7n);
+  });
+
+  it('are refused where the core has no relocations', async () => {
+    const plain = new Uint8Array(readFileSync(join(root, 'build/core-test.wasm')));
+    await expect(pair(plain)).rejects.toThrow('test builds cannot be relocated');
+  });
+});
+
+describe('vCPUs in two Workers', () => {
+  it('take turns by LOCKed instructions over shared memory', async () => {
+    const source = new Uint8Array(readFileSync(await buildWasm(root, 'threads')));
+    const options = { memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2, shared: true };
+    const first = await createCore({ ...options, id: 0 });
+    first.memory.bytes(0x1000, player.length).set(player);
+    const workers = [0, 1].map(
+      (id) =>
+        new Worker(
+          `import('tsx/esm/api').then(({ tsImport }) => tsImport('./vcpu-worker.ts', '${import.meta.url}'));`,
+          {
+            eval: true,
+            workerData: { id, source, backing: first.backing },
+          },
+        ),
+    );
+    const done = await Promise.all(
+      workers.map(
+        (worker) =>
+          new Promise((resolve, reject) => {
+            worker.once('message', resolve);
+            worker.once('error', reject);
+          }),
+      ),
+    );
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    expect(done).toEqual(['finished', 'finished']);
+    expect(u32(first, COUNTER)).toBe(2 * ROUNDS);
+  }, 600_000);
+});
