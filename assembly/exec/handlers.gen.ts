@@ -11,7 +11,7 @@ import { opBound, opInt, opInt1, opInt3, opInto } from '../ops/int';
 import { opBsf, opBsr, opBswap, opBt, opBtString, opBtc, opBtcString, opBtr, opBtrString, opBts, opBtsString, opCrc32, opLzcnt, opPopcnt, opTzcnt } from '../ops/bits';
 import { opCall, opCallTo, opJcc, opJmp, opJmpTo, opJrcxz, opLoop, opLoope, opLoopne, opRet, opRetImm } from '../ops/control';
 import { opCallFar, opJmpFar, opRetf, opRetfImm } from '../ops/far';
-import { opCbw, opCmovcc, opCwd, opLea, opMov, opMovbe, opMovdir64b, opMovdiri, opMovnti, opMovsxB, opMovsxW, opMovsxd, opMovzxB, opMovzxW, opSetcc, opXlat } from '../ops/mov';
+import { opCbw, opCmovcc, opCwd, opLea, opMov, opMovFromSreg, opMovFromSregMem, opMovbe, opMovdir64b, opMovdiri, opMovnti, opMovsxB, opMovsxW, opMovsxd, opMovzxB, opMovzxW, opSetcc, opXlat } from '../ops/mov';
 import { opClac, opEndbr32, opEndbr64, opHlt, opInvd, opInvlpg, opInvpcid, opLgdt, opLidt, opMonitor, opMwait, opNop, opPause, opRdfsbase, opRdgsbase, opRdpid, opRdpkru, opRdpmc, opRdrand, opRdseed, opRdtsc, opRdtscp, opRsm, opSerialize, opSgdt, opSidt, opStac, opUd0, opUd1, opUd2, opWbinvd, opWbnoinvd, opWrfsbase, opWrgsbase, opWrpkru, opXgetbv, opXsetbv } from '../ops/system';
 import { opClc, opCld, opCmc, opLahf, opSahf, opSalc, opStc, opStd } from '../ops/flagops';
 import { opClflush, opClflushopt, opClwb, opLfence, opMfence, opPrefetch, opPrefetchnta, opPrefetcht0, opPrefetcht1, opPrefetcht2, opPrefetchw, opPrefetchwt1, opSfence } from '../ops/cache';
@@ -218,517 +218,521 @@ function h185(i: Rec): void { opMov<u8, A, Rm>(i); }
 function h186(i: Rec): void { opMov<u16, A, Rm>(i); }
 function h187(i: Rec): void { opMov<u32, A, Rm>(i); }
 function h188(i: Rec): void { opMov<u64, A, Rm>(i); }
-function h189(i: Rec): void { opLea<u16, A>(i); }
-function h190(i: Rec): void { opLea<u32, A>(i); }
-function h191(i: Rec): void { opLea<u64, A>(i); }
-function h192(i: Rec): void { opMovToSreg<Rm>(i); }
-function h193(i: Rec): void { opPop<u16, Rm>(i); }
-function h194(i: Rec): void { opPop<u32, Rm>(i); }
-function h195(i: Rec): void { opPop<u64, Rm>(i); }
-function h196(i: Rec): void { opNop(i); }
-function h197(i: Rec): void { opPause(i); }
-function h198(i: Rec): void { opXchg<u16, A, B>(i); }
-function h199(i: Rec): void { opXchg<u32, A, B>(i); }
-function h200(i: Rec): void { opXchg<u64, A, B>(i); }
-function h201(i: Rec): void { opCbw<u16>(i); }
-function h202(i: Rec): void { opCbw<u32>(i); }
-function h203(i: Rec): void { opCbw<u64>(i); }
-function h204(i: Rec): void { opCwd<u16>(i); }
-function h205(i: Rec): void { opCwd<u32>(i); }
-function h206(i: Rec): void { opCwd<u64>(i); }
-function h207(i: Rec): void { opCallFar<u16>(i); }
-function h208(i: Rec): void { opCallFar<u32>(i); }
-function h209(i: Rec): void { opPushf<u16>(i); }
-function h210(i: Rec): void { opPushf<u32>(i); }
-function h211(i: Rec): void { opPushf<u64>(i); }
-function h212(i: Rec): void { opPopf<u16>(i); }
-function h213(i: Rec): void { opPopf<u32>(i); }
-function h214(i: Rec): void { opPopf<u64>(i); }
-function h215(i: Rec): void { opSahf(i); }
-function h216(i: Rec): void { opLahf(i); }
-function h217(i: Rec): void { opMovs<u8>(i); }
-function h218(i: Rec): void { opMovs<u16>(i); }
-function h219(i: Rec): void { opMovs<u32>(i); }
-function h220(i: Rec): void { opMovs<u64>(i); }
-function h221(i: Rec): void { opCmps<u8>(i); }
-function h222(i: Rec): void { opCmps<u16>(i); }
-function h223(i: Rec): void { opCmps<u32>(i); }
-function h224(i: Rec): void { opCmps<u64>(i); }
-function h225(i: Rec): void { opTest<u8, A, Imm>(i); }
-function h226(i: Rec): void { opTest<u16, A, Imm>(i); }
-function h227(i: Rec): void { opTest<u32, A, Imm>(i); }
-function h228(i: Rec): void { opTest<u64, A, Imm>(i); }
-function h229(i: Rec): void { opStos<u8, A>(i); }
-function h230(i: Rec): void { opStos<u16, A>(i); }
-function h231(i: Rec): void { opStos<u32, A>(i); }
-function h232(i: Rec): void { opStos<u64, A>(i); }
-function h233(i: Rec): void { opLods<u8, A>(i); }
-function h234(i: Rec): void { opLods<u16, A>(i); }
-function h235(i: Rec): void { opLods<u32, A>(i); }
-function h236(i: Rec): void { opLods<u64, A>(i); }
-function h237(i: Rec): void { opScas<u8, A>(i); }
-function h238(i: Rec): void { opScas<u16, A>(i); }
-function h239(i: Rec): void { opScas<u32, A>(i); }
-function h240(i: Rec): void { opScas<u64, A>(i); }
-function h241(i: Rec): void { opMov<u8, A, Imm>(i); }
-function h242(i: Rec): void { opMov<u16, A, Imm>(i); }
-function h243(i: Rec): void { opMov<u32, A, Imm>(i); }
-function h244(i: Rec): void { opMov<u64, A, Imm>(i); }
-function h245(i: Rec): void { opRol<u8, Rm, Imm>(i); }
-function h246(i: Rec): void { opRor<u8, Rm, Imm>(i); }
-function h247(i: Rec): void { opRcl<u8, Rm, Imm>(i); }
-function h248(i: Rec): void { opRcr<u8, Rm, Imm>(i); }
-function h249(i: Rec): void { opShl<u8, Rm, Imm>(i); }
-function h250(i: Rec): void { opShr<u8, Rm, Imm>(i); }
-function h251(i: Rec): void { opSar<u8, Rm, Imm>(i); }
-function h252(i: Rec): void { opRol<u16, Rm, Imm>(i); }
-function h253(i: Rec): void { opRol<u32, Rm, Imm>(i); }
-function h254(i: Rec): void { opRol<u64, Rm, Imm>(i); }
-function h255(i: Rec): void { opRor<u16, Rm, Imm>(i); }
-function h256(i: Rec): void { opRor<u32, Rm, Imm>(i); }
-function h257(i: Rec): void { opRor<u64, Rm, Imm>(i); }
-function h258(i: Rec): void { opRcl<u16, Rm, Imm>(i); }
-function h259(i: Rec): void { opRcl<u32, Rm, Imm>(i); }
-function h260(i: Rec): void { opRcl<u64, Rm, Imm>(i); }
-function h261(i: Rec): void { opRcr<u16, Rm, Imm>(i); }
-function h262(i: Rec): void { opRcr<u32, Rm, Imm>(i); }
-function h263(i: Rec): void { opRcr<u64, Rm, Imm>(i); }
-function h264(i: Rec): void { opShl<u16, Rm, Imm>(i); }
-function h265(i: Rec): void { opShl<u32, Rm, Imm>(i); }
-function h266(i: Rec): void { opShl<u64, Rm, Imm>(i); }
-function h267(i: Rec): void { opShr<u16, Rm, Imm>(i); }
-function h268(i: Rec): void { opShr<u32, Rm, Imm>(i); }
-function h269(i: Rec): void { opShr<u64, Rm, Imm>(i); }
-function h270(i: Rec): void { opSar<u16, Rm, Imm>(i); }
-function h271(i: Rec): void { opSar<u32, Rm, Imm>(i); }
-function h272(i: Rec): void { opSar<u64, Rm, Imm>(i); }
-function h273(i: Rec): void { opRetImm<u16, Imm>(i); }
-function h274(i: Rec): void { opRetImm<u32, Imm>(i); }
-function h275(i: Rec): void { opRetImm<u64, Imm>(i); }
-function h276(i: Rec): void { opRet<u16>(i); }
-function h277(i: Rec): void { opRet<u32>(i); }
-function h278(i: Rec): void { opRet<u64>(i); }
-function h279(i: Rec): void { opLes<u16, A>(i); }
-function h280(i: Rec): void { opLes<u32, A>(i); }
-function h281(i: Rec): void { opLds<u16, A>(i); }
-function h282(i: Rec): void { opLds<u32, A>(i); }
-function h283(i: Rec): void { opMov<u8, Rm, Imm>(i); }
-function h284(i: Rec): void { opMov<u16, Rm, Imm>(i); }
-function h285(i: Rec): void { opMov<u32, Rm, Imm>(i); }
-function h286(i: Rec): void { opMov<u64, Rm, Imm>(i); }
-function h287(i: Rec): void { opEnter<u16, Imm>(i); }
-function h288(i: Rec): void { opEnter<u32, Imm>(i); }
-function h289(i: Rec): void { opEnter<u64, Imm>(i); }
-function h290(i: Rec): void { opLeave<u16>(i); }
-function h291(i: Rec): void { opLeave<u32>(i); }
-function h292(i: Rec): void { opLeave<u64>(i); }
-function h293(i: Rec): void { opRetfImm<u16, Imm>(i); }
-function h294(i: Rec): void { opRetfImm<u32, Imm>(i); }
-function h295(i: Rec): void { opRetfImm<u64, Imm>(i); }
-function h296(i: Rec): void { opRetf<u16>(i); }
-function h297(i: Rec): void { opRetf<u32>(i); }
-function h298(i: Rec): void { opRetf<u64>(i); }
-function h299(i: Rec): void { opInt3(i); }
-function h300(i: Rec): void { opInt<Imm>(i); }
-function h301(i: Rec): void { opInto(i); }
-function h302(i: Rec): void { opIret<u16>(i); }
-function h303(i: Rec): void { opIret<u32>(i); }
-function h304(i: Rec): void { opIret<u64>(i); }
-function h305(i: Rec): void { opRol<u8, Rm, One>(i); }
-function h306(i: Rec): void { opRor<u8, Rm, One>(i); }
-function h307(i: Rec): void { opRcl<u8, Rm, One>(i); }
-function h308(i: Rec): void { opRcr<u8, Rm, One>(i); }
-function h309(i: Rec): void { opShl<u8, Rm, One>(i); }
-function h310(i: Rec): void { opShr<u8, Rm, One>(i); }
-function h311(i: Rec): void { opSar<u8, Rm, One>(i); }
-function h312(i: Rec): void { opRol<u16, Rm, One>(i); }
-function h313(i: Rec): void { opRol<u32, Rm, One>(i); }
-function h314(i: Rec): void { opRol<u64, Rm, One>(i); }
-function h315(i: Rec): void { opRor<u16, Rm, One>(i); }
-function h316(i: Rec): void { opRor<u32, Rm, One>(i); }
-function h317(i: Rec): void { opRor<u64, Rm, One>(i); }
-function h318(i: Rec): void { opRcl<u16, Rm, One>(i); }
-function h319(i: Rec): void { opRcl<u32, Rm, One>(i); }
-function h320(i: Rec): void { opRcl<u64, Rm, One>(i); }
-function h321(i: Rec): void { opRcr<u16, Rm, One>(i); }
-function h322(i: Rec): void { opRcr<u32, Rm, One>(i); }
-function h323(i: Rec): void { opRcr<u64, Rm, One>(i); }
-function h324(i: Rec): void { opShl<u16, Rm, One>(i); }
-function h325(i: Rec): void { opShl<u32, Rm, One>(i); }
-function h326(i: Rec): void { opShl<u64, Rm, One>(i); }
-function h327(i: Rec): void { opShr<u16, Rm, One>(i); }
-function h328(i: Rec): void { opShr<u32, Rm, One>(i); }
-function h329(i: Rec): void { opShr<u64, Rm, One>(i); }
-function h330(i: Rec): void { opSar<u16, Rm, One>(i); }
-function h331(i: Rec): void { opSar<u32, Rm, One>(i); }
-function h332(i: Rec): void { opSar<u64, Rm, One>(i); }
-function h333(i: Rec): void { opRol<u8, Rm, A>(i); }
-function h334(i: Rec): void { opRor<u8, Rm, A>(i); }
-function h335(i: Rec): void { opRcl<u8, Rm, A>(i); }
-function h336(i: Rec): void { opRcr<u8, Rm, A>(i); }
-function h337(i: Rec): void { opShl<u8, Rm, A>(i); }
-function h338(i: Rec): void { opShr<u8, Rm, A>(i); }
-function h339(i: Rec): void { opSar<u8, Rm, A>(i); }
-function h340(i: Rec): void { opRol<u16, Rm, A>(i); }
-function h341(i: Rec): void { opRol<u32, Rm, A>(i); }
-function h342(i: Rec): void { opRol<u64, Rm, A>(i); }
-function h343(i: Rec): void { opRor<u16, Rm, A>(i); }
-function h344(i: Rec): void { opRor<u32, Rm, A>(i); }
-function h345(i: Rec): void { opRor<u64, Rm, A>(i); }
-function h346(i: Rec): void { opRcl<u16, Rm, A>(i); }
-function h347(i: Rec): void { opRcl<u32, Rm, A>(i); }
-function h348(i: Rec): void { opRcl<u64, Rm, A>(i); }
-function h349(i: Rec): void { opRcr<u16, Rm, A>(i); }
-function h350(i: Rec): void { opRcr<u32, Rm, A>(i); }
-function h351(i: Rec): void { opRcr<u64, Rm, A>(i); }
-function h352(i: Rec): void { opShl<u16, Rm, A>(i); }
-function h353(i: Rec): void { opShl<u32, Rm, A>(i); }
-function h354(i: Rec): void { opShl<u64, Rm, A>(i); }
-function h355(i: Rec): void { opShr<u16, Rm, A>(i); }
-function h356(i: Rec): void { opShr<u32, Rm, A>(i); }
-function h357(i: Rec): void { opShr<u64, Rm, A>(i); }
-function h358(i: Rec): void { opSar<u16, Rm, A>(i); }
-function h359(i: Rec): void { opSar<u32, Rm, A>(i); }
-function h360(i: Rec): void { opSar<u64, Rm, A>(i); }
-function h361(i: Rec): void { opAam<Imm>(i); }
-function h362(i: Rec): void { opAad<Imm>(i); }
-function h363(i: Rec): void { opSalc(i); }
-function h364(i: Rec): void { opXlat(i); }
-function h365(i: Rec): void { opLoopne<u16>(i); }
-function h366(i: Rec): void { opLoopne<u32>(i); }
-function h367(i: Rec): void { opLoopne<u64>(i); }
-function h368(i: Rec): void { opLoope<u16>(i); }
-function h369(i: Rec): void { opLoope<u32>(i); }
-function h370(i: Rec): void { opLoope<u64>(i); }
-function h371(i: Rec): void { opLoop<u16>(i); }
-function h372(i: Rec): void { opLoop<u32>(i); }
-function h373(i: Rec): void { opLoop<u64>(i); }
-function h374(i: Rec): void { opJrcxz<u16>(i); }
-function h375(i: Rec): void { opJrcxz<u32>(i); }
-function h376(i: Rec): void { opJrcxz<u64>(i); }
-function h377(i: Rec): void { opIn<u8, A, Imm>(i); }
-function h378(i: Rec): void { opIn<u16, A, Imm>(i); }
-function h379(i: Rec): void { opIn<u32, A, Imm>(i); }
-function h380(i: Rec): void { opIn<u64, A, Imm>(i); }
-function h381(i: Rec): void { opOut<u8, Imm, A>(i); }
-function h382(i: Rec): void { opOut<u16, Imm, A>(i); }
-function h383(i: Rec): void { opOut<u32, Imm, A>(i); }
-function h384(i: Rec): void { opOut<u64, Imm, A>(i); }
-function h385(i: Rec): void { opCall<u16>(i); }
-function h386(i: Rec): void { opCall<u32>(i); }
-function h387(i: Rec): void { opCall<u64>(i); }
-function h388(i: Rec): void { opJmp<u16>(i); }
-function h389(i: Rec): void { opJmp<u32>(i); }
-function h390(i: Rec): void { opJmp<u64>(i); }
-function h391(i: Rec): void { opJmpFar<u16>(i); }
-function h392(i: Rec): void { opJmpFar<u32>(i); }
-function h393(i: Rec): void { opIn<u8, A, B>(i); }
-function h394(i: Rec): void { opIn<u16, A, B>(i); }
-function h395(i: Rec): void { opIn<u32, A, B>(i); }
-function h396(i: Rec): void { opIn<u64, A, B>(i); }
-function h397(i: Rec): void { opOut<u8, A, B>(i); }
-function h398(i: Rec): void { opOut<u16, A, B>(i); }
-function h399(i: Rec): void { opOut<u32, A, B>(i); }
-function h400(i: Rec): void { opOut<u64, A, B>(i); }
-function h401(i: Rec): void { opInt1(i); }
-function h402(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opHlt(i); }
-function h403(i: Rec): void { opCmc(i); }
-function h404(i: Rec): void { opTest<u8, Rm, Imm>(i); }
-function h405(i: Rec): void { opNot<u8, Rm>(i); }
-function h406(i: Rec): void { opNeg<u8, Rm>(i); }
-function h407(i: Rec): void { opMul<u8, Rm>(i); }
-function h408(i: Rec): void { opImul1<u8, Rm>(i); }
-function h409(i: Rec): void { opDiv<u8, Rm>(i); }
-function h410(i: Rec): void { opIdiv<u8, Rm>(i); }
-function h411(i: Rec): void { opTest<u16, Rm, Imm>(i); }
-function h412(i: Rec): void { opTest<u32, Rm, Imm>(i); }
-function h413(i: Rec): void { opTest<u64, Rm, Imm>(i); }
-function h414(i: Rec): void { opNot<u16, Rm>(i); }
-function h415(i: Rec): void { opNot<u32, Rm>(i); }
-function h416(i: Rec): void { opNot<u64, Rm>(i); }
-function h417(i: Rec): void { opNeg<u16, Rm>(i); }
-function h418(i: Rec): void { opNeg<u32, Rm>(i); }
-function h419(i: Rec): void { opNeg<u64, Rm>(i); }
-function h420(i: Rec): void { opMul<u16, Rm>(i); }
-function h421(i: Rec): void { opMul<u32, Rm>(i); }
-function h422(i: Rec): void { opMul<u64, Rm>(i); }
-function h423(i: Rec): void { opImul1<u16, Rm>(i); }
-function h424(i: Rec): void { opImul1<u32, Rm>(i); }
-function h425(i: Rec): void { opImul1<u64, Rm>(i); }
-function h426(i: Rec): void { opDiv<u16, Rm>(i); }
-function h427(i: Rec): void { opDiv<u32, Rm>(i); }
-function h428(i: Rec): void { opDiv<u64, Rm>(i); }
-function h429(i: Rec): void { opIdiv<u16, Rm>(i); }
-function h430(i: Rec): void { opIdiv<u32, Rm>(i); }
-function h431(i: Rec): void { opIdiv<u64, Rm>(i); }
-function h432(i: Rec): void { opClc(i); }
-function h433(i: Rec): void { opStc(i); }
-function h434(i: Rec): void { opCli(i); }
-function h435(i: Rec): void { opSti(i); }
-function h436(i: Rec): void { opCld(i); }
-function h437(i: Rec): void { opStd(i); }
-function h438(i: Rec): void { opInc<u8, Rm>(i); }
-function h439(i: Rec): void { opDec<u8, Rm>(i); }
-function h440(i: Rec): void { opInc<u16, Rm>(i); }
-function h441(i: Rec): void { opInc<u32, Rm>(i); }
-function h442(i: Rec): void { opInc<u64, Rm>(i); }
-function h443(i: Rec): void { opDec<u16, Rm>(i); }
-function h444(i: Rec): void { opDec<u32, Rm>(i); }
-function h445(i: Rec): void { opDec<u64, Rm>(i); }
-function h446(i: Rec): void { opCallTo<u16, Rm>(i); }
-function h447(i: Rec): void { opCallTo<u32, Rm>(i); }
-function h448(i: Rec): void { opCallTo<u64, Rm>(i); }
-function h449(i: Rec): void { opCallFar<u64>(i); }
-function h450(i: Rec): void { opJmpTo<u16, Rm>(i); }
-function h451(i: Rec): void { opJmpTo<u32, Rm>(i); }
-function h452(i: Rec): void { opJmpTo<u64, Rm>(i); }
-function h453(i: Rec): void { opJmpFar<u64>(i); }
-function h454(i: Rec): void { opPush<u16, Rm>(i); }
-function h455(i: Rec): void { opPush<u32, Rm>(i); }
-function h456(i: Rec): void { opPush<u64, Rm>(i); }
-function h457(i: Rec): void { opSldt<u16, Rm>(i); }
-function h458(i: Rec): void { opSldt<u32, Rm>(i); }
-function h459(i: Rec): void { opSldt<u64, Rm>(i); }
-function h460(i: Rec): void { opSldtMem<Rm>(i); }
-function h461(i: Rec): void { opStr<u16, Rm>(i); }
-function h462(i: Rec): void { opStr<u32, Rm>(i); }
-function h463(i: Rec): void { opStr<u64, Rm>(i); }
-function h464(i: Rec): void { opStrMem<Rm>(i); }
-function h465(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLldt<Rm>(i); }
-function h466(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLtr<Rm>(i); }
-function h467(i: Rec): void { opVerr<Rm>(i); }
-function h468(i: Rec): void { opVerw<Rm>(i); }
-function h469(i: Rec): void { opSgdt(i); }
-function h470(i: Rec): void { opSidt(i); }
-function h471(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLgdt<u16>(i); }
-function h472(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLgdt<u32>(i); }
-function h473(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLgdt<u64>(i); }
-function h474(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLidt<u16>(i); }
-function h475(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLidt<u32>(i); }
-function h476(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLidt<u64>(i); }
-function h477(i: Rec): void { opSmsw<u16, Rm>(i); }
-function h478(i: Rec): void { opSmsw<u32, Rm>(i); }
-function h479(i: Rec): void { opSmsw<u64, Rm>(i); }
-function h480(i: Rec): void { opSmswMem<Rm>(i); }
-function h481(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLmsw<Rm>(i); }
-function h482(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvlpg<Rm>(i); }
-function h483(i: Rec): void { opMonitor(i); }
-function h484(i: Rec): void { opMwait(i); }
-function h485(i: Rec): void { opClac(i); }
-function h486(i: Rec): void { opStac(i); }
-function h487(i: Rec): void { opXgetbv(i); }
-function h488(i: Rec): void { opXsetbv(i); }
-function h489(i: Rec): void { opSerialize(i); }
-function h490(i: Rec): void { opRdpkru(i); }
-function h491(i: Rec): void { opWrpkru(i); }
-function h492(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSwapgs(i); }
-function h493(i: Rec): void { opRdtscp(i); }
-function h494(i: Rec): void { opLar<u16, A, Rm>(i); }
-function h495(i: Rec): void { opLar<u32, A, Rm>(i); }
-function h496(i: Rec): void { opLar<u64, A, Rm>(i); }
-function h497(i: Rec): void { opLsl<u16, A, Rm>(i); }
-function h498(i: Rec): void { opLsl<u32, A, Rm>(i); }
-function h499(i: Rec): void { opLsl<u64, A, Rm>(i); }
-function h500(i: Rec): void { opSyscall(i); }
-function h501(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opClts(i); }
-function h502(i: Rec): void { opSysret<u32>(i); }
-function h503(i: Rec): void { opSysret<u64>(i); }
-function h504(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvd(i); }
-function h505(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbinvd(i); }
-function h506(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbnoinvd(i); }
-function h507(i: Rec): void { opUd2(i); }
-function h508(i: Rec): void { opPrefetch(i); }
-function h509(i: Rec): void { opPrefetchw(i); }
-function h510(i: Rec): void { opPrefetchwt1(i); }
-function h511(i: Rec): void { opPrefetchnta(i); }
-function h512(i: Rec): void { opPrefetcht0(i); }
-function h513(i: Rec): void { opPrefetcht1(i); }
-function h514(i: Rec): void { opPrefetcht2(i); }
-function h515(i: Rec): void { opEndbr64(i); }
-function h516(i: Rec): void { opEndbr32(i); }
-function h517(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromCr<u32, Rm>(i); }
-function h518(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromCr<u64, Rm>(i); }
-function h519(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u32, Rm>(i); }
-function h520(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u64, Rm>(i); }
-function h521(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToCr<u32, Rm>(i); }
-function h522(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToCr<u64, Rm>(i); }
-function h523(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u32, Rm>(i); }
-function h524(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u64, Rm>(i); }
-function h525(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWrmsr(i); }
-function h526(i: Rec): void { opRdtsc(i); }
-function h527(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opRdmsr(i); }
-function h528(i: Rec): void { opRdpmc(i); }
-function h529(i: Rec): void { opSysenter(i); }
-function h530(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u32>(i); }
-function h531(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u64>(i); }
-function h532(i: Rec): void { opCmovcc<u16, A, Rm>(i); }
-function h533(i: Rec): void { opCmovcc<u32, A, Rm>(i); }
-function h534(i: Rec): void { opCmovcc<u64, A, Rm>(i); }
-function h535(i: Rec): void { opSetcc<u8, Rm>(i); }
-function h536(i: Rec): void { opPushSreg<u64>(i); }
-function h537(i: Rec): void { opPopSreg<u64>(i); }
-function h538(i: Rec): void { opCpuid(i); }
-function h539(i: Rec): void { opBtString<u16, Rm, A>(i); }
-function h540(i: Rec): void { opBtString<u32, Rm, A>(i); }
-function h541(i: Rec): void { opBtString<u64, Rm, A>(i); }
-function h542(i: Rec): void { opShld<u16, Rm, A, Imm>(i); }
-function h543(i: Rec): void { opShld<u32, Rm, A, Imm>(i); }
-function h544(i: Rec): void { opShld<u64, Rm, A, Imm>(i); }
-function h545(i: Rec): void { opShld<u16, Rm, A, B>(i); }
-function h546(i: Rec): void { opShld<u32, Rm, A, B>(i); }
-function h547(i: Rec): void { opShld<u64, Rm, A, B>(i); }
-function h548(i: Rec): void { opRsm(i); }
-function h549(i: Rec): void { opBtsString<u16, Rm, A>(i); }
-function h550(i: Rec): void { opBtsString<u32, Rm, A>(i); }
-function h551(i: Rec): void { opBtsString<u64, Rm, A>(i); }
-function h552(i: Rec): void { opShrd<u16, Rm, A, Imm>(i); }
-function h553(i: Rec): void { opShrd<u32, Rm, A, Imm>(i); }
-function h554(i: Rec): void { opShrd<u64, Rm, A, Imm>(i); }
-function h555(i: Rec): void { opShrd<u16, Rm, A, B>(i); }
-function h556(i: Rec): void { opShrd<u32, Rm, A, B>(i); }
-function h557(i: Rec): void { opShrd<u64, Rm, A, B>(i); }
-function h558(i: Rec): void { opRdfsbase<u32, Rm>(i); }
-function h559(i: Rec): void { opRdfsbase<u64, Rm>(i); }
-function h560(i: Rec): void { opRdgsbase<u32, Rm>(i); }
-function h561(i: Rec): void { opRdgsbase<u64, Rm>(i); }
-function h562(i: Rec): void { opWrfsbase<u32, Rm>(i); }
-function h563(i: Rec): void { opWrfsbase<u64, Rm>(i); }
-function h564(i: Rec): void { opWrgsbase<u32, Rm>(i); }
-function h565(i: Rec): void { opWrgsbase<u64, Rm>(i); }
-function h566(i: Rec): void { opLfence(i); }
-function h567(i: Rec): void { opClwb(i); }
-function h568(i: Rec): void { opMfence(i); }
-function h569(i: Rec): void { opClflush(i); }
-function h570(i: Rec): void { opClflushopt(i); }
-function h571(i: Rec): void { opSfence(i); }
-function h572(i: Rec): void { opImul2<u16, A, Rm>(i); }
-function h573(i: Rec): void { opImul2<u32, A, Rm>(i); }
-function h574(i: Rec): void { opImul2<u64, A, Rm>(i); }
-function h575(i: Rec): void { opCmpxchg<u8, Rm, A>(i); }
-function h576(i: Rec): void { opCmpxchg<u16, Rm, A>(i); }
-function h577(i: Rec): void { opCmpxchg<u32, Rm, A>(i); }
-function h578(i: Rec): void { opCmpxchg<u64, Rm, A>(i); }
-function h579(i: Rec): void { opLss<u16, A>(i); }
-function h580(i: Rec): void { opLss<u32, A>(i); }
-function h581(i: Rec): void { opLss<u64, A>(i); }
-function h582(i: Rec): void { opBtrString<u16, Rm, A>(i); }
-function h583(i: Rec): void { opBtrString<u32, Rm, A>(i); }
-function h584(i: Rec): void { opBtrString<u64, Rm, A>(i); }
-function h585(i: Rec): void { opLfs<u16, A>(i); }
-function h586(i: Rec): void { opLfs<u32, A>(i); }
-function h587(i: Rec): void { opLfs<u64, A>(i); }
-function h588(i: Rec): void { opLgs<u16, A>(i); }
-function h589(i: Rec): void { opLgs<u32, A>(i); }
-function h590(i: Rec): void { opLgs<u64, A>(i); }
-function h591(i: Rec): void { opMovzxB<u16, A, Rm>(i); }
-function h592(i: Rec): void { opMovzxB<u32, A, Rm>(i); }
-function h593(i: Rec): void { opMovzxB<u64, A, Rm>(i); }
-function h594(i: Rec): void { opMovzxW<u16, A, Rm>(i); }
-function h595(i: Rec): void { opMovzxW<u32, A, Rm>(i); }
-function h596(i: Rec): void { opMovzxW<u64, A, Rm>(i); }
-function h597(i: Rec): void { opPopcnt<u16, A, Rm>(i); }
-function h598(i: Rec): void { opPopcnt<u32, A, Rm>(i); }
-function h599(i: Rec): void { opPopcnt<u64, A, Rm>(i); }
-function h600(i: Rec): void { opUd1(i); }
-function h601(i: Rec): void { opBt<u16, Rm, Imm>(i); }
-function h602(i: Rec): void { opBt<u32, Rm, Imm>(i); }
-function h603(i: Rec): void { opBt<u64, Rm, Imm>(i); }
-function h604(i: Rec): void { opBts<u16, Rm, Imm>(i); }
-function h605(i: Rec): void { opBts<u32, Rm, Imm>(i); }
-function h606(i: Rec): void { opBts<u64, Rm, Imm>(i); }
-function h607(i: Rec): void { opBtr<u16, Rm, Imm>(i); }
-function h608(i: Rec): void { opBtr<u32, Rm, Imm>(i); }
-function h609(i: Rec): void { opBtr<u64, Rm, Imm>(i); }
-function h610(i: Rec): void { opBtc<u16, Rm, Imm>(i); }
-function h611(i: Rec): void { opBtc<u32, Rm, Imm>(i); }
-function h612(i: Rec): void { opBtc<u64, Rm, Imm>(i); }
-function h613(i: Rec): void { opBtcString<u16, Rm, A>(i); }
-function h614(i: Rec): void { opBtcString<u32, Rm, A>(i); }
-function h615(i: Rec): void { opBtcString<u64, Rm, A>(i); }
-function h616(i: Rec): void { opBsf<u16, A, Rm>(i); }
-function h617(i: Rec): void { opBsf<u32, A, Rm>(i); }
-function h618(i: Rec): void { opBsf<u64, A, Rm>(i); }
-function h619(i: Rec): void { opTzcnt<u16, A, Rm>(i); }
-function h620(i: Rec): void { opTzcnt<u32, A, Rm>(i); }
-function h621(i: Rec): void { opTzcnt<u64, A, Rm>(i); }
-function h622(i: Rec): void { opBsr<u16, A, Rm>(i); }
-function h623(i: Rec): void { opBsr<u32, A, Rm>(i); }
-function h624(i: Rec): void { opBsr<u64, A, Rm>(i); }
-function h625(i: Rec): void { opLzcnt<u16, A, Rm>(i); }
-function h626(i: Rec): void { opLzcnt<u32, A, Rm>(i); }
-function h627(i: Rec): void { opLzcnt<u64, A, Rm>(i); }
-function h628(i: Rec): void { opMovsxB<u16, A, Rm>(i); }
-function h629(i: Rec): void { opMovsxB<u32, A, Rm>(i); }
-function h630(i: Rec): void { opMovsxB<u64, A, Rm>(i); }
-function h631(i: Rec): void { opMovsxW<u16, A, Rm>(i); }
-function h632(i: Rec): void { opMovsxW<u32, A, Rm>(i); }
-function h633(i: Rec): void { opMovsxW<u64, A, Rm>(i); }
-function h634(i: Rec): void { opXadd<u8, Rm, A>(i); }
-function h635(i: Rec): void { opXadd<u16, Rm, A>(i); }
-function h636(i: Rec): void { opXadd<u32, Rm, A>(i); }
-function h637(i: Rec): void { opXadd<u64, Rm, A>(i); }
-function h638(i: Rec): void { opMovnti<u32, Rm, A>(i); }
-function h639(i: Rec): void { opMovnti<u64, Rm, A>(i); }
-function h640(i: Rec): void { opCmpxchg8b(i); }
-function h641(i: Rec): void { opCmpxchg16b(i); }
-function h642(i: Rec): void { opRdrand<u16, Rm>(i); }
-function h643(i: Rec): void { opRdrand<u32, Rm>(i); }
-function h644(i: Rec): void { opRdrand<u64, Rm>(i); }
-function h645(i: Rec): void { opRdseed<u16, Rm>(i); }
-function h646(i: Rec): void { opRdseed<u32, Rm>(i); }
-function h647(i: Rec): void { opRdseed<u64, Rm>(i); }
-function h648(i: Rec): void { opRdpid<u32, Rm>(i); }
-function h649(i: Rec): void { opRdpid<u64, Rm>(i); }
-function h650(i: Rec): void { opBswap<u16, A>(i); }
-function h651(i: Rec): void { opBswap<u32, A>(i); }
-function h652(i: Rec): void { opBswap<u64, A>(i); }
-function h653(i: Rec): void { opUd0(i); }
-function h654(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u32, A>(i); }
-function h655(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u64, A>(i); }
-function h656(i: Rec): void { opMovbe<u16, A, Rm>(i); }
-function h657(i: Rec): void { opMovbe<u32, A, Rm>(i); }
-function h658(i: Rec): void { opMovbe<u64, A, Rm>(i); }
-function h659(i: Rec): void { opMovbe<u16, Rm, A>(i); }
-function h660(i: Rec): void { opMovbe<u32, Rm, A>(i); }
-function h661(i: Rec): void { opMovbe<u64, Rm, A>(i); }
-function h662(i: Rec): void { opCrc32<u8, A, Rm>(i); }
-function h663(i: Rec): void { opCrc32<u16, A, Rm>(i); }
-function h664(i: Rec): void { opCrc32<u32, A, Rm>(i); }
-function h665(i: Rec): void { opCrc32<u64, A, Rm>(i); }
-function h666(i: Rec): void { opAdcx<u32, A, Rm>(i); }
-function h667(i: Rec): void { opAdcx<u64, A, Rm>(i); }
-function h668(i: Rec): void { opAdox<u32, A, Rm>(i); }
-function h669(i: Rec): void { opAdox<u64, A, Rm>(i); }
-function h670(i: Rec): void { opMovdir64b<A>(i); }
-function h671(i: Rec): void { opMovdiri<u32, Rm, A>(i); }
-function h672(i: Rec): void { opMovdiri<u64, Rm, A>(i); }
-function h673(i: Rec): void { opAndn<u32, A, B, Rm>(i); }
-function h674(i: Rec): void { opAndn<u64, A, B, Rm>(i); }
-function h675(i: Rec): void { opBlsr<u32, B, Rm>(i); }
-function h676(i: Rec): void { opBlsr<u64, B, Rm>(i); }
-function h677(i: Rec): void { opBlsmsk<u32, B, Rm>(i); }
-function h678(i: Rec): void { opBlsmsk<u64, B, Rm>(i); }
-function h679(i: Rec): void { opBlsi<u32, B, Rm>(i); }
-function h680(i: Rec): void { opBlsi<u64, B, Rm>(i); }
-function h681(i: Rec): void { opBzhi<u32, A, Rm, B>(i); }
-function h682(i: Rec): void { opBzhi<u64, A, Rm, B>(i); }
-function h683(i: Rec): void { opPext<u32, A, B, Rm>(i); }
-function h684(i: Rec): void { opPext<u64, A, B, Rm>(i); }
-function h685(i: Rec): void { opPdep<u32, A, B, Rm>(i); }
-function h686(i: Rec): void { opPdep<u64, A, B, Rm>(i); }
-function h687(i: Rec): void { opMulx<u32, A, B, Rm>(i); }
-function h688(i: Rec): void { opMulx<u64, A, B, Rm>(i); }
-function h689(i: Rec): void { opBextr<u32, A, Rm, B>(i); }
-function h690(i: Rec): void { opBextr<u64, A, Rm, B>(i); }
-function h691(i: Rec): void { opShlx<u32, A, Rm, B>(i); }
-function h692(i: Rec): void { opShlx<u64, A, Rm, B>(i); }
-function h693(i: Rec): void { opSarx<u32, A, Rm, B>(i); }
-function h694(i: Rec): void { opSarx<u64, A, Rm, B>(i); }
-function h695(i: Rec): void { opShrx<u32, A, Rm, B>(i); }
-function h696(i: Rec): void { opShrx<u64, A, Rm, B>(i); }
-function h697(i: Rec): void { opRorx<u32, A, Rm, Imm>(i); }
-function h698(i: Rec): void { opRorx<u64, A, Rm, Imm>(i); }
+function h189(i: Rec): void { opMovFromSreg<u16, Rm>(i); }
+function h190(i: Rec): void { opMovFromSreg<u32, Rm>(i); }
+function h191(i: Rec): void { opMovFromSreg<u64, Rm>(i); }
+function h192(i: Rec): void { opMovFromSregMem<Rm>(i); }
+function h193(i: Rec): void { opLea<u16, A>(i); }
+function h194(i: Rec): void { opLea<u32, A>(i); }
+function h195(i: Rec): void { opLea<u64, A>(i); }
+function h196(i: Rec): void { opMovToSreg<Rm>(i); }
+function h197(i: Rec): void { opPop<u16, Rm>(i); }
+function h198(i: Rec): void { opPop<u32, Rm>(i); }
+function h199(i: Rec): void { opPop<u64, Rm>(i); }
+function h200(i: Rec): void { opNop(i); }
+function h201(i: Rec): void { opPause(i); }
+function h202(i: Rec): void { opXchg<u16, A, B>(i); }
+function h203(i: Rec): void { opXchg<u32, A, B>(i); }
+function h204(i: Rec): void { opXchg<u64, A, B>(i); }
+function h205(i: Rec): void { opCbw<u16>(i); }
+function h206(i: Rec): void { opCbw<u32>(i); }
+function h207(i: Rec): void { opCbw<u64>(i); }
+function h208(i: Rec): void { opCwd<u16>(i); }
+function h209(i: Rec): void { opCwd<u32>(i); }
+function h210(i: Rec): void { opCwd<u64>(i); }
+function h211(i: Rec): void { opCallFar<u16>(i); }
+function h212(i: Rec): void { opCallFar<u32>(i); }
+function h213(i: Rec): void { opPushf<u16>(i); }
+function h214(i: Rec): void { opPushf<u32>(i); }
+function h215(i: Rec): void { opPushf<u64>(i); }
+function h216(i: Rec): void { opPopf<u16>(i); }
+function h217(i: Rec): void { opPopf<u32>(i); }
+function h218(i: Rec): void { opPopf<u64>(i); }
+function h219(i: Rec): void { opSahf(i); }
+function h220(i: Rec): void { opLahf(i); }
+function h221(i: Rec): void { opMovs<u8>(i); }
+function h222(i: Rec): void { opMovs<u16>(i); }
+function h223(i: Rec): void { opMovs<u32>(i); }
+function h224(i: Rec): void { opMovs<u64>(i); }
+function h225(i: Rec): void { opCmps<u8>(i); }
+function h226(i: Rec): void { opCmps<u16>(i); }
+function h227(i: Rec): void { opCmps<u32>(i); }
+function h228(i: Rec): void { opCmps<u64>(i); }
+function h229(i: Rec): void { opTest<u8, A, Imm>(i); }
+function h230(i: Rec): void { opTest<u16, A, Imm>(i); }
+function h231(i: Rec): void { opTest<u32, A, Imm>(i); }
+function h232(i: Rec): void { opTest<u64, A, Imm>(i); }
+function h233(i: Rec): void { opStos<u8, A>(i); }
+function h234(i: Rec): void { opStos<u16, A>(i); }
+function h235(i: Rec): void { opStos<u32, A>(i); }
+function h236(i: Rec): void { opStos<u64, A>(i); }
+function h237(i: Rec): void { opLods<u8, A>(i); }
+function h238(i: Rec): void { opLods<u16, A>(i); }
+function h239(i: Rec): void { opLods<u32, A>(i); }
+function h240(i: Rec): void { opLods<u64, A>(i); }
+function h241(i: Rec): void { opScas<u8, A>(i); }
+function h242(i: Rec): void { opScas<u16, A>(i); }
+function h243(i: Rec): void { opScas<u32, A>(i); }
+function h244(i: Rec): void { opScas<u64, A>(i); }
+function h245(i: Rec): void { opMov<u8, A, Imm>(i); }
+function h246(i: Rec): void { opMov<u16, A, Imm>(i); }
+function h247(i: Rec): void { opMov<u32, A, Imm>(i); }
+function h248(i: Rec): void { opMov<u64, A, Imm>(i); }
+function h249(i: Rec): void { opRol<u8, Rm, Imm>(i); }
+function h250(i: Rec): void { opRor<u8, Rm, Imm>(i); }
+function h251(i: Rec): void { opRcl<u8, Rm, Imm>(i); }
+function h252(i: Rec): void { opRcr<u8, Rm, Imm>(i); }
+function h253(i: Rec): void { opShl<u8, Rm, Imm>(i); }
+function h254(i: Rec): void { opShr<u8, Rm, Imm>(i); }
+function h255(i: Rec): void { opSar<u8, Rm, Imm>(i); }
+function h256(i: Rec): void { opRol<u16, Rm, Imm>(i); }
+function h257(i: Rec): void { opRol<u32, Rm, Imm>(i); }
+function h258(i: Rec): void { opRol<u64, Rm, Imm>(i); }
+function h259(i: Rec): void { opRor<u16, Rm, Imm>(i); }
+function h260(i: Rec): void { opRor<u32, Rm, Imm>(i); }
+function h261(i: Rec): void { opRor<u64, Rm, Imm>(i); }
+function h262(i: Rec): void { opRcl<u16, Rm, Imm>(i); }
+function h263(i: Rec): void { opRcl<u32, Rm, Imm>(i); }
+function h264(i: Rec): void { opRcl<u64, Rm, Imm>(i); }
+function h265(i: Rec): void { opRcr<u16, Rm, Imm>(i); }
+function h266(i: Rec): void { opRcr<u32, Rm, Imm>(i); }
+function h267(i: Rec): void { opRcr<u64, Rm, Imm>(i); }
+function h268(i: Rec): void { opShl<u16, Rm, Imm>(i); }
+function h269(i: Rec): void { opShl<u32, Rm, Imm>(i); }
+function h270(i: Rec): void { opShl<u64, Rm, Imm>(i); }
+function h271(i: Rec): void { opShr<u16, Rm, Imm>(i); }
+function h272(i: Rec): void { opShr<u32, Rm, Imm>(i); }
+function h273(i: Rec): void { opShr<u64, Rm, Imm>(i); }
+function h274(i: Rec): void { opSar<u16, Rm, Imm>(i); }
+function h275(i: Rec): void { opSar<u32, Rm, Imm>(i); }
+function h276(i: Rec): void { opSar<u64, Rm, Imm>(i); }
+function h277(i: Rec): void { opRetImm<u16, Imm>(i); }
+function h278(i: Rec): void { opRetImm<u32, Imm>(i); }
+function h279(i: Rec): void { opRetImm<u64, Imm>(i); }
+function h280(i: Rec): void { opRet<u16>(i); }
+function h281(i: Rec): void { opRet<u32>(i); }
+function h282(i: Rec): void { opRet<u64>(i); }
+function h283(i: Rec): void { opLes<u16, A>(i); }
+function h284(i: Rec): void { opLes<u32, A>(i); }
+function h285(i: Rec): void { opLds<u16, A>(i); }
+function h286(i: Rec): void { opLds<u32, A>(i); }
+function h287(i: Rec): void { opMov<u8, Rm, Imm>(i); }
+function h288(i: Rec): void { opMov<u16, Rm, Imm>(i); }
+function h289(i: Rec): void { opMov<u32, Rm, Imm>(i); }
+function h290(i: Rec): void { opMov<u64, Rm, Imm>(i); }
+function h291(i: Rec): void { opEnter<u16, Imm>(i); }
+function h292(i: Rec): void { opEnter<u32, Imm>(i); }
+function h293(i: Rec): void { opEnter<u64, Imm>(i); }
+function h294(i: Rec): void { opLeave<u16>(i); }
+function h295(i: Rec): void { opLeave<u32>(i); }
+function h296(i: Rec): void { opLeave<u64>(i); }
+function h297(i: Rec): void { opRetfImm<u16, Imm>(i); }
+function h298(i: Rec): void { opRetfImm<u32, Imm>(i); }
+function h299(i: Rec): void { opRetfImm<u64, Imm>(i); }
+function h300(i: Rec): void { opRetf<u16>(i); }
+function h301(i: Rec): void { opRetf<u32>(i); }
+function h302(i: Rec): void { opRetf<u64>(i); }
+function h303(i: Rec): void { opInt3(i); }
+function h304(i: Rec): void { opInt<Imm>(i); }
+function h305(i: Rec): void { opInto(i); }
+function h306(i: Rec): void { opIret<u16>(i); }
+function h307(i: Rec): void { opIret<u32>(i); }
+function h308(i: Rec): void { opIret<u64>(i); }
+function h309(i: Rec): void { opRol<u8, Rm, One>(i); }
+function h310(i: Rec): void { opRor<u8, Rm, One>(i); }
+function h311(i: Rec): void { opRcl<u8, Rm, One>(i); }
+function h312(i: Rec): void { opRcr<u8, Rm, One>(i); }
+function h313(i: Rec): void { opShl<u8, Rm, One>(i); }
+function h314(i: Rec): void { opShr<u8, Rm, One>(i); }
+function h315(i: Rec): void { opSar<u8, Rm, One>(i); }
+function h316(i: Rec): void { opRol<u16, Rm, One>(i); }
+function h317(i: Rec): void { opRol<u32, Rm, One>(i); }
+function h318(i: Rec): void { opRol<u64, Rm, One>(i); }
+function h319(i: Rec): void { opRor<u16, Rm, One>(i); }
+function h320(i: Rec): void { opRor<u32, Rm, One>(i); }
+function h321(i: Rec): void { opRor<u64, Rm, One>(i); }
+function h322(i: Rec): void { opRcl<u16, Rm, One>(i); }
+function h323(i: Rec): void { opRcl<u32, Rm, One>(i); }
+function h324(i: Rec): void { opRcl<u64, Rm, One>(i); }
+function h325(i: Rec): void { opRcr<u16, Rm, One>(i); }
+function h326(i: Rec): void { opRcr<u32, Rm, One>(i); }
+function h327(i: Rec): void { opRcr<u64, Rm, One>(i); }
+function h328(i: Rec): void { opShl<u16, Rm, One>(i); }
+function h329(i: Rec): void { opShl<u32, Rm, One>(i); }
+function h330(i: Rec): void { opShl<u64, Rm, One>(i); }
+function h331(i: Rec): void { opShr<u16, Rm, One>(i); }
+function h332(i: Rec): void { opShr<u32, Rm, One>(i); }
+function h333(i: Rec): void { opShr<u64, Rm, One>(i); }
+function h334(i: Rec): void { opSar<u16, Rm, One>(i); }
+function h335(i: Rec): void { opSar<u32, Rm, One>(i); }
+function h336(i: Rec): void { opSar<u64, Rm, One>(i); }
+function h337(i: Rec): void { opRol<u8, Rm, A>(i); }
+function h338(i: Rec): void { opRor<u8, Rm, A>(i); }
+function h339(i: Rec): void { opRcl<u8, Rm, A>(i); }
+function h340(i: Rec): void { opRcr<u8, Rm, A>(i); }
+function h341(i: Rec): void { opShl<u8, Rm, A>(i); }
+function h342(i: Rec): void { opShr<u8, Rm, A>(i); }
+function h343(i: Rec): void { opSar<u8, Rm, A>(i); }
+function h344(i: Rec): void { opRol<u16, Rm, A>(i); }
+function h345(i: Rec): void { opRol<u32, Rm, A>(i); }
+function h346(i: Rec): void { opRol<u64, Rm, A>(i); }
+function h347(i: Rec): void { opRor<u16, Rm, A>(i); }
+function h348(i: Rec): void { opRor<u32, Rm, A>(i); }
+function h349(i: Rec): void { opRor<u64, Rm, A>(i); }
+function h350(i: Rec): void { opRcl<u16, Rm, A>(i); }
+function h351(i: Rec): void { opRcl<u32, Rm, A>(i); }
+function h352(i: Rec): void { opRcl<u64, Rm, A>(i); }
+function h353(i: Rec): void { opRcr<u16, Rm, A>(i); }
+function h354(i: Rec): void { opRcr<u32, Rm, A>(i); }
+function h355(i: Rec): void { opRcr<u64, Rm, A>(i); }
+function h356(i: Rec): void { opShl<u16, Rm, A>(i); }
+function h357(i: Rec): void { opShl<u32, Rm, A>(i); }
+function h358(i: Rec): void { opShl<u64, Rm, A>(i); }
+function h359(i: Rec): void { opShr<u16, Rm, A>(i); }
+function h360(i: Rec): void { opShr<u32, Rm, A>(i); }
+function h361(i: Rec): void { opShr<u64, Rm, A>(i); }
+function h362(i: Rec): void { opSar<u16, Rm, A>(i); }
+function h363(i: Rec): void { opSar<u32, Rm, A>(i); }
+function h364(i: Rec): void { opSar<u64, Rm, A>(i); }
+function h365(i: Rec): void { opAam<Imm>(i); }
+function h366(i: Rec): void { opAad<Imm>(i); }
+function h367(i: Rec): void { opSalc(i); }
+function h368(i: Rec): void { opXlat(i); }
+function h369(i: Rec): void { opLoopne<u16>(i); }
+function h370(i: Rec): void { opLoopne<u32>(i); }
+function h371(i: Rec): void { opLoopne<u64>(i); }
+function h372(i: Rec): void { opLoope<u16>(i); }
+function h373(i: Rec): void { opLoope<u32>(i); }
+function h374(i: Rec): void { opLoope<u64>(i); }
+function h375(i: Rec): void { opLoop<u16>(i); }
+function h376(i: Rec): void { opLoop<u32>(i); }
+function h377(i: Rec): void { opLoop<u64>(i); }
+function h378(i: Rec): void { opJrcxz<u16>(i); }
+function h379(i: Rec): void { opJrcxz<u32>(i); }
+function h380(i: Rec): void { opJrcxz<u64>(i); }
+function h381(i: Rec): void { opIn<u8, A, Imm>(i); }
+function h382(i: Rec): void { opIn<u16, A, Imm>(i); }
+function h383(i: Rec): void { opIn<u32, A, Imm>(i); }
+function h384(i: Rec): void { opIn<u64, A, Imm>(i); }
+function h385(i: Rec): void { opOut<u8, Imm, A>(i); }
+function h386(i: Rec): void { opOut<u16, Imm, A>(i); }
+function h387(i: Rec): void { opOut<u32, Imm, A>(i); }
+function h388(i: Rec): void { opOut<u64, Imm, A>(i); }
+function h389(i: Rec): void { opCall<u16>(i); }
+function h390(i: Rec): void { opCall<u32>(i); }
+function h391(i: Rec): void { opCall<u64>(i); }
+function h392(i: Rec): void { opJmp<u16>(i); }
+function h393(i: Rec): void { opJmp<u32>(i); }
+function h394(i: Rec): void { opJmp<u64>(i); }
+function h395(i: Rec): void { opJmpFar<u16>(i); }
+function h396(i: Rec): void { opJmpFar<u32>(i); }
+function h397(i: Rec): void { opIn<u8, A, B>(i); }
+function h398(i: Rec): void { opIn<u16, A, B>(i); }
+function h399(i: Rec): void { opIn<u32, A, B>(i); }
+function h400(i: Rec): void { opIn<u64, A, B>(i); }
+function h401(i: Rec): void { opOut<u8, A, B>(i); }
+function h402(i: Rec): void { opOut<u16, A, B>(i); }
+function h403(i: Rec): void { opOut<u32, A, B>(i); }
+function h404(i: Rec): void { opOut<u64, A, B>(i); }
+function h405(i: Rec): void { opInt1(i); }
+function h406(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opHlt(i); }
+function h407(i: Rec): void { opCmc(i); }
+function h408(i: Rec): void { opTest<u8, Rm, Imm>(i); }
+function h409(i: Rec): void { opNot<u8, Rm>(i); }
+function h410(i: Rec): void { opNeg<u8, Rm>(i); }
+function h411(i: Rec): void { opMul<u8, Rm>(i); }
+function h412(i: Rec): void { opImul1<u8, Rm>(i); }
+function h413(i: Rec): void { opDiv<u8, Rm>(i); }
+function h414(i: Rec): void { opIdiv<u8, Rm>(i); }
+function h415(i: Rec): void { opTest<u16, Rm, Imm>(i); }
+function h416(i: Rec): void { opTest<u32, Rm, Imm>(i); }
+function h417(i: Rec): void { opTest<u64, Rm, Imm>(i); }
+function h418(i: Rec): void { opNot<u16, Rm>(i); }
+function h419(i: Rec): void { opNot<u32, Rm>(i); }
+function h420(i: Rec): void { opNot<u64, Rm>(i); }
+function h421(i: Rec): void { opNeg<u16, Rm>(i); }
+function h422(i: Rec): void { opNeg<u32, Rm>(i); }
+function h423(i: Rec): void { opNeg<u64, Rm>(i); }
+function h424(i: Rec): void { opMul<u16, Rm>(i); }
+function h425(i: Rec): void { opMul<u32, Rm>(i); }
+function h426(i: Rec): void { opMul<u64, Rm>(i); }
+function h427(i: Rec): void { opImul1<u16, Rm>(i); }
+function h428(i: Rec): void { opImul1<u32, Rm>(i); }
+function h429(i: Rec): void { opImul1<u64, Rm>(i); }
+function h430(i: Rec): void { opDiv<u16, Rm>(i); }
+function h431(i: Rec): void { opDiv<u32, Rm>(i); }
+function h432(i: Rec): void { opDiv<u64, Rm>(i); }
+function h433(i: Rec): void { opIdiv<u16, Rm>(i); }
+function h434(i: Rec): void { opIdiv<u32, Rm>(i); }
+function h435(i: Rec): void { opIdiv<u64, Rm>(i); }
+function h436(i: Rec): void { opClc(i); }
+function h437(i: Rec): void { opStc(i); }
+function h438(i: Rec): void { opCli(i); }
+function h439(i: Rec): void { opSti(i); }
+function h440(i: Rec): void { opCld(i); }
+function h441(i: Rec): void { opStd(i); }
+function h442(i: Rec): void { opInc<u8, Rm>(i); }
+function h443(i: Rec): void { opDec<u8, Rm>(i); }
+function h444(i: Rec): void { opInc<u16, Rm>(i); }
+function h445(i: Rec): void { opInc<u32, Rm>(i); }
+function h446(i: Rec): void { opInc<u64, Rm>(i); }
+function h447(i: Rec): void { opDec<u16, Rm>(i); }
+function h448(i: Rec): void { opDec<u32, Rm>(i); }
+function h449(i: Rec): void { opDec<u64, Rm>(i); }
+function h450(i: Rec): void { opCallTo<u16, Rm>(i); }
+function h451(i: Rec): void { opCallTo<u32, Rm>(i); }
+function h452(i: Rec): void { opCallTo<u64, Rm>(i); }
+function h453(i: Rec): void { opCallFar<u64>(i); }
+function h454(i: Rec): void { opJmpTo<u16, Rm>(i); }
+function h455(i: Rec): void { opJmpTo<u32, Rm>(i); }
+function h456(i: Rec): void { opJmpTo<u64, Rm>(i); }
+function h457(i: Rec): void { opJmpFar<u64>(i); }
+function h458(i: Rec): void { opPush<u16, Rm>(i); }
+function h459(i: Rec): void { opPush<u32, Rm>(i); }
+function h460(i: Rec): void { opPush<u64, Rm>(i); }
+function h461(i: Rec): void { opSldt<u16, Rm>(i); }
+function h462(i: Rec): void { opSldt<u32, Rm>(i); }
+function h463(i: Rec): void { opSldt<u64, Rm>(i); }
+function h464(i: Rec): void { opSldtMem<Rm>(i); }
+function h465(i: Rec): void { opStr<u16, Rm>(i); }
+function h466(i: Rec): void { opStr<u32, Rm>(i); }
+function h467(i: Rec): void { opStr<u64, Rm>(i); }
+function h468(i: Rec): void { opStrMem<Rm>(i); }
+function h469(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLldt<Rm>(i); }
+function h470(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLtr<Rm>(i); }
+function h471(i: Rec): void { opVerr<Rm>(i); }
+function h472(i: Rec): void { opVerw<Rm>(i); }
+function h473(i: Rec): void { opSgdt(i); }
+function h474(i: Rec): void { opSidt(i); }
+function h475(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLgdt<u16>(i); }
+function h476(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLgdt<u32>(i); }
+function h477(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLgdt<u64>(i); }
+function h478(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLidt<u16>(i); }
+function h479(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLidt<u32>(i); }
+function h480(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLidt<u64>(i); }
+function h481(i: Rec): void { opSmsw<u16, Rm>(i); }
+function h482(i: Rec): void { opSmsw<u32, Rm>(i); }
+function h483(i: Rec): void { opSmsw<u64, Rm>(i); }
+function h484(i: Rec): void { opSmswMem<Rm>(i); }
+function h485(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLmsw<Rm>(i); }
+function h486(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvlpg<Rm>(i); }
+function h487(i: Rec): void { opMonitor(i); }
+function h488(i: Rec): void { opMwait(i); }
+function h489(i: Rec): void { opClac(i); }
+function h490(i: Rec): void { opStac(i); }
+function h491(i: Rec): void { opXgetbv(i); }
+function h492(i: Rec): void { opXsetbv(i); }
+function h493(i: Rec): void { opSerialize(i); }
+function h494(i: Rec): void { opRdpkru(i); }
+function h495(i: Rec): void { opWrpkru(i); }
+function h496(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSwapgs(i); }
+function h497(i: Rec): void { opRdtscp(i); }
+function h498(i: Rec): void { opLar<u16, A, Rm>(i); }
+function h499(i: Rec): void { opLar<u32, A, Rm>(i); }
+function h500(i: Rec): void { opLar<u64, A, Rm>(i); }
+function h501(i: Rec): void { opLsl<u16, A, Rm>(i); }
+function h502(i: Rec): void { opLsl<u32, A, Rm>(i); }
+function h503(i: Rec): void { opLsl<u64, A, Rm>(i); }
+function h504(i: Rec): void { opSyscall(i); }
+function h505(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opClts(i); }
+function h506(i: Rec): void { opSysret<u32>(i); }
+function h507(i: Rec): void { opSysret<u64>(i); }
+function h508(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvd(i); }
+function h509(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbinvd(i); }
+function h510(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbnoinvd(i); }
+function h511(i: Rec): void { opUd2(i); }
+function h512(i: Rec): void { opPrefetch(i); }
+function h513(i: Rec): void { opPrefetchw(i); }
+function h514(i: Rec): void { opPrefetchwt1(i); }
+function h515(i: Rec): void { opPrefetchnta(i); }
+function h516(i: Rec): void { opPrefetcht0(i); }
+function h517(i: Rec): void { opPrefetcht1(i); }
+function h518(i: Rec): void { opPrefetcht2(i); }
+function h519(i: Rec): void { opEndbr64(i); }
+function h520(i: Rec): void { opEndbr32(i); }
+function h521(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromCr<u32, Rm>(i); }
+function h522(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromCr<u64, Rm>(i); }
+function h523(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u32, Rm>(i); }
+function h524(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u64, Rm>(i); }
+function h525(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToCr<u32, Rm>(i); }
+function h526(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToCr<u64, Rm>(i); }
+function h527(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u32, Rm>(i); }
+function h528(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u64, Rm>(i); }
+function h529(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWrmsr(i); }
+function h530(i: Rec): void { opRdtsc(i); }
+function h531(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opRdmsr(i); }
+function h532(i: Rec): void { opRdpmc(i); }
+function h533(i: Rec): void { opSysenter(i); }
+function h534(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u32>(i); }
+function h535(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u64>(i); }
+function h536(i: Rec): void { opCmovcc<u16, A, Rm>(i); }
+function h537(i: Rec): void { opCmovcc<u32, A, Rm>(i); }
+function h538(i: Rec): void { opCmovcc<u64, A, Rm>(i); }
+function h539(i: Rec): void { opSetcc<u8, Rm>(i); }
+function h540(i: Rec): void { opPushSreg<u64>(i); }
+function h541(i: Rec): void { opPopSreg<u64>(i); }
+function h542(i: Rec): void { opCpuid(i); }
+function h543(i: Rec): void { opBtString<u16, Rm, A>(i); }
+function h544(i: Rec): void { opBtString<u32, Rm, A>(i); }
+function h545(i: Rec): void { opBtString<u64, Rm, A>(i); }
+function h546(i: Rec): void { opShld<u16, Rm, A, Imm>(i); }
+function h547(i: Rec): void { opShld<u32, Rm, A, Imm>(i); }
+function h548(i: Rec): void { opShld<u64, Rm, A, Imm>(i); }
+function h549(i: Rec): void { opShld<u16, Rm, A, B>(i); }
+function h550(i: Rec): void { opShld<u32, Rm, A, B>(i); }
+function h551(i: Rec): void { opShld<u64, Rm, A, B>(i); }
+function h552(i: Rec): void { opRsm(i); }
+function h553(i: Rec): void { opBtsString<u16, Rm, A>(i); }
+function h554(i: Rec): void { opBtsString<u32, Rm, A>(i); }
+function h555(i: Rec): void { opBtsString<u64, Rm, A>(i); }
+function h556(i: Rec): void { opShrd<u16, Rm, A, Imm>(i); }
+function h557(i: Rec): void { opShrd<u32, Rm, A, Imm>(i); }
+function h558(i: Rec): void { opShrd<u64, Rm, A, Imm>(i); }
+function h559(i: Rec): void { opShrd<u16, Rm, A, B>(i); }
+function h560(i: Rec): void { opShrd<u32, Rm, A, B>(i); }
+function h561(i: Rec): void { opShrd<u64, Rm, A, B>(i); }
+function h562(i: Rec): void { opRdfsbase<u32, Rm>(i); }
+function h563(i: Rec): void { opRdfsbase<u64, Rm>(i); }
+function h564(i: Rec): void { opRdgsbase<u32, Rm>(i); }
+function h565(i: Rec): void { opRdgsbase<u64, Rm>(i); }
+function h566(i: Rec): void { opWrfsbase<u32, Rm>(i); }
+function h567(i: Rec): void { opWrfsbase<u64, Rm>(i); }
+function h568(i: Rec): void { opWrgsbase<u32, Rm>(i); }
+function h569(i: Rec): void { opWrgsbase<u64, Rm>(i); }
+function h570(i: Rec): void { opLfence(i); }
+function h571(i: Rec): void { opClwb(i); }
+function h572(i: Rec): void { opMfence(i); }
+function h573(i: Rec): void { opClflush(i); }
+function h574(i: Rec): void { opClflushopt(i); }
+function h575(i: Rec): void { opSfence(i); }
+function h576(i: Rec): void { opImul2<u16, A, Rm>(i); }
+function h577(i: Rec): void { opImul2<u32, A, Rm>(i); }
+function h578(i: Rec): void { opImul2<u64, A, Rm>(i); }
+function h579(i: Rec): void { opCmpxchg<u8, Rm, A>(i); }
+function h580(i: Rec): void { opCmpxchg<u16, Rm, A>(i); }
+function h581(i: Rec): void { opCmpxchg<u32, Rm, A>(i); }
+function h582(i: Rec): void { opCmpxchg<u64, Rm, A>(i); }
+function h583(i: Rec): void { opLss<u16, A>(i); }
+function h584(i: Rec): void { opLss<u32, A>(i); }
+function h585(i: Rec): void { opLss<u64, A>(i); }
+function h586(i: Rec): void { opBtrString<u16, Rm, A>(i); }
+function h587(i: Rec): void { opBtrString<u32, Rm, A>(i); }
+function h588(i: Rec): void { opBtrString<u64, Rm, A>(i); }
+function h589(i: Rec): void { opLfs<u16, A>(i); }
+function h590(i: Rec): void { opLfs<u32, A>(i); }
+function h591(i: Rec): void { opLfs<u64, A>(i); }
+function h592(i: Rec): void { opLgs<u16, A>(i); }
+function h593(i: Rec): void { opLgs<u32, A>(i); }
+function h594(i: Rec): void { opLgs<u64, A>(i); }
+function h595(i: Rec): void { opMovzxB<u16, A, Rm>(i); }
+function h596(i: Rec): void { opMovzxB<u32, A, Rm>(i); }
+function h597(i: Rec): void { opMovzxB<u64, A, Rm>(i); }
+function h598(i: Rec): void { opMovzxW<u16, A, Rm>(i); }
+function h599(i: Rec): void { opMovzxW<u32, A, Rm>(i); }
+function h600(i: Rec): void { opMovzxW<u64, A, Rm>(i); }
+function h601(i: Rec): void { opPopcnt<u16, A, Rm>(i); }
+function h602(i: Rec): void { opPopcnt<u32, A, Rm>(i); }
+function h603(i: Rec): void { opPopcnt<u64, A, Rm>(i); }
+function h604(i: Rec): void { opUd1(i); }
+function h605(i: Rec): void { opBt<u16, Rm, Imm>(i); }
+function h606(i: Rec): void { opBt<u32, Rm, Imm>(i); }
+function h607(i: Rec): void { opBt<u64, Rm, Imm>(i); }
+function h608(i: Rec): void { opBts<u16, Rm, Imm>(i); }
+function h609(i: Rec): void { opBts<u32, Rm, Imm>(i); }
+function h610(i: Rec): void { opBts<u64, Rm, Imm>(i); }
+function h611(i: Rec): void { opBtr<u16, Rm, Imm>(i); }
+function h612(i: Rec): void { opBtr<u32, Rm, Imm>(i); }
+function h613(i: Rec): void { opBtr<u64, Rm, Imm>(i); }
+function h614(i: Rec): void { opBtc<u16, Rm, Imm>(i); }
+function h615(i: Rec): void { opBtc<u32, Rm, Imm>(i); }
+function h616(i: Rec): void { opBtc<u64, Rm, Imm>(i); }
+function h617(i: Rec): void { opBtcString<u16, Rm, A>(i); }
+function h618(i: Rec): void { opBtcString<u32, Rm, A>(i); }
+function h619(i: Rec): void { opBtcString<u64, Rm, A>(i); }
+function h620(i: Rec): void { opBsf<u16, A, Rm>(i); }
+function h621(i: Rec): void { opBsf<u32, A, Rm>(i); }
+function h622(i: Rec): void { opBsf<u64, A, Rm>(i); }
+function h623(i: Rec): void { opTzcnt<u16, A, Rm>(i); }
+function h624(i: Rec): void { opTzcnt<u32, A, Rm>(i); }
+function h625(i: Rec): void { opTzcnt<u64, A, Rm>(i); }
+function h626(i: Rec): void { opBsr<u16, A, Rm>(i); }
+function h627(i: Rec): void { opBsr<u32, A, Rm>(i); }
+function h628(i: Rec): void { opBsr<u64, A, Rm>(i); }
+function h629(i: Rec): void { opLzcnt<u16, A, Rm>(i); }
+function h630(i: Rec): void { opLzcnt<u32, A, Rm>(i); }
+function h631(i: Rec): void { opLzcnt<u64, A, Rm>(i); }
+function h632(i: Rec): void { opMovsxB<u16, A, Rm>(i); }
+function h633(i: Rec): void { opMovsxB<u32, A, Rm>(i); }
+function h634(i: Rec): void { opMovsxB<u64, A, Rm>(i); }
+function h635(i: Rec): void { opMovsxW<u16, A, Rm>(i); }
+function h636(i: Rec): void { opMovsxW<u32, A, Rm>(i); }
+function h637(i: Rec): void { opMovsxW<u64, A, Rm>(i); }
+function h638(i: Rec): void { opXadd<u8, Rm, A>(i); }
+function h639(i: Rec): void { opXadd<u16, Rm, A>(i); }
+function h640(i: Rec): void { opXadd<u32, Rm, A>(i); }
+function h641(i: Rec): void { opXadd<u64, Rm, A>(i); }
+function h642(i: Rec): void { opMovnti<u32, Rm, A>(i); }
+function h643(i: Rec): void { opMovnti<u64, Rm, A>(i); }
+function h644(i: Rec): void { opCmpxchg8b(i); }
+function h645(i: Rec): void { opCmpxchg16b(i); }
+function h646(i: Rec): void { opRdrand<u16, Rm>(i); }
+function h647(i: Rec): void { opRdrand<u32, Rm>(i); }
+function h648(i: Rec): void { opRdrand<u64, Rm>(i); }
+function h649(i: Rec): void { opRdseed<u16, Rm>(i); }
+function h650(i: Rec): void { opRdseed<u32, Rm>(i); }
+function h651(i: Rec): void { opRdseed<u64, Rm>(i); }
+function h652(i: Rec): void { opRdpid<u32, Rm>(i); }
+function h653(i: Rec): void { opRdpid<u64, Rm>(i); }
+function h654(i: Rec): void { opBswap<u16, A>(i); }
+function h655(i: Rec): void { opBswap<u32, A>(i); }
+function h656(i: Rec): void { opBswap<u64, A>(i); }
+function h657(i: Rec): void { opUd0(i); }
+function h658(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u32, A>(i); }
+function h659(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u64, A>(i); }
+function h660(i: Rec): void { opMovbe<u16, A, Rm>(i); }
+function h661(i: Rec): void { opMovbe<u32, A, Rm>(i); }
+function h662(i: Rec): void { opMovbe<u64, A, Rm>(i); }
+function h663(i: Rec): void { opMovbe<u16, Rm, A>(i); }
+function h664(i: Rec): void { opMovbe<u32, Rm, A>(i); }
+function h665(i: Rec): void { opMovbe<u64, Rm, A>(i); }
+function h666(i: Rec): void { opCrc32<u8, A, Rm>(i); }
+function h667(i: Rec): void { opCrc32<u16, A, Rm>(i); }
+function h668(i: Rec): void { opCrc32<u32, A, Rm>(i); }
+function h669(i: Rec): void { opCrc32<u64, A, Rm>(i); }
+function h670(i: Rec): void { opAdcx<u32, A, Rm>(i); }
+function h671(i: Rec): void { opAdcx<u64, A, Rm>(i); }
+function h672(i: Rec): void { opAdox<u32, A, Rm>(i); }
+function h673(i: Rec): void { opAdox<u64, A, Rm>(i); }
+function h674(i: Rec): void { opMovdir64b<A>(i); }
+function h675(i: Rec): void { opMovdiri<u32, Rm, A>(i); }
+function h676(i: Rec): void { opMovdiri<u64, Rm, A>(i); }
+function h677(i: Rec): void { opAndn<u32, A, B, Rm>(i); }
+function h678(i: Rec): void { opAndn<u64, A, B, Rm>(i); }
+function h679(i: Rec): void { opBlsr<u32, B, Rm>(i); }
+function h680(i: Rec): void { opBlsr<u64, B, Rm>(i); }
+function h681(i: Rec): void { opBlsmsk<u32, B, Rm>(i); }
+function h682(i: Rec): void { opBlsmsk<u64, B, Rm>(i); }
+function h683(i: Rec): void { opBlsi<u32, B, Rm>(i); }
+function h684(i: Rec): void { opBlsi<u64, B, Rm>(i); }
+function h685(i: Rec): void { opBzhi<u32, A, Rm, B>(i); }
+function h686(i: Rec): void { opBzhi<u64, A, Rm, B>(i); }
+function h687(i: Rec): void { opPext<u32, A, B, Rm>(i); }
+function h688(i: Rec): void { opPext<u64, A, B, Rm>(i); }
+function h689(i: Rec): void { opPdep<u32, A, B, Rm>(i); }
+function h690(i: Rec): void { opPdep<u64, A, B, Rm>(i); }
+function h691(i: Rec): void { opMulx<u32, A, B, Rm>(i); }
+function h692(i: Rec): void { opMulx<u64, A, B, Rm>(i); }
+function h693(i: Rec): void { opBextr<u32, A, Rm, B>(i); }
+function h694(i: Rec): void { opBextr<u64, A, Rm, B>(i); }
+function h695(i: Rec): void { opShlx<u32, A, Rm, B>(i); }
+function h696(i: Rec): void { opShlx<u64, A, Rm, B>(i); }
+function h697(i: Rec): void { opSarx<u32, A, Rm, B>(i); }
+function h698(i: Rec): void { opSarx<u64, A, Rm, B>(i); }
+function h699(i: Rec): void { opShrx<u32, A, Rm, B>(i); }
+function h700(i: Rec): void { opShrx<u64, A, Rm, B>(i); }
+function h701(i: Rec): void { opRorx<u32, A, Rm, Imm>(i); }
+function h702(i: Rec): void { opRorx<u64, A, Rm, Imm>(i); }
 
 /** Handlers by number: what cold records call. */
-export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220, h221, h222, h223, h224, h225, h226, h227, h228, h229, h230, h231, h232, h233, h234, h235, h236, h237, h238, h239, h240, h241, h242, h243, h244, h245, h246, h247, h248, h249, h250, h251, h252, h253, h254, h255, h256, h257, h258, h259, h260, h261, h262, h263, h264, h265, h266, h267, h268, h269, h270, h271, h272, h273, h274, h275, h276, h277, h278, h279, h280, h281, h282, h283, h284, h285, h286, h287, h288, h289, h290, h291, h292, h293, h294, h295, h296, h297, h298, h299, h300, h301, h302, h303, h304, h305, h306, h307, h308, h309, h310, h311, h312, h313, h314, h315, h316, h317, h318, h319, h320, h321, h322, h323, h324, h325, h326, h327, h328, h329, h330, h331, h332, h333, h334, h335, h336, h337, h338, h339, h340, h341, h342, h343, h344, h345, h346, h347, h348, h349, h350, h351, h352, h353, h354, h355, h356, h357, h358, h359, h360, h361, h362, h363, h364, h365, h366, h367, h368, h369, h370, h371, h372, h373, h374, h375, h376, h377, h378, h379, h380, h381, h382, h383, h384, h385, h386, h387, h388, h389, h390, h391, h392, h393, h394, h395, h396, h397, h398, h399, h400, h401, h402, h403, h404, h405, h406, h407, h408, h409, h410, h411, h412, h413, h414, h415, h416, h417, h418, h419, h420, h421, h422, h423, h424, h425, h426, h427, h428, h429, h430, h431, h432, h433, h434, h435, h436, h437, h438, h439, h440, h441, h442, h443, h444, h445, h446, h447, h448, h449, h450, h451, h452, h453, h454, h455, h456, h457, h458, h459, h460, h461, h462, h463, h464, h465, h466, h467, h468, h469, h470, h471, h472, h473, h474, h475, h476, h477, h478, h479, h480, h481, h482, h483, h484, h485, h486, h487, h488, h489, h490, h491, h492, h493, h494, h495, h496, h497, h498, h499, h500, h501, h502, h503, h504, h505, h506, h507, h508, h509, h510, h511, h512, h513, h514, h515, h516, h517, h518, h519, h520, h521, h522, h523, h524, h525, h526, h527, h528, h529, h530, h531, h532, h533, h534, h535, h536, h537, h538, h539, h540, h541, h542, h543, h544, h545, h546, h547, h548, h549, h550, h551, h552, h553, h554, h555, h556, h557, h558, h559, h560, h561, h562, h563, h564, h565, h566, h567, h568, h569, h570, h571, h572, h573, h574, h575, h576, h577, h578, h579, h580, h581, h582, h583, h584, h585, h586, h587, h588, h589, h590, h591, h592, h593, h594, h595, h596, h597, h598, h599, h600, h601, h602, h603, h604, h605, h606, h607, h608, h609, h610, h611, h612, h613, h614, h615, h616, h617, h618, h619, h620, h621, h622, h623, h624, h625, h626, h627, h628, h629, h630, h631, h632, h633, h634, h635, h636, h637, h638, h639, h640, h641, h642, h643, h644, h645, h646, h647, h648, h649, h650, h651, h652, h653, h654, h655, h656, h657, h658, h659, h660, h661, h662, h663, h664, h665, h666, h667, h668, h669, h670, h671, h672, h673, h674, h675, h676, h677, h678, h679, h680, h681, h682, h683, h684, h685, h686, h687, h688, h689, h690, h691, h692, h693, h694, h695, h696, h697, h698];
-export const HANDLER_COUNT: u32 = 699;
+export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220, h221, h222, h223, h224, h225, h226, h227, h228, h229, h230, h231, h232, h233, h234, h235, h236, h237, h238, h239, h240, h241, h242, h243, h244, h245, h246, h247, h248, h249, h250, h251, h252, h253, h254, h255, h256, h257, h258, h259, h260, h261, h262, h263, h264, h265, h266, h267, h268, h269, h270, h271, h272, h273, h274, h275, h276, h277, h278, h279, h280, h281, h282, h283, h284, h285, h286, h287, h288, h289, h290, h291, h292, h293, h294, h295, h296, h297, h298, h299, h300, h301, h302, h303, h304, h305, h306, h307, h308, h309, h310, h311, h312, h313, h314, h315, h316, h317, h318, h319, h320, h321, h322, h323, h324, h325, h326, h327, h328, h329, h330, h331, h332, h333, h334, h335, h336, h337, h338, h339, h340, h341, h342, h343, h344, h345, h346, h347, h348, h349, h350, h351, h352, h353, h354, h355, h356, h357, h358, h359, h360, h361, h362, h363, h364, h365, h366, h367, h368, h369, h370, h371, h372, h373, h374, h375, h376, h377, h378, h379, h380, h381, h382, h383, h384, h385, h386, h387, h388, h389, h390, h391, h392, h393, h394, h395, h396, h397, h398, h399, h400, h401, h402, h403, h404, h405, h406, h407, h408, h409, h410, h411, h412, h413, h414, h415, h416, h417, h418, h419, h420, h421, h422, h423, h424, h425, h426, h427, h428, h429, h430, h431, h432, h433, h434, h435, h436, h437, h438, h439, h440, h441, h442, h443, h444, h445, h446, h447, h448, h449, h450, h451, h452, h453, h454, h455, h456, h457, h458, h459, h460, h461, h462, h463, h464, h465, h466, h467, h468, h469, h470, h471, h472, h473, h474, h475, h476, h477, h478, h479, h480, h481, h482, h483, h484, h485, h486, h487, h488, h489, h490, h491, h492, h493, h494, h495, h496, h497, h498, h499, h500, h501, h502, h503, h504, h505, h506, h507, h508, h509, h510, h511, h512, h513, h514, h515, h516, h517, h518, h519, h520, h521, h522, h523, h524, h525, h526, h527, h528, h529, h530, h531, h532, h533, h534, h535, h536, h537, h538, h539, h540, h541, h542, h543, h544, h545, h546, h547, h548, h549, h550, h551, h552, h553, h554, h555, h556, h557, h558, h559, h560, h561, h562, h563, h564, h565, h566, h567, h568, h569, h570, h571, h572, h573, h574, h575, h576, h577, h578, h579, h580, h581, h582, h583, h584, h585, h586, h587, h588, h589, h590, h591, h592, h593, h594, h595, h596, h597, h598, h599, h600, h601, h602, h603, h604, h605, h606, h607, h608, h609, h610, h611, h612, h613, h614, h615, h616, h617, h618, h619, h620, h621, h622, h623, h624, h625, h626, h627, h628, h629, h630, h631, h632, h633, h634, h635, h636, h637, h638, h639, h640, h641, h642, h643, h644, h645, h646, h647, h648, h649, h650, h651, h652, h653, h654, h655, h656, h657, h658, h659, h660, h661, h662, h663, h664, h665, h666, h667, h668, h669, h670, h671, h672, h673, h674, h675, h676, h677, h678, h679, h680, h681, h682, h683, h684, h685, h686, h687, h688, h689, h690, h691, h692, h693, h694, h695, h696, h697, h698, h699, h700, h701, h702];
+export const HANDLER_COUNT: u32 = 703;

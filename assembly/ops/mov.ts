@@ -4,7 +4,7 @@
 import { BOUNCE, GPR, Gpr, gpr, Seg, setReg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { condition } from '../cpu/flags';
-import { linearAddress } from '../cpu/segments';
+import { linearAddress, selector } from '../cpu/segments';
 import { addressMask, Rec, segmentOf } from '../isa/record';
 import { commitPointer, effectiveOffset, readPointer, stackBit } from '../isa/operand';
 import { read, writeMiss } from '../mmu/access';
@@ -52,6 +52,20 @@ export function opMovsxd<T, D, S>(i: Rec): void {
   const value = changetype<S>(0).read<u32>(i);
   if (abandoned()) return;
   changetype<D>(0).write<T>(i, <T><i32>value);
+}
+
+/** #UD for the segment registers 6 and 7 that there are not. */
+@inline function isSegment(i: Rec): bool {
+  if (i.b < 6) return true;
+  raise(Vector.UD);
+  return false;
+}
+/** MOV from a segment register: a 32 or 64-bit register is zero-extended, memory has 16 bits. */
+export function opMovFromSreg<T, D>(i: Rec): void {
+  if (isSegment(i)) changetype<D>(0).write<T>(i, <T>selector(i.b));
+}
+export function opMovFromSregMem<D>(i: Rec): void {
+  if (isSegment(i)) changetype<D>(0).write<u16>(i, <u16>selector(i.b));
 }
 
 /** 64 bytes from the memory operand to ES:register, which must be aligned (SDM Vol. 2B, "MOVDIR64B"). */
