@@ -35,8 +35,7 @@ function fillProgram(program: Uint8Array, next: () => number): void {
 /** First address of linear memory, and of the frame marks: one byte for each frame of it, then the processor's window. */
 const MARKS = LAYOUT.CODE_FRAMES;
 
-/** Where the vCPUs' mailboxes begin (assembly/cpu/window.ts); they take less than as much again. */
-const MAILBOXES = 0x10000;
+const { MAILBOXES } = LAYOUT;
 
 /** Memory of the host that no guest may reach: below the marks, behind RAM, and the marks of frames that are not RAM. */
 function outside(lab: Lab): Uint8Array[] {

@@ -74,7 +74,7 @@ describe('string instructions in 64-bit mode', () => {
         ]);
       }
     });
-    fc.assert(property, { numRuns: 1500, seed: 20 });
+    fc.assert(property, { numRuns: 600, seed: 20 });
   });
 
   it('a fault leaves the registers of the completed iterations and RIP at the instruction', () => {
