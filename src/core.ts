@@ -255,7 +255,7 @@ export class WasmCore implements Core {
       this.#wasm.updateMode();
     } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] = Number(value & 15n) << 4;
     else this.#state.set(register, value);
-    if (['cr0', 'cr3', 'cr4', 'efer'].includes(register)) {
+    if (['cr0', 'cr3', 'cr4', 'efer', 'xcr0'].includes(register)) {
       this.#wasm.flushAll();
       this.#wasm.updateMode();
     }

@@ -147,4 +147,5 @@ export const FIELDS = {
   resumeAt: { at: 0x338, type: 'u64' },
   shadowsDebug: { at: 0x340, type: 'u32' },
   deferred: { at: 0x344, type: 'u32' },
+  blocked: { at: 0x348, type: 'u32' },
 } as const;

@@ -188,6 +188,8 @@ export class Cpu {
   shadowsDebug: u32;
   /** 1: an interrupt or NMI waits until it is no longer masked. */
   deferred: u32;
+  /** What instructions may not use now: bits of Uses, kept by updateMode and XSETBV. */
+  blocked: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

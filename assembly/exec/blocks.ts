@@ -9,7 +9,8 @@ import { attend, Attention, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
 import { fetchHost } from '../mmu/access';
 import { addBlock, Block, dropAllCode, findBlock, hasRoom, HEADER, setPatchBlock, weightOf, WEIGHTS } from '../mmu/blocks';
-import { decode, Decoded, decodedEnd, decodedExtra, decodedLength, fuse } from '../isa/decoder';
+import { decode, Decoded, decodedEnd, decodedExtra, decodedLength } from '../isa/decoder';
+import { fuse } from '../isa/decode-hot';
 import { HOT_KINDS, Kind, KIND_WEIGHTS } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
 import { HANDLER_COUNT, HANDLERS } from './handlers.gen';
@@ -99,7 +100,7 @@ function build(host: u32): Block | null {
     }
     before = rec;
     rec += 32;
-    if (decodedExtra != 0) {
+    if (decodedExtra() != 0) {
       store<u8>(rec, <u8>offset, 3);
       rec += 32;
     }
@@ -169,7 +170,7 @@ export function stepBlock(): Block | null {
     raise(Vector.UD, 0);
     return null;
   }
-  finish(rec + (1 + decodedExtra) * 32, decodedEnd, decodedLength);
+  finish(rec + (1 + decodedExtra()) * 32, decodedEnd, decodedLength);
   block.count = 1;
   block.bytes = <u16>decodedLength;
   block.host = 0;
@@ -194,7 +195,7 @@ function patch(block: Block, host: u32, size: u32): bool {
     const kind: u32 = load<u16>(rec);
     if (kind >= HOT_KINDS || weightOf(<u16>kind) != 1 || <u32>load<u16>(rec + 32) == Kind.END_JUMP) return false;
     const outcome = decode(start, PATCH, start - block.host);
-    if (outcome != Decoded.OK || decodedLength != stop - start || decodedEnd != 0 || decodedExtra != 0) return false;
+    if (outcome != Decoded.OK || decodedLength != stop - start || decodedEnd != 0 || decodedExtra() != 0) return false;
     if (<u32>load<u16>(PATCH) >= HOT_KINDS) return false;
     relocateImmediates(PATCH, rec);
     memory.copy(rec, PATCH, 32);

@@ -22,6 +22,11 @@ import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
 /** 1 when the memory operand is in the stack segment. */
 @inline export function stackBit(i: Rec): u32 { return i.scale >> 6; }
 
+/** Linear address of a memory operand with Info.FLAT, unchecked: what the TLB knows is canonical. */
+@inline export function flatAddress(i: Rec, plus: u64): u64 {
+  return (load<u64>(i.base) + (load<u64>(i.index) << i.scale) + <u64><i64>i.disp + plus) & cpu.laMask;
+}
+
 /** Linear address of the memory operand, checked for `size` bytes; a #GP(0) or #SS(0) may be pending. */
 export function memoryAddress(i: Rec, size: u32, write: bool, plus: u64 = 0): u64 {
   return linearAddress(segmentOf(i), (effectiveOffset(i) + plus) & addressMask(i), size, write, stackBit(i) != 0);
@@ -29,6 +34,10 @@ export function memoryAddress(i: Rec, size: u32, write: bool, plus: u64 = 0): u6
 
 /** Host pointer to the memory operand, `plus` bytes on, for reading; 0 with an event pending. */
 export function readPointer(i: Rec, size: u32, plus: u64 = 0): u32 {
+  if ((i.info & Info.FLAT) != 0) {
+    const hit = lookup(flatAddress(i, plus), size, Access.READ);
+    if (hit != 0) return hit;
+  }
   const la = memoryAddress(i, size, false, plus);
   if (abandoned()) return 0;
   const p = lookup(la, size, Access.READ);
@@ -36,6 +45,10 @@ export function readPointer(i: Rec, size: u32, plus: u64 = 0): u32 {
 }
 /** Host pointer to the memory operand for writing (maybe BOUNCE: finish with commitPointer); 0 with an event pending. */
 export function writePointer(i: Rec, size: u32, keep: bool, plus: u64 = 0): u32 {
+  if ((i.info & Info.FLAT) != 0) {
+    const hit = lookup(flatAddress(i, plus), size, Access.WRITE);
+    if (hit != 0) return hit;
+  }
   const la = memoryAddress(i, size, true, plus);
   if (abandoned()) return 0;
   const p = lookup(la, size, Access.WRITE);
@@ -72,6 +85,7 @@ function commitLocked<T>(p: usize, value: T): void {
 
 /** r/m: a register or memory. */
 export class Rm {
+  @inline isRm(): bool { return true; }
   @inline read<T>(i: Rec): T {
     if (!isMemory(i)) return load<T>(i.base);
     const p = readPointer(i, sizeof<T>());
@@ -107,6 +121,7 @@ export class Rm {
 
 /** Register at `a`: modrm.reg, the register in the opcode, or the first implied one. */
 export class A {
+  @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.a); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.a); }
   @inline commit<T>(i: Rec, value: T): void { setReg<T>(i.a, value); }
@@ -114,6 +129,7 @@ export class A {
 }
 /** Register at `b`: VEX.vvvv or the second implied one. */
 export class B {
+  @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.b); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.b); }
   @inline commit<T>(i: Rec, value: T): void { setReg<T>(i.b, value); }

@@ -48,11 +48,18 @@ export const enum Info {
   REG_SHIFT = 16,
   REX_W = 1 << 19,
   VEX_L = 1 << 20,
+  /** Bits 21 to 25 say what the instruction uses: cpu/vector-state.ts. */
+  VEX = 1 << 21,
+  /** The memory operand needs neither a segment's base nor its limit nor a narrower address. */
+  FLAT = 1 << 26,
 }
 
 @inline export function lengthOf(i: Rec): u32 { return i.info & Info.LENGTH; }
 @inline export function isMemory(i: Rec): bool { return (i.info & Info.MEMORY) != 0; }
 @inline export function segmentOf(i: Rec): u32 { return (i.info >> Info.SEGMENT_SHIFT) & 7; }
+@inline export function isVex(i: Rec): bool { return (i.info & Info.VEX) != 0; }
+/** Is the vector length 256 bits? */
+@inline export function isLong(i: Rec): bool { return (i.info & Info.VEX_L) != 0; }
 /** 0, 1, 2 for 16, 32, 64 bits. */
 @inline export function operandSize(i: Rec): u32 { return (i.info >> Info.OPERAND_SHIFT) & 3; }
 @inline export function addressSize(i: Rec): u32 { return (i.info >> Info.ADDRESS_SHIFT) & 3; }

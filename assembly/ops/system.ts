@@ -2,6 +2,7 @@
  * System instructions beside control registers, MSRs and I/O: descriptor-table registers, translation invalidation,
  * time, idling, protection keys, segment bases.
  */
+import { computeBlocked } from '../cpu/vector-state';
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
@@ -212,7 +213,10 @@ export function opXsetbv(i: Rec): void {
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
   if (cpu.cpl != 0 || <u32>gpr(Gpr.RCX) != 0 || (value & ~modelWord(Word.XCR0)) != 0 || (value & Xcr0.X87) == 0
     || (value & (Xcr0.SSE | Xcr0.AVX)) == Xcr0.AVX) raise(Vector.GP, 0);
-  else cpu.xcr0 = value;
+  else {
+    cpu.xcr0 = value;
+    computeBlocked();
+  }
 }
 
 // Random numbers -----------------------------------------------------------------------------------------------------

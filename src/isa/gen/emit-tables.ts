@@ -1,11 +1,12 @@
 /** Generates assembly/isa/tables.gen.ts: the decision tree, a descriptor for each row, weights and fusions of hot kinds. */
-import { integerRows as rows } from '../opcodes.ts';
+import { rows } from '../opcodes.ts';
 import { type Feature, hasModrm, type Row, type Trait, widthOf } from '../table.ts';
 import type { Numbers } from './emit-handlers.ts';
 import { fusedKinds, HOT } from './hot.ts';
 import { METHODS, operandsOf } from './operands.ts';
 import { hotKinds } from './rows.ts';
 import { buildTree } from './tree.ts';
+import { type Use, usesOf } from './uses.ts';
 
 /** Bits of a descriptor's flags. Keep in step with assembly/isa/decoder.ts. */
 const TRAITS: Trait[] = [
@@ -24,6 +25,8 @@ const TRAITS: Trait[] = [
   'vsibx',
   'l1avx2',
 ];
+/** Bits 21 and up of the flags, as in assembly/cpu/vector-state.ts. */
+const USES: Use[] = ['vex', 'sse', 'mmx', 'x87', 'wait'];
 const WIDTHS = ['-', 'b', 'v', 'y'];
 const DESCRIPTOR = 48;
 
@@ -45,6 +48,7 @@ function descriptor(row: Row, handlers: number[], fallback: number): number[] {
   bytes[15] = hasModrm(row) ? 1 : 0;
   let flags = 0;
   for (const trait of row.traits ?? []) flags |= 1 << TRAITS.indexOf(trait);
+  for (const use of usesOf(row)) flags |= 1 << (21 + USES.indexOf(use));
   view.setUint32(16, flags, true);
   view.setUint16(20, fallback, true);
   for (let size = 0; size < 4; size++) {

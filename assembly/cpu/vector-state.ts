@@ -1,0 +1,54 @@
+/**
+ * Which registers beside the general ones an instruction uses, and whether it may now (SDM Vol. 3A, "System Programming for
+ * Instruction Set Extensions and Processor Extended States"). A record has the bits of what its instruction uses at the
+ * place where `cpu.blocked` has them, so that one AND answers for the common case.
+ */
+import { cpu } from './state';
+import { abandoned, raise, Vector } from './pending';
+import { Cr0, Cr4 } from './control';
+
+export const enum Uses {
+  VEX = 1 << 21, SSE = 1 << 22, MMX = 1 << 23, X87 = 1 << 24,
+  /** WAIT, which heeds CR0.TS only beside CR0.MP. */
+  WAIT = 1 << 25,
+  ALL = 31 << 21,
+}
+const AVX_STATE: u64 = 6;
+
+@inline function avxEnabled(): bool { return (cpu.cr4 & Cr4.OSXSAVE) != 0 && (cpu.xcr0 & AVX_STATE) == AVX_STATE; }
+
+/** Computes cpu.blocked; to be called when CR0, CR4 or XCR0 changed. */
+export function computeBlocked(): void {
+  const switched = (cpu.cr0 & Cr0.TS) != 0, emulated = (cpu.cr0 & Cr0.EM) != 0;
+  let blocked: u32 = 0;
+  if (switched || !avxEnabled()) blocked |= Uses.VEX;
+  if (switched || emulated || (cpu.cr4 & Cr4.OSFXSR) == 0) blocked |= Uses.SSE;
+  if (switched || emulated) blocked |= Uses.MMX | Uses.X87;
+  if (switched && (cpu.cr0 & Cr0.MP) != 0) blocked |= Uses.WAIT;
+  cpu.blocked = blocked;
+}
+
+/** Raises what an instruction raises that uses what is blocked: #UD, or #NM. */
+export function refuse(uses: u32): void {
+  let undefined: bool = false;
+  if ((uses & Uses.VEX) != 0) undefined = !avxEnabled();
+  if ((uses & (Uses.SSE | Uses.MMX)) != 0) undefined = undefined || (cpu.cr0 & Cr0.EM) != 0;
+  if ((uses & Uses.SSE) != 0) undefined = undefined || (cpu.cr4 & Cr4.OSFXSR) == 0;
+  raise(undefined ? Vector.UD : Vector.NM);
+}
+
+const ERROR_SUMMARY: u32 = 0x80;
+const TOP: u32 = 0x3800;
+
+/** May an MMX instruction run: is no x87 exception pending (SDM Vol. 1, "MMX Technology")? False with #MF pending. */
+export function beginMmx(): bool {
+  if ((cpu.fsw & ERROR_SUMMARY) == 0) return true;
+  raise(Vector.MF);
+  return false;
+}
+/** The x87 state after an MMX instruction that was carried out: TOP is 0 and every register is valid. */
+export function endMmx(): void {
+  if (abandoned()) return;
+  cpu.fsw &= ~TOP;
+  cpu.ftw = 0xff;
+}

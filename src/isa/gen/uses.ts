@@ -1,0 +1,35 @@
+/** Which registers beside the general ones a row uses, and so what must hold before its handler runs. */
+import { vectorRows } from '../opcodes.ts';
+import { x87Rows } from '../opcodes-x87.ts';
+import { argsOf, parseCode, type Row } from '../table.ts';
+
+export type Use = 'vex' | 'sse' | 'mmx' | 'x87' | 'wait';
+
+const vectors = new Set(vectorRows);
+const x87 = new Set(x87Rows);
+
+/** What a row uses (SDM Vol. 2A, "Instruction Exception Specification"; Vol. 3A for x87 and MMX). */
+export function usesOf(row: Row): Use[] {
+  if (!vectors.has(row)) return [];
+  if (row.op === 'wait') return ['wait'];
+  if (x87.has(row) || row.feature === 'fxsr') return ['x87'];
+  if (parseCode(row.code).vex) return ['vex'];
+  const uses: Use[] = [];
+  const has = (letters: string) => argsOf(row).some((arg) => letters.includes(arg[0]) && /^[A-Z][a-z]/.test(arg));
+  if (has('VWU') || row.op.endsWith('mxcsr')) uses.push('sse');
+  if (has('PQN') || row.op === 'emms') uses.push('mmx');
+  return uses;
+}
+
+/** Code that a handler's call is wrapped in. */
+export function guarded(row: Row, call: string): string {
+  const uses = usesOf(row);
+  if (uses.length === 0) return call;
+  const checked = (then: string) => `if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } ${then}`;
+  if (!uses.includes('mmx')) return checked(call);
+  if (row.op === 'emms') return checked(`if (beginMmx()) ${call}`);
+  const mmx = `if (!beginMmx()) return; ${call} endMmx();`;
+  // A conversion from memory touches no MMX register.
+  const fromMemory = argsOf(row)[0].startsWith('V') && argsOf(row)[1].startsWith('Q');
+  return checked(fromMemory ? `if (isMemory(i)) { ${call} return; } ${mmx}` : mmx);
+}
