@@ -26,6 +26,10 @@ export function updateStepping(): void {
   else cpu.attention &= ~(<u32>Attention.DEBUG);
 }
 
+/** Does TF trap after the running instruction? Set before it by the step, and by instructions with rules of their own. */
+export let stepTrap: bool = false;
+export function setStepTrap(traps: bool): void { stepTrap = traps; }
+
 /** Breakpoints of the kinds in `kinds` (bit n: Watch n) that `size` bytes at `address` touch, in DR6's places. */
 export function breakpointsAt(kinds: u32, address: u64, size: u32): u32 {
   let hits: u32 = 0;

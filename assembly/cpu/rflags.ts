@@ -32,6 +32,7 @@ export function loadRflags(value: u64): void { writeRflags(u64.MAX_VALUE, value)
 
 /** RFLAGS.RF: does the next instruction ignore its breakpoint? */
 @inline export function resumeFlag(): bool { return cpu.resumeAt == retired(); }
+@inline export function setResume(): void { cpu.resumeAt = retired(); }
 @inline export function clearResume(): void { cpu.resumeAt = NEVER; }
 
 /** Holds interrupts off until one more instruction has retired (SDM Vol. 3A, "Masking Maskable Hardware Interrupts"). */
@@ -46,4 +47,6 @@ export function openStackShadow(): void {
   cpu.shadowsDebug = 1;
 }
 @inline export function inShadow(): bool { return cpu.shadowAt == retired(); }
+/** Are debug traps and instruction breakpoints held off too? */
+@inline export function inStackShadow(): bool { return cpu.shadowsDebug != 0 && cpu.shadowAt == retired(); }
 @inline export function closeShadow(): void { cpu.shadowAt = NEVER; }

@@ -56,6 +56,7 @@ export function deliverPending(): void {
     attempt(type);
     if (!abandoned()) {
       cpu.delivering = -1;
+      if (cpu.activity == Activity.HLT) wake();
       updateMode();
       return;
     }
@@ -83,6 +84,12 @@ export function deliverPending(): void {
   }
 }
 
+/** Ends HLT. */
+export function wake(): void {
+  cpu.activity = Activity.ACTIVE;
+  cpu.attention &= ~(<u32>Attention.INACTIVE);
+}
+
 /** SDM Vol. 3A, "Interrupt 8—Double Fault Exception (#DF)": a third fault shuts the processor down. */
 function shutDown(): void {
   cpu.pending = Pending.NONE;
@@ -105,7 +112,7 @@ function attempt(type: i32): void {
     if (vector == Vector.PF) cpu.cr2 = cpu.faultAddress;
     if (vector != Vector.DB) oldFlags |= Flag.RF;
     else if (enterDebugException()) oldFlags |= Flag.RF;
-  }
+  } else if (type == Event.PRIVILEGED_TRAP && vector == Vector.DB) enterDebugException();
   if (resumeFlag()) oldFlags |= Flag.RF;
   setExt(software ? 0 : 1);
   if (inRealMode()) deliverReal();

@@ -5,17 +5,18 @@ import { Cr0 } from '../cpu/control';
 import { Rights, setSegment } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
+import { Attention } from '../cpu/pending';
 import { resetApic } from '../apic/apic';
 import { updateMode } from '../mmu/mode';
 import { dropAllCode } from '../mmu/blocks';
 import { flushAll } from '../mmu/tlb';
+import { Activity } from './run';
 
 const DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
 
-/** Power-on state: real mode at F000:FFF0. */
-export function reset(): void {
+/** What RESET and INIT have in common. */
+function resetRegisters(): void {
   memory.fill(GPR, 0, 16 * 8);
-  memory.fill(YMM, 0, 0x280);
   store<u64>(GPR + 16, modelWord(Word.SIGNATURE));
   for (let s: u32 = 0; s < 6; s++) setSegment(s, 0, 0, 0xffff, DATA);
   setSegment(Seg.CS, 0xf000, 0xffff0000, 0xffff, DATA | Rights.CODE);
@@ -23,26 +24,22 @@ export function reset(): void {
   setSegment(Seg.TR, 0, 0, 0xffff, 0x8b);
   cpu.blockRip = 0xfff0;
   setRflags(2);
-  cpu.cr0 = Cr0.ET | Cr0.NW | Cr0.CD;
   cpu.cr2 = 0;
   cpu.cr3 = 0;
   cpu.cr4 = 0;
   cpu.efer = 0;
-  cpu.xcr0 = 1;
   cpu.cpl = 0;
+  cpu.dr0 = 0;
+  cpu.dr1 = 0;
+  cpu.dr2 = 0;
+  cpu.dr3 = 0;
   cpu.dr6 = 0xffff0ff0;
   cpu.dr7 = 0x400;
+  cpu.slowData = 0;
   cpu.gdtrBase = 0;
   cpu.gdtrLimit = 0xffff;
   cpu.idtrBase = 0;
   cpu.idtrLimit = 0xffff;
-  cpu.mxcsr = 0x1f80;
-  cpu.fcw = 0x40;
-  cpu.fsw = 0;
-  cpu.ftw = 0xff;
-  cpu.apicBase = 0xfee00900;
-  cpu.a20Mask = u64.MAX_VALUE;
-  resetApic();
   cpu.pending = 0;
   cpu.attention = 0;
   cpu.activity = 0;
@@ -51,10 +48,44 @@ export function reset(): void {
   cpu.resumeAt = u64.MAX_VALUE;
   cpu.pendingDebug = 0;
   cpu.deferred = 0;
+  cpu.nmiPending = 0;
+  cpu.nmiBlocked = 0;
+}
+
+/** Power-on state: real mode at F000:FFF0; all processors but the first wait for SIPI. */
+export function reset(): void {
+  resetRegisters();
+  memory.fill(YMM, 0, 0x280);
+  cpu.cr0 = Cr0.ET | Cr0.NW | Cr0.CD;
+  cpu.xcr0 = 1;
+  cpu.mxcsr = 0x1f80;
+  cpu.fcw = 0x40;
+  cpu.fsw = 0;
+  cpu.ftw = 0xff;
+  const bootstrap = cpu.id == 0;
+  cpu.apicBase = bootstrap ? 0xfee00900 : 0xfee00800;
+  if (!bootstrap) {
+    cpu.activity = Activity.WAIT_FOR_SIPI;
+    cpu.attention = Attention.INACTIVE;
+  }
+  cpu.a20Mask = u64.MAX_VALUE;
+  resetApic();
   cpu.budget = 0;
   cpu.runEnd = 0;
   resetMsrs();
   dropAllCode();
+  updateMode();
+  flushAll();
+}
+
+/** State after INIT: caches, floating-point state, MSRs and the APIC's ID stay. */
+export function resetByInit(): void {
+  const stop = cpu.attention & Attention.STOP;
+  const caching = cpu.cr0 & (Cr0.CD | Cr0.NW);
+  resetRegisters();
+  cpu.cr0 = Cr0.ET | caching;
+  cpu.attention = stop;
+  resetApic();
   updateMode();
   flushAll();
 }

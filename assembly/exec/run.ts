@@ -1,6 +1,7 @@
 /** The outer loop: runs blocks, delivers events between them, and keeps within the budget whatever the guest does. */
 import { cpu } from '../cpu/state';
 import { Attention, clock, Pending, retired } from '../cpu/pending';
+import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { readFrameMessages } from '../mmu/blocks';
 import { blockAtRip, stepBlock } from './blocks';
@@ -53,23 +54,29 @@ export function run(budget: u32): Stop {
     }
     if (cpu.pending != Pending.NONE) {
       cpu.runEnd--;
-      if (cpu.pending == Pending.RESTART) cpu.pending = Pending.NONE;
-      else deliverPending();
+      if (cpu.pending == Pending.RESTART) {
+        cpu.pending = Pending.NONE;
+        setResume();
+      } else deliverPending();
     }
   }
 }
 
 /** Runs exactly one instruction, with debug events and interrupt shadows as they were before it. */
 function step(): void {
-  const shadowed = (cpu.attention & Attention.SHADOW) != 0;
   cpu.attention &= ~(Attention.SHADOW);
   const debugging = (cpu.attention & Attention.DEBUG) != 0;
-  if (debugging && beforeStep(shadowed)) return;
+  if (debugging && beforeStep()) return;
   const block = stepBlock();
   if (block !== null) {
     setBudget(0);
     cpu.retiredEnd++;
     interpret(changetype<usize>(block));
+  }
+  // An iteration of a string instruction traps too, with RF set.
+  if (debugging && cpu.pending == Pending.RESTART) {
+    cpu.pending = Pending.NONE;
+    setResume();
   }
   if (debugging && cpu.pending == Pending.NONE) afterStep();
 }

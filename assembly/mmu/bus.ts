@@ -5,7 +5,10 @@ import { apicOwns, apicRead, apicWrite } from '../apic/apic';
 @external('env', 'portOut') declare function envPortOut(port: u32, width: u32, value: u32): void;
 @external('env', 'mmioRead') declare function envMmioRead(pa: f64, width: u32): u32;
 @external('env', 'mmioWrite') declare function envMmioWrite(pa: f64, width: u32, value: u32): void;
+@external('env', 'interruptAcknowledge') declare function envInterruptAcknowledge(): u32;
 
+/** The INTA cycle: the vector of the interrupt controller that drives INTR. */
+@inline export function interruptAcknowledge(): u32 { return envInterruptAcknowledge(); }
 @inline export function portIn(port: u32, width: u32): u32 { return envPortIn(port, width); }
 @inline export function portOut(port: u32, width: u32, value: u32): void { envPortOut(port, width, value); }
 

@@ -4,7 +4,7 @@
  * stopped. A piece is what one host pointer per operand can reach, else a single element by the ordinary access path.
  */
 import { cpu, GPR, Gpr, Seg, setReg } from '../cpu/state';
-import { abandon, abandoned, Pending } from '../cpu/pending';
+import { abandon, abandoned, Attention, Pending } from '../cpu/pending';
 import { in64, linearAddress, segBase, segmentAllows } from '../cpu/segments';
 import { Flag, flagsSub } from '../cpu/flags';
 import { stackBit } from '../isa/operand';
@@ -57,6 +57,7 @@ let spanHost: u32 = 0;
  * segment and without wrapping. 0: not even one.
  */
 function span(s: u32, offset: u64, mask: u64, size: u32, most: u64, access: u32): u64 {
+  if ((cpu.attention & Attention.DEBUG) != 0) return 0;
   let la = offset;
   if (!in64()) la = (la + segBase(s)) & 0xffffffff;
   else if (s == Seg.FS || s == Seg.GS) la += segBase(s);

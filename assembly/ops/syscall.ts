@@ -4,6 +4,7 @@ import { raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
 import { in64, inLongMode, inRealMode, isCanonical, segBase, setSegBase, setSegment } from '../cpu/segments';
 import { resumeFlag, writeRflags } from '../cpu/rflags';
+import { Dr6, setStepTrap, updateStepping } from '../cpu/debug';
 import { Efer } from '../cpu/control';
 import { updateMode } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
@@ -28,6 +29,7 @@ export function opSyscall(i: Rec): void {
   const sel = <u32>(cpu.star >> 32) & 0xffff;
   cpu.blockRip = cpu.lstar;
   writeRflags(cpu.sfmask | Flag.RF, 0);
+  if ((cpu.rflags & Flag.TF) == 0) setStepTrap(false);
   enterFlat(sel, (sel & 0xfffc) + 8, Flat.CODE64, 0);
   updateMode();
 }
@@ -45,6 +47,12 @@ export function opSysret<T>(i: Rec): void {
   const sel = <u32>(cpu.star >> 48);
   cpu.blockRip = <u64><T>target;
   writeRflags(0xffffffff, gpr(Gpr.R11) & 0x3c7fd7);
+  // TF counts as it is after SYSCALL and SYSRET, so that a system call is one step.
+  setStepTrap(false);
+  if ((cpu.rflags & Flag.TF) != 0) {
+    cpu.pendingDebug |= Dr6.BS;
+    updateStepping();
+  }
   enterFlat(sizeof<T>() == 8 ? sel + 16 : sel, sel + 8, sizeof<T>() == 8 ? Flat.CODE64 : Flat.CODE32, 3);
   updateMode();
 }
