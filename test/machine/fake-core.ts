@@ -52,7 +52,7 @@ export class FakeCore implements Core {
       }
       if (typeof result === 'number' && result !== Stop.HALT) return result as Stop;
     }
-    return Stop.BUDGET;
+    return this.#halted && !this.#intr ? Stop.HALT : Stop.BUDGET;
   }
 
   requestStop(): void {
