@@ -11,5 +11,6 @@ export function demo(options: RunOptions): RunOptions {
     kernel: fileURLToPath(new URL('../../roms/hello.elf', import.meta.url)),
     devices: [...options.devices, { type: 'isa-debug-exit', iobase: EXIT_PORT, iosize: 4 }],
     report: true,
+    reboot: false,
   };
 }
