@@ -32,6 +32,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     const machine = await Machine.create({
       ...extras,
       ...images(options, host),
+      ...(isDemo ? { kernelName: 'hello.elf' } : {}),
       memory: options.memory,
       cpu: options.cpu,
       append: options.append,

@@ -1,7 +1,7 @@
 /**
  * The interrupt controllers of a PC: two 8259A (Intel data sheet 231468), the second on line 2 of the first, and the
- * edge/level registers of the later chipsets. Lines follow the data sheet to the letter: an edge-triggered request that
- * is withdrawn before the processor acknowledges it ends as the spurious IR7.
+ * edge/level registers of the later chipsets. An edge stays latched when its line falls before the processor asks: the
+ * data sheet calls that a spurious IR7, but the controllers that guests of today know latch it, and test suites rely on it.
  */
 import type { Width } from '../core-types.ts';
 import type { IoDevice } from './device.ts';
@@ -61,10 +61,7 @@ export class Pic implements IoDevice {
     if (level) {
       this.#lines |= bit;
       this.#latched |= bit;
-    } else {
-      this.#lines &= ~bit;
-      this.#latched &= ~bit;
-    }
+    } else this.#lines &= ~bit;
     this.#update();
   }
 
@@ -186,10 +183,8 @@ export class Pic implements IoDevice {
     return NONE;
   }
 
-  /** INT falls in every INTA cycle, so that a request left over is a new edge for a first controller. */
   #serve(line: number): void {
     const bit = 1 << line;
-    this.#output(false);
     this.#latched &= ~bit;
     if (!this.#autoEoi) this.#isr |= bit;
     else if (this.#rotateOnAutoEoi) this.#lowest = line;
@@ -210,6 +205,8 @@ export class Pic implements IoDevice {
   }
 }
 
+/** The second controller's request is a level to the first: it lasts while there is a request behind it. */
+const CASCADE_BIT = 1 << CASCADE_LINE;
 const MASTER_ELCR_MASK = 0xf8;
 const SLAVE_ELCR_MASK = 0xde;
 
@@ -223,12 +220,13 @@ export class PicPair {
   constructor(intr: (level: boolean) => void) {
     this.master = new Pic(intr);
     this.slave = new Pic((level) => this.master.setLine(CASCADE_LINE, level));
-    const chip = (offset: number): Pic => (offset === 0 ? this.master : this.slave);
+    this.master.levelTriggered = CASCADE_BIT;
     this.elcr = {
       maxWidth: 1,
-      read: (offset) => chip(offset).levelTriggered,
+      read: (offset) => (offset === 0 ? this.master.levelTriggered & ~CASCADE_BIT : this.slave.levelTriggered),
       write: (offset, _width, value) => {
-        chip(offset).levelTriggered = value & (offset === 0 ? MASTER_ELCR_MASK : SLAVE_ELCR_MASK);
+        if (offset === 0) this.master.levelTriggered = (value & MASTER_ELCR_MASK) | CASCADE_BIT;
+        else this.slave.levelTriggered = value & SLAVE_ELCR_MASK;
       },
     };
   }

@@ -83,7 +83,6 @@ export class Board {
     const lines = new IrqLines((irq, level) => pics.setIrq(irq, level));
     const reset = (): void => end({ reason: 'reset' });
 
-    initialize(pics);
     bus.mapPorts('pic', 0x20, 2, pics.master);
     bus.mapPorts('pic2', 0xa0, 2, pics.slave);
     bus.mapPorts('elcr', 0x4d0, 2, pics.elcr);
@@ -105,6 +104,7 @@ export class Board {
       bus.mapPorts(source, base, 8, serial);
       return serial;
     });
+    initialize(pics);
     for (const device of this.#parts.devices) this.#add(device, lines);
   }
 
@@ -165,14 +165,14 @@ export class Board {
   }
 }
 
-/** The controllers as firmware leaves them: at the vectors of the first PC, everything masked. */
+/** The controllers as firmware programs them: at the vectors of the first PC. Nothing is masked, and nothing asks yet. */
 function initialize({ master, slave }: PicPair): void {
   for (const [pic, base, cascade] of [
     [master, 0x08, 4],
     [slave, 0x70, 2],
   ] as const) {
     pic.write(0, 1, 0x11);
-    for (const word of [base, cascade, 1, 0xff]) pic.write(1, 1, word);
+    for (const word of [base, cascade, 1]) pic.write(1, 1, word);
   }
 }
 

@@ -64,6 +64,26 @@ describe('the 8259A pair', () => {
     expect(intr).toBe(true);
   });
 
+  it('keeps an edge that was withdrawn while interrupts were off', () => {
+    for (const irq of [4, 11]) {
+      pics.setIrq(irq, true);
+      pics.setIrq(irq, false);
+    }
+    expect([pics.acknowledge(), intr]).toEqual([0x2b, false]);
+    write('slave', COMMAND, EOI);
+    write('master', COMMAND, EOI);
+    expect(pics.acknowledge()).toBe(0x24);
+  });
+
+  it('takes back a request of the second controller that was masked', () => {
+    pics.setIrq(11, true);
+    write('slave', DATA, 0x08);
+    expect(intr).toBe(false);
+    expect(irr('slave')).toBe(0x08);
+    write('slave', DATA, 0);
+    expect(pics.acknowledge()).toBe(0x2b);
+  });
+
   it('repeats a level-triggered line for as long as it is high', () => {
     pics.elcr.write(0, 1, 0x20);
     pics.setIrq(5, true);
@@ -116,16 +136,17 @@ describe('a fresh 8259A', () => {
 });
 
 describe('8259A spurious interrupts', () => {
-  it('are IR7 without a bit in service when an edge is withdrawn before INTA', () => {
-    pics.setIrq(4, true);
-    pics.setIrq(4, false);
+  it('are IR7 without a bit in service when a level is withdrawn before INTA', () => {
+    pics.elcr.write(0, 1, 0x20);
+    pics.setIrq(5, true);
+    pics.setIrq(5, false);
     expect(intr).toBe(false);
     expect(pics.acknowledge()).toBe(0x27);
     expect(isr('master')).toBe(0);
   });
 
   it('are IR15 with the cascade in service when the second controller lost its request', () => {
-    initialize('master', 0x20, 1, 0x11);
+    pics.elcr.write(1, 1, 0x04);
     pics.setIrq(10, true);
     const vector = pics.master.acknowledge().vector;
     pics.setIrq(10, false);

@@ -145,10 +145,12 @@ describe('time that follows the host', () => {
 
   it('interrupts a busy guest by the host’s time', async () => {
     const { machine, core } = await machineOf([...pics, ...pitEvery(11_932), sti, forever], { clock: 'host' });
-    setTimeout(() => machine.stop(), 105);
+    const start = performance.now();
+    setTimeout(() => machine.stop(), 100);
     await machine.run();
-    expect(core.interrupts.length).toBeGreaterThanOrEqual(8);
-    expect(core.now).toBeGreaterThan(90e6);
+    const hostNs = (performance.now() - start) * 1e6;
+    expect(core.now).toBeGreaterThan(hostNs / 4);
+    expect(core.interrupts.length).toBeGreaterThanOrEqual(Math.floor(core.now / 10.001e6) - 1);
   });
 
   it('wakes a sleeping guest for input', async () => {
