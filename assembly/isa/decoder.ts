@@ -18,6 +18,8 @@ export const enum Decoded { OK, UNDEFINED, TOO_LONG }
 const enum Trait { LOCK = 1, CPL0 = 2, ENDS = 4, JUMP = 8, D64 = 16, F64 = 32, PROT = 64, REP = 128, NOMOD = 256, VSIB = 512, VSIB_XMM = 4096, L1_AVX2 = 8192 }
 
 const DESCRIPTOR: usize = 48;
+/** CR0, CR2, CR3, CR4, CR8. */
+const CONTROL_REGISTERS: u32 = 0x11d;
 /** One byte for each Feature: 1 where the CPU model has it. */
 export const FEATURE_BYTES: usize = CPUID;
 
@@ -162,6 +164,8 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   if (length > 15) return Decoded.TOO_LONG;
   if (vex && !d.vUsed && d.vexV != 0) return Decoded.UNDEFINED;
   if (lock && !((traits & Trait.LOCK) != 0 && isMemory)) return Decoded.UNDEFINED;
+  // A control register that is none is #UD before privilege is looked at.
+  if (map == 1 && (opcode & 0xfd) == 0x20 && ((CONTROL_REGISTERS >> d.reg) & 1) == 0) return Decoded.UNDEFINED;
   if (d.memoryRip) addRip(r, rec, offset + length);
 
   decodedEnd = (traits & Trait.JUMP) != 0 ? 2 : (traits & Trait.ENDS) != 0 ? 1 : 0;

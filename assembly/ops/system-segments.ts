@@ -127,9 +127,10 @@ export function opVerw<S>(i: Rec): void {
 /** SDM Vol. 3A, "Checking Caller Access Privileges (ARPL Instruction)" */
 export function opArpl<D, S>(i: Rec): void {
   const mine = <u32>changetype<S>(0).read<u16>(i) & 3;
-  const sel = <u32>changetype<D>(0).rmw<u16>(i);
+  const sel = <u32>changetype<D>(0).read<u16>(i);
   if (abandoned()) return;
   const raised = (sel & 3) < mine;
-  if (raised) changetype<D>(0).commit<u16>(i, <u16>((sel & 0xfffc) | mine));
+  if (raised) changetype<D>(0).write<u16>(i, <u16>((sel & 0xfffc) | mine));
+  if (abandoned()) return;
   answer(raised);
 }
