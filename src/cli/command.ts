@@ -1,4 +1,4 @@
-/** The command as a function: arguments in, exit code out. */
+/** The command as a function: arguments in, exit code out. A first word without a dash names a sub-command. */
 import { HELP } from './help.ts';
 import type { CliHost } from './host.ts';
 import { parseCommandLine } from './options.ts';
@@ -7,6 +7,7 @@ import { VERSION } from './version.ts';
 
 /** Runs `vmlaunch` with `args`. Whatever goes wrong is one line on the error output and an exit code of 1. */
 export async function command(args: readonly string[], host: CliHost, extras?: MachineExtras): Promise<number> {
+  if (args[0] === 'vectors') return (await import('../vectors/cli.ts')).main(args.slice(1));
   try {
     const parsed = parseCommandLine(args);
     switch (parsed.kind) {
