@@ -16,6 +16,8 @@ export interface Selection {
   limit?: number;
   /** Indices that are left out. */
   exclude?: ReadonlySet<number>;
+  /** Whether a case is left out. */
+  skip?: (c: VectorCase) => boolean;
 }
 
 export interface Tally {
@@ -32,11 +34,11 @@ export function runFile(
   onFailure: (f: Failure) => void,
 ): Tally {
   const tally: Tally = { passed: 0, failed: 0, excluded: 0 };
-  const { grep, limit = Number.POSITIVE_INFINITY, exclude } = selection;
+  const { grep, limit = Number.POSITIVE_INFINITY, exclude, skip } = selection;
   for (const c of file.cases()) {
     if (tally.passed + tally.failed >= limit) break;
     if (grep !== undefined && !c.text.includes(grep) && !c.form.includes(grep)) continue;
-    if (exclude?.has(c.index)) {
+    if (exclude?.has(c.index) || skip?.(c)) {
       tally.excluded++;
       continue;
     }
