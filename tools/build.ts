@@ -14,8 +14,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { transformSync } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -48,17 +49,36 @@ export function isBuilt(): boolean {
   return existsSync(stampFile) && existsSync(join(dist, 'core.wasm')) && readFileSync(stampFile, 'utf8') === stamp();
 }
 
-/** The compiler leaves `.ts` in the imports of declarations; who uses them has only `.js` and `.d.ts`. */
-function renameImports(): void {
-  for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) =>
-    file.endsWith('.d.ts'),
-  )) {
-    const path = join(dist, name);
-    writeFileSync(
-      path,
-      readFileSync(path, 'utf8').replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2'),
-    );
+/**
+ * Makes the declarations what their users need: `.js` in imports, where the compiler leaves `.ts`, and no declaration
+ * that the library's own does not lead to.
+ */
+function trimDeclarations(): void {
+  const needed = new Set<string>();
+  const visit = (path: string): void => {
+    if (needed.has(path)) return;
+    needed.add(path);
+    const text = readFileSync(path, 'utf8').replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2');
+    writeFileSync(path, text);
+    for (const [, target] of text.matchAll(/(?:from|import\() ?['"](\.[^'"]*)\.js['"]/g)) {
+      visit(join(dirname(path), `${target}.d.ts`));
+    }
+  };
+  visit(join(dist, 'index.d.ts'));
+  for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
+}
+
+/** Comments stay in the sources and the declarations. */
+function stripComments(): void {
+  for (const path of filesOf('.js')) {
+    const { code } = transformSync(readFileSync(path, 'utf8'), { legalComments: 'none', target: 'es2022' });
+    writeFileSync(path, code);
   }
+}
+
+function filesOf(ending: string): string[] {
+  const names = readdirSync(dist, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith(ending)).map((name) => join(dist, name));
 }
 
 async function build(): Promise<void> {
@@ -68,7 +88,8 @@ async function build(): Promise<void> {
   mkdirSync(dist, { recursive: true });
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
-  renameImports();
+  trimDeclarations();
+  stripComments();
   copyFileSync(core, join(dist, 'core.wasm'));
   const cli = join(dist, 'cli/main.js');
   if (existsSync(cli)) chmodSync(cli, 0o755);

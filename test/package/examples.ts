@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 export interface Example {
   code: string;
-  /** What the README says that the example prints, with `...` for what it leaves out. */
+  /** What the README says that the example prints, `...` standing for what it leaves out. */
   prints: string;
 }
 
@@ -24,10 +24,10 @@ export function readExamples(root: string): { node: Example; page: Example } {
   };
 }
 
-/** Whether `output` has the lines of `promised` in order, each `...` standing for any number of lines. */
+/** Whether `output` is what was promised, each `...` standing for any text. */
 export function isPromised(promised: string, output: string): boolean {
-  const escaped = promised.split(/^\.\.\.$/m).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${escaped.join('[^]*')}$`).test(output.trim());
+  const parts = promised.split('...').map((part) => part.replace(/[*+?^${}()|[\]\\.]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[\\s\\S]*')}$`).test(output.trim());
 }
 
 /** The terminal that the README opens with, from the first line after the command on. */
