@@ -1,4 +1,5 @@
 // Guests of a few bytes on the real processor: every way to boot, to speak and to end.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { command } from '../../src/cli/command.ts';
 import type { BootMode, MachineOptions, Outcome } from '../../src/index.ts';
@@ -142,5 +143,30 @@ describe('the trace of a guest', () => {
   it('counts the same instructions as a run without it', async () => {
     const traced = await run({ ...flat(16, ...HI_16), tracer: { instruction: () => {} } });
     expect(traced.machine.report.instructions).toBe(7);
+  });
+});
+
+describe('the guest of the package', () => {
+  const demo = async (...args: string[]): Promise<{ code: number; output: string; errors: string }> => {
+    const host = fakeHost({ 'hello.elf': readFileSync(new URL('../../roms/hello.elf', import.meta.url)) });
+    const { readFile } = host;
+    host.readFile = (path) => readFile(path.replace(/.*\//, ''));
+    return { code: await command(args, host), output: host.output, errors: host.errors };
+  };
+
+  it('runs when nothing else is named, and ends with a report', async () => {
+    const { code, output, errors } = await demo('-append', 'greetings');
+    expect(code).toBe(0);
+    expect(output).toMatch(
+      /^Hello from a guest[\s\S]*told {8}"hello.elf greetings"[\s\S]*78498 below 1000000\nBye.\n$/,
+    );
+    expect(errors).toMatch(/^instructions {2}[\d,]+ in [\d.]+ s: [\d.]+ MIPS\n/);
+  });
+
+  it('is the same run every time', async () => {
+    const [first, second] = [await demo(), await demo()];
+    const instructions = (errors: string): string | undefined => /instructions {2}([\d,]+)/.exec(errors)?.[1];
+    expect(instructions(first.errors)).toBe(instructions(second.errors));
+    expect(first.output).toBe(second.output);
   });
 });
