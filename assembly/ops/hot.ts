@@ -6,6 +6,7 @@ import { cpu, GPR } from '../cpu/state';
 import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsShift, flagsSub, setCarryOverflow, signExtend } from '../cpu/flags';
 import { BASE, DISP, INDEX } from '../isa/record';
 import { readMiss, writeMiss } from '../mmu/access';
+import { mulHighSigned } from './wide';
 import { reachable } from './control';
 
 export const enum Alu { ADD, OR, ADC, SBB, AND, SUB, XOR }
@@ -155,10 +156,7 @@ const RSP: usize = GPR + 32;
 /** 1 where the signed product of two 64-bit numbers needs more than 64 bits. */
 function overflows(a: i64, b: i64): u64 {
   if (<i64><i32>a == a && <i64><i32>b == b) return 0;
-  if (a == 0 || b == 0) return 0;
-  const product = a * b;
-  if ((a == -1 && b == i64.MIN_VALUE) || (b == -1 && a == i64.MIN_VALUE)) return 1;
-  return product / b != a ? 1 : 0;
+  return mulHighSigned(a, b) != (a * b) >> 63 ? 1 : 0;
 }
 
 /** Flags of left - right, and a condition of them without computing any. */

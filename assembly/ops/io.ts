@@ -83,12 +83,13 @@ export function opOut<T, D, S>(i: Rec): void {
   portOut(port, width, width == 1 ? load<u8>(p) : width == 2 ? load<u16>(p) : load<u32>(p));
 }
 
+/** Silicon looks at permission before it looks at a count of 0. */
 function stringIo(i: Rec, width: u32, input: bool): void {
   const mask = addressMask(i);
   const repeated = (i.info & (Info.REP | Info.REPNE)) != 0;
-  if (repeated && (gpr(Gpr.RCX) & mask) == 0) return;
   const port = <u32>gpr(Gpr.RDX) & 0xffff;
   if (!mayAccess(port, width)) return;
+  if (repeated && (gpr(Gpr.RCX) & mask) == 0) return;
   const delta: i64 = (cpu.rflags & Flag.DF) != 0 ? -<i64>width : width;
   for (let n: u32 = 0; n < CHUNK; n++) {
     if (input) insOnce(i, port, width);
