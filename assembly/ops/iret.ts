@@ -2,7 +2,7 @@
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
-import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segLimit, segRights, selector, setSegment } from '../cpu/segments';
+import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment } from '../cpu/segments';
 import { writeRflags } from '../cpu/rflags';
 import { updateMode } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
@@ -136,14 +136,14 @@ export function loadReturnPointer(cs: u64, sp: u64): void {
   else setGpr(Gpr.RSP, (gpr(Gpr.RSP) & 0xffff0000) | (sp & 0xffff));
 }
 
-/** Takes away data segments that the outer level must not use. */
+/** Takes away data segments that the outer level must not use; the bases of FS and GS stay what they are. */
 export function dropInnerSegments(cpl: u32): void {
   for (let s: u32 = 0; s < 6; s++) {
     if (s == <u32>Seg.CS || s == <u32>Seg.SS) continue;
     const rights = segRights(s);
     if ((rights & Rights.UNUSABLE) != 0) continue;
     const conforming = (rights & (Rights.CODE | Rights.CONFORMING)) == (Rights.CODE | Rights.CONFORMING);
-    if (!conforming && ((rights >> 5) & 3) < cpl) loadNull(s, 0, 0);
+    if (!conforming && ((rights >> 5) & 3) < cpl) setSegment(s, 0, segBase(s), segLimit(s), rights | Rights.UNUSABLE);
   }
 }
 

@@ -2,7 +2,8 @@
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
-import { in64, inLongMode, inRealMode, isCanonical, segBase, setSegBase, setSegment } from '../cpu/segments';
+import { offers, Offer } from '../cpu/features';
+import { in64, inLongMode, inProtected, inRealMode, isCanonical, segBase, setSegBase, setSegment } from '../cpu/segments';
 import { resumeFlag, writeRflags } from '../cpu/rflags';
 import { Dr6, setStepTrap, updateStepping } from '../cpu/debug';
 import { Efer } from '../cpu/control';
@@ -19,35 +20,44 @@ function enterFlat(cs: u32, ss: u32, code: u32, cpl: u32): void {
   cpu.cpl = cpl;
 }
 
+/** May SYSCALL and SYSRET run here? Intel's processors know them in 64-bit mode only, AMD's in all of protected mode. */
+function hasSyscall(): bool {
+  if ((cpu.efer & Efer.SCE) != 0 && (in64() || (!offers(Offer.INTEL) && inProtected()))) return true;
+  raise(Vector.UD);
+  return false;
+}
+
 export function opSyscall(i: Rec): void {
-  if (!in64() || (cpu.efer & Efer.SCE) == 0) {
-    raise(Vector.UD);
-    return;
-  }
-  setGpr(Gpr.RCX, nextRip(i));
-  setGpr(Gpr.R11, rflags() | (resumeFlag() ? <u64>Flag.RF : 0));
+  if (!hasSyscall()) return;
   const sel = <u32>(cpu.star >> 32) & 0xffff;
-  cpu.blockRip = cpu.lstar;
-  writeRflags(cpu.sfmask | Flag.RF, 0);
+  const next = nextRip(i);
+  setGpr(Gpr.RCX, next);
+  if (inLongMode()) {
+    setGpr(Gpr.R11, rflags() | (resumeFlag() ? <u64>Flag.RF : 0));
+    cpu.blockRip = in64() ? cpu.lstar : cpu.cstar;
+    writeRflags(cpu.sfmask | Flag.RF, 0);
+    enterFlat(sel, (sel & 0xfffc) + 8, Flat.CODE64, 0);
+  } else {
+    cpu.blockRip = cpu.star & 0xffffffff;
+    writeRflags(Flag.IF | Flag.RF, 0);
+    enterFlat(sel, (sel & 0xfffc) + 8, Flat.CODE32, 0);
+  }
+  // TF counts as it is after SYSCALL and SYSRET, so that a system call is one step.
   if ((cpu.rflags & Flag.TF) == 0) setStepTrap(false);
-  enterFlat(sel, (sel & 0xfffc) + 8, Flat.CODE64, 0);
   updateMode();
 }
 
 export function opSysret<T>(i: Rec): void {
-  if (!in64() || (cpu.efer & Efer.SCE) == 0) {
-    raise(Vector.UD);
-    return;
-  }
+  if (!hasSyscall()) return;
   const target = gpr(Gpr.RCX);
-  if (cpu.cpl != 0 || (sizeof<T>() == 8 && !isCanonical(target))) {
+  if (cpu.cpl != 0 || (sizeof<T>() == 8 && offers(Offer.INTEL) && !isCanonical(target))) {
     raise(Vector.GP, 0);
     return;
   }
   const sel = <u32>(cpu.star >> 48);
   cpu.blockRip = <u64><T>target;
-  writeRflags(0xffffffff, gpr(Gpr.R11) & 0x3c7fd7);
-  // TF counts as it is after SYSCALL and SYSRET, so that a system call is one step.
+  if (inLongMode()) writeRflags(0xffffffff, gpr(Gpr.R11) & 0x3c7fd7);
+  else writeRflags(Flag.IF, Flag.IF);
   setStepTrap(false);
   if ((cpu.rflags & Flag.TF) != 0) {
     cpu.pendingDebug |= Dr6.BS;
