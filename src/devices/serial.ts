@@ -53,6 +53,7 @@ export class Serial implements IoDevice {
   #timedOut = false;
   #overrun = false;
   #thrInterrupt = false;
+  #irqLevel = false;
   #divisor = RESET_DIVISOR;
   #ier = 0;
   #fcr = 0;
@@ -127,7 +128,7 @@ export class Serial implements IoDevice {
         break;
       case 7:
         this.#scratch = value;
-        break;
+        return;
     }
     this.#update();
   }
@@ -218,7 +219,7 @@ export class Serial implements IoDevice {
     let status: number = Lsr.THR_EMPTY | Lsr.IDLE;
     if (this.#received.length > 0) status |= Lsr.DATA_READY | (this.#received[0] >> 8);
     if (this.#overrun) status |= Lsr.OVERRUN;
-    if (this.#fifos && this.#received.some((character) => character > 0xff)) status |= Lsr.FIFO_ERROR;
+    if (this.#received.length > 0 && this.#fifos && this.#received.some((one) => one > 0xff)) status |= Lsr.FIFO_ERROR;
     return status;
   }
 
@@ -306,6 +307,7 @@ export class Serial implements IoDevice {
 
   /** The data sheet's table "Interrupt Control Functions", highest priority first. */
   #interruptSource(): number {
+    if (this.#ier === 0) return Iir.NONE;
     const errors = this.#lineStatus() & (Lsr.OVERRUN | CHARACTER_ERRORS);
     if (this.#ier & Ier.LINE_STATUS && errors) return Iir.LINE_STATUS;
     if (this.#ier & Ier.RECEIVED && this.#reachesTrigger()) return Iir.RECEIVED;
@@ -318,6 +320,9 @@ export class Serial implements IoDevice {
   /** On a PC the OUT2 pin, inactive in loopback, connects the interrupt to the bus. */
   #update(): void {
     const isConnected = (this.#mcr & (Mcr.OUT2 | Mcr.LOOP)) === Mcr.OUT2;
-    this.#parts.irq(isConnected && this.#interruptSource() !== Iir.NONE);
+    const level = isConnected && this.#interruptSource() !== Iir.NONE;
+    if (level === this.#irqLevel) return;
+    this.#irqLevel = level;
+    this.#parts.irq(level);
   }
 }

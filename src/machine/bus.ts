@@ -96,11 +96,7 @@ export class PcBus implements Bus {
 
   #readPort(port: number, width: Width): number {
     const region = this.#portRegion(port);
-    if (takesWhole(region, port, width)) {
-      if (!region) return ALL_ONES[width];
-      region.reads++;
-      return region.device.read(port - region.base, width) >>> 0;
-    }
+    if (takesWhole(region, port, width)) return readWhole(region, port, width);
     const half = (width >> 1) as Width;
     const low = this.#readPort(port, half);
     return joined(low, this.#readPort(port + half, half), half);
@@ -109,9 +105,7 @@ export class PcBus implements Bus {
   #writePort(port: number, width: Width, value: number): void {
     const region = this.#portRegion(port);
     if (takesWhole(region, port, width)) {
-      if (!region) return;
-      region.writes++;
-      region.device.write(port - region.base, width, value);
+      writeWhole(region, port, width, value);
       return;
     }
     const half = (width >> 1) as Width;
@@ -121,11 +115,7 @@ export class PcBus implements Bus {
 
   #readMmio(pa: number, width: Width): number {
     const region = this.#mmioRegion(pa);
-    if (takesWhole(region, pa, width)) {
-      if (!region) return ALL_ONES[width];
-      region.reads++;
-      return region.device.read(pa - region.base, width) >>> 0;
-    }
+    if (takesWhole(region, pa, width)) return readWhole(region, pa, width);
     const half = (width >> 1) as Width;
     const low = this.#readMmio(pa, half);
     return joined(low, this.#readMmio(pa + half, half), half);
@@ -134,9 +124,7 @@ export class PcBus implements Bus {
   #writeMmio(pa: number, width: Width, value: number): void {
     const region = this.#mmioRegion(pa);
     if (takesWhole(region, pa, width)) {
-      if (!region) return;
-      region.writes++;
-      region.device.write(pa - region.base, width, value);
+      writeWhole(region, pa, width, value);
       return;
     }
     const half = (width >> 1) as Width;
@@ -149,6 +137,18 @@ export class PcBus implements Bus {
 function takesWhole(region: Region | null, at: number, width: Width): boolean {
   if (width === 1) return true;
   return region !== null && width <= region.device.maxWidth && at + width <= region.base + region.length;
+}
+
+function readWhole(region: Region | null, at: number, width: Width): number {
+  if (region === null) return ALL_ONES[width];
+  region.reads++;
+  return region.device.read(at - region.base, width) >>> 0;
+}
+
+function writeWhole(region: Region | null, at: number, width: Width, value: number): void {
+  if (region === null) return;
+  region.writes++;
+  region.device.write(at - region.base, width, value);
 }
 
 const lowHalf = (value: number, half: Width): number => (value & ALL_ONES[half]) >>> 0;
