@@ -1,0 +1,146 @@
+// Processor models: what -cpu may say, what CPUID answers (SDM Vol. 2A, "CPUID—CPU Identification"), and that what is off is #UD.
+import { describe, expect, it } from 'vitest';
+import { cpuidEntries, IMPLEMENTED, MODELS, resolveModel } from '../../src/cpu-models/index.ts';
+import { INCOMPLETE_FEATURES } from '../../src/features.gen.ts';
+import { oneInstruction, UD } from '../ops/one-instruction.ts';
+
+const text = (...words: number[]) => new TextDecoder().decode(new Uint8Array(new Uint32Array(words).buffer));
+
+describe('-cpu', () => {
+  it('names what it does not know, and what there is', () => {
+    expect(() => resolveModel('maximal')).toThrow(/unknown model 'maximal'; known are max, qemu64/);
+    expect(() => resolveModel('max,+warp')).toThrow(/unknown feature 'warp'; known are fpu, vme/);
+    expect(() => resolveModel('max,smap')).toThrow(/cannot read 'smap'; features are written \+name/);
+    expect(() => resolveModel('max,+3dnow')).toThrow(/feature '3dnow' is not implemented/);
+    expect(() => resolveModel('max,phys-bits=60')).toThrow(/phys-bits=60 must be an integer from 32 to 52/);
+  });
+
+  it("takes features on and off, by both of QEMU's spellings", () => {
+    expect(resolveModel('max,-smap').reported.has('smap')).toBe(false);
+    expect(resolveModel('max,smap=off').reported.has('smap')).toBe(false);
+    expect(resolveModel('486,tsc=on,+tsc-adjust,+msr').reported.has('tsc_adjust')).toBe(true);
+    expect(resolveModel('qemu64,-3dnow,-cr8legacy').name).toBe('qemu64');
+  });
+
+  it('drops what builds on a feature that is off', () => {
+    const model = resolveModel('max,-lm');
+    for (const name of ['la57', 'pcid', 'fsgsbase', 'pdpe1gb']) expect(model.reported.has(name)).toBe(false);
+    expect(resolveModel('max,-apic').reported.has('x2apic')).toBe(false);
+  });
+
+  it('raises the highest leaf for a feature that needs it', () => {
+    expect(resolveModel('pentium').level).toBe(1);
+    expect(resolveModel('pentium,+smep').level).toBe(7);
+  });
+
+  it('has no model that reports what is not executed', () => {
+    for (const { name } of MODELS) {
+      const { reported } = resolveModel(name);
+      expect([...reported].filter((feature) => INCOMPLETE_FEATURES.includes(feature))).toEqual([]);
+    }
+  });
+
+  it('max is all that is implemented, of one vendor', () => {
+    const missing = [...IMPLEMENTED].filter((name) => !resolveModel('max').reported.has(name));
+    expect(missing.filter((name) => name !== 'svm')).toEqual([]);
+  });
+
+  it('has no two answers for one leaf and subleaf', () => {
+    for (const { name } of MODELS) {
+      const keys = cpuidEntries(resolveModel(name)).map((entry) => `${entry.leaf}.${entry.subleaf}`);
+      expect(new Set(keys).size).toBe(keys.length);
+    }
+  });
+});
+
+describe('CPUID', () => {
+  it.each(['max', 'qemu64', '486', 'Nehalem'])('of %s names its vendor, signature and brand', async (name) => {
+    const model = resolveModel(name);
+    const m = await oneInstruction({ cpu: name, mode: 'protected' });
+    const vendor = m.cpuid(0);
+    expect(text(vendor.ebx, vendor.edx, vendor.ecx)).toBe(model.vendor);
+    expect(vendor.eax).toBe(model.level);
+    const { eax } = m.cpuid(1);
+    const family = (eax >> 8) & 15;
+    expect(family === 15 ? family + ((eax >> 20) & 255) : family).toBe(model.family);
+    expect(((eax >> 4) & 15) | (((eax >> 16) & 15) << 4)).toBe(model.model);
+    expect(eax & 15).toBe(model.stepping);
+    if (model.extendedLevel === 0) return;
+    const brand = [2, 3, 4].map((n) => m.cpuid(0x80000000 + n));
+    expect(text(...brand.flatMap(({ eax: a, ebx, ecx, edx }) => [a, ebx, ecx, edx])).replace(/\0+$/, '')).toBe(
+      model.brand,
+    );
+  });
+
+  it('answers beyond the highest leaf with the highest basic one on Intel, with zeros on AMD', async () => {
+    const intel = await oneInstruction({ cpu: 'Nehalem' });
+    expect(intel.cpuid(0x2000)).toEqual(intel.cpuid(0xb));
+    const amd = await oneInstruction({ cpu: 'qemu64' });
+    expect(amd.cpuid(0x2000)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+  });
+
+  it('reports address widths by model', async () => {
+    for (const [cpu, phys] of [
+      ['Penryn', 36],
+      ['Skylake-Client', 39],
+      ['qemu64', 40],
+      ['max', 46],
+      ['Icelake-Server', 52],
+    ] as const) {
+      const m = await oneInstruction({ cpu });
+      expect(m.cpuid(0x80000008).eax & 0xff).toBe(phys);
+    }
+    expect((await oneInstruction()).cpuid(0x80000008).eax >> 8).toBe(57);
+    expect((await oneInstruction({ cpu: 'max,-la57' })).cpuid(0x80000008).eax >> 8).toBe(48);
+  });
+
+  it('reports OSPKE as CR4.PKE and the APIC as IA32_APIC_BASE say', async () => {
+    const m = await oneInstruction();
+    expect(m.cpuid(7).ecx & 0x18).toBe(0x08);
+    expect(m.movToCr(4, 0x40_0020n)).toBe('done');
+    expect(m.cpuid(7).ecx & 0x18).toBe(0x18);
+    expect(m.cpuid(1).edx & 0x200).toBe(0x200);
+    m.wrmsr(0x1b, 0xfee0_0100n);
+    expect(m.cpuid(1).edx & 0x200).toBe(0);
+  });
+
+  it('is limited by IA32_MISC_ENABLE and hides NX by it', async () => {
+    const m = await oneInstruction();
+    const value = m.rdmsr(0x1a0) as bigint;
+    expect(m.cpuid(0x80000001).edx & (1 << 20)).not.toBe(0);
+    m.wrmsr(0x1a0, value | (1n << 22n) | (1n << 34n));
+    expect(m.cpuid(0).eax).toBe(2);
+    expect(m.cpuid(0x80000001).edx & (1 << 20)).toBe(0);
+  });
+
+  it('tells a TSC of 1 GHz from crystal and ratio', async () => {
+    const { eax, ebx, ecx } = (await oneInstruction()).cpuid(0x15);
+    expect((ecx * ebx) / eax).toBe(1e9);
+  });
+
+  it('reset leaves the signature in EDX', async () => {
+    const m = await oneInstruction({ cpu: 'Penryn' });
+    const { eax } = m.cpuid(1);
+    m.core.reset();
+    expect(m.core.get('rdx')).toBe(BigInt(eax));
+  });
+});
+
+describe('an instruction whose feature is off is #UD', () => {
+  it.each([
+    ['rdrand', [0x0f, 0xc7, 0xf0]],
+    ['rdtscp', [0x0f, 0x01, 0xf9]],
+    ['tsc', [0x0f, 0x31]],
+    ['msr', [0x0f, 0x32]],
+    ['clflush', [0x0f, 0xae, 0x3b]],
+    ['fsgsbase', [0xf3, 0x0f, 0xae, 0xc0]],
+    ['pku', [0x0f, 0x01, 0xee]],
+    ['monitor', [0x0f, 0x01, 0xc8]],
+    ['movbe', [0x0f, 0x38, 0xf0, 0x03]],
+    ['cmov', [0x0f, 0x44, 0xc1]],
+    ['cx16', [0x48, 0x0f, 0xc7, 0x0b]],
+  ])('%s', async (feature, code) => {
+    const m = await oneInstruction({ cpu: `max,-${feature}` });
+    expect(m.step(code, { rbx: BigInt(m.data) })).toEqual(UD);
+  });
+});
