@@ -1,4 +1,4 @@
-/** Decimal adjustments (SDM Vol. 1, "Decimal Arithmetic Instructions"). What the manual leaves undefined of OF is clear. */
+/** Decimal adjustments (SDM Vol. 1, "Decimal Arithmetic Instructions"). OF, which is undefined after them, is clear. */
 import { GPR } from '../cpu/state';
 import { raise, Vector } from '../cpu/pending';
 import { af, cf, changeFlags, Flag, flagsLogic } from '../cpu/flags';

@@ -1,6 +1,6 @@
 /**
- * Single bits, bit scans and counts, byte swap, CRC32. A bit offset in a register reaches memory beyond the operand: it is
- * a signed index from the operand's address (SDM Vol. 2A, "BT", and Vol. 1, "Bit Strings").
+ * Single bits, bit scans and counts, byte swap, CRC32. A bit offset in a register reaches memory beyond the operand: it
+ * is a signed index from the operand's address (SDM Vol. 2A, "BT").
  */
 import { abandoned } from '../cpu/pending';
 import { Flag, flagsLogic, flagsShift, setArithmeticFlags, setCf, signExtend } from '../cpu/flags';
