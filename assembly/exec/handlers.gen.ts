@@ -552,12 +552,12 @@ function h517(i: Rec): void { opPrefetcht1(i); }
 function h518(i: Rec): void { opPrefetcht2(i); }
 function h519(i: Rec): void { opEndbr64(i); }
 function h520(i: Rec): void { opEndbr32(i); }
-function h521(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromCr<u32, Rm>(i); }
-function h522(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromCr<u64, Rm>(i); }
+function h521(i: Rec): void { opMovFromCr<u32, Rm>(i); }
+function h522(i: Rec): void { opMovFromCr<u64, Rm>(i); }
 function h523(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u32, Rm>(i); }
 function h524(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u64, Rm>(i); }
-function h525(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToCr<u32, Rm>(i); }
-function h526(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToCr<u64, Rm>(i); }
+function h525(i: Rec): void { opMovToCr<u32, Rm>(i); }
+function h526(i: Rec): void { opMovToCr<u64, Rm>(i); }
 function h527(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u32, Rm>(i); }
 function h528(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u64, Rm>(i); }
 function h529(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWrmsr(i); }

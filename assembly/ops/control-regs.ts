@@ -90,31 +90,38 @@ function fail(): bool {
   return false;
 }
 
+/** A control register that does not exist is #UD at every privilege; the others are #GP(0) outside CPL 0. */
+function mayAccessCr(n: u32): bool {
+  if (n == 1 || (n > 4 && n != 8)) raise(Vector.UD);
+  else if (cpu.cpl != 0) raise(Vector.GP, 0);
+  return !abandoned();
+}
+
 export function opMovFromCr<T, D>(i: Rec): void {
+  if (!mayAccessCr(i.b)) return;
   let value: u64;
   switch (i.b) {
     case 0: value = cpu.cr0; break;
     case 2: value = cpu.cr2; break;
     case 3: value = cpu.cr3; break;
     case 4: value = cpu.cr4; break;
-    case 8: value = readCr8(); break;
-    default: raise(Vector.UD); return;
+    default: value = readCr8(); break;
   }
   changetype<D>(0).write<T>(i, <T>value);
 }
 
 export function opMovToCr<T, S>(i: Rec): void {
+  if (!mayAccessCr(i.b)) return;
   const value = <u64>changetype<S>(0).read<T>(i);
   switch (i.b) {
     case 0: setCr0(value); break;
     case 2: cpu.cr2 = value; break;
     case 3: setCr3(value); break;
     case 4: setCr4(value); break;
-    case 8:
+    default:
       if (value > 15) raise(Vector.GP, 0);
       else writeCr8(value);
       break;
-    default: raise(Vector.UD);
   }
 }
 

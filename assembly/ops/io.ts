@@ -88,6 +88,7 @@ function stringIo(i: Rec, width: u32, input: bool): void {
   const mask = addressMask(i);
   const repeated = (i.info & (Info.REP | Info.REPNE)) != 0;
   const port = <u32>gpr(Gpr.RDX) & 0xffff;
+  // Silicon looks at the permission even where the count is 0.
   if (!mayAccess(port, width)) return;
   if (repeated && (gpr(Gpr.RCX) & mask) == 0) return;
   const delta: i64 = (cpu.rflags & Flag.DF) != 0 ? -<i64>width : width;
