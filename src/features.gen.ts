@@ -69,7 +69,6 @@ export const INCOMPLETE_FEATURES: readonly string[] = [
   'fpu',
   'fxsr',
   'gfni',
-  'mmx',
   'pclmulqdq',
   'pni',
   'sha_ni',
