@@ -1,6 +1,7 @@
 /** MMX instructions that have no SSE form, or another one: moves, word shuffles and inserts, masked stores, EMMS. */
 import { BOUNCE, cpu, Gpr, gpr, setReg } from '../cpu/state';
 import { abandoned } from '../cpu/pending';
+import { endMmx } from '../cpu/vector-state';
 import { linearAddress } from '../cpu/segments';
 import { leaveIfChanged, commitBounce, writeMiss } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
@@ -35,8 +36,11 @@ export function opMovqMmx<D, S>(i: Rec): void {
 export function opMovntq(i: Rec): void { storeRm<u64>(i); }
 export function opMovq2dq(i: Rec): void { put128(i, v128.load64_zero(i.base)); }
 export function opMovdq2q(i: Rec): void { putMmx(i, load<u64>(i.base)); }
-/** The x87 tags say empty, for the floating-point instructions that follow. */
-export function opEmms(i: Rec): void { cpu.ftw = 0; }
+/** The x87 registers are empty and TOP is 0, for the floating-point instructions that follow. */
+export function opEmms(i: Rec): void {
+  endMmx();
+  cpu.ftw = 0;
+}
 
 export function opPmovmskb(i: Rec): void { store<u64>(i.a, i8x16.bitmask(v128.load64_zero(i.base))); }
 export function opPshufw(i: Rec): void {
