@@ -41,6 +41,8 @@ export function resetApic(): void {
   setReg(Reg.SVR, 0xff);
   for (let r: u32 = Reg.LVT_TIMER; r <= <u32>Reg.LVT_ERROR; r += 0x10) setReg(r, Lvt.MASKED);
   setReg(Reg.CMCI, Lvt.MASKED);
+  // Images are entered without firmware: the bootstrap processor finds the virtual wire that firmware would set up.
+  if (cpu.id == 0) setReg(Reg.LVT_LINT0, Delivery.EXT_INT << 8);
   cpu.apicDeadline = 0;
   cpu.tscDeadline = 0;
   publishApic();
