@@ -11,6 +11,7 @@ export { retired, attend, clock as now } from './cpu/pending';
 import { dropAllCode } from './mmu/blocks';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';
+export { updateDebug } from './cpu/debug';
 export { readMsr, msrValue, writeMsr } from './ops/msr';
 
 /** Rebuilds what is not architectural state, after a snapshot was put back: decoded code and translations are dropped. */

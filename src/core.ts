@@ -48,6 +48,7 @@ interface Exports {
   setRflags(value: bigint): void;
   updateMode(): void;
   flushAll(): void;
+  updateDebug(): void;
   setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
@@ -255,7 +256,8 @@ export class WasmCore implements Core {
       this.#wasm.updateMode();
     } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] = Number(value & 15n) << 4;
     else this.#state.set(register, value);
-    if (['cr0', 'cr3', 'cr4', 'efer', 'xcr0'].includes(register)) {
+    if (register === 'dr7') this.#wasm.updateDebug();
+    if (['cr0', 'cr3', 'cr4', 'efer', 'xcr0', 'dr7'].includes(register)) {
       this.#wasm.flushAll();
       this.#wasm.updateMode();
     }

@@ -1,22 +1,72 @@
 /** Software interrupts (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"). */
-import { cpu } from '../cpu/state';
+import { cpu, Seg } from '../cpu/state';
 import { abandoned, Event, raise, raiseSoftware, Vector } from '../cpu/pending';
-import { Flag, ovf, signExtend } from '../cpu/flags';
-import { inV86 } from '../cpu/segments';
-import { read } from '../mmu/access';
+import { Flag, ovf, rflags, signExtend } from '../cpu/flags';
+import { inV86, segBase, segLimit, selector } from '../cpu/segments';
+import { writeRflags } from '../cpu/rflags';
+import { Cr4 } from '../cpu/control';
+import { read, readSystem } from '../mmu/access';
+import { updateMode } from '../mmu/mode';
 import { memoryAddress } from '../isa/operand';
 import { lengthOf, nextRip, Rec } from '../isa/record';
+import { addItem, beginFrame, commitStackPointer, pushFrame } from './frame';
+import { setRealSegment } from './segments';
 
 function interrupt(i: Rec, vector: u32, type: i32): void {
   cpu.eventLength = lengthOf(i);
   raiseSoftware(vector, type);
 }
 
+/**
+ * Does the TSS redirect INT `vector` to the 8086 program (SDM Vol. 3B, "Class 3: Software Interrupt Handling in
+ * Virtual-8086 Mode")? The bitmap is the 32 bytes below the I/O permission map. Test abandoned().
+ */
+function isRedirected(vector: u32): bool {
+  if ((cpu.cr4 & Cr4.VME) == 0) return false;
+  const base = segBase(Seg.TR);
+  const map = <u32>readSystem<u16>(base + 102);
+  if (abandoned()) return false;
+  const at = map - 32 + (vector >> 3);
+  if (map < 32 || at > segLimit(Seg.TR)) {
+    raise(Vector.GP, 0);
+    return false;
+  }
+  const bits = readSystem<u8>(base + at);
+  return !abandoned() && (bits >> <u8>(vector & 7) & 1) == 0;
+}
+
+/** Calls the handler of the 8086 program's own interrupt table, with VIF in the place of IF below IOPL 3. */
+function callV86(i: Rec, vector: u32): void {
+  const entry = read<u32>(vector << 2);
+  if (abandoned()) return;
+  const virtual = (cpu.rflags & Flag.IOPL) != Flag.IOPL;
+  let flags = rflags();
+  if (virtual) flags = (flags & ~(<u64>Flag.IF)) | Flag.IOPL | ((flags & Flag.VIF) != 0 ? Flag.IF : 0);
+  beginFrame(2);
+  addItem(flags);
+  addItem(selector(Seg.CS));
+  addItem(nextRip(i));
+  if (!pushFrame(0)) return;
+  commitStackPointer();
+  setRealSegment(Seg.CS, entry >> 16);
+  cpu.blockRip = entry & 0xffff;
+  writeRflags(Flag.TF | Flag.NT | Flag.RF | (virtual ? Flag.VIF : Flag.IF), 0);
+  updateMode();
+}
+
 export function opInt<S>(i: Rec): void {
   const vector = <u32>i.imm & 0xff;
-  if (inV86() && (cpu.rflags & Flag.IOPL) != Flag.IOPL) {
-    raise(Vector.GP, 0);
-    return;
+  if (inV86()) {
+    const redirected = isRedirected(vector);
+    if (abandoned()) return;
+    if (redirected) {
+      callV86(i, vector);
+      return;
+    }
+    if ((cpu.rflags & Flag.IOPL) != Flag.IOPL) {
+      raise(Vector.GP, 0);
+      return;
+    }
   }
   interrupt(i, vector, Event.SOFTWARE_INT);
 }

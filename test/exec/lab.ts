@@ -206,3 +206,14 @@ export function enterUser(lab: Lab, long: boolean): void {
   });
   lab.set({ rip: CODE, rsp: STACK3 });
 }
+
+/** Enters virtual-8086 mode at CODE, RSP 3000:0100. */
+export function enterV86(lab: Lab, rflags: bigint): void {
+  const bases = { cs: CODE >> 4, ss: 0x3000, es: 0x5000, ds: 0x6000, fs: 0x7000, gs: 0x8000 };
+  lab.set({ rflags });
+  for (const [name, selector] of Object.entries(bases)) {
+    const segment = { selector, base: BigInt(selector << 4), limit: 0xffff, rights: 0xf3 };
+    lab.core.setSegment(name as SegmentName, segment);
+  }
+  lab.set({ rip: 0, rsp: 0x100 });
+}
