@@ -91,6 +91,98 @@ describe('a flat guest', () => {
   });
 });
 
+/**
+ * Real mode: [0x20] = 0:0x7c40; the timer at 169 ticks in mode 2; sti; then `wait`, cmp byte [0x600], 5, jb back to it;
+ * mov al, cl; out 0xf4, al. At 0x7c40: inc byte [0x600]; end of interrupt; iret.
+ */
+const timerGuest = (...wait: number[]): MachineOptions => {
+  const code = new Uint8Array(0x49);
+  code.set([
+    0x31,
+    0xc0,
+    0x8e,
+    0xd8,
+    0xc7,
+    0x06,
+    0x20,
+    0x00,
+    0x40,
+    0x7c,
+    0xa3,
+    0x22,
+    0x00,
+    0xb0,
+    0x34,
+    0xe6,
+    0x43,
+    0xb0,
+    0xa9,
+    0xe6,
+    0x40,
+    0xb0,
+    0x00,
+    0xe6,
+    0x40,
+    0xfb,
+    ...wait,
+    0x80,
+    0x3e,
+    0x00,
+    0x06,
+    0x05,
+    0x72,
+    0xf9 - wait.length,
+    0x88,
+    0xc8,
+    0xe6,
+    0xf4,
+  ]);
+  code.set([0xfe, 0x06, 0x00, 0x06, 0xb0, 0x20, 0xe6, 0x20, 0xcf], 0x40);
+  return flat(16, ...code);
+};
+const HLT = [0xf4];
+const INC_ECX = [0x66, 0x41];
+
+describe('the timer of a guest', () => {
+  it('wakes it from HLT, and time jumps from tick to tick', async () => {
+    const { outcome, machine } = await run(timerGuest(...HLT));
+    expect(outcome).toEqual({ reason: 'debug-exit', code: 0 });
+    const { report } = machine;
+    expect(report.instructions).toBe(11 + 5 * (1 + 4 + 2) + 2);
+    expect(report.stops.halt).toBeGreaterThanOrEqual(5);
+    expect(report.virtualSeconds).toBeCloseTo((5 * 169) / 1_193_182, 5);
+  });
+
+  it('interrupts it at the same instruction however it is run', async () => {
+    const whole = await run(timerGuest(...INC_ECX));
+    const sliced = await Machine.create({ memory: '4M', devices: [EXIT], ...timerGuest(...INC_ECX) });
+    let outcome: Outcome | null = null;
+    while (!outcome) outcome = sliced.step(997);
+    const single = await run({ ...timerGuest(...INC_ECX), tracer: { instruction: () => {} } });
+    expect(whole.outcome.reason).toBe('debug-exit');
+    for (const other of [sliced, single.machine]) {
+      expect(other.core.get('rcx')).toBe(whole.machine.core.get('rcx'));
+      expect(other.core.retired).toBe(whole.machine.core.retired);
+      expect(other.core.now).toBe(whole.machine.core.now);
+    }
+    expect(whole.machine.core.now).toBeGreaterThan((5 * 169 * 1e9) / 1_193_182);
+  });
+
+  it('reaches it through the interrupt controller only while that lets it', async () => {
+    const options = timerGuest(...INC_ECX);
+    const masked = Uint8Array.from([
+      0xb0,
+      0x01,
+      0xe6,
+      0x21,
+      ...options.kernel.subarray(0, 0x3c),
+      ...options.kernel.subarray(0x40),
+    ]);
+    const { outcome } = await run({ ...options, kernel: masked });
+    expect(outcome).toEqual({ reason: 'limit' });
+  });
+});
+
 describe('a kernel', () => {
   it.each([
     [32, MIB],
