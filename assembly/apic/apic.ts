@@ -307,8 +307,8 @@ function x2apicHas(n: u32, write: bool): bool {
   const r = n << 4;
   if (r == Reg.SELF_IPI) return write;
   if (r == Reg.EOI) return write;
-  if (write) return r == Reg.TPR || r == Reg.SVR || r == Reg.ESR || r == Reg.ICR_LOW || r == Reg.CMCI || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_INITIAL) || r == Reg.TIMER_DIVIDE;
-  return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.PPR || r == Reg.LDR || r == Reg.SVR || (r >= <u32>Reg.ISR && r <= <u32>Reg.ESR) || r == Reg.CMCI || r == Reg.ICR_LOW || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_CURRENT) || r == Reg.TIMER_DIVIDE;
+  if (write) return r == Reg.TPR || r == Reg.SVR || r == Reg.ESR || r == Reg.ICR_LOW || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_INITIAL) || r == Reg.TIMER_DIVIDE;
+  return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.PPR || r == Reg.LDR || r == Reg.SVR || (r >= <u32>Reg.ISR && r <= <u32>Reg.ESR) || r == Reg.ICR_LOW || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_CURRENT) || r == Reg.TIMER_DIVIDE;
 }
 /** RDMSR of 800H + `n`. x2apicFault is set where it must be #GP(0). */
 export function x2apicRead(n: u32): u64 {

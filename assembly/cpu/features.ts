@@ -16,7 +16,7 @@ export const enum Word {
 /** Bits of Word.OFFERS: what the model has beside instructions. Keep in step with src/cpu-models/encode.ts. */
 export const enum Offer {
   INTEL = 1, MTRR = 2, PAT = 4, MCA = 8, X2APIC = 0x10, TSC_DEADLINE = 0x20, TSC_ADJUST = 0x40, LONG_MODE = 0x80,
-  ARCH_CAPABILITIES = 0x100, APIC = 0x200, SVM = 0x400, VMX = 0x800, XSAVES = 0x1000,
+  ARCH_CAPABILITIES = 0x100, APIC = 0x200, SVM = 0x400, VMX = 0x800, XSAVES = 0x1000, LA57 = 0x2000,
 }
 
 const COUNT: usize = CPUID + 0x80;
@@ -26,6 +26,15 @@ const ANY: u32 = 0xffffffff;
 
 @inline export function modelWord(w: u32): u64 { return load<u64>(CPUID + w); }
 @inline export function offers(bits: u32): bool { return (load<u32>(CPUID + Word.OFFERS) & bits) != 0; }
+
+/**
+ * May a register that only holds an address (segment and table bases, MSRs) take `la`? It may be canonical to 57 bits
+ * where the model has 5-level paging, whatever CR4.LA57 is.
+ */
+export function isCanonicalForRegister(la: u64): bool {
+  const shift: u64 = offers(Offer.LA57) ? 7 : 16;
+  return <u64>((<i64>(la << shift)) >> shift) == la;
+}
 
 /** Address of the answer {eax, ebx, ecx, edx} for a leaf and subleaf; 0 where the model has none. */
 export function cpuidEntry(leaf: u32, subleaf: u32): usize {

@@ -5,8 +5,8 @@
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { raise, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
-import { isCanonical, segBase, setSegBase } from '../cpu/segments';
-import { modelWord, Offer, offers, Word } from '../cpu/features';
+import { segBase, setSegBase } from '../cpu/segments';
+import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
 import { heldMsr, holdMsr, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS } from '../cpu/msr';
 import { apicBaseChanged, resetApic, setTscDeadline, x2apicFault, x2apicRead, x2apicWrite } from '../apic/apic';
 import { flushAll } from '../mmu/tlb';
@@ -191,15 +191,15 @@ function setTscOffset(offset: u64): void {
 export function writeMsr(index: u32, value: u64, time: u64): bool {
   switch (index) {
     case Msr.FS_BASE:
-      if (!offers(Offer.LONG_MODE) || !isCanonical(value)) return false;
+      if (!offers(Offer.LONG_MODE) || !isCanonicalForRegister(value)) return false;
       setSegBase(Seg.FS, value);
       return true;
     case Msr.GS_BASE:
-      if (!offers(Offer.LONG_MODE) || !isCanonical(value)) return false;
+      if (!offers(Offer.LONG_MODE) || !isCanonicalForRegister(value)) return false;
       setSegBase(Seg.GS, value);
       return true;
     case Msr.KERNEL_GS_BASE:
-      if (!offers(Offer.LONG_MODE) || !isCanonical(value)) return false;
+      if (!offers(Offer.LONG_MODE) || !isCanonicalForRegister(value)) return false;
       cpu.kernelGsBase = value;
       return true;
     case Msr.EFER: return modelWord(Word.EFER) != 0 && writeEfer(value);
@@ -208,11 +208,11 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
       cpu.star = value;
       return true;
     case Msr.LSTAR:
-      if (!offers(Offer.LONG_MODE) || !isCanonical(value)) return false;
+      if (!offers(Offer.LONG_MODE) || !isCanonicalForRegister(value)) return false;
       cpu.lstar = value;
       return true;
     case Msr.CSTAR:
-      if (!offers(Offer.LONG_MODE) || !isCanonical(value)) return false;
+      if (!offers(Offer.LONG_MODE) || !isCanonicalForRegister(value)) return false;
       cpu.cstar = value;
       return true;
     case Msr.SFMASK:
@@ -241,11 +241,11 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
       cpu.sysenterCs = value & 0xffffffff;
       return true;
     case Msr.SYSENTER_ESP:
-      if (!has(Feature.SEP) || !isCanonical(value)) return false;
+      if (!has(Feature.SEP) || !isCanonicalForRegister(value)) return false;
       cpu.sysenterEsp = value;
       return true;
     case Msr.SYSENTER_EIP:
-      if (!has(Feature.SEP) || !isCanonical(value)) return false;
+      if (!has(Feature.SEP) || !isCanonicalForRegister(value)) return false;
       cpu.sysenterEip = value;
       return true;
     case Msr.PAT:

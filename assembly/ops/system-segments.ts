@@ -2,7 +2,8 @@
 import { cpu, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { changeFlags, Flag } from '../cpu/flags';
-import { inLongMode, isCanonical, Rights, selector, setSegment } from '../cpu/segments';
+import { isCanonicalForRegister } from '../cpu/features';
+import { inLongMode, Rights, selector, setSegment } from '../cpu/segments';
 import { Cr4 } from '../cpu/control';
 import { Rec } from '../isa/record';
 import {
@@ -16,7 +17,7 @@ function loadSystemSegment(s: u32, sel: u32, d: u64, rights: u32): void {
     const upper = fetchUpper(sel, Vector.GP);
     if (abandoned()) return;
     base |= upper << 32;
-    if (((upper >> 40) & 31) != 0 || !isCanonical(base)) {
+    if (((upper >> 40) & 31) != 0 || !isCanonicalForRegister(base)) {
       raiseFor(Vector.GP, sel);
       return;
     }

@@ -8,7 +8,7 @@ import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
-import { modelWord, Word } from '../cpu/features';
+import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
 import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
 import { read } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
@@ -25,7 +25,7 @@ import { tscAt } from './time';
 }
 @inline function tableOperand<T>(i: Rec): u32 {
   const p = readPointer(i, sizeof<T>() == 8 ? 10 : 6);
-  if (p != 0 && sizeof<T>() == 8 && !isCanonical(load<u64>(p + 2))) {
+  if (p != 0 && sizeof<T>() == 8 && !isCanonicalForRegister(load<u64>(p + 2))) {
     raise(Vector.GP, 0);
     return 0;
   }
@@ -79,7 +79,7 @@ export function opInvpcid<T, A>(i: Rec): void {
   const pcidOff = (cpu.cr4 & Cr4.PCIDE) == 0;
   if (type > <u64>Invpcid.ALL_BUT_GLOBAL || pcid > 0xfff || inV86()
     || (type <= <u64>Invpcid.CONTEXT && pcidOff && pcid != 0)
-    || (type == Invpcid.ADDRESS && !isCanonical(la))) {
+    || (type == Invpcid.ADDRESS && !isCanonicalForRegister(la))) {
     raise(Vector.GP, 0);
     return;
   }
@@ -160,7 +160,7 @@ function basesForbidden(): bool {
 @inline function writeBase<T, S>(i: Rec, s: u32): void {
   if (basesForbidden()) return;
   const base = <u64>changetype<S>(0).read<T>(i);
-  if (isCanonical(base)) setSegBase(s, base);
+  if (isCanonicalForRegister(base)) setSegBase(s, base);
   else raise(Vector.GP, 0);
 }
 export function opRdfsbase<T, D>(i: Rec): void { readBase<T, D>(i, Seg.FS); }

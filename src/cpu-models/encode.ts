@@ -42,6 +42,7 @@ const OFFERS: Readonly<Record<string, number>> = {
   svm: 0x400,
   vmx: 0x800,
   xsaves: 0x1000,
+  la57: 0x2000,
 };
 const OFFER_INTEL = 1;
 

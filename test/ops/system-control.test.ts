@@ -270,7 +270,7 @@ describe('descriptor-table registers', () => {
 
   it('LIDT refuses a non-canonical base', async () => {
     const m = await oneInstruction();
-    m.core.memory.bytes(m.data, 10).set([0xff, 0x0f, 0, 0, 0, 0, 0, 0x80, 0, 0]);
+    m.core.memory.bytes(m.data, 10).set([0xff, 0x0f, 0, 0, 0, 0, 0, 0, 0, 0x80]);
     expect(m.step([0x0f, 0x01, 0x1b], { rbx: BigInt(m.data) })).toEqual(GP);
   });
 

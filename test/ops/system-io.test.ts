@@ -98,10 +98,12 @@ describe('INS and OUTS', () => {
     expect(m.core.get('rsi')).toBe(BigInt(m.data - 1));
   });
 
-  it('with rCX 0 touch neither port nor memory', async () => {
-    const { m, log } = await withPorts({ cpl: 3 });
+  it('with rCX 0 touch neither port nor memory, but need permission all the same', async () => {
+    const { m, log } = await withPorts();
     expect(m.step([0xf3, 0x6c], { rcx: 0n, rdi: 0x7000_0000n, rdx: 0x10n })).toBe('done');
     expect(log).toEqual([]);
+    const user = await withPorts({ cpl: 3 });
+    expect(user.m.step([0xf3, 0x6c], { rcx: 0n, rdi: 0x7000_0000n, rdx: 0x10n })).toEqual(GP);
   });
 
   it('fault before the port is read, with the iterations done so far counted', async () => {

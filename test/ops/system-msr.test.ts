@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { GP, oneInstruction, UD } from './one-instruction.ts';
 
-const NON_CANONICAL = 0x8000_0000_0000n;
+const NON_CANONICAL = 0x8000_0000_0000_0000n;
+/** Canonical with 57-bit linear addresses only. */
+const CANONICAL_57 = 0x00ff_8000_0000_0000n;
 const MSR = {
   TSC: 0x10, APIC_BASE: 0x1b, TSC_ADJUST: 0x3b, SYSENTER_CS: 0x174, SYSENTER_ESP: 0x175, SYSENTER_EIP: 0x176,
   MCG_CAP: 0x179, MISC_ENABLE: 0x1a0, PAT: 0x277, MTRRCAP: 0xfe, MTRR_DEF_TYPE: 0x2ff, EFER: 0xc0000080, STAR: 0xc0000081,
@@ -35,6 +37,13 @@ describe('RDMSR and WRMSR', () => {
     expect(m.rdmsr(index)).toBe(0xffff_8000_1234_5678n);
     expect(m.wrmsr(index, NON_CANONICAL)).toEqual(GP);
     expect(m.rdmsr(index)).toBe(0xffff_8000_1234_5678n);
+  });
+
+  it('addresses may be canonical to 57 bits where the model has LA57, whatever CR4.LA57 is', async () => {
+    const having = await oneInstruction();
+    expect(having.wrmsr(MSR.LSTAR, CANONICAL_57)).toBe('done');
+    const without = await oneInstruction({ cpu: 'max,-la57' });
+    expect(without.wrmsr(MSR.LSTAR, CANONICAL_57)).toEqual(GP);
   });
 
   it.each([
