@@ -21,6 +21,7 @@ const peerJit = v86Engine({ jit: true });
 /** Prints the table. `only` restricts the events. */
 export async function benchEvents(only: readonly string[] = []): Promise<void> {
   const results = { 32: await measure(32), 64: await measure(64) };
+  if (results[64].size === 0) return;
   const names = new Set([...results[32].keys(), ...results[64].keys()]);
   const infoOf = (name: string) => (results[32].get(name) ?? results[64].get(name))!.get(ours.name)!.info;
   const eventNames = [...names].filter((name) => infoOf(name).counts === 'events');
@@ -42,7 +43,9 @@ export async function benchEvents(only: readonly string[] = []): Promise<void> {
   );
 
   async function measure(width: Width): Promise<Results> {
-    const events = (await listBenches(ours, width)).filter((b) => b.counts !== 'kernel').map((b) => b.name);
+    const events = (await listBenches(ours, width))
+      .filter((b) => b.counts === 'events' || b.counts === 'bytes')
+      .map((b) => b.name);
     const benches = only.length > 0 ? events.filter((name) => only.includes(name)) : events;
     return compareEngines([ours, peer, peerJit], { width, benches, rounds: ROUNDS, units: UNITS });
   }

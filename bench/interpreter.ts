@@ -1,5 +1,5 @@
 /**
- * How fast is our interpreter beside v86's? Integer kernels, the same 32-bit image on both, 64-bit images on ours alone.
+ * How fast is our interpreter beside v86's? Integer and floating-point kernels, the same 32-bit image on both, 64-bit images on ours alone.
  *
  * What would make the numbers a lie: a machine that is busy with something else (the engines take turns, so it hurts
  * them alike, but the medians move); an engine that computes something else (the checksums must agree); counting
@@ -18,17 +18,21 @@ const ours = machineEngine();
 const peer = v86Engine({ jit: false });
 const peerJit = v86Engine({ jit: true });
 
-/** Prints both tables. `only` restricts the kernels. */
-export async function benchInterpreter(only: readonly string[] = []): Promise<void> {
+export type KernelKind = 'kernel' | 'float';
+
+const TITLES: Record<KernelKind, string> = { kernel: 'Integer kernels', float: 'Floating-point and SIMD kernels' };
+
+/** Prints both tables of one kind of kernels. `only` restricts the kernels. */
+export async function benchInterpreter(kind: KernelKind, only: readonly string[] = []): Promise<void> {
   const results = { 32: await measure(32), 64: await measure(64) };
   if (results[64].size === 0) return;
-  console.log('\nInteger kernels, 32-bit image (MIPS; ratio: ours to v86 with its JIT off)\n');
+  console.log(`\n${TITLES[kind]}, 32-bit image (MIPS; ratio: ours to v86 with its JIT off)\n`);
   console.log(render32(results[32]));
-  console.log('\nInteger kernels, 64-bit image (v86 has no 64-bit mode)\n');
+  console.log(`\n${TITLES[kind]}, 64-bit image (v86 has no 64-bit mode)\n`);
   console.log(render64(results[64]));
 
   async function measure(width: Width): Promise<Results> {
-    const kernels = (await listBenches(ours, width)).filter((b) => b.counts === 'kernel').map((b) => b.name);
+    const kernels = (await listBenches(ours, width)).filter((b) => b.counts === kind).map((b) => b.name);
     const benches = only.length > 0 ? kernels.filter((name) => only.includes(name)) : kernels;
     return compareEngines([ours, peer, peerJit], { width, benches, rounds: ROUNDS, units: UNITS });
   }

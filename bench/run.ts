@@ -1,10 +1,19 @@
 /**
- * `npm run bench [-- NAME..]`: every bench, or the named ones (roms/README.md).
+ * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float and events; without one, the first and the last run.
+ * Names restrict the benches (roms/README.md).
  */
 import { benchEvents } from './events.ts';
 import { benchInterpreter } from './interpreter.ts';
 
-const only = process.argv.slice(2);
-await benchInterpreter(only);
-await benchEvents(only);
+const PARTS: Record<string, (only: readonly string[]) => Promise<void>> = {
+  interpreter: (only) => benchInterpreter('kernel', only),
+  float: (only) => benchInterpreter('float', only),
+  events: benchEvents,
+};
+const DEFAULT = ['interpreter', 'events'];
+
+const [first, ...rest] = process.argv.slice(2);
+const isPart = first !== undefined && first in PARTS;
+const only = isPart || first === undefined ? rest : [first, ...rest];
+for (const part of isPart ? [first] : DEFAULT) await PARTS[part](only);
 process.exit(0);

@@ -17,14 +17,12 @@ import type { VectorRunner } from '../../src/vectors/runner.ts';
 /** Groups that are not run. */
 const UNIMPLEMENTED = [
   'x87',
-  'mmx',
   'sse',
   'sse2',
   'sse3-ssse3',
   'sse41-42',
   'aes-pclmul-sha',
   'avx',
-  'avx2',
   'fma-f16c',
   'snippets-sse2',
 ];
