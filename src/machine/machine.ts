@@ -16,7 +16,6 @@ import { checkSerialPorts, DEFAULT_MEMORY, type MachineOptions, parseMemory } fr
 import { Pacer } from './pacer.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
 import { isStepping, stepTraced } from './tracer.ts';
-import { openVirtualWires } from './virtual-wire.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
 const SLICE = 100_000;
@@ -266,7 +265,6 @@ export class Machine extends Emitter<MachineEvents> {
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
     const state = loadImage(this.core.memory, layout, kernel, { commandLine, modules, flat });
     enter(this.core, layout, state);
-    openVirtualWires(this.core);
   }
 
   #end(outcome: Outcome): void {
