@@ -1,5 +1,5 @@
 /** The command as a function: arguments in, exit code out. A first word without a dash names a sub-command. */
-import { HELP } from './help.ts';
+import { cpuHelp, HELP } from './help.ts';
 import type { CliHost } from './host.ts';
 import { parseCommandLine } from './options.ts';
 import { type MachineExtras, runGuest } from './run.ts';
@@ -16,6 +16,9 @@ export async function command(args: readonly string[], host: CliHost, extras?: M
         return 0;
       case 'version':
         host.out(`vmlaunch ${VERSION}\n`);
+        return 0;
+      case 'cpu-help':
+        host.out(cpuHelp());
         return 0;
       case 'run':
         return await runGuest(parsed.options, host, extras);

@@ -1,4 +1,8 @@
-/** What `vmlaunch --help` says. */
+/** What `vmlaunch --help` and `vmlaunch -cpu help` say. */
+import { IMPLEMENTED, MODELS } from '../cpu-models/index.ts';
+
+const COLUMNS = 100;
+
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
        vmlaunch vectors FILE..      runs instruction vectors
 
@@ -10,7 +14,8 @@ Options have one dash or two.
   -device loader,file=FILE,addr=ADDRESS[,mode=16|32|64]
                          a flat binary instead of a kernel, entered at its start
   -m SIZE                memory: 256M, 1G; 128M if absent
-  -cpu MODEL[,+FEATURE]  the processor's model
+  -cpu MODEL[,+FEATURE][,-FEATURE]
+                         the processor's model; -cpu help lists models and features
   -smp 1                 processors
   -accel bare            the guest owns the processor
   -machine pc            the board
@@ -40,3 +45,14 @@ Options have one dash or two.
 Keys on a terminal: Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A.
 Exit code: 0, or (N << 1) | 1 by isa-debug-exit; 1 for errors.
 `;
+
+/** Models and the features that may be switched on and off. */
+export function cpuHelp(): string {
+  const models = MODELS.map(({ name, about }) => `  ${name.padEnd(16)}${about}`);
+  const lines = [' '];
+  for (const feature of IMPLEMENTED) {
+    if (lines[lines.length - 1].length + feature.length >= COLUMNS) lines.push(' ');
+    lines[lines.length - 1] += ` ${feature}`;
+  }
+  return `${['models:', ...models, 'features:', ...lines].join('\n')}\n`;
+}

@@ -36,7 +36,11 @@ export interface RunOptions {
   limit?: number;
 }
 
-export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; options: RunOptions };
+export type Command =
+  | { kind: 'help' }
+  | { kind: 'version' }
+  | { kind: 'cpu-help' }
+  | { kind: 'run'; options: RunOptions };
 
 type Handler = (options: RunOptions, value: string) => void;
 
@@ -153,7 +157,9 @@ export function parseCommandLine(args: readonly string[]): Command {
     const handler = own(WITH_VALUE, name);
     if (!handler) throw unknownOption(word, name);
     if (i + 1 >= args.length) throw new UsageError(`${word} needs a value`);
-    handler(options, args[++i]);
+    const value = args[++i];
+    if (name === 'cpu' && (value === 'help' || value === '?')) return { kind: 'cpu-help' };
+    handler(options, value);
   }
   if (options.kernel && options.flat) {
     throw new UsageError(`-kernel ${options.kernel} and -device loader,file=${options.flat.path} exclude each other`);

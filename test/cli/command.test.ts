@@ -31,6 +31,13 @@ describe('the command', () => {
     expect(host.output).toContain(`vmlaunch ${version}\n`);
   });
 
+  it('lists processor models and features', async () => {
+    const host = fakeHost();
+    expect(await command(['-cpu', 'help'], host)).toBe(0);
+    expect(host.output).toMatch(/models:\n {2}max [\s\S]*Haswell[\s\S]*features:\n[\s\S]* nx /);
+    expect(Math.max(...host.output.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+  });
+
   it('says in one line what is wrong, and exits with 1', async () => {
     for (const [args, message] of [
       [['-smp', '9'], 'vmlaunch: -smp 9: this version has 1 processor\n'],

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { command } from '../../src/cli/command.ts';
-import type { BootMode, MachineOptions, Outcome } from '../../src/index.ts';
+import type { BootMode, MachineOptions, Outcome, Tracer } from '../../src/index.ts';
 import { Machine } from '../../src/index.ts';
 import { fakeHost } from '../cli/fake-host.ts';
 import { elfImage, multiboot1Header, multiboot2Header } from './loaders/images.ts';
@@ -230,6 +230,21 @@ describe('the trace of a guest', () => {
       'Trace 0: [0000000000000000/0000000000007c02/00000002]',
     ]);
     expect(lines[4]).toMatch(/^ {5}0: v=.. e=.... i=0 cpl=0 IP=0008:0000000000007c02 SP=0010:0000000000007c00$/);
+  });
+
+  it('shows interrupts too, where they came', async () => {
+    const vectors: number[] = [];
+    const at = new Set<bigint>();
+    const tracer: Tracer = {
+      event: ({ vector, rip, isSoftware }) => {
+        vectors.push(vector);
+        at.add(rip);
+        expect(isSoftware).toBe(false);
+      },
+    };
+    await run({ ...timerGuest(...HLT), tracer });
+    expect(vectors).toEqual([8, 8, 8, 8, 8]);
+    expect([...at]).toEqual([0x7c1bn]);
   });
 
   it('counts the same instructions as a run without it', async () => {
