@@ -1,21 +1,24 @@
 /** Copies and fills between host pointers, with the outcome that element by element would have. */
 
+/** Bytes up to which a loop is faster than what calling into the engine costs. */
+const SHORT: u32 = 64;
+
 /**
  * Copies `bytes` bytes of elements, both pointers being those of the lowest byte, in ascending or descending order of
  * elements. Where the target overlaps what is yet to be read, the elements propagate as one by one.
  */
 export function copyElements<T>(to: u32, from: u32, bytes: u32, descending: bool): void {
   if (descending) {
-    if (from - to >= bytes || from == to) memory.copy(to, from, bytes);
+    if (bytes > SHORT && (from - to >= bytes || from == to)) memory.copy(to, from, bytes);
     else for (let n: i32 = bytes - sizeof<T>(); n >= 0; n -= sizeof<T>()) store<T>(to + n, load<T>(from + n));
     return;
   }
   const distance = to - from;
-  if (distance >= bytes) {
+  if (bytes > SHORT && distance >= bytes) {
     memory.copy(to, from, bytes);
     return;
   }
-  if (distance % sizeof<T>() != 0) {
+  if (bytes <= SHORT || distance % sizeof<T>() != 0) {
     for (let n: u32 = 0; n < bytes; n += sizeof<T>()) store<T>(to + n, load<T>(from + n));
     return;
   }
@@ -30,6 +33,10 @@ export function copyElements<T>(to: u32, from: u32, bytes: u32, descending: bool
 
 /** Fills `bytes` bytes at `to` with elements of one value. */
 export function fillElements<T>(to: u32, value: T, bytes: u32): void {
+  if (bytes <= SHORT) {
+    for (let n: u32 = 0; n < bytes; n += sizeof<T>()) store<T>(to + n, value);
+    return;
+  }
   if (sizeof<T>() == 1 || isOneByte<T>(value)) {
     memory.fill(to, <u8>value, bytes);
     return;

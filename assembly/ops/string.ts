@@ -53,10 +53,11 @@ function writeElement<T>(offset: u64, value: T): void {
 /** Host pointer to the first element of the last span. */
 let spanHost: u32 = 0;
 /**
- * How many elements, `most` at most, can be reached from the one at `offset` through one host pointer: in one page, one
- * segment and without wrapping. 0: not even one.
+ * How many elements of 2^`shift` bytes, `most` at most, can be reached from the one at `offset` through one host pointer:
+ * in one page, one segment and without wrapping. 0: not even one.
  */
-function span(s: u32, offset: u64, mask: u64, size: u32, most: u64, access: u32): u64 {
+function span(s: u32, offset: u64, mask: u64, shift: u32, most: u64, access: u32): u64 {
+  const size: u32 = 1 << shift;
   if ((cpu.attention & Attention.DEBUG) != 0) return 0;
   let la = offset;
   if (!in64()) la = (la + segBase(s)) & 0xffffffff;
@@ -66,18 +67,18 @@ function span(s: u32, offset: u64, mask: u64, size: u32, most: u64, access: u32)
   spanHost = host;
   const inPage: u64 = la & 0xfff;
   const backward = down();
-  let n = backward ? inPage / size + 1 : (0x1000 - inPage) / size;
+  let n = backward ? (inPage >> shift) + 1 : (0x1000 - inPage) >> shift;
   n = min<u64>(n, most);
-  n = min<u64>(n, backward ? offset / size + 1 : (mask - offset) / size + 1);
+  n = min<u64>(n, (backward ? offset >> shift : (mask - offset) >> shift) + 1);
   if (in64()) return n;
-  const first = backward ? offset - (n - 1) * size : offset;
-  return segmentAllows(s, <u32>first, <u32>n * size, access == Access.WRITE) ? n : 0;
+  const first = backward ? offset - ((n - 1) << shift) : offset;
+  return segmentAllows(s, <u32>first, <u32>n << shift, access == Access.WRITE) ? n : 0;
 }
 @inline function sourceSpan<T>(i: Rec, most: u64): u64 {
-  return span(segmentOf(i), load<u64>(RSI) & addressMask(i), addressMask(i), sizeof<T>(), most, Access.READ);
+  return span(segmentOf(i), load<u64>(RSI) & addressMask(i), addressMask(i), alignof<T>(), most, Access.READ);
 }
 @inline function targetSpan<T>(i: Rec, most: u64, access: u32): u64 {
-  return span(Seg.ES, load<u64>(RDI) & addressMask(i), addressMask(i), sizeof<T>(), most, access);
+  return span(Seg.ES, load<u64>(RDI) & addressMask(i), addressMask(i), alignof<T>(), most, access);
 }
 /** Host address of the lowest byte of `n` elements that start at `host`. */
 @inline function lowest<T>(host: u32, n: u64): u32 { return down() ? host - <u32>(n - 1) * sizeof<T>() : host; }
