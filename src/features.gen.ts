@@ -65,7 +65,6 @@ export const INCOMPLETE_FEATURES: readonly string[] = [
   'f16c',
   'fma',
   'fpu',
-  'fxsr',
   'pni',
   'sse',
   'sse2',

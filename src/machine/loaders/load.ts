@@ -5,6 +5,7 @@ import type { MemoryLayout } from '../memory-layout.ts';
 import { isElf, loadElf, parseElf } from './elf.ts';
 import { type FlatOptions, loadFlat } from './flat.ts';
 import { ImageError } from './image-error.ts';
+import { isLinux, loadLinux } from './linux.ts';
 import type { BootRequest } from './multiboot.ts';
 import { findMultiboot1, loadMultiboot1 } from './multiboot1.ts';
 import { findMultiboot2, loadMultiboot2 } from './multiboot2.ts';
@@ -13,9 +14,6 @@ export interface LoadRequest extends BootRequest {
   /** Where a flat image goes; other images say so themselves. */
   flat?: FlatOptions;
 }
-
-const LINUX_MAGIC_AT = 0x202;
-const LINUX_MAGIC = 0x5372_6448;
 
 /** Loads `image` by its own format, or as a flat binary where `flat` is given. Throws ImageError with the reason. */
 export function loadImage(
@@ -34,13 +32,8 @@ export function loadImage(
     loadElf(memory, layout, image, elf);
     return { mode: elf.bits, entry: elf.entry };
   }
-  if (isLinux(image)) throw new ImageError('the image is a Linux bzImage, which this version does not boot yet');
+  if (isLinux(image)) return loadLinux(memory, layout, image, request);
   throw new ImageError(
-    `unknown image format (${image.length} bytes): known are Multiboot 1 and 2, ELF32, ELF64, and flat with an address`,
+    `unknown image format (${image.length} bytes): known are Multiboot 1 and 2, Linux bzImage, ELF32, ELF64, and flat with an address`,
   );
-}
-
-function isLinux(image: Uint8Array): boolean {
-  if (image.length < LINUX_MAGIC_AT + 4) return false;
-  return new DataView(image.buffer, image.byteOffset).getUint32(LINUX_MAGIC_AT, true) === LINUX_MAGIC;
 }

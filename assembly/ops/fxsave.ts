@@ -1,0 +1,130 @@
+/** FXSAVE and FXRSTOR (SDM Vol. 1, "FXSAVE Area", and Vol. 2, FXSAVE): the 512-byte image of x87, MMX and SSE state. */
+import { cpu, FPR, YMM } from '../cpu/state';
+import { Cr4 } from '../cpu/control';
+import { abandoned, raise, Vector } from '../cpu/pending';
+import { in64 } from '../cpu/segments';
+import { commitPointer, memoryAddress } from '../isa/operand';
+import { Rec } from '../isa/record';
+import { Access, lookup } from '../mmu/tlb';
+import { readMiss, writeMiss } from '../mmu/access';
+import { setControlWord, updateSummary } from './x87/control';
+
+const IMAGE: u32 = 512;
+export const MXCSR_MASK: u32 = 0xffff;
+const ST: usize = 32;
+const XMM: usize = 160;
+
+/** Linear address of the image, 16-byte aligned; an event may be pending. */
+function imageAddress(i: Rec, write: bool): u64 {
+  const la = memoryAddress(i, IMAGE, write);
+  if (!abandoned() && (la & 15) != 0) raise(Vector.GP, 0);
+  return la;
+}
+
+/** The image, put together here before it is stored and taken apart here after it is loaded. */
+const image: usize = memory.data(512);
+
+/** Checks all pages of [la, la + size) for writing, so that a store in parts cannot stop half way. */
+export function probeWrite(la: u64, size: u32): bool {
+  for (let at: u64 = la; at < la + size; at = (at | 0xfff) + 1) {
+    if (lookup(at, 1, Access.WRITE) == 0 && writeMiss(at, 1, 0, true) == 0) return false;
+  }
+  return true;
+}
+/** Copies between linear memory and `host` in 16-byte pieces; false with an event pending. */
+export function storeBytes(la: u64, host: usize, size: u32): bool {
+  if (!probeWrite(la, size)) return false;
+  for (let n: u32 = 0; n < size; n += 16) {
+    let p = lookup(la + n, 16, Access.WRITE);
+    if (p == 0) p = writeMiss(la + n, 16, 0, false);
+    if (p == 0) return false;
+    v128.store(p, v128.load(host + n));
+    commitPointer(p);
+  }
+  return true;
+}
+export function loadBytes(la: u64, host: usize, size: u32): bool {
+  for (let n: u32 = 0; n < size; n += 16) {
+    let p = lookup(la + n, 16, Access.READ);
+    if (p == 0) p = readMiss(la + n, 16, 0);
+    if (p == 0) return false;
+    v128.store(host + n, v128.load(p));
+  }
+  return true;
+}
+
+/** x87 part of the image, also that of XSAVE: `wide` has 64-bit pointers. */
+export function saveX87(to: usize, wide: bool): void {
+  store<u16>(to, <u16>cpu.fcw);
+  store<u16>(to, <u16>cpu.fsw, 2);
+  store<u16>(to, <u16>(cpu.ftw & 0xff), 4);
+  store<u16>(to, <u16>cpu.fop, 6);
+  if (wide) {
+    store<u64>(to, cpu.fip, 8);
+    store<u64>(to, cpu.fdp, 16);
+  } else {
+    store<u32>(to, <u32>cpu.fip, 8);
+    store<u32>(to, cpu.fipSelector, 12);
+    store<u32>(to, <u32>cpu.fdp, 16);
+    store<u32>(to, cpu.fdpSelector, 20);
+  }
+  const top = (cpu.fsw >> 11) & 7;
+  for (let n: u32 = 0; n < 8; n++) {
+    const from = FPR + (((top + n) & 7) << 4);
+    store<u64>(to + ST + (n << 4), load<u64>(from));
+    store<u64>(to + ST + (n << 4), load<u16>(from, 8), 8);
+  }
+}
+export function loadX87(from: usize, wide: bool): void {
+  setControlWord(load<u16>(from));
+  cpu.fsw = load<u16>(from, 2);
+  cpu.ftw = load<u8>(from, 4);
+  cpu.fop = load<u16>(from, 6) & 0x7ff;
+  cpu.fip = wide ? load<u64>(from, 8) : load<u32>(from, 8);
+  cpu.fdp = wide ? load<u64>(from, 16) : load<u32>(from, 16);
+  cpu.fipSelector = wide ? 0 : load<u16>(from, 12);
+  cpu.fdpSelector = wide ? 0 : load<u16>(from, 20);
+  const top = (cpu.fsw >> 11) & 7;
+  for (let n: u32 = 0; n < 8; n++) {
+    const to = FPR + (((top + n) & 7) << 4);
+    store<u64>(to, load<u64>(from + ST + (n << 4)));
+    store<u64>(to, load<u16>(from + ST + (n << 4), 8), 8);
+  }
+  updateSummary();
+}
+
+function save(i: Rec, wide: bool): void {
+  const la = imageAddress(i, true);
+  if (abandoned()) return;
+  memory.fill(image, 0, IMAGE);
+  if (!loadBytes(la, image, IMAGE)) return;
+  memory.fill(image, 0, 24);
+  saveX87(image, wide);
+  store<u32>(image, cpu.mxcsr, 24);
+  store<u32>(image, MXCSR_MASK, 28);
+  const registers: u32 = in64() ? 16 : 8;
+  if ((cpu.cr4 & Cr4.OSFXSR) != 0) {
+    for (let n: u32 = 0; n < registers; n++) v128.store(image + XMM + (n << 4), v128.load(YMM + (n << 5)));
+  }
+  storeBytes(la, image, IMAGE);
+}
+function restore(i: Rec, wide: bool): void {
+  const la = imageAddress(i, false);
+  if (abandoned()) return;
+  if (!loadBytes(la, image, IMAGE)) return;
+  const sse = (cpu.cr4 & Cr4.OSFXSR) != 0;
+  const mxcsr = load<u32>(image, 24);
+  if (sse && (mxcsr & ~MXCSR_MASK) != 0) {
+    raise(Vector.GP, 0);
+    return;
+  }
+  loadX87(image, wide);
+  if (!sse) return;
+  cpu.mxcsr = mxcsr;
+  const registers: u32 = in64() ? 16 : 8;
+  for (let n: u32 = 0; n < registers; n++) v128.store(YMM + (n << 5), v128.load(image + XMM + (n << 4)));
+}
+export function opFxsave(i: Rec): void { save(i, false); }
+export function opFxsave64(i: Rec): void { save(i, true); }
+export function opFxrstor(i: Rec): void { restore(i, false); }
+export function opFxrstor64(i: Rec): void { restore(i, true); }
