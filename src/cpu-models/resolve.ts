@@ -92,6 +92,7 @@ export function resolveModel(text: string): CpuModel {
   }
   dropDependents(wanted);
   const reported = new Set([...wanted].filter((feature) => IMPLEMENTED.has(feature)));
+  dropDependents(reported);
   const instructions: readonly string[] = INSTRUCTION_FEATURES;
   const decoded = new Set(instructions.filter((feature) => wanted.has(UNREPORTED[feature] ?? feature)));
   const leaves = FEATURE_WORDS.filter((word) => Object.values(word.names).some((feature) => reported.has(feature))).map(

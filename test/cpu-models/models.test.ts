@@ -1,5 +1,6 @@
 // Processor models: what -cpu may say, what CPUID answers (SDM Vol. 2A, "CPUID—CPU Identification"), and that what is off is #UD.
 import { describe, expect, it } from 'vitest';
+import { NEEDS } from '../../src/cpu-models/features.ts';
 import { cpuidEntries, IMPLEMENTED, MODELS, resolveModel } from '../../src/cpu-models/index.ts';
 import { INCOMPLETE_FEATURES } from '../../src/features.gen.ts';
 import { oneInstruction, UD } from '../ops/one-instruction.ts';
@@ -28,6 +29,13 @@ describe('-cpu', () => {
     expect(resolveModel('max,-apic').reported.has('x2apic')).toBe(false);
   });
 
+  it('reports nothing that builds on what is not executed yet', () => {
+    for (const { name } of MODELS) {
+      const { reported } = resolveModel(name);
+      for (const feature of reported) for (const needed of NEEDS[feature] ?? []) expect(reported).toContain(needed);
+    }
+  });
+
   it('raises the highest leaf for a feature that needs it', () => {
     expect(resolveModel('pentium').level).toBe(1);
     expect(resolveModel('pentium,+smep').level).toBe(7);
@@ -41,8 +49,9 @@ describe('-cpu', () => {
   });
 
   it('max is all that is implemented, of one vendor', () => {
-    const missing = [...IMPLEMENTED].filter((name) => !resolveModel('max').reported.has(name));
-    expect(missing.filter((name) => name !== 'svm')).toEqual([]);
+    const { reported } = resolveModel('max');
+    const whole = [...IMPLEMENTED].filter((name) => (NEEDS[name] ?? []).every((needed) => reported.has(needed)));
+    expect(whole.filter((name) => name !== 'svm' && !reported.has(name))).toEqual([]);
   });
 
   it('has no two answers for one leaf and subleaf', () => {
