@@ -116,7 +116,10 @@ function build(host: u32): Block | null {
   return block;
 }
 
-/** Ends the records of a block; returns the first free address. */
+/**
+ * Ends the records of a block; returns the first free address. Behind an instruction that may change the mode (end 1) no
+ * link is trusted: what the next block was decoded under may hold no longer.
+ */
 function finish(rec: usize, end: u32, offset: u32): usize {
   if (end == 3) {
     // what lies behind a jump tells where it ends; a fused pair has its links there too
@@ -125,7 +128,7 @@ function finish(rec: usize, end: u32, offset: u32): usize {
     return rec + 64;
   }
   const r = changetype<Rec>(rec);
-  r.kind = end == 2 ? <u16>Kind.END_JUMP : <u16>Kind.END;
+  r.kind = end == 2 ? <u16>Kind.END_JUMP : end == 1 ? <u16>Kind.END_SLOW : <u16>Kind.END;
   r.offset = <u8>offset;
   store<i32>(rec, <i32>offset, 4);
   store<u32>(rec, 0, 8);
@@ -204,7 +207,7 @@ function patch(block: Block, host: u32, size: u32): bool {
 }
 @inline function isEnd(rec: usize): bool {
   const kind: u32 = load<u16>(rec);
-  return kind == Kind.END || kind == Kind.END_JUMP;
+  return kind == Kind.END || kind == Kind.END_SLOW || kind == Kind.END_JUMP;
 }
 /** Operand pointers of a record copied from `from` to `to` that lead into the record itself follow it. */
 function relocateImmediates(from: usize, to: usize): void {

@@ -25,374 +25,375 @@ export function interpret(start: usize): void {
       case 0: { cpu.budget += <i32>load<u16>(cpu.block); store<u32>(link, 0, 4); link = LINK_NONE; break; } // dead
       case 1: { cpu.budget += <i32>load<u16>(cpu.block); store<u32>(link, 0, 4); link = LINK_NONE; break; } // dead_pair
       case 2: { link = rec + 4; break; } // end
-      case 3: { link = LINK_NONE; break; } // end_jump
-      case 4: { rec += 32; continue; } // skip
-      case 5: { rec += 32; continue; } // nop
-      case 6: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADD, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // add_r8
-      case 7: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADD, load<u8>(a), load<u8>(p))); rec += 32; continue; } // add_rm8
-      case 8: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.ADD, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // add_mr8
-      case 9: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // add_r32
-      case 10: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); rec += 32; continue; } // add_rm32
-      case 11: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.ADD, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // add_mr32
-      case 12: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // add_r64
-      case 13: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(p))); rec += 32; continue; } // add_rm64
-      case 14: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.ADD, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // add_mr64
-      case 15: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.OR, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // or_r8
-      case 16: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.OR, load<u8>(a), load<u8>(p))); rec += 32; continue; } // or_rm8
-      case 17: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.OR, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // or_mr8
-      case 18: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.OR, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // or_r32
-      case 19: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.OR, load<u32>(a), load<u32>(p))); rec += 32; continue; } // or_rm32
-      case 20: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.OR, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // or_mr32
-      case 21: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.OR, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // or_r64
-      case 22: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.OR, load<u64>(a), load<u64>(p))); rec += 32; continue; } // or_rm64
-      case 23: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.OR, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // or_mr64
-      case 24: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADC, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // adc_r8
-      case 25: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADC, load<u8>(a), load<u8>(p))); rec += 32; continue; } // adc_rm8
-      case 26: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.ADC, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // adc_mr8
-      case 27: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADC, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // adc_r32
-      case 28: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADC, load<u32>(a), load<u32>(p))); rec += 32; continue; } // adc_rm32
-      case 29: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.ADC, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // adc_mr32
-      case 30: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADC, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // adc_r64
-      case 31: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADC, load<u64>(a), load<u64>(p))); rec += 32; continue; } // adc_rm64
-      case 32: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.ADC, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // adc_mr64
-      case 33: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SBB, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sbb_r8
-      case 34: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SBB, load<u8>(a), load<u8>(p))); rec += 32; continue; } // sbb_rm8
-      case 35: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.SBB, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sbb_mr8
-      case 36: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SBB, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // sbb_r32
-      case 37: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SBB, load<u32>(a), load<u32>(p))); rec += 32; continue; } // sbb_rm32
-      case 38: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.SBB, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sbb_mr32
-      case 39: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SBB, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // sbb_r64
-      case 40: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SBB, load<u64>(a), load<u64>(p))); rec += 32; continue; } // sbb_rm64
-      case 41: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.SBB, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sbb_mr64
-      case 42: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.AND, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // and_r8
-      case 43: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.AND, load<u8>(a), load<u8>(p))); rec += 32; continue; } // and_rm8
-      case 44: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.AND, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // and_mr8
-      case 45: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // and_r32
-      case 46: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(p))); rec += 32; continue; } // and_rm32
-      case 47: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.AND, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // and_mr32
-      case 48: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.AND, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // and_r64
-      case 49: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.AND, load<u64>(a), load<u64>(p))); rec += 32; continue; } // and_rm64
-      case 50: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.AND, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // and_mr64
-      case 51: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SUB, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sub_r8
-      case 52: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SUB, load<u8>(a), load<u8>(p))); rec += 32; continue; } // sub_rm8
-      case 53: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.SUB, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sub_mr8
-      case 54: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // sub_r32
-      case 55: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(p))); rec += 32; continue; } // sub_rm32
-      case 56: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.SUB, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sub_mr32
-      case 57: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // sub_r64
-      case 58: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(p))); rec += 32; continue; } // sub_rm64
-      case 59: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.SUB, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sub_mr64
-      case 60: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.XOR, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // xor_r8
-      case 61: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.XOR, load<u8>(a), load<u8>(p))); rec += 32; continue; } // xor_rm8
-      case 62: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.XOR, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // xor_mr8
-      case 63: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // xor_r32
-      case 64: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(p))); rec += 32; continue; } // xor_rm32
-      case 65: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.XOR, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // xor_mr32
-      case 66: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.XOR, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // xor_r64
-      case 67: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.XOR, load<u64>(a), load<u64>(p))); rec += 32; continue; } // xor_rm64
-      case 68: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.XOR, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // xor_mr64
-      case 69: { const a = load<u32>(rec, 4); hotCmp<u8>(load<u8>(a), load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // cmp_r8
-      case 70: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); hotCmp<u8>(load<u8>(a), load<u8>(p)); rec += 32; continue; } // cmp_rm8
-      case 71: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } hotCmp<u8>(load<u8>(p), load<u8>(load<u32>(rec, 4))); rec += 32; continue; } // cmp_mr8
-      case 72: { const a = load<u32>(rec, 4); hotCmp<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8))); rec += 32; continue; } // cmp_r32
-      case 73: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); hotCmp<u32>(load<u32>(a), load<u32>(p)); rec += 32; continue; } // cmp_rm32
-      case 74: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } hotCmp<u32>(load<u32>(p), load<u32>(load<u32>(rec, 4))); rec += 32; continue; } // cmp_mr32
-      case 75: { const a = load<u32>(rec, 4); hotCmp<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmp_r64
-      case 76: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); hotCmp<u64>(load<u64>(a), load<u64>(p)); rec += 32; continue; } // cmp_rm64
-      case 77: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } hotCmp<u64>(load<u64>(p), load<u64>(load<u32>(rec, 4))); rec += 32; continue; } // cmp_mr64
-      case 78: { flagsLogic<u8>(load<u8>(load<u32>(rec, 4)) & load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // test_r8
-      case 79: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } flagsLogic<u8>(load<u8>(p) & load<u8>(load<u32>(rec, 4))); rec += 32; continue; } // test_mr8
-      case 80: { flagsLogic<u32>(load<u32>(load<u32>(rec, 4)) & load<u32>(load<u32>(rec, 8))); rec += 32; continue; } // test_r32
-      case 81: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } flagsLogic<u32>(load<u32>(p) & load<u32>(load<u32>(rec, 4))); rec += 32; continue; } // test_mr32
-      case 82: { flagsLogic<u64>(load<u64>(load<u32>(rec, 4)) & load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // test_r64
-      case 83: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } flagsLogic<u64>(load<u64>(p) & load<u64>(load<u32>(rec, 4))); rec += 32; continue; } // test_mr64
-      case 84: { setReg<u8>(load<u32>(rec, 4), load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r8
-      case 85: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u8>(load<u32>(rec, 4), load<u8>(p)); rec += 32; continue; } // mov_rm8
-      case 86: { const p = hotWrite<u8>(rec, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr8
-      case 87: { setReg<u16>(load<u32>(rec, 4), load<u16>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r16
-      case 88: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u16>(load<u32>(rec, 4), load<u16>(p)); rec += 32; continue; } // mov_rm16
-      case 89: { const p = hotWrite<u16>(rec, false); if (!p) { link = FAULT; break; } store<u16>(p, load<u16>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr16
-      case 90: { setReg<u32>(load<u32>(rec, 4), load<u32>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r32
-      case 91: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), load<u32>(p)); rec += 32; continue; } // mov_rm32
-      case 92: { const p = hotWrite<u32>(rec, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr32
-      case 93: { setReg<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r64
-      case 94: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), load<u64>(p)); rec += 32; continue; } // mov_rm64
-      case 95: { const p = hotWrite<u64>(rec, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr64
-      case 96: { setReg<u32>(load<u32>(rec, 4), <u32>load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // movzxB_r32
-      case 97: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<u8>(p)); rec += 32; continue; } // movzxB_rm32
-      case 98: { setReg<u32>(load<u32>(rec, 4), <u32>load<u16>(load<u32>(rec, 8))); rec += 32; continue; } // movzxW_r32
-      case 99: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<u16>(p)); rec += 32; continue; } // movzxW_rm32
-      case 100: { setReg<u32>(load<u32>(rec, 4), <u32>load<i8>(load<u32>(rec, 8))); rec += 32; continue; } // movsxB_r32
-      case 101: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<i8>(p)); rec += 32; continue; } // movsxB_rm32
-      case 102: { setReg<u32>(load<u32>(rec, 4), <u32>load<i16>(load<u32>(rec, 8))); rec += 32; continue; } // movsxW_r32
-      case 103: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<i16>(p)); rec += 32; continue; } // movsxW_rm32
-      case 104: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i8>(load<u32>(rec, 8))); rec += 32; continue; } // movsxB_r64
-      case 105: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i8>(p)); rec += 32; continue; } // movsxB_rm64
-      case 106: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i16>(load<u32>(rec, 8))); rec += 32; continue; } // movsxW_r64
-      case 107: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i16>(p)); rec += 32; continue; } // movsxW_rm64
-      case 108: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i32>(load<u32>(rec, 8))); rec += 32; continue; } // movsxd_r64
-      case 109: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i32>(p)); rec += 32; continue; } // movsxd_rm64
-      case 110: { setReg<u32>(load<u32>(rec, 4), <u32>hotOffset(rec)); rec += 32; continue; } // lea_rm32
-      case 111: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.INC, load<u32>(a))); rec += 32; continue; } // inc_r32
-      case 112: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.DEC, load<u32>(a))); rec += 32; continue; } // dec_r32
-      case 113: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NEG, load<u32>(a))); rec += 32; continue; } // neg_r32
-      case 114: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NOT, load<u32>(a))); rec += 32; continue; } // not_r32
-      case 115: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.INC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr32
-      case 116: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.DEC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr32
-      case 117: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shl_r32
-      case 118: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shr_r32
-      case 119: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sar_r32
-      case 120: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // rol_r32
-      case 121: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // ror_r32
-      case 122: { const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // imul2_r32
-      case 123: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p))); rec += 32; continue; } // imul2_rm32
-      case 124: { setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(load<u32>(rec, 8)), load<u32>(rec + 24))); rec += 32; continue; } // imul3_r32
-      case 125: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(p), load<u32>(rec + 24))); rec += 32; continue; } // imul3_rm32
-      case 126: { store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); rec += 32; continue; } // cbw_32
-      case 127: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); rec += 32; continue; } // cwd_32
-      case 128: { const v = load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r32
-      case 129: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r32
-      case 130: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_32
-      case 131: { const to = <u64>load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
-      case 132: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
-      case 133: { const to = <u64>load<u32>(load<u32>(rec, 4)); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
-      case 134: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
-      case 135: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
-      case 136: { setReg<u64>(load<u32>(rec, 4), <u64>hotOffset(rec)); rec += 32; continue; } // lea_rm64
-      case 137: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); rec += 32; continue; } // inc_r64
-      case 138: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); rec += 32; continue; } // dec_r64
-      case 139: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NEG, load<u64>(a))); rec += 32; continue; } // neg_r64
-      case 140: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NOT, load<u64>(a))); rec += 32; continue; } // not_r64
-      case 141: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.INC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr64
-      case 142: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.DEC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr64
-      case 143: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shl_r64
-      case 144: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shr_r64
-      case 145: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sar_r64
-      case 146: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // rol_r64
-      case 147: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // ror_r64
-      case 148: { const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // imul2_r64
-      case 149: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p))); rec += 32; continue; } // imul2_rm64
-      case 150: { setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(load<u32>(rec, 8)), load<u64>(rec + 24))); rec += 32; continue; } // imul3_r64
-      case 151: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(p), load<u64>(rec + 24))); rec += 32; continue; } // imul3_rm64
-      case 152: { store<u64>(GPR, <u64><i64>load<i32>(GPR)); rec += 32; continue; } // cbw_64
-      case 153: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); rec += 32; continue; } // cwd_64
-      case 154: { const v = load<u64>(load<u32>(rec, 4)); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r64
-      case 155: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r64
-      case 156: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_64
-      case 157: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
-      case 158: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
-      case 159: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
-      case 160: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
-      case 161: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
-      case 162: { link = rec + 4; break; } // jmp
-      case 163: { link = rec + (condition(0) ? 4 : 12); break; } // jcc_o
-      case 164: { store<u8>(load<u32>(rec, 4), condition(0) ? 1 : 0); rec += 32; continue; } // setcc_o
-      case 165: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(0) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_o32
-      case 166: { if (condition(0)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_o64
-      case 167: { link = rec + (condition(1) ? 4 : 12); break; } // jcc_no
-      case 168: { store<u8>(load<u32>(rec, 4), condition(1) ? 1 : 0); rec += 32; continue; } // setcc_no
-      case 169: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(1) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_no32
-      case 170: { if (condition(1)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_no64
-      case 171: { link = rec + (condition(2) ? 4 : 12); break; } // jcc_b
-      case 172: { store<u8>(load<u32>(rec, 4), condition(2) ? 1 : 0); rec += 32; continue; } // setcc_b
-      case 173: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(2) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_b32
-      case 174: { if (condition(2)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_b64
-      case 175: { link = rec + (condition(3) ? 4 : 12); break; } // jcc_ae
-      case 176: { store<u8>(load<u32>(rec, 4), condition(3) ? 1 : 0); rec += 32; continue; } // setcc_ae
-      case 177: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(3) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ae32
-      case 178: { if (condition(3)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ae64
-      case 179: { link = rec + (condition(4) ? 4 : 12); break; } // jcc_e
-      case 180: { store<u8>(load<u32>(rec, 4), condition(4) ? 1 : 0); rec += 32; continue; } // setcc_e
-      case 181: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(4) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_e32
-      case 182: { if (condition(4)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_e64
-      case 183: { link = rec + (condition(5) ? 4 : 12); break; } // jcc_ne
-      case 184: { store<u8>(load<u32>(rec, 4), condition(5) ? 1 : 0); rec += 32; continue; } // setcc_ne
-      case 185: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(5) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ne32
-      case 186: { if (condition(5)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ne64
-      case 187: { link = rec + (condition(6) ? 4 : 12); break; } // jcc_be
-      case 188: { store<u8>(load<u32>(rec, 4), condition(6) ? 1 : 0); rec += 32; continue; } // setcc_be
-      case 189: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(6) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_be32
-      case 190: { if (condition(6)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_be64
-      case 191: { link = rec + (condition(7) ? 4 : 12); break; } // jcc_a
-      case 192: { store<u8>(load<u32>(rec, 4), condition(7) ? 1 : 0); rec += 32; continue; } // setcc_a
-      case 193: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(7) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_a32
-      case 194: { if (condition(7)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_a64
-      case 195: { link = rec + (condition(8) ? 4 : 12); break; } // jcc_s
-      case 196: { store<u8>(load<u32>(rec, 4), condition(8) ? 1 : 0); rec += 32; continue; } // setcc_s
-      case 197: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(8) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_s32
-      case 198: { if (condition(8)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_s64
-      case 199: { link = rec + (condition(9) ? 4 : 12); break; } // jcc_ns
-      case 200: { store<u8>(load<u32>(rec, 4), condition(9) ? 1 : 0); rec += 32; continue; } // setcc_ns
-      case 201: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(9) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ns32
-      case 202: { if (condition(9)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ns64
-      case 203: { link = rec + (condition(10) ? 4 : 12); break; } // jcc_p
-      case 204: { store<u8>(load<u32>(rec, 4), condition(10) ? 1 : 0); rec += 32; continue; } // setcc_p
-      case 205: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(10) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_p32
-      case 206: { if (condition(10)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_p64
-      case 207: { link = rec + (condition(11) ? 4 : 12); break; } // jcc_np
-      case 208: { store<u8>(load<u32>(rec, 4), condition(11) ? 1 : 0); rec += 32; continue; } // setcc_np
-      case 209: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(11) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_np32
-      case 210: { if (condition(11)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_np64
-      case 211: { link = rec + (condition(12) ? 4 : 12); break; } // jcc_l
-      case 212: { store<u8>(load<u32>(rec, 4), condition(12) ? 1 : 0); rec += 32; continue; } // setcc_l
-      case 213: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(12) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_l32
-      case 214: { if (condition(12)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_l64
-      case 215: { link = rec + (condition(13) ? 4 : 12); break; } // jcc_ge
-      case 216: { store<u8>(load<u32>(rec, 4), condition(13) ? 1 : 0); rec += 32; continue; } // setcc_ge
-      case 217: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(13) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ge32
-      case 218: { if (condition(13)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ge64
-      case 219: { link = rec + (condition(14) ? 4 : 12); break; } // jcc_le
-      case 220: { store<u8>(load<u32>(rec, 4), condition(14) ? 1 : 0); rec += 32; continue; } // setcc_le
-      case 221: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(14) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_le32
-      case 222: { if (condition(14)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_le64
-      case 223: { link = rec + (condition(15) ? 4 : 12); break; } // jcc_g
-      case 224: { store<u8>(load<u32>(rec, 4), condition(15) ? 1 : 0); rec += 32; continue; } // setcc_g
-      case 225: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(15) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_g32
-      case 226: { if (condition(15)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_g64
-      case 227: { link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_b
-      case 228: { link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ae
-      case 229: { link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_e
-      case 230: { link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ne
-      case 231: { link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_be
-      case 232: { link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_a
-      case 233: { link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_s
-      case 234: { link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ns
-      case 235: { link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_l
-      case 236: { link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ge
-      case 237: { link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_le
-      case 238: { link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_g
-      case 239: { link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_b
-      case 240: { link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ae
-      case 241: { link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_e
-      case 242: { link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ne
-      case 243: { link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_be
-      case 244: { link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_a
-      case 245: { link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_s
-      case 246: { link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ns
-      case 247: { link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_l
-      case 248: { link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ge
-      case 249: { link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_le
-      case 250: { link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_g
-      case 251: { link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_b
-      case 252: { link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ae
-      case 253: { link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_e
-      case 254: { link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ne
-      case 255: { link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_be
-      case 256: { link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_a
-      case 257: { link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_s
-      case 258: { link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ns
-      case 259: { link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_l
-      case 260: { link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ge
-      case 261: { link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_le
-      case 262: { link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_g
-      case 263: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_b
-      case 264: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ae
-      case 265: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_e
-      case 266: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ne
-      case 267: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_be
-      case 268: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_a
-      case 269: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_s
-      case 270: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ns
-      case 271: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_l
-      case 272: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ge
-      case 273: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_le
-      case 274: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_g
-      case 275: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_b
-      case 276: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ae
-      case 277: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_e
-      case 278: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ne
-      case 279: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_be
-      case 280: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_a
-      case 281: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_s
-      case 282: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ns
-      case 283: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_l
-      case 284: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ge
-      case 285: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_le
-      case 286: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_g
-      case 287: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_b
-      case 288: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ae
-      case 289: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_e
-      case 290: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ne
-      case 291: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_be
-      case 292: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_a
-      case 293: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_s
-      case 294: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ns
-      case 295: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_l
-      case 296: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ge
-      case 297: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_le
-      case 298: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_g
-      case 299: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_b
-      case 300: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ae
-      case 301: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_e
-      case 302: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ne
-      case 303: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_be
-      case 304: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_a
-      case 305: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_s
-      case 306: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ns
-      case 307: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_l
-      case 308: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ge
-      case 309: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_le
-      case 310: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_g
-      case 311: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_b
-      case 312: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ae
-      case 313: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_e
-      case 314: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ne
-      case 315: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_be
-      case 316: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_a
-      case 317: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_s
-      case 318: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ns
-      case 319: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_l
-      case 320: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ge
-      case 321: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_le
-      case 322: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_g
-      case 323: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_b
-      case 324: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ae
-      case 325: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_e
-      case 326: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ne
-      case 327: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_be
-      case 328: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_a
-      case 329: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_s
-      case 330: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ns
-      case 331: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_l
-      case 332: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ge
-      case 333: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_le
-      case 334: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_g
-      case 335: { link = rec + (fusedTest<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_e
-      case 336: { link = rec + (fusedTest<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ne
-      case 337: { link = rec + (fusedTest<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_s
-      case 338: { link = rec + (fusedTest<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ns
-      case 339: { link = rec + (fusedTest<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_le
-      case 340: { link = rec + (fusedTest<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_g
-      case 341: { link = rec + (fusedTest<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_e
-      case 342: { link = rec + (fusedTest<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ne
-      case 343: { link = rec + (fusedTest<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_s
-      case 344: { link = rec + (fusedTest<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ns
-      case 345: { link = rec + (fusedTest<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_le
-      case 346: { link = rec + (fusedTest<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_g
-      case 347: { link = rec + (fusedTest<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_e
-      case 348: { link = rec + (fusedTest<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ne
-      case 349: { link = rec + (fusedTest<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_s
-      case 350: { link = rec + (fusedTest<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ns
-      case 351: { link = rec + (fusedTest<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_le
-      case 352: { link = rec + (fusedTest<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_g
-      case 353: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_e
-      case 354: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ne
-      case 355: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_s
-      case 356: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ns
-      case 357: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_le
-      case 358: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_g
-      case 359: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_e
-      case 360: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ne
-      case 361: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_s
-      case 362: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ns
-      case 363: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_le
-      case 364: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_g
-      case 365: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_e
-      case 366: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ne
-      case 367: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_s
-      case 368: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ns
-      case 369: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_le
-      case 370: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_g
+      case 3: { cpu.blockRip += <u64>load<u32>(rec, 4); link = LINK_NONE; break; } // end_slow
+      case 4: { link = LINK_NONE; break; } // end_jump
+      case 5: { rec += 32; continue; } // skip
+      case 6: { rec += 32; continue; } // nop
+      case 7: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADD, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // add_r8
+      case 8: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADD, load<u8>(a), load<u8>(p))); rec += 32; continue; } // add_rm8
+      case 9: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.ADD, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // add_mr8
+      case 10: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // add_r32
+      case 11: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); rec += 32; continue; } // add_rm32
+      case 12: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.ADD, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // add_mr32
+      case 13: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // add_r64
+      case 14: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(p))); rec += 32; continue; } // add_rm64
+      case 15: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.ADD, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // add_mr64
+      case 16: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.OR, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // or_r8
+      case 17: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.OR, load<u8>(a), load<u8>(p))); rec += 32; continue; } // or_rm8
+      case 18: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.OR, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // or_mr8
+      case 19: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.OR, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // or_r32
+      case 20: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.OR, load<u32>(a), load<u32>(p))); rec += 32; continue; } // or_rm32
+      case 21: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.OR, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // or_mr32
+      case 22: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.OR, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // or_r64
+      case 23: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.OR, load<u64>(a), load<u64>(p))); rec += 32; continue; } // or_rm64
+      case 24: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.OR, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // or_mr64
+      case 25: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADC, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // adc_r8
+      case 26: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.ADC, load<u8>(a), load<u8>(p))); rec += 32; continue; } // adc_rm8
+      case 27: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.ADC, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // adc_mr8
+      case 28: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADC, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // adc_r32
+      case 29: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.ADC, load<u32>(a), load<u32>(p))); rec += 32; continue; } // adc_rm32
+      case 30: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.ADC, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // adc_mr32
+      case 31: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADC, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // adc_r64
+      case 32: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.ADC, load<u64>(a), load<u64>(p))); rec += 32; continue; } // adc_rm64
+      case 33: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.ADC, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // adc_mr64
+      case 34: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SBB, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sbb_r8
+      case 35: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SBB, load<u8>(a), load<u8>(p))); rec += 32; continue; } // sbb_rm8
+      case 36: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.SBB, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sbb_mr8
+      case 37: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SBB, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // sbb_r32
+      case 38: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SBB, load<u32>(a), load<u32>(p))); rec += 32; continue; } // sbb_rm32
+      case 39: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.SBB, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sbb_mr32
+      case 40: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SBB, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // sbb_r64
+      case 41: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SBB, load<u64>(a), load<u64>(p))); rec += 32; continue; } // sbb_rm64
+      case 42: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.SBB, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sbb_mr64
+      case 43: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.AND, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // and_r8
+      case 44: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.AND, load<u8>(a), load<u8>(p))); rec += 32; continue; } // and_rm8
+      case 45: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.AND, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // and_mr8
+      case 46: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // and_r32
+      case 47: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(p))); rec += 32; continue; } // and_rm32
+      case 48: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.AND, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // and_mr32
+      case 49: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.AND, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // and_r64
+      case 50: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.AND, load<u64>(a), load<u64>(p))); rec += 32; continue; } // and_rm64
+      case 51: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.AND, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // and_mr64
+      case 52: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SUB, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sub_r8
+      case 53: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.SUB, load<u8>(a), load<u8>(p))); rec += 32; continue; } // sub_rm8
+      case 54: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.SUB, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sub_mr8
+      case 55: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // sub_r32
+      case 56: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(p))); rec += 32; continue; } // sub_rm32
+      case 57: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.SUB, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sub_mr32
+      case 58: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // sub_r64
+      case 59: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(p))); rec += 32; continue; } // sub_rm64
+      case 60: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.SUB, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // sub_mr64
+      case 61: { const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.XOR, load<u8>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // xor_r8
+      case 62: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u8>(a, hotAlu<u8>(Alu.XOR, load<u8>(a), load<u8>(p))); rec += 32; continue; } // xor_rm8
+      case 63: { const p = hotWrite<u8>(rec, true); if (!p) { link = FAULT; break; } store<u8>(p, hotAlu<u8>(Alu.XOR, load<u8>(p), load<u8>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // xor_mr8
+      case 64: { const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // xor_r32
+      case 65: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(p))); rec += 32; continue; } // xor_rm32
+      case 66: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotAlu<u32>(Alu.XOR, load<u32>(p), load<u32>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // xor_mr32
+      case 67: { const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.XOR, load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // xor_r64
+      case 68: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotAlu<u64>(Alu.XOR, load<u64>(a), load<u64>(p))); rec += 32; continue; } // xor_rm64
+      case 69: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotAlu<u64>(Alu.XOR, load<u64>(p), load<u64>(load<u32>(rec, 4)))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // xor_mr64
+      case 70: { const a = load<u32>(rec, 4); hotCmp<u8>(load<u8>(a), load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // cmp_r8
+      case 71: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); hotCmp<u8>(load<u8>(a), load<u8>(p)); rec += 32; continue; } // cmp_rm8
+      case 72: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } hotCmp<u8>(load<u8>(p), load<u8>(load<u32>(rec, 4))); rec += 32; continue; } // cmp_mr8
+      case 73: { const a = load<u32>(rec, 4); hotCmp<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8))); rec += 32; continue; } // cmp_r32
+      case 74: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); hotCmp<u32>(load<u32>(a), load<u32>(p)); rec += 32; continue; } // cmp_rm32
+      case 75: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } hotCmp<u32>(load<u32>(p), load<u32>(load<u32>(rec, 4))); rec += 32; continue; } // cmp_mr32
+      case 76: { const a = load<u32>(rec, 4); hotCmp<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmp_r64
+      case 77: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); hotCmp<u64>(load<u64>(a), load<u64>(p)); rec += 32; continue; } // cmp_rm64
+      case 78: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } hotCmp<u64>(load<u64>(p), load<u64>(load<u32>(rec, 4))); rec += 32; continue; } // cmp_mr64
+      case 79: { flagsLogic<u8>(load<u8>(load<u32>(rec, 4)) & load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // test_r8
+      case 80: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } flagsLogic<u8>(load<u8>(p) & load<u8>(load<u32>(rec, 4))); rec += 32; continue; } // test_mr8
+      case 81: { flagsLogic<u32>(load<u32>(load<u32>(rec, 4)) & load<u32>(load<u32>(rec, 8))); rec += 32; continue; } // test_r32
+      case 82: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } flagsLogic<u32>(load<u32>(p) & load<u32>(load<u32>(rec, 4))); rec += 32; continue; } // test_mr32
+      case 83: { flagsLogic<u64>(load<u64>(load<u32>(rec, 4)) & load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // test_r64
+      case 84: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } flagsLogic<u64>(load<u64>(p) & load<u64>(load<u32>(rec, 4))); rec += 32; continue; } // test_mr64
+      case 85: { setReg<u8>(load<u32>(rec, 4), load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r8
+      case 86: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u8>(load<u32>(rec, 4), load<u8>(p)); rec += 32; continue; } // mov_rm8
+      case 87: { const p = hotWrite<u8>(rec, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr8
+      case 88: { setReg<u16>(load<u32>(rec, 4), load<u16>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r16
+      case 89: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u16>(load<u32>(rec, 4), load<u16>(p)); rec += 32; continue; } // mov_rm16
+      case 90: { const p = hotWrite<u16>(rec, false); if (!p) { link = FAULT; break; } store<u16>(p, load<u16>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr16
+      case 91: { setReg<u32>(load<u32>(rec, 4), load<u32>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r32
+      case 92: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), load<u32>(p)); rec += 32; continue; } // mov_rm32
+      case 93: { const p = hotWrite<u32>(rec, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr32
+      case 94: { setReg<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // mov_r64
+      case 95: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), load<u64>(p)); rec += 32; continue; } // mov_rm64
+      case 96: { const p = hotWrite<u64>(rec, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mov_mr64
+      case 97: { setReg<u32>(load<u32>(rec, 4), <u32>load<u8>(load<u32>(rec, 8))); rec += 32; continue; } // movzxB_r32
+      case 98: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<u8>(p)); rec += 32; continue; } // movzxB_rm32
+      case 99: { setReg<u32>(load<u32>(rec, 4), <u32>load<u16>(load<u32>(rec, 8))); rec += 32; continue; } // movzxW_r32
+      case 100: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<u16>(p)); rec += 32; continue; } // movzxW_rm32
+      case 101: { setReg<u32>(load<u32>(rec, 4), <u32>load<i8>(load<u32>(rec, 8))); rec += 32; continue; } // movsxB_r32
+      case 102: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<i8>(p)); rec += 32; continue; } // movsxB_rm32
+      case 103: { setReg<u32>(load<u32>(rec, 4), <u32>load<i16>(load<u32>(rec, 8))); rec += 32; continue; } // movsxW_r32
+      case 104: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), <u32>load<i16>(p)); rec += 32; continue; } // movsxW_rm32
+      case 105: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i8>(load<u32>(rec, 8))); rec += 32; continue; } // movsxB_r64
+      case 106: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i8>(p)); rec += 32; continue; } // movsxB_rm64
+      case 107: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i16>(load<u32>(rec, 8))); rec += 32; continue; } // movsxW_r64
+      case 108: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i16>(p)); rec += 32; continue; } // movsxW_rm64
+      case 109: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i32>(load<u32>(rec, 8))); rec += 32; continue; } // movsxd_r64
+      case 110: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i32>(p)); rec += 32; continue; } // movsxd_rm64
+      case 111: { setReg<u32>(load<u32>(rec, 4), <u32>hotOffset(rec)); rec += 32; continue; } // lea_rm32
+      case 112: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.INC, load<u32>(a))); rec += 32; continue; } // inc_r32
+      case 113: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.DEC, load<u32>(a))); rec += 32; continue; } // dec_r32
+      case 114: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NEG, load<u32>(a))); rec += 32; continue; } // neg_r32
+      case 115: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NOT, load<u32>(a))); rec += 32; continue; } // not_r32
+      case 116: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.INC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr32
+      case 117: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.DEC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr32
+      case 118: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shl_r32
+      case 119: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shr_r32
+      case 120: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sar_r32
+      case 121: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // rol_r32
+      case 122: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // ror_r32
+      case 123: { const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // imul2_r32
+      case 124: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p))); rec += 32; continue; } // imul2_rm32
+      case 125: { setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(load<u32>(rec, 8)), load<u32>(rec + 24))); rec += 32; continue; } // imul3_r32
+      case 126: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(p), load<u32>(rec + 24))); rec += 32; continue; } // imul3_rm32
+      case 127: { store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); rec += 32; continue; } // cbw_32
+      case 128: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); rec += 32; continue; } // cwd_32
+      case 129: { const v = load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r32
+      case 130: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r32
+      case 131: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_32
+      case 132: { const to = <u64>load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
+      case 133: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
+      case 134: { const to = <u64>load<u32>(load<u32>(rec, 4)); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
+      case 135: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
+      case 136: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
+      case 137: { setReg<u64>(load<u32>(rec, 4), <u64>hotOffset(rec)); rec += 32; continue; } // lea_rm64
+      case 138: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); rec += 32; continue; } // inc_r64
+      case 139: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); rec += 32; continue; } // dec_r64
+      case 140: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NEG, load<u64>(a))); rec += 32; continue; } // neg_r64
+      case 141: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NOT, load<u64>(a))); rec += 32; continue; } // not_r64
+      case 142: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.INC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr64
+      case 143: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.DEC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr64
+      case 144: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shl_r64
+      case 145: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shr_r64
+      case 146: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sar_r64
+      case 147: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // rol_r64
+      case 148: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // ror_r64
+      case 149: { const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // imul2_r64
+      case 150: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p))); rec += 32; continue; } // imul2_rm64
+      case 151: { setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(load<u32>(rec, 8)), load<u64>(rec + 24))); rec += 32; continue; } // imul3_r64
+      case 152: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(p), load<u64>(rec + 24))); rec += 32; continue; } // imul3_rm64
+      case 153: { store<u64>(GPR, <u64><i64>load<i32>(GPR)); rec += 32; continue; } // cbw_64
+      case 154: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); rec += 32; continue; } // cwd_64
+      case 155: { const v = load<u64>(load<u32>(rec, 4)); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r64
+      case 156: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r64
+      case 157: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_64
+      case 158: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
+      case 159: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
+      case 160: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
+      case 161: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
+      case 162: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
+      case 163: { link = rec + 4; break; } // jmp
+      case 164: { link = rec + (condition(0) ? 4 : 12); break; } // jcc_o
+      case 165: { store<u8>(load<u32>(rec, 4), condition(0) ? 1 : 0); rec += 32; continue; } // setcc_o
+      case 166: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(0) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_o32
+      case 167: { if (condition(0)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_o64
+      case 168: { link = rec + (condition(1) ? 4 : 12); break; } // jcc_no
+      case 169: { store<u8>(load<u32>(rec, 4), condition(1) ? 1 : 0); rec += 32; continue; } // setcc_no
+      case 170: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(1) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_no32
+      case 171: { if (condition(1)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_no64
+      case 172: { link = rec + (condition(2) ? 4 : 12); break; } // jcc_b
+      case 173: { store<u8>(load<u32>(rec, 4), condition(2) ? 1 : 0); rec += 32; continue; } // setcc_b
+      case 174: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(2) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_b32
+      case 175: { if (condition(2)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_b64
+      case 176: { link = rec + (condition(3) ? 4 : 12); break; } // jcc_ae
+      case 177: { store<u8>(load<u32>(rec, 4), condition(3) ? 1 : 0); rec += 32; continue; } // setcc_ae
+      case 178: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(3) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ae32
+      case 179: { if (condition(3)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ae64
+      case 180: { link = rec + (condition(4) ? 4 : 12); break; } // jcc_e
+      case 181: { store<u8>(load<u32>(rec, 4), condition(4) ? 1 : 0); rec += 32; continue; } // setcc_e
+      case 182: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(4) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_e32
+      case 183: { if (condition(4)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_e64
+      case 184: { link = rec + (condition(5) ? 4 : 12); break; } // jcc_ne
+      case 185: { store<u8>(load<u32>(rec, 4), condition(5) ? 1 : 0); rec += 32; continue; } // setcc_ne
+      case 186: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(5) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ne32
+      case 187: { if (condition(5)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ne64
+      case 188: { link = rec + (condition(6) ? 4 : 12); break; } // jcc_be
+      case 189: { store<u8>(load<u32>(rec, 4), condition(6) ? 1 : 0); rec += 32; continue; } // setcc_be
+      case 190: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(6) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_be32
+      case 191: { if (condition(6)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_be64
+      case 192: { link = rec + (condition(7) ? 4 : 12); break; } // jcc_a
+      case 193: { store<u8>(load<u32>(rec, 4), condition(7) ? 1 : 0); rec += 32; continue; } // setcc_a
+      case 194: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(7) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_a32
+      case 195: { if (condition(7)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_a64
+      case 196: { link = rec + (condition(8) ? 4 : 12); break; } // jcc_s
+      case 197: { store<u8>(load<u32>(rec, 4), condition(8) ? 1 : 0); rec += 32; continue; } // setcc_s
+      case 198: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(8) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_s32
+      case 199: { if (condition(8)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_s64
+      case 200: { link = rec + (condition(9) ? 4 : 12); break; } // jcc_ns
+      case 201: { store<u8>(load<u32>(rec, 4), condition(9) ? 1 : 0); rec += 32; continue; } // setcc_ns
+      case 202: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(9) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ns32
+      case 203: { if (condition(9)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ns64
+      case 204: { link = rec + (condition(10) ? 4 : 12); break; } // jcc_p
+      case 205: { store<u8>(load<u32>(rec, 4), condition(10) ? 1 : 0); rec += 32; continue; } // setcc_p
+      case 206: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(10) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_p32
+      case 207: { if (condition(10)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_p64
+      case 208: { link = rec + (condition(11) ? 4 : 12); break; } // jcc_np
+      case 209: { store<u8>(load<u32>(rec, 4), condition(11) ? 1 : 0); rec += 32; continue; } // setcc_np
+      case 210: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(11) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_np32
+      case 211: { if (condition(11)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_np64
+      case 212: { link = rec + (condition(12) ? 4 : 12); break; } // jcc_l
+      case 213: { store<u8>(load<u32>(rec, 4), condition(12) ? 1 : 0); rec += 32; continue; } // setcc_l
+      case 214: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(12) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_l32
+      case 215: { if (condition(12)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_l64
+      case 216: { link = rec + (condition(13) ? 4 : 12); break; } // jcc_ge
+      case 217: { store<u8>(load<u32>(rec, 4), condition(13) ? 1 : 0); rec += 32; continue; } // setcc_ge
+      case 218: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(13) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ge32
+      case 219: { if (condition(13)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ge64
+      case 220: { link = rec + (condition(14) ? 4 : 12); break; } // jcc_le
+      case 221: { store<u8>(load<u32>(rec, 4), condition(14) ? 1 : 0); rec += 32; continue; } // setcc_le
+      case 222: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(14) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_le32
+      case 223: { if (condition(14)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_le64
+      case 224: { link = rec + (condition(15) ? 4 : 12); break; } // jcc_g
+      case 225: { store<u8>(load<u32>(rec, 4), condition(15) ? 1 : 0); rec += 32; continue; } // setcc_g
+      case 226: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(15) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_g32
+      case 227: { if (condition(15)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_g64
+      case 228: { link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_b
+      case 229: { link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ae
+      case 230: { link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_e
+      case 231: { link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ne
+      case 232: { link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_be
+      case 233: { link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_a
+      case 234: { link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_s
+      case 235: { link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ns
+      case 236: { link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_l
+      case 237: { link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ge
+      case 238: { link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_le
+      case 239: { link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_g
+      case 240: { link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_b
+      case 241: { link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ae
+      case 242: { link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_e
+      case 243: { link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ne
+      case 244: { link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_be
+      case 245: { link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_a
+      case 246: { link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_s
+      case 247: { link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ns
+      case 248: { link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_l
+      case 249: { link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ge
+      case 250: { link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_le
+      case 251: { link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_g
+      case 252: { link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_b
+      case 253: { link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ae
+      case 254: { link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_e
+      case 255: { link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ne
+      case 256: { link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_be
+      case 257: { link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_a
+      case 258: { link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_s
+      case 259: { link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ns
+      case 260: { link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_l
+      case 261: { link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ge
+      case 262: { link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_le
+      case 263: { link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_g
+      case 264: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_b
+      case 265: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ae
+      case 266: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_e
+      case 267: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ne
+      case 268: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_be
+      case 269: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_a
+      case 270: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_s
+      case 271: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ns
+      case 272: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_l
+      case 273: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ge
+      case 274: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_le
+      case 275: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_g
+      case 276: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_b
+      case 277: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ae
+      case 278: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_e
+      case 279: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ne
+      case 280: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_be
+      case 281: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_a
+      case 282: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_s
+      case 283: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ns
+      case 284: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_l
+      case 285: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ge
+      case 286: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_le
+      case 287: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_g
+      case 288: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_b
+      case 289: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ae
+      case 290: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_e
+      case 291: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ne
+      case 292: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_be
+      case 293: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_a
+      case 294: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_s
+      case 295: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ns
+      case 296: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_l
+      case 297: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ge
+      case 298: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_le
+      case 299: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_g
+      case 300: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_b
+      case 301: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ae
+      case 302: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_e
+      case 303: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ne
+      case 304: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_be
+      case 305: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_a
+      case 306: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_s
+      case 307: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ns
+      case 308: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_l
+      case 309: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ge
+      case 310: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_le
+      case 311: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_g
+      case 312: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_b
+      case 313: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ae
+      case 314: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_e
+      case 315: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ne
+      case 316: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_be
+      case 317: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_a
+      case 318: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_s
+      case 319: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ns
+      case 320: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_l
+      case 321: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ge
+      case 322: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_le
+      case 323: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_g
+      case 324: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_b
+      case 325: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ae
+      case 326: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_e
+      case 327: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ne
+      case 328: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_be
+      case 329: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_a
+      case 330: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_s
+      case 331: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ns
+      case 332: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_l
+      case 333: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ge
+      case 334: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_le
+      case 335: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_g
+      case 336: { link = rec + (fusedTest<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_e
+      case 337: { link = rec + (fusedTest<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ne
+      case 338: { link = rec + (fusedTest<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_s
+      case 339: { link = rec + (fusedTest<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ns
+      case 340: { link = rec + (fusedTest<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_le
+      case 341: { link = rec + (fusedTest<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_g
+      case 342: { link = rec + (fusedTest<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_e
+      case 343: { link = rec + (fusedTest<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ne
+      case 344: { link = rec + (fusedTest<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_s
+      case 345: { link = rec + (fusedTest<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ns
+      case 346: { link = rec + (fusedTest<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_le
+      case 347: { link = rec + (fusedTest<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_g
+      case 348: { link = rec + (fusedTest<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_e
+      case 349: { link = rec + (fusedTest<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ne
+      case 350: { link = rec + (fusedTest<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_s
+      case 351: { link = rec + (fusedTest<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ns
+      case 352: { link = rec + (fusedTest<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_le
+      case 353: { link = rec + (fusedTest<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_g
+      case 354: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_e
+      case 355: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ne
+      case 356: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_s
+      case 357: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ns
+      case 358: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_le
+      case 359: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_g
+      case 360: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_e
+      case 361: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ne
+      case 362: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_s
+      case 363: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ns
+      case 364: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_le
+      case 365: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_g
+      case 366: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_e
+      case 367: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ne
+      case 368: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_s
+      case 369: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ns
+      case 370: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_le
+      case 371: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_g
       default: {
         call_indirect<void>(handlerIndex(<u32>load<u16>(rec) - HOT_KINDS), changetype<Rec>(rec));
         if ((cpu.pending | cpu.leave) == 0) { rec += 32; continue; }

@@ -32,6 +32,7 @@ const upper = (text: string) => text.toUpperCase();
 define('dead', 'cpu.budget += <i32>load<u16>(cpu.block); store<u32>(link, 0, 4); link = LINK_NONE; break;');
 define('dead_pair', 'cpu.budget += <i32>load<u16>(cpu.block); store<u32>(link, 0, 4); link = LINK_NONE; break;', 2);
 define('end', 'link = rec + 4; break;', 0);
+define('end_slow', 'cpu.blockRip += <u64>load<u32>(rec, 4); link = LINK_NONE; break;', 0);
 define('end_jump', 'link = LINK_NONE; break;', 0);
 define('skip', NEXT, 0);
 define('nop', NEXT);
