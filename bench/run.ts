@@ -1,16 +1,18 @@
 /**
- * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float and events; without one, the first and the last run.
+ * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events and library; without one, all but float run.
  * Names restrict the benches (roms/README.md).
  */
 import { benchEvents } from './events.ts';
 import { benchInterpreter } from './interpreter.ts';
+import { benchLibrary } from './library.ts';
 
 const PARTS: Record<string, (only: readonly string[]) => Promise<void>> = {
   interpreter: (only) => benchInterpreter('kernel', only),
   float: (only) => benchInterpreter('float', only),
   events: benchEvents,
+  library: benchLibrary,
 };
-const DEFAULT = ['interpreter', 'events'];
+const DEFAULT = ['interpreter', 'events', 'library'];
 
 const [first, ...rest] = process.argv.slice(2);
 const isPart = first !== undefined && first in PARTS;
