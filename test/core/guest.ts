@@ -15,13 +15,15 @@ const FLAT = { base: 0n, limit: 0xffff_ffff };
 const CODE = { ...FLAT, selector: 8, rights: 0xc09b };
 const DATA = { ...FLAT, selector: 16, rights: 0xc093 };
 
-/** Puts `core` in ring 0 of flat 32-bit protected mode at `rip`, with ESP below `stack`. */
+/** Puts `core`, even one that waits for SIPI, in ring 0 of flat 32-bit protected mode at `rip`, with ESP below `stack`. */
 export function enterFlat32(core: WasmCore, rip: number, stack: number): void {
   core.set('cr0', 0x11n);
   core.setSegment('cs', CODE);
   for (const name of ['ds', 'es', 'ss'] as const) core.setSegment(name, DATA);
   core.set('rip', BigInt(rip));
   core.set('rsp', BigInt(stack));
+  core.state.setNumber('activity', 0);
+  core.state.setNumber('attention', 0);
 }
 
 /** A processor with 1 MiB of RAM and `code` at 0x1000, about to run it in flat 32-bit mode. */

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCore } from '../../src/core.ts';
+import { Stop } from '../../src/core-types.ts';
 import { buildWasm } from '../../tools/build-wasm.ts';
 import { emptyBus, enterFlat32, u32 } from './guest.ts';
 
@@ -70,6 +71,38 @@ describe('vCPUs on one thread', () => {
     first.run(1);
     second.run(10);
     expect(second.get('rax')).toBe(7n);
+  });
+
+  it('start by INIT and SIPI, and INIT stops them again', async () => {
+    const options = { memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2 };
+    const first = await createCore({ ...options, id: 0 });
+    const second = await createCore({ ...options, id: 1, backing: first.backing });
+    expect(second.run(10)).toBe(Stop.WAIT_FOR_SIPI);
+    const startup = [0xc6, 0x06, 0x00, 0x05, 0x5a, 0xf4]; // mov byte [500h], 5Ah; hlt
+    first.memory.bytes(0x8000, startup.length).set(startup);
+    /** Writes `command` for all but itself to the interrupt command register. */
+    const send = (command: number) => {
+      const store = [0xc7, 0x05, 0x00, 0x03, 0xe0, 0xfe, command & 0xff, command >> 8, 0x0c, 0x00, 0x90];
+      first.memory.bytes(0x1000, store.length).set(store);
+      first.invalidateCode(0x1000, store.length);
+      enterFlat32(first, 0x1000, 0x8000);
+      first.run(1);
+    };
+    const INIT = 0x4500;
+    const SIPI_AT_8000 = 0x4608;
+    send(INIT);
+    expect(second.run(10)).toBe(Stop.WAIT_FOR_SIPI);
+    send(SIPI_AT_8000);
+    expect(second.run(10)).toBe(Stop.HALT);
+    expect(first.memory.bytes(0x500, 1)[0]).toBe(0x5a);
+    expect(second.getSegment('cs')).toMatchObject({ selector: 0x800, base: 0x8000n });
+    send(SIPI_AT_8000);
+    expect(second.run(10)).toBe(Stop.HALT);
+    second.set('rbx', 1n);
+    send(INIT);
+    expect(second.run(10)).toBe(Stop.WAIT_FOR_SIPI);
+    expect(second.get('rbx')).toBe(0n);
+    expect(second.get('rip')).toBe(0xfff0n);
   });
 
   it('are refused where the core has no relocations', async () => {
