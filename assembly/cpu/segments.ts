@@ -9,6 +9,7 @@ import { cpu, SEG, Seg } from './state';
 import { raise, Vector } from './pending';
 import { Cr0, Cr4, Efer } from './control';
 import { Flag } from './flags';
+import { Uses } from './vector-state';
 
 export const enum Rights { ACCESSED = 1, WRITABLE = 2, READABLE = 2, EXPAND_DOWN = 4, CONFORMING = 4, CODE = 8, S = 0x10, P = 0x80, L = 0x2000, DB = 0x4000, G = 0x8000, UNUSABLE = 0x10000 }
 
@@ -41,8 +42,8 @@ export function setSegment(s: u32, sel: u32, base: u64, limit: u32, rights: u32)
   return <u64>((<i64>(la << shift)) >> shift) == la;
 }
 
-/** Code size 0/1/2 for 16/32/64, 4 flat segments, 8 32-bit stack, 16 real or virtual-8086 mode. */
-export const enum Key { SIZE = 3, FLAT = 4, STACK32 = 8, REAL = 16 }
+/** Code size 0/1/2 for 16/32/64, 4 flat segments, 8 32-bit stack, 16 real or virtual-8086 mode, 32 SSE and AVX usable. */
+export const enum Key { SIZE = 3, FLAT = 4, STACK32 = 8, REAL = 16, VECTOR = 32 }
 
 const FLAT_DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.DB;
 @inline function isFlat(s: u32): bool {
@@ -53,9 +54,10 @@ const FLAT_DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.DB;
 /** Computes what decoding depends on. */
 export function computeModeKey(): void {
   const cs = segRights(Seg.CS);
+  const vector: u32 = (cpu.blocked & (Uses.SSE | Uses.VEX)) == 0 ? Key.VECTOR : 0;
   if (inLongMode() && (cs & Rights.L) != 0) {
     cpu.laMask = u64.MAX_VALUE;
-    cpu.modeKey = 2 | Key.FLAT | Key.STACK32;
+    cpu.modeKey = 2 | Key.FLAT | Key.STACK32 | vector;
     return;
   }
   cpu.laMask = 0xffffffff;
@@ -63,7 +65,7 @@ export function computeModeKey(): void {
   if ((segRights(Seg.SS) & Rights.DB) != 0) key |= Key.STACK32;
   if (!inProtected()) key |= Key.REAL;
   if (segBase(Seg.CS) == 0 && segLimit(Seg.CS) == 0xffffffff && key == (1 | Key.STACK32) && isFlat(Seg.DS) && isFlat(Seg.ES) && isFlat(Seg.SS)) key |= Key.FLAT;
-  cpu.modeKey = key;
+  cpu.modeKey = key | vector;
 }
 
 /** Do `size` bytes at `first` lie in a segment of this limit and these rights (SDM Vol. 3A, "Limit Checking")? */

@@ -30,11 +30,14 @@ export function computeBlocked(): void {
 
 /** Raises what an instruction raises that uses what is blocked: #UD, or #NM. */
 export function refuse(uses: u32): void {
-  let undefined: bool = false;
-  if ((uses & Uses.VEX) != 0) undefined = !avxEnabled();
-  if ((uses & (Uses.SSE | Uses.MMX)) != 0) undefined = undefined || (cpu.cr0 & Cr0.EM) != 0;
-  if ((uses & Uses.SSE) != 0) undefined = undefined || (cpu.cr4 & Cr4.OSFXSR) == 0;
-  raise(undefined ? Vector.UD : Vector.NM);
+  let vector = Vector.NM;
+  for (let rest = uses & Uses.ALL; rest != 0; rest &= rest - 1) if (isUndefined(rest & (0 - rest))) vector = Vector.UD;
+  raise(vector);
+}
+function isUndefined(use: u32): bool {
+  if (use == Uses.VEX) return !avxEnabled();
+  if (use == Uses.SSE && (cpu.cr4 & Cr4.OSFXSR) == 0) return true;
+  return (use == Uses.SSE || use == Uses.MMX) && (cpu.cr0 & Cr0.EM) != 0;
 }
 
 const ERROR_SUMMARY: u32 = 0x80;

@@ -4,7 +4,7 @@
  * decoded anew each time it runs.
  */
 import { cpu, FETCH_BUFFER, LINK_NONE, Seg, STEP_BLOCK } from '../cpu/state';
-import { JUMP_CACHE } from '../cpu/window';
+import { HANDLER_TABLE, HANDLER_TABLE_ENTRIES, JUMP_CACHE } from '../cpu/window';
 import { attend, Attention, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
 import { fetchHost } from '../mmu/access';
@@ -18,15 +18,12 @@ import { HANDLER_COUNT, HANDLERS } from './handlers.gen';
 const MAX_BYTES: u32 = 200;
 const MAX_RECORDS: u32 = 80;
 
-/** Function-table index of each handler. */
-const HANDLER_INDEXES: usize = memory.data(4096 * 4);
-
-@inline export function handlerIndex(n: u32): u32 { return load<u32>(HANDLER_INDEXES + (n << 2)); }
+@inline export function handlerIndex(n: u32): u32 { return load<u32>(HANDLER_TABLE + (n << 2)); }
 
 /** Fills what static data cannot hold. To be called once before anything runs. */
 export function initBlocks(): void {
-  assert(HANDLER_COUNT <= 4096);
-  for (let n: u32 = 0; n < HANDLER_COUNT; n++) store<u32>(HANDLER_INDEXES + (n << 2), load<u32>(changetype<usize>(unchecked(HANDLERS[n]))));
+  assert(HANDLER_COUNT <= HANDLER_TABLE_ENTRIES);
+  for (let n: u32 = 0; n < HANDLER_COUNT; n++) store<u32>(HANDLER_TABLE + (n << 2), load<u32>(changetype<usize>(unchecked(HANDLERS[n]))));
   memory.fill(WEIGHTS, 1, 1024);
   memory.copy(WEIGHTS, KIND_WEIGHTS, HOT_KINDS);
   store<u64>(LINK_NONE, 0);

@@ -5,7 +5,7 @@ import { Rec } from './record';
 import { FUSION_COUNT, FUSIONS, Kind } from './tables.gen';
 
 /** Can the hot kind compute this operand? FS and GS bases take the place of an absent index in 64-bit mode. */
-export function hotFits(r: Rec, row: usize, mode: u32, isMemory: bool, chosen: u32, opcode: u32): bool {
+export function hotFits(r: Rec, mode: u32, isMemory: bool, chosen: u32, opcode: u32): bool {
   if (mode != 2 && d.size == 3) return false;
   if (!isMemory) return true;
   if (d.addressSize != mode) return false;

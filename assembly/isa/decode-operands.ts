@@ -6,6 +6,7 @@ import { FPR, GPR, YMM } from '../cpu/state';
 import { byte, d, dword, gprAddress, word } from './decode-state';
 import { extra } from './modrm';
 import { Rec, RECORD } from './record';
+import { PATTERNS } from './tables.gen';
 
 /** src/isa/gen/operands.ts, METHODS. */
 const enum Method {
@@ -14,13 +15,16 @@ const enum Method {
 }
 const enum Size { NONE, BYTE, V, Y, Z, WORD, DWORD, QWORD }
 
+const PATTERN: usize = 13;
+
 /** Byte registers: without REX, 4 to 7 are AH CH DH BH. */
 @inline function byteAddress(n: u32): u32 { return d.rex == 0 && n >= 4 && n < 8 ? <u32>GPR + ((n - 4) << 3) + 1 : <u32>GPR + (n << 3); }
 
 /** Reads the operands of the row whose descriptor is at `row` into `rec`. */
 export function decodeOperands(rec: usize, row: usize, mode: u32): void {
   const r = changetype<Rec>(rec);
-  const count: u32 = load<u8>(row);
+  const pattern = PATTERNS + <usize>load<u16>(row) * PATTERN;
+  const count: u32 = load<u8>(pattern);
   d.pointers = 0;
   d.pointer0 = 0;
   d.pointer1 = 0;
@@ -29,9 +33,9 @@ export function decodeOperands(rec: usize, row: usize, mode: u32): void {
   d.relative = 0;
   d.immediate = 0;
   for (let n: u32 = 0; n < count; n++) {
-    const method: u32 = load<u8>(row + n, 1);
-    const operandSize: u32 = load<u8>(row + n, 5);
-    const fixed: u32 = load<u8>(row + n, 9);
+    const method: u32 = load<u8>(pattern + n, 1);
+    const operandSize: u32 = load<u8>(pattern + n, 5);
+    const fixed: u32 = load<u8>(pattern + n, 9);
     let pointer: u32 = 0;
     switch (method) {
       case Method.RM:

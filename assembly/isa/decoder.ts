@@ -10,14 +10,14 @@ import { decodeOperands } from './decode-operands';
 import { hotFits, hotJump } from './decode-hot';
 import { addRip, decodeMemory } from './modrm';
 import { Info, Rec } from './record';
-import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, TREE } from './tables.gen';
+import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, TREE } from './tables.gen';
 
 /** Outcomes of decode. */
 export const enum Decoded { OK, UNDEFINED, TOO_LONG }
 
 const enum Trait { LOCK = 1, CPL0 = 2, ENDS = 4, JUMP = 8, D64 = 16, F64 = 32, PROT = 64, REP = 128, NOMOD = 256, VSIB = 512, VSIB_XMM = 4096, L1_AVX2 = 8192 }
 
-const DESCRIPTOR: usize = 48;
+const DESCRIPTOR: usize = 20;
 /** CR0, CR2, CR3, CR4, CR8. */
 const CONTROL_REGISTERS: u32 = 0x11d;
 /** One byte for each Feature: 1 where the CPU model has it. */
@@ -119,13 +119,13 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   decodedLength = <u32>(d.at - bytes) + (hasModrm ? 1 : 0);
   if (value == 0) return Decoded.UNDEFINED;
   let row = DESCRIPTORS + <usize>(value - 1) * DESCRIPTOR;
-  const feature = load<u8>(row, 14);
+  const feature = load<u8>(row, 4);
   if (feature != 0 && load<u8>(FEATURE_BYTES + feature) == 0) {
-    const instead: u32 = load<u16>(row, 20);
+    const instead: u32 = load<u16>(row, 6);
     if (instead == 0) return Decoded.UNDEFINED;
     row = DESCRIPTORS + <usize>(instead - 1) * DESCRIPTOR;
   }
-  const traits = load<u32>(row, 16);
+  const traits = load<u32>(row, 8);
   if ((traits & Uses.VEX) != 0 && load<u8>(FEATURE_BYTES + Feature.AVX) == 0) return Decoded.UNDEFINED;
   if (vexL != 0 && (traits & Trait.L1_AVX2) != 0 && load<u8>(FEATURE_BYTES + Feature.AVX2) == 0) return Decoded.UNDEFINED;
   if ((traits & Trait.PROT) != 0 && (key & Key.REAL) != 0) return Decoded.UNDEFINED;
@@ -135,7 +135,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   if (mode == 2) {
     d.size = (d.rex & 8) != 0 || (traits & Trait.F64) != 0 ? 3 : operand66 ? 1 : (traits & Trait.D64) != 0 ? 3 : 2;
   } else d.size = (mode == 1) != operand66 ? 2 : 1;
-  const width = load<u8>(row, 13);
+  const width = load<u8>(row, 5);
   const sizeIndex: u32 = width == 2 ? d.size : width == 3 ? (mode == 2 && ((d.rex & 8) != 0 || (traits & Trait.F64) != 0) ? 3 : 2) : 0;
 
   // ModRM and the memory operand
@@ -174,9 +174,15 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
 
   // A hot kind where one fits
   if ((key & Key.FLAT) != 0 && !lock) {
-    const kind: u32 = isMemory ? load<u16>(row + (sizeIndex << 1), 40) : load<u16>(row + (sizeIndex << 1), 32);
-    if (kind != 0 && hotFits(r, row, mode, isMemory, chosen, opcode)) {
+    const vector = traits & (Uses.SSE | Uses.VEX);
+    const index: u32 = (vector & Uses.VEX) != 0 ? 1 + vexL : sizeIndex;
+    const kind: u32 = load<u16>(HOT_PAIRS + (<usize>load<u16>(row, 2) << 4) + (index << 1) + (isMemory ? 8 : 0));
+    if (kind != 0 && (vector == 0 || (key & Key.VECTOR) != 0) && hotFits(r, mode, isMemory, chosen, opcode)) {
       r.kind = <u16>kind;
+      if (vector != 0) {
+        decodedEnd = 0;
+        return Decoded.OK;
+      }
       if (d.pointers > 0) r.a = d.pointer0;
       r.b = d.pointer1;
       if (decodedEnd != 0) {
@@ -186,7 +192,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
       return Decoded.OK;
     }
   }
-  const handler: u32 = load<u16>(row + (sizeIndex << 1), 24);
+  const handler: u32 = load<u16>(row + (sizeIndex << 1), 12);
   if (handler == 0) return Decoded.UNDEFINED;
   r.kind = <u16>(HOT_KINDS + handler - 1);
   // A cold record has no room for a 64-bit constant: a hot MOV serves 64-bit mode always, so this is not reached.

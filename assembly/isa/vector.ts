@@ -20,6 +20,7 @@
  */
 import { BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
+import { in64, isCanonical } from '../cpu/segments';
 import { commitBounce, leaveIfChanged, readAs, readMiss, writeAs, writeMiss } from '../mmu/access';
 import { Access, accessClass, Class, lookup } from '../mmu/tlb';
 import { flatAddress, memoryAddress, stackBit } from './operand';
@@ -48,8 +49,30 @@ export function readVector(i: Rec, size: u32, mask: u32, plus: u64 = 0): u32 {
     return 0;
   }
   const p = lookup(la, size, Access.READ);
-  if (p != 0) return p;
-  return size >= 16 && accessClass() == Class.USER_ALIGN ? readAs(la, size, Class.USER) : readMiss(la, size, stackBit(i));
+  return p != 0 ? p : vectorReadMiss(la, size, 0, stackBit(i));
+}
+/** Is `la` misaligned, with #GP(0) pending? Addresses that are not canonical are for others to refuse. */
+function misaligned(la: u64, size: u32, mask: u32): bool {
+  if ((<u32>la & mask) == 0 || (in64() && !(isCanonical(la) && isCanonical(la + size - 1)))) return false;
+  raise(Vector.GP, 0);
+  return true;
+}
+/** Pointer for reading what the TLB does not have or what may be misaligned; `stack` selects #SS. */
+export function vectorReadMiss(la: u64, size: u32, mask: u32, stack: u32): u32 {
+  if (misaligned(la, size, mask)) return 0;
+  if (size < 16 || accessClass() != Class.USER_ALIGN) return readMiss(la, size, stack);
+  return canonical(la, size, stack) ? readAs(la, size, Class.USER) : 0;
+}
+/** vectorReadMiss for writing. */
+export function vectorWriteMiss(la: u64, size: u32, mask: u32, stack: u32, keep: bool): u32 {
+  if (misaligned(la, size, mask)) return 0;
+  if (size < 16 || accessClass() != Class.USER_ALIGN) return writeMiss(la, size, stack, keep);
+  return canonical(la, size, stack) ? writeAs(la, size, keep, Class.USER) : 0;
+}
+function canonical(la: u64, size: u32, stack: u32): bool {
+  if (!in64() || (isCanonical(la) && isCanonical(la + size - 1))) return true;
+  raise(stack != 0 ? Vector.SS : Vector.GP, 0);
+  return false;
 }
 /** readVector for writing; what it gives must be committed by commitVector. */
 export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: bool = false): u32 {
@@ -65,8 +88,7 @@ export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: b
     return 0;
   }
   const p = lookup(la, size, Access.WRITE);
-  if (p != 0) return p;
-  return size >= 16 && accessClass() == Class.USER_ALIGN ? writeAs(la, size, keep, Class.USER) : writeMiss(la, size, stackBit(i), keep);
+  return p != 0 ? p : vectorWriteMiss(la, size, 0, stackBit(i), keep);
 }
 @inline export function commitVector(p: u32): void {
   if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());

@@ -3,9 +3,9 @@ import { computeModeKey } from '../cpu/segments';
 import { computeBlocked } from '../cpu/vector-state';
 import { selectBank } from './tlb';
 
-/** To be called after any change of CS, SS, DS, ES, CPL, EFLAGS.VM or AC, CR0, CR3, CR4 or EFER. */
+/** To be called after any change of CS, SS, DS, ES, CPL, EFLAGS.VM or AC, CR0, CR3, CR4, XCR0 or EFER. */
 export function updateMode(): void {
-  computeModeKey();
   computeBlocked();
+  computeModeKey();
   selectBank();
 }

@@ -2,7 +2,6 @@
  * System instructions beside control registers, MSRs and I/O: descriptor-table registers, translation invalidation,
  * time, idling, protection keys, segment bases.
  */
-import { computeBlocked } from '../cpu/vector-state';
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
@@ -215,7 +214,7 @@ export function opXsetbv(i: Rec): void {
     || (value & (Xcr0.SSE | Xcr0.AVX)) == Xcr0.AVX) raise(Vector.GP, 0);
   else {
     cpu.xcr0 = value;
-    computeBlocked();
+    updateMode();
   }
 }
 

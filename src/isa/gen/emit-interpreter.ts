@@ -10,6 +10,7 @@ import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
 import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
+import { hotMuludq, hotShuffle, hotVectorRead, hotVectorWrite } from '../ops/hot-vector';
 import { handlerIndex, leaveBlock, resolve } from './blocks';
 
 /** Values of \`link\` below 16: the block is left before or after the current record. */

@@ -28,13 +28,30 @@ const TRAITS: Trait[] = [
 /** Bits 21 and up of the flags, as in assembly/cpu/vector-state.ts. */
 const USES: Use[] = ['vex', 'sse', 'mmx', 'x87', 'wait'];
 const WIDTHS = ['-', 'b', 'v', 'y'];
-const DESCRIPTOR = 48;
+const DESCRIPTOR = 20;
+const PATTERN = 13;
 
 export const FEATURES: Feature[] = [...new Set(rows.flatMap((row) => (row.feature ? [row.feature] : [])))].sort();
 
-function descriptor(row: Row, handlers: number[], fallback: number): number[] {
+function descriptor(row: Row, handlers: number[], fallback: number, patterns: Pool, hots: Pool): number[] {
   const bytes = new Uint8Array(DESCRIPTOR);
   const view = new DataView(bytes.buffer);
+  view.setUint16(0, patterns.add(pattern(row)), true);
+  view.setUint16(2, hots.add(hotPair(row)), true);
+  bytes[4] = row.feature ? FEATURES.indexOf(row.feature) + 1 : 0;
+  bytes[5] = WIDTHS.indexOf(widthOf(row));
+  let flags = 0;
+  for (const trait of row.traits ?? []) flags |= 1 << TRAITS.indexOf(trait);
+  for (const use of usesOf(row)) flags |= 1 << (21 + USES.indexOf(use));
+  view.setUint16(6, fallback, true);
+  view.setUint32(8, flags, true);
+  for (let size = 0; size < 4; size++) view.setUint16(12 + 2 * size, handlers[size] + 1, true);
+  return [...bytes];
+}
+
+/** {operands, 4 methods, 4 sizes, 4 fixed registers} of a row. */
+function pattern(row: Row): number[] {
+  const bytes = new Array(PATTERN).fill(0);
   const operands = operandsOf(row);
   if (operands.length > 4) throw new Error(`opcode table: ${row.code} has more than 4 operands`);
   bytes[0] = operands.length;
@@ -43,27 +60,32 @@ function descriptor(row: Row, handlers: number[], fallback: number): number[] {
     bytes[5 + n] = operand.size;
     bytes[9 + n] = operand.fixed | (operand.cls === 'B' ? 0x80 : 0);
   }
-  bytes[13] = WIDTHS.indexOf(widthOf(row));
-  bytes[14] = row.feature ? FEATURES.indexOf(row.feature) + 1 : 0;
-  bytes[15] = hasModrm(row) ? 1 : 0;
-  let flags = 0;
-  for (const trait of row.traits ?? []) flags |= 1 << TRAITS.indexOf(trait);
-  for (const use of usesOf(row)) flags |= 1 << (21 + USES.indexOf(use));
-  view.setUint32(16, flags, true);
-  view.setUint16(20, fallback, true);
-  for (let size = 0; size < 4; size++) {
-    const hot = hotKinds(row, size);
-    view.setUint16(24 + 2 * size, handlers[size] + 1, true);
-    view.setUint16(32 + 2 * size, hot.register, true);
-    view.setUint16(40 + 2 * size, hot.memory, true);
+  return bytes;
+}
+/** {hot kinds with registers by size, hot kinds with memory by size} of a row. */
+function hotPair(row: Row): number[] {
+  const pairs = [0, 1, 2, 3].map((size) => hotKinds(row, size));
+  return [...pairs.map((pair) => pair.register), ...pairs.map((pair) => pair.memory)];
+}
+/** Lists of numbers, each kept once. */
+class Pool {
+  readonly lists: number[][] = [];
+  readonly #indexes = new Map<string, number>();
+
+  add(list: number[]): number {
+    const key = list.join();
+    const index = this.#indexes.get(key) ?? this.lists.push(list) - 1;
+    this.#indexes.set(key, index);
+    return index;
   }
-  return [...bytes];
 }
 
 export function emitTables(numbers: Numbers): string {
   const { tree, fallback } = buildTree(rows);
+  const patterns = new Pool();
+  const hots = new Pool();
   const descriptors = rows.flatMap((row, n) =>
-    descriptor(row, numbers.get(row) ?? [-1, -1, -1, -1], (fallback.get(n) ?? -1) + 1),
+    descriptor(row, numbers.get(row) ?? [-1, -1, -1, -1], (fallback.get(n) ?? -1) + 1, patterns, hots),
   );
   const modrm = new Array(7 * 256).fill(0);
   const walk = (value: number): boolean => {
@@ -91,6 +113,14 @@ export const HAS_MODRM: usize = memory.data<u8>([
 /** Row descriptors of ${DESCRIPTOR} bytes: see src/isa/gen/emit-tables.ts. */
 export const DESCRIPTORS: usize = memory.data<u8>([
   ${list(descriptors)},
+]);
+/** Operands of rows, ${PATTERN} bytes each. */
+export const PATTERNS: usize = memory.data<u8>([
+  ${list(patterns.lists.flat())},
+]);
+/** Hot kinds of rows, eight each: by size with registers, then with memory. */
+export const HOT_PAIRS: usize = memory.data<u16>([
+  ${list(hots.lists.flat())},
 ]);
 /** Retired instructions by hot kind. */
 export const KIND_WEIGHTS: usize = memory.data<u8>([

@@ -2,6 +2,8 @@
  * The hot records: operand forms common enough to have their own case in the interpreter's switch. Everything else goes
  * through the handlers of assembly/ops. A kind is a name, the instructions that it stands for, and its code.
  */
+import { defineVectorKinds } from './hot-vector.ts';
+
 export interface Kind {
   readonly name: string;
   /** Retired instructions. */
@@ -204,6 +206,8 @@ for (const [form, left, right, list] of [
       );
   }
 }
+
+defineVectorKinds(define, NEXT, FAULT, COMMIT);
 
 export const HOT: readonly Kind[] = kinds;
 /** Number of the hot kind `name`, or 0. */

@@ -1,6 +1,8 @@
 /** Which hot kinds serve a row: the association of table rows with the interpreter's specialised cases. */
 import { argsOf, handlerOf, type Row } from '../table.ts';
 import { CONDITIONS, kindOf } from './hot.ts';
+import { vectorKinds } from './hot-vector.ts';
+import { usesOf } from './uses.ts';
 
 const BITS = ['8', '16', '32', '64'];
 const BINARY = ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp', 'test', 'mov'];
@@ -17,6 +19,12 @@ export function hotKinds(row: Row, size: number): { register: number; memory: nu
   const args = argsOf(row);
   const bits = BITS[size];
   const pair = (register: string, memory = '') => ({ register: kindOf(register), memory: kindOf(memory) });
+  const uses = usesOf(row);
+  if (uses.includes('mmx') || uses.includes('x87')) return pair('');
+  if (uses.includes('sse') || uses.includes('vex')) {
+    const { register, memory } = vectorKinds(row, size);
+    return pair(register, memory);
+  }
   if (fn.endsWith('Sreg') || row.op.startsWith('cmpxchg')) return pair('');
   if (BINARY.includes(fn)) {
     const memoryFirst = /^[EMO]/.test(args[0]);
