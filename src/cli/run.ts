@@ -11,6 +11,7 @@ interface OpenSink {
   close(): void;
 }
 
+const NEWLINE = 10;
 const OUTCOME_TEXT: Partial<Record<Outcome['reason'], string>> = {
   halted: 'the guest halted with nothing to wake it',
   shutdown: 'the guest triple-faulted',
@@ -24,7 +25,8 @@ export type MachineExtras = Pick<MachineOptions, 'createCore'>;
 export async function runGuest(wishes: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
   const isDemo = wishes.kernel === undefined && wishes.flat === undefined;
   const options = isDemo ? demo(wishes) : wishes;
-  const sinks = openSinks(options, host);
+  const stdio = openStdio(host);
+  const sinks = openSinks(options, host, stdio);
   const { tracer, close: closeTrace } = makeTracer(options, host);
   const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
   const input = takesInput ? host.input : null;
@@ -55,14 +57,18 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
         : (bytes) => machine.send(bytes),
       () => machine.closeInput(),
     );
-    const stopListening = host.onInterrupt(() => machine.stop());
+    let isInterrupted = false;
+    const stopListening = host.onInterrupt(() => {
+      isInterrupted = true;
+      machine.stop();
+    });
     const outcome = await machine.run({ instructions: options.limit }).finally(() => {
       stopInput?.();
       stopListening();
     });
-    const text = OUTCOME_TEXT[outcome.reason];
-    if (text) host.error(`vmlaunch: ${text}\n`);
-    if (options.report) host.error(`${formatReport(machine.report)}\n`);
+    const text = isInterrupted ? 'ended by a signal' : OUTCOME_TEXT[outcome.reason];
+    const last = [...(text ? [`vmlaunch: ${text}`] : []), ...(options.report ? [formatReport(machine.report)] : [])];
+    if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
     if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
     return ((outcome.code << 1) | 1) & 0xff;
   } finally {
@@ -92,8 +98,20 @@ function readFile(host: CliHost, path: string): Uint8Array {
   }
 }
 
-function openSinks(options: RunOptions, host: CliHost): Map<ConsoleSource, OpenSink> {
-  const stdio: OpenSink = { write: (bytes) => host.out(bytes), close: () => {} };
+/** Standard output, which knows whether the guest's last line is unfinished. */
+function openStdio(host: CliHost): OpenSink & { isMidLine(): boolean } {
+  let last: number | undefined;
+  return {
+    write: (bytes) => {
+      last = typeof bytes === 'string' ? bytes.charCodeAt(bytes.length - 1) : bytes.at(-1);
+      host.out(bytes);
+    },
+    close: () => {},
+    isMidLine: () => last !== undefined && last !== NEWLINE,
+  };
+}
+
+function openSinks(options: RunOptions, host: CliHost, stdio: OpenSink): Map<ConsoleSource, OpenSink> {
   const open = (sink: Sink): OpenSink | null => {
     if (sink.kind === 'none') return null;
     return sink.kind === 'stdio' ? stdio : host.openFile(sink.path);

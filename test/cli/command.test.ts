@@ -73,6 +73,13 @@ describe('the command', () => {
     expect([faulted.code, faulted.host.errors]).toEqual([0, 'vmlaunch: the guest triple-faulted\n']);
   });
 
+  it('begins its own last words on a line of their own', async () => {
+    const { host } = await boot('', [say('no newline'), hlt]);
+    expect(host.errors).toBe('\nvmlaunch: the guest halted with nothing to wake it\n');
+    const finished = await boot('', [say('newline\n'), hlt]);
+    expect(finished.host.errors).toBe('vmlaunch: the guest halted with nothing to wake it\n');
+  });
+
   it('starts over after a triple fault unless told not to', async () => {
     let boots = 0;
     await boot('', [() => (++boots < 3 ? Stop.SHUTDOWN : Stop.HALT)]);
@@ -97,7 +104,7 @@ describe('the command', () => {
     const host = fakeHost();
     setTimeout(() => host.interrupt(), 20);
     const { code } = await boot('', [forever], host);
-    expect([code, host.isReading()]).toEqual([0, false]);
+    expect([code, host.isReading(), host.errors]).toEqual([0, false, 'vmlaunch: ended by a signal\n']);
   });
 
   const echo: FakeInstruction[] = [
