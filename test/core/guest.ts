@@ -11,6 +11,9 @@ export const emptyBus: Bus = {
   interruptAcknowledge: () => 0xff,
 };
 
+const IA32_APIC_BASE = 0x1b;
+const X2APIC_ENABLED = 0xc00n;
+const IA32_X2APIC_ICR = 0x830;
 const FLAT = { base: 0n, limit: 0xffff_ffff };
 const CODE = { ...FLAT, selector: 8, rights: 0xc09b };
 const DATA = { ...FLAT, selector: 16, rights: 0xc093 };
@@ -32,6 +35,17 @@ export async function flat32(code: readonly number[], options: Partial<CoreOptio
   core.memory.bytes(0x1000, code.length).set(code);
   enterFlat32(core, 0x1000, 0x8000);
   return core;
+}
+
+/**
+ * Lets the bootstrap processor start application processor `id` at 0x8000, by INIT and SIPI through the x2APIC (SDM
+ * Vol. 3A, "MP Initialization Protocol Algorithm for MP Systems").
+ */
+export function startProcessor(bootstrap: WasmCore, id: number): void {
+  const destination = BigInt(id) << 32n;
+  bootstrap.writeMsr(IA32_APIC_BASE, bootstrap.readMsr(IA32_APIC_BASE) | X2APIC_ENABLED);
+  bootstrap.writeMsr(IA32_X2APIC_ICR, destination | 0x4500n);
+  bootstrap.writeMsr(IA32_X2APIC_ICR, destination | 0x4608n);
 }
 
 export function u32(core: WasmCore, pa: number): number {

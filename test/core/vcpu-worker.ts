@@ -1,10 +1,19 @@
 /** One vCPU in a Worker, for vcpus.test.ts: runs the player guest until both vCPUs have finished. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createCore } from '../../src/core.ts';
-import { emptyBus, enterFlat32, u32 } from './guest.ts';
+import { Stop } from '../../src/core-types.ts';
+import { emptyBus, enterFlat32, startProcessor, u32 } from './guest.ts';
 
 const { id, source, backing } = workerData;
 const core = await createCore({ memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2, id, backing, shared: true });
+const isReady = core.memory.bytes(0x30c0, 1);
+if (id === 0) {
+  while (isReady[0] === 0);
+  startProcessor(core, 1);
+} else {
+  isReady[0] = 1;
+  while (core.run(1) === Stop.WAIT_FOR_SIPI);
+}
 enterFlat32(core, 0x1000, 0x8000 + 0x1000 * id);
 core.set('rbx', BigInt(id));
 let slices = 0;

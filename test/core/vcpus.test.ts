@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createCore } from '../../src/core.ts';
 import { Stop } from '../../src/core-types.ts';
 import { buildWasm } from '../../tools/build-wasm.ts';
-import { emptyBus, enterFlat32, u32 } from './guest.ts';
+import { emptyBus, enterFlat32, startProcessor, u32 } from './guest.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const ROUNDS = 1000;
@@ -33,6 +33,9 @@ async function pair(source: Uint8Array<ArrayBuffer>) {
   const options = { memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2 };
   const first = await createCore({ ...options, id: 0 });
   const second = await createCore({ ...options, id: 1, backing: first.backing });
+  expect(second.run(1)).toBe(Stop.WAIT_FOR_SIPI);
+  startProcessor(first, 1);
+  expect(second.run(1)).toBe(Stop.BUDGET);
   first.memory.bytes(0x1000, player.length).set(player);
   for (const [id, core] of [first, second].entries()) {
     enterFlat32(core, 0x1000, 0x8000 + 0x1000 * id);
@@ -113,7 +116,7 @@ describe('vCPUs on one thread', () => {
 
 describe('vCPUs in two Workers', () => {
   it('take turns by LOCKed instructions over shared memory', async () => {
-    const source = new Uint8Array(readFileSync(await buildWasm(root, 'threads')));
+    const source = new Uint8Array(readFileSync(await buildWasm(root, 'test-threads')));
     const options = { memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2, shared: true };
     const first = await createCore({ ...options, id: 0 });
     first.memory.bytes(0x1000, player.length).set(player);
