@@ -54,6 +54,7 @@ export function readMsr(index: u32, time: u64): bool {
     case Msr.TSC: return has(Feature.TSC) && found(time + cpu.tscOffset);
     case Msr.TSC_ADJUST: return offers(Offer.TSC_ADJUST) && found(cpu.tscAdjust);
     case Msr.TSC_DEADLINE: return offers(Offer.TSC_DEADLINE) && found(cpu.tscDeadline);
+    case Msr.PKRS: return offers(Offer.PKS) && found(cpu.pkrs);
     case Msr.APIC_BASE: return offers(Offer.APIC) && found(cpu.apicBase);
     case Msr.SYSENTER_CS: return has(Feature.SEP) && found(cpu.sysenterCs);
     case Msr.SYSENTER_ESP: return has(Feature.SEP) && found(cpu.sysenterEsp);
@@ -234,6 +235,11 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
     case Msr.TSC_DEADLINE:
       if (!offers(Offer.TSC_DEADLINE)) return false;
       setTscDeadline(value, cpu.tscOffset);
+      return true;
+    case Msr.PKRS:
+      if (!offers(Offer.PKS) || !isDword(value)) return false;
+      cpu.pkrs = <u32>value;
+      flushAll();
       return true;
     case Msr.APIC_BASE: return offers(Offer.APIC) && writeApicBase(value);
     case Msr.SYSENTER_CS:

@@ -43,6 +43,7 @@ const OFFERS: Readonly<Record<string, number>> = {
   vmx: 0x800,
   xsaves: 0x1000,
   la57: 0x2000,
+  pks: 0x4000,
 };
 const OFFER_INTEL = 1;
 
@@ -64,6 +65,7 @@ const CR4: Readonly<Record<string, bigint>> = {
   smep: 0x10_0000n,
   smap: 0x20_0000n,
   pku: 0x40_0000n,
+  pks: 0x100_0000n,
 };
 /** CR4 bits that say what software promises about instructions; they may be set as soon as a part of these is there. */
 const CR4_OSFXSR_OSXMMEXCPT = 0x600n;

@@ -28,7 +28,7 @@ export const FEATURE_WORDS: readonly FeatureWord[] = [
     0: 'fsgsbase', 1: 'tsc_adjust', 3: 'bmi1', 5: 'avx2', 7: 'smep', 8: 'bmi2', 9: 'erms', 10: 'invpcid',
     18: 'rdseed', 19: 'adx', 20: 'smap', 23: 'clflushopt', 24: 'clwb', 29: 'sha_ni' } },
   { leaf: 7, subleaf: 0, register: 'ecx', names: {
-    2: 'umip', 3: 'pku', 8: 'gfni', 9: 'vaes', 10: 'vpclmulqdq', 16: 'la57', 22: 'rdpid', 27: 'movdiri', 28: 'movdir64b' } },
+    2: 'umip', 3: 'pku', 8: 'gfni', 9: 'vaes', 10: 'vpclmulqdq', 16: 'la57', 22: 'rdpid', 27: 'movdiri', 28: 'movdir64b', 31: 'pks' } },
   { leaf: 7, subleaf: 0, register: 'edx', names: { 4: 'fsrm', 14: 'serialize', 29: 'arch-capabilities' } },
   { leaf: 0xd, subleaf: 1, register: 'eax', names: { 0: 'xsaveopt', 1: 'xsavec', 3: 'xsaves' } },
   { leaf: 0x80000001, subleaf: 0, register: 'ecx', names: { 0: 'lahf_lm', 2: 'svm', 5: 'abm', 8: '3dnowprefetch' } },
@@ -44,7 +44,7 @@ export const FEATURE_NAMES: readonly string[] = FEATURE_WORDS.flatMap((word) => 
 // biome-ignore format: words
 export const ABSENT_FEATURES: readonly string[] = [
   '3dnow', '3dnowext', 'acpi', 'cet-ss', 'cet-ibt', 'cmp_legacy', 'cr8legacy', 'dca', 'ds', 'ds_cpl', 'dtes64', 'est', 'fma4', 'fxsr_opt',
-  'hle', 'ht', 'ia64', 'ibpb', 'kvmclock', 'mmxext', 'mpx', 'npt', 'osvw', 'pbe', 'pdcm', 'pks', 'pmu', 'pn', 'rtm', 'skinit', 'smx',
+  'hle', 'ht', 'ia64', 'ibpb', 'kvmclock', 'mmxext', 'mpx', 'npt', 'osvw', 'pbe', 'pdcm', 'pmu', 'pn', 'rtm', 'skinit', 'smx',
   'spec-ctrl', 'ss', 'ssbd', 'sse4a', 'stibp', 'tbm', 'tm', 'tm2', 'topoext', 'waitpkg', 'wdt', 'xop', 'xtpr',
 ];
 
@@ -72,6 +72,7 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   la57: ['lm'],
   fsgsbase: ['lm'],
   pku: ['lm'],
+  pks: ['lm'],
   lahf_lm: ['lm'],
   cx16: ['lm'],
   pse36: ['pse'],

@@ -237,6 +237,51 @@ describe('protection keys', () => {
   });
 });
 
+describe('IA32_PKRS', () => {
+  it('guards supervisor pages by key with CR4.PKS, and has 32 bits', async () => {
+    const m = await oneInstruction();
+    const load = [0x8a, 0x03];
+    // The second large page: supervisor, key 1.
+    m.core.memory.bytes(0x12_008, 8).set([0x83, 0, 0x20, 0, 0, 0, 0, 0x08]);
+    expect(m.wrmsr(0x6e1, 1n << 32n)).toEqual(GP);
+    expect(m.wrmsr(0x6e1, 4n)).toBe('done');
+    expect(m.step(load, { rbx: 0x20_0000n })).toBe('done');
+    expect(m.movToCr(4, 0x100_0020n)).toBe('done');
+    expect(m.step(load, { rbx: 0x20_0000n })).toEqual({ vector: 14, errorCode: 0x21 });
+    expect(m.wrmsr(0x6e1, 0n)).toBe('done');
+    expect(m.step(load, { rbx: 0x20_0000n })).toBe('done');
+    const without = await oneInstruction({ cpu: 'max,-pks' });
+    expect(without.rdmsr(0x6e1)).toEqual(GP);
+    expect(without.movToCr(4, 0x100_0020n)).toEqual(GP);
+  });
+});
+
+describe('XSETBV', () => {
+  const XSETBV = [0x0f, 0x01, 0xd1];
+  const OSXSAVE = 0x4_0020n;
+
+  it.each([
+    ['XCR0 without x87', { rax: 2n, rcx: 0n, rdx: 0n }],
+    ['AVX without SSE', { rax: 5n, rcx: 0n, rdx: 0n }],
+    ['a component that does not exist', { rax: 1n, rcx: 0n, rdx: 0x4000_0000n }],
+    ['another register than XCR0', { rax: 1n, rcx: 1n, rdx: 0n }],
+  ])('refuses %s', async (_name, registers) => {
+    const m = await oneInstruction();
+    m.core.set('cr4', OSXSAVE);
+    expect(m.step(XSETBV, registers)).toEqual(GP);
+    expect(m.core.get('xcr0')).toBe(1n);
+  });
+
+  it('is #UD without CR4.OSXSAVE and #GP(0) outside CPL 0, where XGETBV is not', async () => {
+    const m = await oneInstruction({ cpl: 3 });
+    expect(m.step(XSETBV, { rax: 1n, rcx: 0n, rdx: 0n })).toEqual(UD);
+    m.core.set('cr4', OSXSAVE);
+    expect(m.step(XSETBV, { rax: 1n, rcx: 0n, rdx: 0n })).toEqual(GP);
+    expect(m.step([0x0f, 0x01, 0xd0], { rcx: 0n })).toBe('done');
+    expect(m.core.get('rax')).toBe(1n);
+  });
+});
+
 describe('STAC and CLAC', () => {
   it('set and clear AC at CPL 0 and are #UD elsewhere and without SMAP', async () => {
     const m = await oneInstruction();
