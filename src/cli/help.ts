@@ -8,7 +8,7 @@ export const HELP = `usage: vmlaunch [options]           boots a guest; without 
 
 Options have one dash or two.
 
-  -kernel FILE           Multiboot 1 or 2, ELF32 or ELF64
+  -kernel FILE           Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64
   -append TEXT           the kernel's command line
   -initrd 'FILE ARGS,..' modules for a Multiboot kernel
   -device loader,file=FILE,addr=ADDRESS[,mode=16|32|64]

@@ -44,7 +44,7 @@ describe('the command', () => {
       [['-kernel', 'nowhere.elf'], 'vmlaunch: cannot read nowhere.elf: no such file\n'],
       [
         ['-kernel', 'text'],
-        'vmlaunch: unknown image format (5 bytes): known are Multiboot 1 and 2, ELF32, ELF64, and flat with an address\n',
+        'vmlaunch: unknown image format (5 bytes): known are Multiboot 1 and 2, Linux bzImage, ELF32, ELF64, and flat with an address\n',
       ],
       [['-kernel', 'text', '-m', '9G'], 'vmlaunch: memory size 9G is not possible: 1M to 4064M in whole pages of 4K\n'],
     ] as const) {
