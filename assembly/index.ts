@@ -3,15 +3,18 @@ import { resetTlbs } from './mmu/tlb';
 import { initBlocks } from './exec/blocks';
 import { setSlot } from './mmu/phys';
 import { updateMode } from './mmu/mode';
+import { listenToEoi } from './apic/apic';
+import { ioapicEoi } from './apic/ioapic';
+import { dropAllCode } from './mmu/blocks';
 import { run } from './exec/run';
 export { run, setSlot, updateMode };
 export { reset } from './exec/reset';
 export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
 export { retired, attend, clock as now } from './cpu/pending';
-import { dropAllCode } from './mmu/blocks';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';
 export { updateDebug } from './cpu/debug';
+export { setIoapicPin } from './apic/ioapic';
 export { readMsr, msrValue, writeMsr } from './ops/msr';
 
 /** Rebuilds what is not architectural state, after a snapshot was put back: decoded code and translations are dropped. */
@@ -24,5 +27,6 @@ export function forgetCaches(): void {
 /** Brings tables that are not static data into being. Once, before anything else. */
 export function init(): void {
   initBlocks();
+  listenToEoi(ioapicEoi);
   resetTlbs();
 }

@@ -95,6 +95,8 @@ export interface Core {
   readonly nextDeadline: number;
   /** The INTR pin, as driven by the PIC. */
   setIntr(level: boolean): void;
+  /** Drives pin `pin` (0 to 23) of the I/O APIC. */
+  setIoapicPin(pin: number, level: boolean): void;
   /** Sends an NMI edge. */
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */

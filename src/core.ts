@@ -52,6 +52,7 @@ interface Exports {
   setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
+  setIoapicPin(pin: number, level: number): void;
   readMsr(index: number, time: bigint): number;
   readonly msrValue: WebAssembly.Global;
   writeMsr(index: number, value: bigint, time: bigint): number;
@@ -224,6 +225,10 @@ export class WasmCore implements Core {
   setIntr(level: boolean): void {
     this.#state.setNumber('intrPin', level ? 1 : 0);
     if (level) this.#wasm.attend(Attention.INTERRUPT);
+  }
+
+  setIoapicPin(pin: number, level: boolean): void {
+    this.#wasm.setIoapicPin(pin, level ? 1 : 0);
   }
 
   nmi(): void {

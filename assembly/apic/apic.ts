@@ -13,7 +13,7 @@ export const enum Reg {
   LVT_TIMER = 0x320, LVT_THERMAL = 0x330, LVT_PERFORMANCE = 0x340, LVT_LINT0 = 0x350, LVT_LINT1 = 0x360, LVT_ERROR = 0x370,
   TIMER_INITIAL = 0x380, TIMER_CURRENT = 0x390, TIMER_DIVIDE = 0x3e0, SELF_IPI = 0x3f0,
 }
-const enum Delivery { FIXED, LOWEST, SMI, RESERVED, NMI, INIT, SIPI, EXT_INT }
+export const enum Delivery { FIXED, LOWEST, SMI, RESERVED, NMI, INIT, SIPI, EXT_INT }
 const enum Lvt { MASKED = 0x10000, PERIODIC = 0x20000, TSC_DEADLINE = 0x40000 }
 const enum Esr { SEND_ILLEGAL = 0x20, RECEIVE_ILLEGAL = 0x40, ILLEGAL_REGISTER = 0x80 }
 
@@ -120,11 +120,16 @@ export function apicAcceptsExtInt(): bool {
   if (!apicEnabled()) return true;
   return (apicReg(Reg.LVT_LINT0) & (Lvt.MASKED | 0x700)) == (Delivery.EXT_INT << 8);
 }
+/** Told of every EOI; the I/O APIC listens. */
+let eoiBroadcast: (vector: u32) => void = (vector: u32): void => {};
+export function listenToEoi(listener: (vector: u32) => void): void { eoiBroadcast = listener; }
+
 function endOfInterrupt(): void {
   const vector = highest(Reg.ISR);
   if (vector < 0) return;
   clearBit(Reg.ISR, vector);
   updatePpr();
+  if (vector >= 16) eoiBroadcast(<u32>vector);
   attend(Attention.INTERRUPT);
 }
 function error(bits: u32): void {
@@ -160,7 +165,7 @@ function sendIpi(low: u32, destination: u32): void {
   }
 }
 /** Does a destination name vCPU `id` (SDM Vol. 3A, "Determining IPI Destination")? */
-function addresses(id: u32, destination: u32, logical: bool): bool {
+export function addresses(id: u32, destination: u32, logical: bool): bool {
   if (inX2apic()) {
     if (destination == 0xffffffff) return true;
     if (!logical) return apicIdOf(id) == destination;

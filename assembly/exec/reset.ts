@@ -7,6 +7,7 @@ import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
 import { Attention } from '../cpu/pending';
 import { resetApic } from '../apic/apic';
+import { resetIoapic } from '../apic/ioapic';
 import { updateMode } from '../mmu/mode';
 import { dropAllCode } from '../mmu/blocks';
 import { flushAll } from '../mmu/tlb';
@@ -70,6 +71,7 @@ export function reset(): void {
   }
   cpu.a20Mask = u64.MAX_VALUE;
   resetApic();
+  if (cpu.id == 0) resetIoapic();
   cpu.budget = 0;
   cpu.runEnd = 0;
   resetMsrs();

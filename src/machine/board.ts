@@ -1,5 +1,6 @@
 /** The board: which devices there are, at which ports and lines, as on a PC. */
 
+import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
 import type { VirtualClock } from '../devices/clock.ts';
 import { DebugExit } from '../devices/debug-exit.ts';
 import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
@@ -10,12 +11,15 @@ import { KeyboardController, ResetControl, ShutdownPort, SystemControlA } from '
 import { Rtc } from '../devices/rtc.ts';
 import { Serial } from '../devices/serial.ts';
 import { IrqPorts, PageFlush, ScratchBytes, TESTDEV_IORAM_BYTES, TESTDEV_IRQ_LINES } from '../devices/testdev.ts';
+import { ACPI_PM_BASE, SCI_IRQ } from './acpi.ts';
 import { PcBus } from './bus.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
 import { IrqLines } from './irq-lines.ts';
 import type { DeviceSpec } from './options.ts';
 
 const Irq = { PIT: 0, RTC: 8 } as const;
+/** The timer's line arrives at another pin of the I/O APIC, as the ACPI tables say. */
+const PIT_PIN = 2;
 const SERIAL_PORTS = [
   { source: 'serial0', base: 0x3f8, irq: 4 },
   { source: 'serial1', base: 0x2f8, irq: 3 },
@@ -40,6 +44,8 @@ export interface BoardParts {
   date: number;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
+  /** A pin of the I/O APIC. */
+  ioapic: (pin: number, level: boolean) => void;
   /** Takes every byte of console output. */
   output: (source: ConsoleSource, byte: number) => void;
   /** Ends the run; the processor is to stop at the next instruction. */
@@ -52,6 +58,7 @@ export class Board {
   readonly #parts: BoardParts;
   #pics: PicPair;
   #serial: Serial[] = [];
+  #acpi!: AcpiPm;
 
   constructor(parts: BoardParts) {
     this.#parts = parts;
@@ -76,11 +83,19 @@ export class Board {
     serial.send(bytes);
   }
 
+  /** Presses the power button. */
+  pressPowerButton(): void {
+    this.#acpi.pressPowerButton();
+  }
+
   #build(): void {
     const { bus } = this;
     const { clock, end, output } = this.#parts;
     const pics = this.#pics;
-    const lines = new IrqLines((irq, level) => pics.setIrq(irq, level));
+    const lines = new IrqLines((irq, level) => {
+      pics.setIrq(irq, level);
+      this.#parts.ioapic(irq === Irq.PIT ? PIT_PIN : irq, level);
+    });
     const reset = (): void => end({ reason: 'reset' });
 
     bus.mapPorts('pic', 0x20, 2, pics.master);
@@ -96,6 +111,8 @@ export class Board {
     bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset));
     bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
     bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
+    this.#acpi = new AcpiPm({ clock, sci: lines.input(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
+    bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, this.#acpi);
     bus.mapPorts('fw_cfg', 0x510, 2, this.#fwCfg());
     bus.mapPorts('shutdown', 0x8900, 1, new ShutdownPort(() => end({ reason: 'powered-off' })));
     this.#serial = SERIAL_PORTS.slice(0, this.#parts.serialPorts).map(({ source, base, irq }) => {

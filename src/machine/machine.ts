@@ -5,6 +5,7 @@
 import { createCore } from '../core.ts';
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
+import { writeAcpi } from './acpi.ts';
 import { Board } from './board.ts';
 import { enter } from './boot-state.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
@@ -75,6 +76,7 @@ export class Machine extends Emitter<MachineEvents> {
       serialPorts,
       date: options.date?.getTime() ?? DEFAULT_DATE,
       intr: (level) => core?.setIntr(level),
+      ioapic: (pin, level) => core?.setIoapicPin(pin, level),
       output: (source, byte) => output.add(source, byte),
       end: (outcome) => {
         if (machine) machine.#end(outcome);
@@ -143,6 +145,12 @@ export class Machine extends Emitter<MachineEvents> {
   /** Types into a serial port. Text is sent as UTF-8. */
   send(input: string | Uint8Array, port = 0): void {
     this.#board.send(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
+    this.#poke();
+  }
+
+  /** Presses the ACPI power button: the guest is asked to turn itself off. */
+  powerButton(): void {
+    this.#board.pressPowerButton();
     this.#poke();
   }
 
@@ -263,7 +271,8 @@ export class Machine extends Emitter<MachineEvents> {
     const { kernel, flat, kernelName = 'kernel', append = '', modules = [] } = this.#options;
     const layout = new MemoryLayout(this.core.memory.size);
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
-    const state = loadImage(this.core.memory, layout, kernel, { commandLine, modules, flat });
+    const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, 1);
+    const state = loadImage(this.core.memory, layout, kernel, { commandLine, modules, flat, rsdp });
     enter(this.core, layout, state);
   }
 

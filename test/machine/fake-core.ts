@@ -67,6 +67,8 @@ export class FakeCore implements Core {
     this.#intr = level;
   }
 
+  setIoapicPin(): void {}
+
   nmi(): void {}
 
   invalidateCode(): void {}

@@ -30,6 +30,7 @@ const Header = {
   PREF_ADDRESS: 0x258,
   INIT_SIZE: 0x260,
 } as const;
+const ACPI_RSDP = 0x70;
 const E820_ENTRIES = 0x1e8;
 const E820_TABLE = 0x2d0;
 const E820_ENTRY = 20;
@@ -98,6 +99,7 @@ export function loadLinux(
     out.setUint32(Header.RAMDISK_SIZE, size, true);
   }
 
+  if (request.rsdp !== undefined) out.setBigUint64(ACPI_RSDP, BigInt(request.rsdp), true);
   const map = memoryMap(layout.ramBytes);
   out.setUint8(E820_ENTRIES, map.length);
   for (const [index, range] of map.entries()) {

@@ -20,6 +20,8 @@ export interface BootRequest {
   /** The kernel's name and arguments. */
   commandLine: string;
   modules: readonly BootModule[];
+  /** Physical address of the ACPI root pointer, where the board has one. */
+  rsdp?: number;
 }
 
 export interface PlacedModule {
