@@ -61,14 +61,7 @@ export const INSTRUCTION_FEATURES = [
 
 /** Features with instructions that the processor does not execute yet. */
 export const INCOMPLETE_FEATURES: readonly string[] = [
-  'avx',
-  'f16c',
-  'fma',
   'fpu',
-  'pni',
-  'sse',
-  'sse2',
-  'sse4_1',
   'svm',
   'vmx',
   'xsave',
