@@ -51,7 +51,9 @@ export function beginMmx(): bool {
 }
 /** The x87 state after an MMX instruction that was carried out: TOP is 0 and every register is valid. */
 export function endMmx(): void {
-  if (abandoned()) return;
+  if (!abandoned()) enterMmx();
+}
+export function enterMmx(): void {
   cpu.fsw &= ~TOP;
   cpu.ftw = 0xff;
 }

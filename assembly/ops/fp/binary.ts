@@ -89,7 +89,7 @@ function order(a: u64, b: u64): i32 {
 function extreme(op: u32, a: u64, b: u64): u64 {
   if (isNaN(a) || isNaN(b)) {
     flag(Fx.INVALID);
-    return b;
+    return flushed(b);
   }
   a = operand(a);
   b = operand(b);

@@ -1,9 +1,10 @@
 /** Conversions between singles, doubles and integers. */
 import { cpu } from '../../cpu/state';
+import { abandoned } from '../../cpu/pending';
+import { enterMmx } from '../../cpu/vector-state';
 import { A, Rm } from '../../isa/operand';
 import { isLong, isVex, Rec } from '../../isa/record';
 import { put128, put256, putMmx, putScalar, source, sourceMmx, sourceOf, zero128 } from '../../isa/vector';
-import { abandoned } from '../../cpu/pending';
 import { between, fromInt, toInt32, toInt64 } from '../fp/convert';
 import { begin, Format, Mxcsr, rounding, settle } from '../fp/ieee';
 import { Rc } from '../fp/soft';
@@ -53,7 +54,7 @@ export function opCvttps2dq(i: Rec): void { packedToInts(i, Rc.ZERO); }
 export function opCvtpd2dq(i: Rec): void { packedDoublesToInts(i, rounding()); }
 export function opCvttpd2dq(i: Rec): void { packedDoublesToInts(i, Rc.ZERO); }
 
-/** The MMX forms. */
+/** The MMX forms. Processors have entered MMX state when they raise #XM. */
 function toMmx(i: Rec, format: u32, rc: u32): void {
   const p = format == Format.DOUBLE ? source(i) : sourceOf(i, 8);
   if (p == 0) return;
@@ -61,6 +62,7 @@ function toMmx(i: Rec, format: u32, rc: u32): void {
   if (format == Format.DOUBLE) doublesToInts(p, 2, rc);
   else singlesToInts(p, 2, rc);
   if (settle()) putMmx(i, load<u64>(RESULT));
+  else enterMmx();
 }
 export function opCvtps2pi(i: Rec): void { toMmx(i, Format.SINGLE, rounding()); }
 export function opCvttps2pi(i: Rec): void { toMmx(i, Format.SINGLE, Rc.ZERO); }

@@ -1,5 +1,4 @@
 /** Dot products, and the approximations of reciprocals. */
-import { abandoned } from '../../cpu/pending';
 import { isLong, Rec } from '../../isa/record';
 import { packed1, put128, put256, putScalar, source, sourceOf, zero128 } from '../../isa/vector';
 import { Op } from '../fp/binary';
@@ -12,44 +11,49 @@ import { slow128 } from '../fp/slow';
 }
 @inline function mask64(bits: i32): v128 { return i64x2(-<i64>(bits & 1), -<i64>(bits >> 1 & 1)); }
 
-/** One step of a dot product, whose exceptions are settled before the next one. */
-function step(op: u32, format: u32, a: v128, b: v128): v128 {
+/** Halves of a vector between the steps of a dot product. */
+let low: v128, high: v128;
+
+/** low OP a, high OP b: one step, whose exceptions are settled before the next one. */
+function step(op: u32, format: u32, isLong: bool, a: v128, b: v128): bool {
   begin();
-  const r = slow128(op, format, a, b);
-  settle();
-  return r;
+  low = slow128(op, format, low, a);
+  if (isLong) high = slow128(op, format, high, b);
+  return settle();
 }
+@inline function even(x: v128): v128 { return i32x4.shuffle(x, x, 0, 2, 0, 2); }
+@inline function odd(x: v128): v128 { return i32x4.shuffle(x, x, 1, 3, 1, 3); }
+
 /** Products in the lanes of bits 7:4, summed in pairs, the sum in the lanes of bits 3:0 (SDM Vol. 2, "DPPS"). */
-function dot32(a: v128, b: v128, imm: i32): v128 {
-  const wanted = mask32(imm >> 4);
-  const products = v128.and(step(Op.MUL, Format.SINGLE, v128.and(a, wanted), v128.and(b, wanted)), wanted);
-  if (abandoned()) return products;
-  const even = i32x4.shuffle(products, products, 0, 2, 0, 2), odd = i32x4.shuffle(products, products, 1, 3, 1, 3);
-  const sums = step(Op.ADD, Format.SINGLE, even, odd);
-  if (abandoned()) return sums;
-  const total = step(Op.ADD, Format.SINGLE, i32x4.shuffle(sums, sums, 0, 0, 0, 0), i32x4.shuffle(sums, sums, 1, 1, 1, 1));
-  return v128.and(total, mask32(imm));
-}
 export function opDpps(i: Rec): void {
   const p = source(i);
   if (p == 0) return;
-  const low = dot32(v128.load(i.b), v128.load(p), i.imm);
-  if (abandoned()) return;
-  if (!isLong(i)) {
-    put128(i, low);
-    return;
-  }
-  const high = dot32(v128.load(i.b, 16), v128.load(p, 16), i.imm);
-  if (!abandoned()) put256(i, low, high);
+  const wanted = mask32(i.imm >> 4), whole = isLong(i);
+  low = v128.and(v128.load(i.b), wanted);
+  high = whole ? v128.and(v128.load(i.b, 16), wanted) : zero128();
+  const factors = whole ? v128.and(v128.load(p, 16), wanted) : zero128();
+  if (!step(Op.MUL, Format.SINGLE, whole, v128.and(v128.load(p), wanted), factors)) return;
+  const first = v128.and(low, wanted), second = v128.and(high, wanted);
+  low = even(first);
+  high = even(second);
+  if (!step(Op.ADD, Format.SINGLE, whole, odd(first), odd(second))) return;
+  const sums = low, others = high;
+  low = even(sums);
+  high = even(others);
+  if (!step(Op.ADD, Format.SINGLE, whole, odd(sums), odd(others))) return;
+  const kept = mask32(i.imm);
+  if (whole) put256(i, v128.and(low, kept), v128.and(high, kept));
+  else put128(i, v128.and(low, kept));
 }
 export function opDppd(i: Rec): void {
   const p = source(i);
   if (p == 0) return;
   const wanted = mask64(i.imm >> 4);
-  const products = v128.and(step(Op.MUL, Format.DOUBLE, v128.and(v128.load(i.b), wanted), v128.and(v128.load(p), wanted)), wanted);
-  if (abandoned()) return;
-  const sum = step(Op.ADD, Format.DOUBLE, i64x2.shuffle(products, products, 0, 0), i64x2.shuffle(products, products, 1, 1));
-  if (!abandoned()) put128(i, v128.and(sum, mask64(i.imm)));
+  low = v128.and(v128.load(i.b), wanted);
+  if (!step(Op.MUL, Format.DOUBLE, false, v128.and(v128.load(p), wanted), wanted)) return;
+  const products = v128.and(low, wanted);
+  low = i64x2.shuffle(products, products, 0, 0);
+  if (step(Op.ADD, Format.DOUBLE, false, i64x2.shuffle(products, products, 1, 1), wanted)) put128(i, v128.and(low, mask64(i.imm)));
 }
 
 const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_0000, INDEFINITE: u32 = 0xffc0_0000, LEAST: u32 = 0x0080_0000;
