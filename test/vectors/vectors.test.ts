@@ -17,7 +17,7 @@ import type { VectorRunner } from '../../src/vectors/runner.ts';
 import { subsetOf } from '../../tools/vector-subset.ts';
 
 /** Groups that are not run. */
-const UNIMPLEMENTED = ['x87', 'sse', 'sse2', 'sse3-ssse3', 'sse41-42', 'avx', 'fma-f16c', 'snippets-sse2'];
+const UNIMPLEMENTED = ['x87'];
 /** Whether the vector and x87 instructions among the faults are left out. */
 const WITHOUT_VECTOR_FAULTS = true;
 
