@@ -4,7 +4,7 @@
  */
 import { APIC, cpu } from '../cpu/state';
 import { attend, Attention, clock } from '../cpu/pending';
-import { apicIdOf, isPresent, logicalOf, MAX_VCPUS, postSignal, postVector, publish, Signal, takeVectors } from './mailbox';
+import { apicIdOf, isPresent, levelVectors, logicalOf, MAX_VCPUS, postSignal, postVector, publish, Signal, takeVectors } from './mailbox';
 
 /** Register offsets (SDM Vol. 3A, "Local APIC Register Address Map"). */
 export const enum Reg {
@@ -88,6 +88,8 @@ function collect(): void {
     if (bits == 0) continue;
     const r = Reg.IRR + (word << 4);
     setReg(r, apicReg(r) | bits);
+    const tmr = Reg.TMR + (word << 4);
+    setReg(tmr, (apicReg(tmr) & ~bits) | (levelVectors(word) & bits));
   }
 }
 /** Requests `vector` of this APIC; vectors below 16 are illegal. */

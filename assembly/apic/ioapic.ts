@@ -100,7 +100,7 @@ function request(pin: u32): void {
   const destination = inX2apic() ? high >> 24 : high;
   for (let id: u32 = 0; id < MAX_VCPUS; id++) {
     if (!isPresent(id) || !addresses(id, destination, (low & Entry.LOGICAL) != 0)) continue;
-    if (mode == Delivery.FIXED || mode == Delivery.LOWEST) postVector(id, low & 0xff);
+    if (mode == Delivery.FIXED || mode == Delivery.LOWEST) postVector(id, low & 0xff, (low & Entry.LEVEL) != 0);
     else if (mode == Delivery.NMI) postSignal(id, Signal.NMI, 0);
     else if (mode == Delivery.INIT) postSignal(id, Signal.INIT, 0);
     else if (mode == Delivery.EXT_INT) postSignal(id, Signal.EXT_INT, 0);

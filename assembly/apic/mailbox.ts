@@ -3,6 +3,7 @@
  * empties it between blocks:
  *
  *   0 256 bits of edge-triggered vectors | 32 signals | 36 SIPI vector | 40 present | 44 APIC ID | 48 logical destination
+ *   128 256 bits: which of the vectors are level-triggered
  *   60 frame messages, then from 64 on 16 of them: host address of the frame, bit 0 set when its bytes changed
  */
 import { cpu, Cpu } from '../cpu/state';
@@ -11,7 +12,8 @@ import { attend, Attention } from '../cpu/pending';
 
 export const enum Signal { INIT = 1, SIPI = 2, NMI = 4, EXT_INT = 8 }
 
-const SIZE: usize = 128;
+const SIZE: usize = 192;
+const LEVELS: usize = 128;
 const SIGNALS: usize = 32;
 const SIPI_VECTOR: usize = 36;
 /** 1 where the vCPU exists. */
@@ -44,9 +46,12 @@ function notify(id: u32): void {
     store<u32>(field, load<u32>(field) | Attention.INTERRUPT);
   }
 }
-export function postVector(id: u32, vector: u32): void {
+export function postVector(id: u32, vector: u32, level: bool = false): void {
   const at = mailbox(id) + (vector >> 3);
-  store<u8>(at, load<u8>(at) | (<u8>1 << <u8>(vector & 7)));
+  const bit = <u8>1 << <u8>(vector & 7);
+  const levels = load<u8>(at, LEVELS);
+  store<u8>(at, level ? levels | bit : levels & ~bit, LEVELS);
+  store<u8>(at, load<u8>(at) | bit);
   notify(id);
 }
 export function postSignal(id: u32, signal: u32, vector: u32): void {
@@ -64,6 +69,8 @@ export function takeSignals(): u32 {
   return signals;
 }
 @inline export function sipiVector(): u32 { return load<u32>(mailbox(cpu.id), SIPI_VECTOR); }
+/** Which of 32 vectors beginning at 32 * `word` are level-triggered. */
+@inline export function levelVectors(word: u32): u32 { return load<u32>(mailbox(cpu.id) + LEVELS + (word << 2)); }
 /** Takes 32 vectors beginning at 32 * `word`. */
 export function takeVectors(word: u32): u32 {
   const at = mailbox(cpu.id) + (word << 2);

@@ -38,7 +38,7 @@ export const CODE_FRAMES: usize = 0x100000;
 export const FIRST_WINDOW: usize = 0x200000;
 /** Offset of class Cpu in a window. */
 export const STATE_OFFSET_CPU: usize = 0x90;
-/** Mailboxes of the vCPUs, 128 bytes each, in memory that all share: see apic/mailbox.ts. */
+/** Mailboxes of the vCPUs, 192 bytes each, in memory that all share: see apic/mailbox.ts. */
 export const MAILBOXES: usize = 0x10000;
 /** The I/O APIC's state: see apic/ioapic.ts. */
 export const IOAPIC: usize = 0x11000;
