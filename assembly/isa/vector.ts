@@ -21,8 +21,8 @@
 import { BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, isCanonical } from '../cpu/segments';
-import { commitBounce, leaveIfChanged, readAs, readMiss, writeAs, writeMiss } from '../mmu/access';
-import { Access, accessClass, Class, lookup } from '../mmu/tlb';
+import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
+import { Access, lookup } from '../mmu/tlb';
 import { flatAddress, memoryAddress, stackBit } from './operand';
 import { Info, isLong, isMemory, isVex, Rec } from './record';
 
@@ -34,7 +34,7 @@ export const UNALIGNED: u32 = 0;
 
 /**
  * Host pointer to `size` bytes of the memory operand, `plus` bytes on, whose linear address has no bit of `mask`
- * (else #GP(0)), for reading. Alignment checks (#AC) concern operands below 16 bytes only.
+ * (else #GP(0)), for reading.
  */
 export function readVector(i: Rec, size: u32, mask: u32, plus: u64 = 0): u32 {
   if ((i.info & Info.FLAT) != 0) {
@@ -59,20 +59,11 @@ function misaligned(la: u64, size: u32, mask: u32): bool {
 }
 /** Pointer for reading what the TLB does not have or what may be misaligned; `stack` selects #SS. */
 export function vectorReadMiss(la: u64, size: u32, mask: u32, stack: u32): u32 {
-  if (misaligned(la, size, mask)) return 0;
-  if (size < 16 || accessClass() != Class.USER_ALIGN) return readMiss(la, size, stack);
-  return canonical(la, size, stack) ? readAs(la, size, Class.USER) : 0;
+  return misaligned(la, size, mask) ? 0 : readMiss(la, size, stack);
 }
 /** vectorReadMiss for writing. */
 export function vectorWriteMiss(la: u64, size: u32, mask: u32, stack: u32, keep: bool): u32 {
-  if (misaligned(la, size, mask)) return 0;
-  if (size < 16 || accessClass() != Class.USER_ALIGN) return writeMiss(la, size, stack, keep);
-  return canonical(la, size, stack) ? writeAs(la, size, keep, Class.USER) : 0;
-}
-function canonical(la: u64, size: u32, stack: u32): bool {
-  if (!in64() || (isCanonical(la) && isCanonical(la + size - 1))) return true;
-  raise(stack != 0 ? Vector.SS : Vector.GP, 0);
-  return false;
+  return misaligned(la, size, mask) ? 0 : writeMiss(la, size, stack, keep);
 }
 /** readVector for writing; what it gives must be committed by commitVector. */
 export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: bool = false): u32 {

@@ -119,17 +119,28 @@ export function opGf2p8affineinvqb(i: Rec): void { affineAll(i, RECIPROCAL); }
 
 // Carry-less products
 
-/** The low or high quadwords that the immediate selects, multiplied without carries. */
-function carryless(x: u64, y: u64): v128 {
-  let low: u64 = 0, high: u64 = 0;
-  while (y != 0) {
-    const n = ctz<u64>(y);
-    low ^= x << n;
-    high ^= x >> 1 >> (63 - n);
-    y &= y - 1;
-  }
-  return i64x2.replace_lane(i64x2.splat(low), 1, high);
+const EVERY_FOURTH: u64 = 0x1111111111111111;
+
+/**
+ * Product of 32-bit numbers without carries: with only every fourth bit set at most eight ones meet at a place of an integer
+ * product, and their carries end in the three places above, which are then cleared.
+ */
+function carryless32(x: u64, y: u64): u64 {
+  const x0 = x & EVERY_FOURTH, x1 = x & (EVERY_FOURTH << 1), x2 = x & (EVERY_FOURTH << 2), x3 = x & (EVERY_FOURTH << 3);
+  const y0 = y & EVERY_FOURTH, y1 = y & (EVERY_FOURTH << 1), y2 = y & (EVERY_FOURTH << 2), y3 = y & (EVERY_FOURTH << 3);
+  const z0 = (x0 * y0) ^ (x1 * y3) ^ (x2 * y2) ^ (x3 * y1);
+  const z1 = (x0 * y1) ^ (x1 * y0) ^ (x2 * y3) ^ (x3 * y2);
+  const z2 = (x0 * y2) ^ (x1 * y1) ^ (x2 * y0) ^ (x3 * y3);
+  const z3 = (x0 * y3) ^ (x1 * y2) ^ (x2 * y1) ^ (x3 * y0);
+  return (z0 & EVERY_FOURTH) | (z1 & (EVERY_FOURTH << 1)) | (z2 & (EVERY_FOURTH << 2)) | (z3 & (EVERY_FOURTH << 3));
 }
+/** 64-bit numbers by Karatsuba's three products. */
+function carryless(x: u64, y: u64): v128 {
+  const low = carryless32(x & 0xffffffff, y & 0xffffffff), high = carryless32(x >> 32, y >> 32);
+  const middle = carryless32((x ^ (x >> 32)) & 0xffffffff, (y ^ (y >> 32)) & 0xffffffff) ^ low ^ high;
+  return i64x2.replace_lane(i64x2.splat(low ^ (middle << 32)), 1, high ^ (middle >> 32));
+}
+/** The quadwords that bits 0 and 4 of the immediate select, multiplied. */
 export function opPclmulqdq(i: Rec): void {
   const p = source(i);
   if (p == 0) return;

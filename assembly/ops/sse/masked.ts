@@ -74,7 +74,7 @@ export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
     store<T>(mask + e, 0);
   }
   const end = count * sizeof<T>();
-  memory.fill(to + end, 0, 32 - end);
+  for (let n = end; n < 32; n += 8) store<u64>(to + n, 0);
   v128.store(mask, zero128());
   v128.store(mask, zero128(), 16);
 }
