@@ -22,7 +22,7 @@ export function changeableFlags(size: u32): u64 {
   return mask;
 }
 
-/** NMIs are unblocked even by an IRET that faults later; this is called by those that succeed. */
+/** SDM Vol. 3A, "Handling Multiple NMIs": IRET ends the blocking even where it faults. */
 function unblockNmi(): void {
   cpu.nmiBlocked = 0;
   if (cpu.nmiPending != 0) attend(Attention.INTERRUPT);
@@ -30,6 +30,7 @@ function unblockNmi(): void {
 
 export function opIret<T>(i: Rec): void {
   const width: u32 = sizeof<T>();
+  unblockNmi();
   if (inRealMode()) returnReal(width);
   else if (inV86()) returnFromV86(width);
   else if ((cpu.rflags & Flag.NT) != 0) {
@@ -37,7 +38,6 @@ export function opIret<T>(i: Rec): void {
     else returnToTask(nextRip(i), i.offset);
   } else if (in64()) returnLong(width);
   else returnProtected(width);
-  if (!abandoned()) unblockNmi();
 }
 
 function returnReal(width: u32): void {

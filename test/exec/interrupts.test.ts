@@ -98,6 +98,18 @@ describe('NMI', () => {
     expect(lab.stack(8, 1)).toEqual([CODE]);
   });
 
+  it('that waits comes in the handler of the fault that IRET raises', () => {
+    lab.code(CODE, '90');
+    lab.code(handler(2), '48 cf');
+    lab.core.nmi();
+    lab.step();
+    lab.core.nmi();
+    lab.put64(STACK0 - 40, 0x8000_0000_0000n);
+    lab.step();
+    expect(at()).toBe(handler(2));
+    expect(lab.stack(8, 1)).toEqual([handler(13)]);
+  });
+
   it('goes before an external interrupt', () => {
     lab.set({ rflags: 0x202 });
     lab.code(CODE, '90');
