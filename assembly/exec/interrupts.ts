@@ -3,7 +3,7 @@
  * Concurrent Events".
  */
 import { cpu, Seg } from '../cpu/state';
-import { Attention, Event, Pending, Vector } from '../cpu/pending';
+import { Attention, Event, Pending, retired, Vector } from '../cpu/pending';
 import { Flag } from '../cpu/flags';
 import { setSegBase, setSelector } from '../cpu/segments';
 import { inShadow } from '../cpu/rflags';
@@ -58,7 +58,7 @@ function take(vector: u32, type: i32): void {
   cpu.vector = <i32>vector;
   cpu.errorCode = 0;
   cpu.eventType = type;
-  cpu.runEnd--;
+  if (cpu.runEnd > retired()) cpu.runEnd--;
   deliverPending();
   // There may be another behind it: now, or once the handler unmasks interrupts.
   if ((cpu.rflags & Flag.IF) != 0) cpu.attention |= Attention.INTERRUPT;
