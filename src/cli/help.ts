@@ -10,7 +10,7 @@ Options have one dash or two.
 
   -kernel FILE           Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64
   -append TEXT           the kernel's command line
-  -initrd 'FILE ARGS,..' modules for a Multiboot kernel
+  -initrd 'FILE ARGS,..' modules for Multiboot, the initial RAM disk for Linux
   -device loader,file=FILE,addr=ADDRESS[,mode=16|32|64]
                          a flat binary instead of a kernel, entered at its start
   -m SIZE                memory: 256M, 1G; 128M if absent

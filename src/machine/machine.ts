@@ -272,7 +272,7 @@ export class Machine extends Emitter<MachineEvents> {
     const layout = new MemoryLayout(this.core.memory.size);
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
     const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, 1);
-    const state = loadImage(this.core.memory, layout, kernel, { commandLine, modules, flat, rsdp });
+    const state = loadImage(this.core.memory, layout, kernel, { commandLine, append, modules, flat, rsdp });
     enter(this.core, layout, state);
   }
 

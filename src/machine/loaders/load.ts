@@ -11,6 +11,8 @@ import { findMultiboot1, loadMultiboot1 } from './multiboot1.ts';
 import { findMultiboot2, loadMultiboot2 } from './multiboot2.ts';
 
 export interface LoadRequest extends BootRequest {
+  /** The command line without the kernel's name, which Linux would take for an argument. */
+  append: string;
   /** Where a flat image goes; other images say so themselves. */
   flat?: FlatOptions;
 }
@@ -32,7 +34,7 @@ export function loadImage(
     loadElf(memory, layout, image, elf);
     return { mode: elf.bits, entry: elf.entry };
   }
-  if (isLinux(image)) return loadLinux(memory, layout, image, request);
+  if (isLinux(image)) return loadLinux(memory, layout, image, { ...request, commandLine: request.append });
   throw new ImageError(
     `unknown image format (${image.length} bytes): known are Multiboot 1 and 2, Linux bzImage, ELF32, ELF64, and flat with an address`,
   );
