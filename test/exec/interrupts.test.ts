@@ -1,7 +1,7 @@
 /** External interrupts, NMI, shadows and single steps (SDM Vol. 3A, "Interrupt and Exception Handling"; Vol. 3B, "Debug"). */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Stop } from '../../src/core-types.ts';
-import { CODE, Flag, HANDLER, IST, type Lab, longLab, Sel, STACK0 } from './lab.ts';
+import { CODE, Flag, HANDLER, IST, type Lab, longLab, protectedLab, Sel, STACK0 } from './lab.ts';
 
 let lab: Lab;
 beforeEach(async () => {
@@ -219,5 +219,20 @@ describe('breakpoints', () => {
     expect(at()).toBe(handler(1));
     expect(lab.stack(8, 1)).toEqual([CODE + 1]);
     expect(lab.get('dr6')).toBe(0xffff0ff0n);
+  });
+});
+
+describe('INIT', () => {
+  it('resets the bootstrap processor to its reset vector and keeps cache control and floating-point state', async () => {
+    lab = await protectedLab();
+    lab.core.state.setNumber('mxcsr', 0x1fa0);
+    lab.set({ cr0: 0x60000011, rbx: 1 });
+    lab.code(CODE, 'c7 05 00 03 e0 fe 00 45 00 00 90'); // mov dword [fee00300h], INIT to APIC 0
+    lab.step();
+    expect(lab.get('rip')).toBe(0xfff0n);
+    expect(lab.core.getSegment('cs')).toEqual({ selector: 0xf000, base: 0xffff0000n, limit: 0xffff, rights: 0x9b });
+    expect(lab.get('cr0')).toBe(0x60000010n);
+    expect(lab.get('rbx')).toBe(0n);
+    expect(lab.core.state.number('mxcsr')).toBe(0x1fa0);
   });
 });
