@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { benchImage, parseOutput, type Width } from '../../bench/guest-run.ts';
 import { Machine, type Outcome } from '../../src/index.ts';
 
-const UNIMPLEMENTED = ['mandel87', 'nbody', 'chacha', 'matmul', 'shani'];
+const UNIMPLEMENTED = ['mandel87', 'matmul'];
 const INSTRUCTION_LIMIT = 200e6;
 const SLOW = 60_000;
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decode } from '../../src/isa/decode.ts';
-import { vectorRows } from '../../src/isa/opcodes.ts';
+import { x87Rows } from '../../src/isa/opcodes-x87.ts';
 import { createVectorRunner } from '../../src/vectors/create-runner.ts';
 import { excludedIndices, parseExclusions } from '../../src/vectors/exclusions.ts';
 import { type Mode, openVectors, type VectorCase } from '../../src/vectors/reader.ts';
@@ -18,8 +18,8 @@ import { subsetOf } from '../../tools/vector-subset.ts';
 
 /** Groups that are not run. */
 const UNIMPLEMENTED = ['x87'];
-/** Whether the vector and x87 instructions among the faults are left out. */
-const WITHOUT_VECTOR_FAULTS = true;
+/** Whether the x87 instructions among the faults are left out. */
+const WITHOUT_X87_FAULTS = true;
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const SUBSET = here('./data');
@@ -32,11 +32,11 @@ const SHOWN_FAILURES = 5;
 const groupOf = (path: string) => basename(path).replace(/-(32|64)\.vec\.gz$/, '');
 const isRunnable = (path: string) => !UNIMPLEMENTED.includes(groupOf(path));
 
-const vectorRowSet = new Set(vectorRows);
+const x87RowSet = new Set(x87Rows);
 
-function isVectorCase(c: VectorCase, mode: Mode): boolean {
+function isX87Case(c: VectorCase, mode: Mode): boolean {
   const decoded = decode(c.code, { mode });
-  return 'row' in decoded && vectorRowSet.has(decoded.row);
+  return 'row' in decoded && x87RowSet.has(decoded.row);
 }
 
 function filesOf(folder: string): string[] {
@@ -63,7 +63,7 @@ describe.each(sets)('$title', ({ title, folder, isWhole }) => {
       const failures: string[] = [];
       const exclude = isWhole ? excludedIndices(exclusions, basename(path)) : new Set<number>();
       const file = openVectors(readFileSync(path), path);
-      const skip = (c: VectorCase) => WITHOUT_VECTOR_FAULTS && file.group === 'int-fault' && isVectorCase(c, file.mode);
+      const skip = (c: VectorCase) => WITHOUT_X87_FAULTS && file.group === 'int-fault' && isX87Case(c, file.mode);
       const tally = runFile(runner, file, { exclude, skip }, (failure) => {
         if (failures.length < SHOWN_FAILURES) failures.push(describeFailure(failure));
       });
@@ -78,7 +78,7 @@ describe.each(sets)('$title', ({ title, folder, isWhole }) => {
   afterAll(() => {
     const left = files.filter((path) => !isRunnable(path)).map((path) => basename(path, '.vec.gz'));
     console.log(`${title}: ${total} cases passed in ${files.length - left.length} files, ${omitted} left out`);
-    if (WITHOUT_VECTOR_FAULTS) console.warn(`${title}: NOT RUN, vector instructions in int-fault`);
+    if (WITHOUT_X87_FAULTS) console.warn(`${title}: NOT RUN, x87 instructions in int-fault`);
     if (left.length > 0) console.warn(`${title}: NOT RUN, not implemented yet: ${left.join(' ')}`);
   });
 });
