@@ -3,10 +3,9 @@ import { cpu, FPR, YMM } from '../cpu/state';
 import { Cr4 } from '../cpu/control';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
-import { commitPointer, memoryAddress } from '../isa/operand';
+import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
-import { Access, lookup } from '../mmu/tlb';
-import { readMiss, writeMiss } from '../mmu/access';
+import { copyIn, copyOut } from './linear-copy';
 import { setControlWord, updateSummary } from './x87/control';
 
 const IMAGE: u32 = 512;
@@ -23,35 +22,6 @@ function imageAddress(i: Rec, write: bool): u64 {
 
 /** The image, put together here before it is stored and taken apart here after it is loaded. */
 const image: usize = memory.data(512);
-
-/** Checks all pages of [la, la + size) for writing, so that a store in parts cannot stop half way. */
-export function probeWrite(la: u64, size: u32): bool {
-  for (let at: u64 = la; at < la + size; at = (at | 0xfff) + 1) {
-    if (lookup(at, 1, Access.WRITE) == 0 && writeMiss(at, 1, 0, true) == 0) return false;
-  }
-  return true;
-}
-/** Copies between linear memory and `host` in 16-byte pieces; false with an event pending. */
-export function storeBytes(la: u64, host: usize, size: u32): bool {
-  if (!probeWrite(la, size)) return false;
-  for (let n: u32 = 0; n < size; n += 16) {
-    let p = lookup(la + n, 16, Access.WRITE);
-    if (p == 0) p = writeMiss(la + n, 16, 0, false);
-    if (p == 0) return false;
-    v128.store(p, v128.load(host + n));
-    commitPointer(p);
-  }
-  return true;
-}
-export function loadBytes(la: u64, host: usize, size: u32): bool {
-  for (let n: u32 = 0; n < size; n += 16) {
-    let p = lookup(la + n, 16, Access.READ);
-    if (p == 0) p = readMiss(la + n, 16, 0);
-    if (p == 0) return false;
-    v128.store(host + n, v128.load(p));
-  }
-  return true;
-}
 
 /** x87 part of the image, also that of XSAVE: `wide` has 64-bit pointers. */
 export function saveX87(to: usize, wide: bool): void {
@@ -97,7 +67,7 @@ function save(i: Rec, wide: bool): void {
   const la = imageAddress(i, true);
   if (abandoned()) return;
   memory.fill(image, 0, IMAGE);
-  if (!loadBytes(la, image, IMAGE)) return;
+  if (!copyIn(la, image, IMAGE)) return;
   memory.fill(image, 0, 24);
   saveX87(image, wide);
   store<u32>(image, cpu.mxcsr, 24);
@@ -106,12 +76,12 @@ function save(i: Rec, wide: bool): void {
   if ((cpu.cr4 & Cr4.OSFXSR) != 0) {
     for (let n: u32 = 0; n < registers; n++) v128.store(image + XMM + (n << 4), v128.load(YMM + (n << 5)));
   }
-  storeBytes(la, image, IMAGE);
+  copyOut(la, image, IMAGE);
 }
 function restore(i: Rec, wide: bool): void {
   const la = imageAddress(i, false);
   if (abandoned()) return;
-  if (!loadBytes(la, image, IMAGE)) return;
+  if (!copyIn(la, image, IMAGE)) return;
   const sse = (cpu.cr4 & Cr4.OSFXSR) != 0;
   const mxcsr = load<u32>(image, 24);
   if (sse && (mxcsr & ~MXCSR_MASK) != 0) {

@@ -33,7 +33,7 @@ export const x87Rows: readonly Row[] = [
   { code: 'D9 /0 r', op: 'fld',      args: 'STi',     feature: 'fpu' },
   { code: 'D9 /1 r', op: 'fxch',     args: 'ST0,STi', feature: 'fpu' },
   { code: 'D9 (D0)', op: 'fnop',     args: '',        feature: 'fpu' },
-  { code: 'D9 /3 r', op: 'fstpnce',  args: 'STi,ST0', fn: 'fstp', feature: 'fpu' },
+  { code: 'D9 /3 r', op: 'fstpnce',  args: 'STi,ST0', feature: 'fpu' },
   { code: 'D9 (E0)', op: 'fchs',     args: '',        feature: 'fpu' },
   { code: 'D9 (E1)', op: 'fabs',     args: '',        feature: 'fpu' },
   { code: 'D9 (E4)', op: 'ftst',     args: '',        feature: 'fpu' },

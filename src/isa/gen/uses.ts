@@ -21,11 +21,17 @@ export function usesOf(row: Row): Use[] {
   return uses;
 }
 
+/** Does the row first report a pending x87 exception (SDM Vol. 1, "x87 FPU Exception Synchronization")? */
+function waits(row: Row): boolean {
+  return x87.has(row) && (row.op === 'fnop' || !row.op.startsWith('fn'));
+}
+
 /** Code that a handler's call is wrapped in. */
 export function guarded(row: Row, call: string): string {
   const uses = usesOf(row);
   if (uses.length === 0) return call;
   const checked = (then: string) => `if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } ${then}`;
+  if (waits(row)) return checked(`if (beginMmx()) ${call}`);
   if (!uses.includes('mmx')) return checked(call);
   if (row.op === 'emms') return checked(`if (beginMmx()) ${call}`);
   const mmx = `if (!beginMmx()) return; ${call} endMmx();`;
