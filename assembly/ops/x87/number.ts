@@ -155,14 +155,18 @@ export function finish(bits: u32): bool {
   if (overflows && !rZero && rExp > MAX_EXP) {
     flags |= Fx.OVERFLOW;
     const exp = rExp - EXPONENT_WRAP;
-    if (exp > MAX_EXP) setOut(INTEGER_BIT, sign | 0x7fff);
-    else setOut(rHi, sign | <u32>(exp + 16383));
+    if (exp > MAX_EXP) {
+      setOut(INTEGER_BIT, sign | 0x7fff);
+      flags |= Fx.INEXACT;
+    } else setOut(rHi, sign | <u32>(exp + 16383));
   } else if (raised == 0) setOut(rZero ? 0 : rHi, rZero ? sign : sign | encodedExponent(rExp));
   else if ((raised & Fx.OVERFLOW) != 0) up = overflowed(bits, rc);
   else if ((raised & Fx.UNDERFLOW) != 0 && (cpu.fcw & Fsw.UE) == 0) {
     const exp = rExp + EXPONENT_WRAP;
-    if (exp < MIN_EXP) setOut(0, sign);
-    else setOut(rHi, sign | <u32>(exp + 16383));
+    if (exp < MIN_EXP) {
+      setOut(0, sign);
+      flags |= Fx.INEXACT;
+    } else setOut(rHi, sign | <u32>(exp + 16383));
   } else setOut(rZero ? 0 : rHi, rZero ? sign : sign | encodedExponent(rExp));
   setC1(up);
   if (flags != 0) signal(flags);

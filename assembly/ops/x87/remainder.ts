@@ -47,7 +47,6 @@ function divideSteps(by: i32): u64 {
   return rest;
 }
 function remainder(nearest: bool): bool {
-  cpu.fsw &= ~QUOTIENT;
   if (isNan(left) || isNan(right)) return propagate(left, right);
   if (left.kind == Kind.INFINITY || right.kind == Kind.ZERO) return invalid();
   if (!admitDenormals(left.denormal || right.denormal)) return false;
@@ -83,10 +82,12 @@ function remainder(nearest: bool): bool {
 }
 export function opFprem(i: Rec): void {
   note(i);
+  cpu.fsw &= ~QUOTIENT;
   if (haveOperands(true)) storeIf(remainder(false));
 }
 export function opFprem1(i: Rec): void {
   note(i);
+  cpu.fsw &= ~QUOTIENT;
   if (haveOperands(true)) storeIf(remainder(true));
 }
 
