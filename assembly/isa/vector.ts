@@ -20,7 +20,6 @@
  */
 import { BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { in64, isCanonical } from '../cpu/segments';
 import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 import { flatAddress, memoryAddress, stackBit } from './operand';
@@ -32,6 +31,13 @@ export const UNALIGNED: u32 = 0;
 @inline export function wholeMask(i: Rec): u32 { return isLong(i) ? 31 : 15; }
 @inline export function zero128(): v128 { return i64x2.splat(0); }
 
+/** Is `la` misaligned, with #GP(0) pending? Silicon asks this before it asks whether the address is canonical. */
+@inline function misaligned(la: u64, mask: u32): bool {
+  if ((<u32>la & mask) == 0) return false;
+  raise(Vector.GP, 0);
+  return true;
+}
+
 /**
  * Host pointer to `size` bytes of the memory operand, `plus` bytes on, whose linear address has no bit of `mask`
  * (else #GP(0)), for reading.
@@ -39,45 +45,35 @@ export const UNALIGNED: u32 = 0;
 export function readVector(i: Rec, size: u32, mask: u32, plus: u64 = 0): u32 {
   if ((i.info & Info.FLAT) != 0) {
     const la = flatAddress(i, plus);
-    const hit = (<u32>la & mask) == 0 ? lookup(la, size, Access.READ) : 0;
+    if (misaligned(la, mask)) return 0;
+    const hit = lookup(la, size, Access.READ);
     if (hit != 0) return hit;
   }
   const la = memoryAddress(i, size, false, plus);
   if (abandoned()) return 0;
-  if ((<u32>la & mask) != 0) {
-    raise(Vector.GP, 0);
-    return 0;
-  }
+  if (misaligned(la, mask)) return 0;
   const p = lookup(la, size, Access.READ);
   return p != 0 ? p : vectorReadMiss(la, size, 0, stackBit(i));
 }
-/** Is `la` misaligned, with #GP(0) pending? Addresses that are not canonical are for others to refuse. */
-function misaligned(la: u64, size: u32, mask: u32): bool {
-  if ((<u32>la & mask) == 0 || (in64() && !(isCanonical(la) && isCanonical(la + size - 1)))) return false;
-  raise(Vector.GP, 0);
-  return true;
-}
 /** Pointer for reading what the TLB does not have or what may be misaligned; `stack` selects #SS. */
 export function vectorReadMiss(la: u64, size: u32, mask: u32, stack: u32): u32 {
-  return misaligned(la, size, mask) ? 0 : readMiss(la, size, stack);
+  return misaligned(la, mask) ? 0 : readMiss(la, size, stack);
 }
 /** vectorReadMiss for writing. */
 export function vectorWriteMiss(la: u64, size: u32, mask: u32, stack: u32, keep: bool): u32 {
-  return misaligned(la, size, mask) ? 0 : writeMiss(la, size, stack, keep);
+  return misaligned(la, mask) ? 0 : writeMiss(la, size, stack, keep);
 }
 /** readVector for writing; what it gives must be committed by commitVector. */
 export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: bool = false): u32 {
   if ((i.info & Info.FLAT) != 0) {
     const la = flatAddress(i, plus);
-    const hit = (<u32>la & mask) == 0 ? lookup(la, size, Access.WRITE) : 0;
+    if (misaligned(la, mask)) return 0;
+    const hit = lookup(la, size, Access.WRITE);
     if (hit != 0) return hit;
   }
   const la = memoryAddress(i, size, true, plus);
   if (abandoned()) return 0;
-  if ((<u32>la & mask) != 0) {
-    raise(Vector.GP, 0);
-    return 0;
-  }
+  if (misaligned(la, mask)) return 0;
   const p = lookup(la, size, Access.WRITE);
   return p != 0 ? p : vectorWriteMiss(la, size, 0, stackBit(i), keep);
 }
