@@ -61,7 +61,6 @@ export const INSTRUCTION_FEATURES = [
 
 /** Features with instructions that the processor does not execute yet. */
 export const INCOMPLETE_FEATURES: readonly string[] = [
-  'fpu',
   'svm',
   'vmx',
   'xsave',
