@@ -3,6 +3,7 @@ import {
   exponent, flag, flushed, Format, invalid, isInfinite, isNaN, isNegative, isSignaling, isZero, operand, pack, packAs, quiet, sign, significand,
   infinity, signBit, use,
 } from './ieee';
+import { isOrdinary, isQuick, least } from './fast';
 import { Fx, Rc, setResult } from './soft';
 
 /** x rounded to an integer, in double precision: every format's numbers are doubles. */
@@ -56,6 +57,7 @@ export function toIntegral(bits: u64, format: u32, rc: u32, silent: bool): u64 {
 /** From a signed integer. */
 export function fromInt(value: i64, format: u32): u64 {
   if (value == 0) return 0;
+  if (isQuick()) return format == Format.DOUBLE ? reinterpret<u64>(<f64>value) : <u64>reinterpret<u32>(<f32>value);
   use(format);
   setResult(value < 0 ? 1 : 0, 63, value < 0 ? <u64>-value : <u64>value, 0);
   return pack();
@@ -68,6 +70,20 @@ export function fromInt(value: i64, format: u32): u64 {
   const fraction = quiet(x) & (((<u64>1) << from) - 1);
   use(to);
   return (negative ? signBit : 0) | infinity | (to > from ? fraction << (to - from) : fraction >> (from - to));
+}
+/** A double in single precision as MXCSR rounds. */
+export function toSingle(bits: u64, rc: u32, flush: bool): u32 {
+  if (isQuick()) {
+    const r = <f32>reinterpret<f64>(bits);
+    if (abs<f32>(r) > least<f32>() && abs<f32>(r) < f32.POSITIVE_INFINITY) return reinterpret<u32>(r);
+  }
+  return <u32>between(bits, Format.DOUBLE, Format.SINGLE, rc, flush);
+}
+/** A single in double precision. */
+export function toDouble(bits: u32): u64 {
+  const x = reinterpret<f32>(bits);
+  if (isOrdinary<f32>(x) && abs<f32>(x) < f32.POSITIVE_INFINITY) return reinterpret<u64>(<f64>x);
+  return between(bits, Format.SINGLE, Format.DOUBLE, Rc.NEAREST, false);
 }
 /** Between formats, rounded by `rc`. Half-precision denormals are neither flushed nor flagged. */
 export function between(bits: u64, from: u32, to: u32, rc: u32, flush: bool): u64 {

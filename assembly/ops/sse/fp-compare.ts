@@ -29,20 +29,20 @@ function packed<T>(i: Rec, op: u32): void {
   if (isLong(i)) put256(i, low, high);
   else put128(i, low);
 }
-function scalar32(i: Rec, op: u32): void {
-  const p = sourceOf(i, 4);
+@inline function scalar<T, Bits>(i: Rec, op: u32): void {
+  const p = sourceOf(i, sizeof<T>());
   if (p == 0) return;
+  const a = load<T>(i.b), b = load<T>(p);
+  if ((op == Op.MIN || op == Op.MAX) && isOrdinary<T>(a) && isOrdinary<T>(b)) {
+    putScalar<T>(i, op == Op.MIN ? (a < b ? a : b) : a > b ? a : b);
+    return;
+  }
   begin();
-  const r = <u32>slow(op, formatOf<f32>(), load<u32>(i.b), load<u32>(p));
-  if (settle()) putScalar<u32>(i, r);
+  const r = <Bits>slow(op, formatOf<T>(), load<Bits>(i.b), load<Bits>(p));
+  if (settle()) putScalar<Bits>(i, r);
 }
-function scalar64(i: Rec, op: u32): void {
-  const p = sourceOf(i, 8);
-  if (p == 0) return;
-  begin();
-  const r = slow(op, formatOf<f64>(), load<u64>(i.b), load<u64>(p));
-  if (settle()) putScalar<u64>(i, r);
-}
+function scalar32(i: Rec, op: u32): void { scalar<f32, u32>(i, op); }
+function scalar64(i: Rec, op: u32): void { scalar<f64, u64>(i, op); }
 export function opMinps(i: Rec): void { packed<f32>(i, Op.MIN); }
 export function opMinpd(i: Rec): void { packed<f64>(i, Op.MIN); }
 export function opMinss(i: Rec): void { scalar32(i, Op.MIN); }

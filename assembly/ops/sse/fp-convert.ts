@@ -5,7 +5,7 @@ import { enterMmx } from '../../cpu/vector-state';
 import { A, Rm } from '../../isa/operand';
 import { isLong, isVex, Rec } from '../../isa/record';
 import { put128, put256, putMmx, putScalar, source, sourceMmx, sourceOf, zero128 } from '../../isa/vector';
-import { between, fromInt, toInt32, toInt64 } from '../fp/convert';
+import { fromInt, toDouble, toInt32, toInt64, toSingle } from '../fp/convert';
 import { begin, Format, Mxcsr, rounding, settle } from '../fp/ieee';
 import { Rc } from '../fp/soft';
 
@@ -98,7 +98,7 @@ export function opCvtps2pd(i: Rec): void {
   const count = doubles(i), p = sourceOf(i, count << 2);
   if (p == 0) return;
   begin();
-  for (let n: u32 = 0; n < count; n++) result64(n, between(load32(p, n), Format.SINGLE, Format.DOUBLE, Rc.NEAREST, false));
+  for (let n: u32 = 0; n < count; n++) result64(n, toDouble(load32(p, n)));
   if (settle()) putResult(i);
 }
 export function opCvtpd2ps(i: Rec): void {
@@ -106,7 +106,7 @@ export function opCvtpd2ps(i: Rec): void {
   if (p == 0) return;
   begin();
   for (let n: u32 = 0, count = doubles(i); n < count; n++) {
-    result32(n, <u32>between(load64(p, n), Format.DOUBLE, Format.SINGLE, rounding(), flush()));
+    result32(n, toSingle(load64(p, n), rounding(), flush()));
   }
   if (!settle()) return;
   if (isLong(i)) put128(i, v128.load(RESULT));
@@ -116,14 +116,14 @@ export function opCvtss2sd(i: Rec): void {
   const p = sourceOf(i, 4);
   if (p == 0) return;
   begin();
-  const r = between(load<u32>(p), Format.SINGLE, Format.DOUBLE, Rc.NEAREST, false);
+  const r = toDouble(load<u32>(p));
   if (settle()) putScalar<u64>(i, r);
 }
 export function opCvtsd2ss(i: Rec): void {
   const p = sourceOf(i, 8);
   if (p == 0) return;
   begin();
-  const r = <u32>between(load<u64>(p), Format.DOUBLE, Format.SINGLE, rounding(), flush());
+  const r = toSingle(load<u64>(p), rounding(), flush());
   if (settle()) putScalar<u32>(i, r);
 }
 

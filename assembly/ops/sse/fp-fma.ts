@@ -1,6 +1,8 @@
 /** FMA: a * b + c with one rounding. The digits name the operands' order: 132, 213, 231. */
 import { isLong, Rec } from '../../isa/record';
 import { put128, put256, source, sourceOf } from '../../isa/vector';
+import { isQuick } from '../fp/fast';
+import { fits, fused32x4, fused64x2 } from '../fp/fast-fused';
 import { fused, Fused } from '../fp/fused';
 import { begin, Format, settle, use } from '../fp/ieee';
 
@@ -9,22 +11,59 @@ const RESULT: usize = memory.data(32, 16);
 
 const enum Order { O132, O213, O231 }
 
+/** The signs that a variant changes in the addend. */
+@inline function addendSigns(format: u32, variant: u32): v128 {
+  const even: u64 = (variant & Fused.C_EVEN) != 0 ? 1 : 0, odd: u64 = (variant & Fused.C_ODD) != 0 ? 1 : 0;
+  if (format == Format.SINGLE) return i64x2.splat(<i64>(even << 31 | odd << 63));
+  return i64x2.replace_lane(i64x2.splat(<i64>(even << 63)), 1, <i64>(odd << 63));
+}
+@inline function productSigns(format: u32, variant: u32): v128 {
+  if ((variant & Fused.PRODUCT) == 0) return i64x2.splat(0);
+  return format == Format.SINGLE ? i32x4.splat(1 << 31) : i64x2.splat(i64.MIN_VALUE);
+}
+/** 128 bits of results from those at a, b and c; `bytes` of them count. */
+function half(format: u32, variant: u32, a: u32, b: u32, c: u32, bytes: u32, to: usize): void {
+  if (isQuick() && bytes == 16) {
+    const x = v128.xor(v128.load(a), productSigns(format, variant)), z = v128.xor(v128.load(c), addendSigns(format, variant));
+    const r = format == Format.DOUBLE ? fused64x2(x, v128.load(b), z) : fused32x4(x, v128.load(b), z);
+    if (fits) {
+      v128.store(to, r);
+      return;
+    }
+  } else if (isQuick() && format == Format.DOUBLE) {
+    const x = v128.xor(v128.load64_splat(a), productSigns(format, variant));
+    const r = fused64x2(x, v128.load64_splat(b), v128.xor(v128.load64_splat(c), addendSigns(format, variant)));
+    if (fits) {
+      v128.store(to, r);
+      return;
+    }
+  } else if (isQuick()) {
+    const x = v128.xor(v128.load32_splat(a), productSigns(format, variant));
+    const r = fused32x4(x, v128.load32_splat(b), v128.xor(v128.load32_splat(c), addendSigns(format, variant)));
+    if (fits) {
+      v128.store(to, r);
+      return;
+    }
+  }
+  use(format);
+  if (format == Format.DOUBLE) {
+    for (let n: u32 = 0; n < bytes; n += 8) {
+      store<u64>(to + n, fused(variant, load<u64>(a + n), load<u64>(b + n), load<u64>(c + n), n >> 3));
+    }
+  } else {
+    for (let n: u32 = 0; n < bytes; n += 4) {
+      store<u32>(to + n, <u32>fused(variant, load<u32>(a + n), load<u32>(b + n), load<u32>(c + n), n >> 2));
+    }
+  }
+}
 /** Lanes of `bytes` in total, at `p` the r/m operand's. */
 function compute(i: Rec, p: u32, format: u32, order: u32, variant: u32, bytes: u32): void {
   const a = order == Order.O132 ? i.a : i.b;
   const b = order == Order.O213 ? i.a : p;
   const c = order == Order.O132 ? i.b : order == Order.O213 ? p : i.a;
   begin();
-  use(format);
-  if (format == Format.DOUBLE) {
-    for (let n: u32 = 0; n < bytes; n += 8) {
-      store<u64>(RESULT + n, fused(variant, load<u64>(a + n), load<u64>(b + n), load<u64>(c + n), n >> 3));
-    }
-  } else {
-    for (let n: u32 = 0; n < bytes; n += 4) {
-      store<u32>(RESULT + n, <u32>fused(variant, load<u32>(a + n), load<u32>(b + n), load<u32>(c + n), n >> 2));
-    }
-  }
+  half(format, variant, a, b, c, min<u32>(bytes, 16), RESULT);
+  if (bytes == 32) half(format, variant, a + 16, b + 16, c + 16, 16, RESULT + 16);
 }
 function packed(i: Rec, format: u32, order: u32, variant: u32): void {
   const p = source(i);
