@@ -1,0 +1,102 @@
+/**
+ * A buffer that the driver made available, as the device sees it: windows of guest memory, the device-readable ones
+ * first. Every window was checked against RAM when the chain was popped, and descriptors were read once: what the driver
+ * changes afterwards changes nothing here.
+ */
+import { type DeviceMemory, GuestError } from './guest-memory.ts';
+
+/** One element of a buffer. */
+export class Window {
+  readonly gpa: bigint;
+  readonly length: number;
+  readonly deviceWritable: boolean;
+  readonly #memory: DeviceMemory;
+
+  constructor(memory: DeviceMemory, gpa: bigint, length: number, deviceWritable: boolean) {
+    memory.bytes(gpa, length);
+    this.#memory = memory;
+    this.gpa = gpa;
+    this.length = length;
+    this.deviceWritable = deviceWritable;
+  }
+
+  /** The bytes themselves; not to be kept over a return to the guest. */
+  get data(): Uint8Array {
+    return this.#memory.bytes(this.gpa, this.length);
+  }
+}
+
+/** virtio 1.2, 2.7.5.1 "Driver Requirements: The Virtqueue Descriptor Table": no chain is longer in total. */
+const MAX_CHAIN_BYTES = 2 ** 32;
+
+export class Chain {
+  /** Index of the first descriptor (split) or the buffer ID (packed). */
+  readonly id: number;
+  readonly buffers: readonly Window[];
+  /** Places that the chain takes in the ring. */
+  readonly slots: number;
+  /** Device-readable and device-writable bytes in all. */
+  readonly readable: number = 0;
+  readonly writable: number = 0;
+  #readAt = 0;
+  #writeAt = 0;
+
+  /** Throws GuestError where a device-readable window follows a device-writable one, or there are too many bytes. */
+  constructor(id: number, buffers: readonly Window[], slots: number) {
+    this.id = id;
+    this.buffers = buffers;
+    this.slots = slots;
+    for (const { length, deviceWritable } of buffers) {
+      if (deviceWritable) this.writable += length;
+      else if (this.writable > 0) throw new GuestError(`chain ${id} has a device-readable buffer after a writable one`);
+      else this.readable += length;
+    }
+    const total = this.readable + this.writable;
+    if (total > MAX_CHAIN_BYTES)
+      throw new GuestError(`chain ${id} has ${total} bytes; the limit is ${MAX_CHAIN_BYTES}`);
+  }
+
+  /** Device-readable bytes not read yet. */
+  get unread(): number {
+    return this.readable - this.#readAt;
+  }
+
+  /** Bytes that `write` has written. */
+  get written(): number {
+    return this.#writeAt;
+  }
+
+  /** A copy of the next `length` device-readable bytes, fewer where the chain ends. */
+  read(length: number): Uint8Array {
+    const out = new Uint8Array(Math.min(length, this.unread));
+    this.#copy(false, this.#readAt, out.length, (data, at) => out.set(data, at));
+    this.#readAt += out.length;
+    return out;
+  }
+
+  /** Writes the next device-writable bytes. Returns how many found room. */
+  write(bytes: Uint8Array): number {
+    const length = Math.min(bytes.length, this.writable - this.#writeAt);
+    this.#copy(true, this.#writeAt, length, (data, at) => data.set(bytes.subarray(at, at + data.length)));
+    this.#writeAt += length;
+    return length;
+  }
+
+  /** Hands out the slices that make up `length` bytes from `start`, each with its place among them. */
+  #copy(writable: boolean, start: number, length: number, use: (data: Uint8Array, at: number) => void): void {
+    let skip = start;
+    let done = 0;
+    for (const window of this.buffers) {
+      if (window.deviceWritable !== writable) continue;
+      if (done === length) return;
+      if (skip >= window.length) {
+        skip -= window.length;
+        continue;
+      }
+      const part = Math.min(window.length - skip, length - done);
+      use(window.data.subarray(skip, skip + part), done);
+      done += part;
+      skip = 0;
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Virtqueues (virtio 1.2, 2.6 "Virtqueues"): the device pops chains that the driver made available and pushes them back
+ * used. Every way in which a driver can break the rules is a GuestError.
+ */
+import type { Chain } from './chain.ts';
+import { DESC_BYTES } from './descriptor.ts';
+import { type DeviceMemory, GuestError } from './guest-memory.ts';
+
+/** What the driver said about a queue before it was enabled. */
+export interface QueueLayout {
+  size: number;
+  /** Guest-physical addresses: descriptor area, driver area (available ring), device area (used ring). */
+  desc: bigint;
+  driver: bigint;
+  device: bigint;
+}
+
+export interface QueueOptions {
+  memory: DeviceMemory;
+  layout: QueueLayout;
+  /** VIRTIO_F_INDIRECT_DESC and VIRTIO_F_EVENT_IDX, as negotiated. */
+  indirect: boolean;
+  eventIdx: boolean;
+  /** Called when a used buffer is to be signalled and the driver has not suppressed it. */
+  interrupt: () => void;
+}
+
+/** The limit of both ring formats: virtio 1.2, 2.7 "Split Virtqueues" and 2.8.10.1 "Structure Size and Alignment". */
+export const MAX_QUEUE_SIZE = 32768;
+/** Bytes that one notification may move before the rest has to wait for its next turn. */
+const BATCH_BYTES = 64 << 20;
+
+/** What both ring formats have in common: chains in flight, the work allowed per notification, death by reset. */
+export abstract class Virtqueue {
+  readonly size: number;
+  protected readonly memory: DeviceMemory;
+  protected readonly options: QueueOptions;
+  readonly #inFlight = new Set<number>();
+  #isDead = false;
+  #chainsLeft: number;
+  #bytesLeft = BATCH_BYTES;
+
+  constructor(options: QueueOptions) {
+    this.options = options;
+    this.memory = options.memory;
+    this.size = options.layout.size;
+    this.#chainsLeft = this.size;
+  }
+
+  /** The next available chain, null where there is none or this turn's work is done (then `isExhausted`). */
+  pop(): Chain | null {
+    if (this.#isDead || this.isExhausted) return null;
+    const chain = this.take();
+    if (!chain) return null;
+    if (this.#inFlight.has(chain.id)) throw new GuestError(`chain ${chain.id} is available while it is in use`);
+    this.#inFlight.add(chain.id);
+    this.#chainsLeft--;
+    this.#bytesLeft -= chain.readable + chain.writable;
+    return chain;
+  }
+
+  /** Gives a chain back with its first `written` device-writable bytes written, and signals it. Nothing after a reset. */
+  push(chain: Chain, written: number): void {
+    if (this.#isDead) return;
+    if (written > chain.writable) {
+      throw new Error(`chain ${chain.id}: ${written} bytes written, ${chain.writable} are writable`);
+    }
+    if (!this.#inFlight.delete(chain.id)) throw new Error(`chain ${chain.id} is not in flight`);
+    let rest = written;
+    for (const { gpa, length, deviceWritable } of chain.buffers) {
+      if (!deviceWritable) continue;
+      this.memory.wrote(gpa, Math.min(rest, length));
+      rest -= Math.min(rest, length);
+    }
+    if (this.give(chain, written)) this.options.interrupt();
+  }
+
+  /** Starts a turn: as many chains as the queue has places, and a limited number of bytes. */
+  beginTurn(): void {
+    this.#chainsLeft = this.size;
+    this.#bytesLeft = BATCH_BYTES;
+  }
+
+  /** Whether the turn ended by its limits: chains may be left, and nobody will notify again. */
+  get isExhausted(): boolean {
+    return this.#chainsLeft <= 0 || this.#bytesLeft <= 0;
+  }
+
+  /** After this nothing is popped, and chains pushed late vanish. */
+  kill(): void {
+    this.#isDead = true;
+  }
+
+  /** Asks the driver to notify of new chains, or not to. A hint, as the specification has it. */
+  abstract wantNotifications(wanted: boolean): void;
+  protected abstract take(): Chain | null;
+  /** Writes the used element. Returns whether the driver wants to be told. */
+  protected abstract give(chain: Chain, written: number): boolean;
+}
+
+/** Throws GuestError where an area of a ring is not aligned or not within RAM. */
+export function checkArea(memory: DeviceMemory, name: string, gpa: bigint, length: number, alignment: number): void {
+  if (gpa % BigInt(alignment) !== 0n) {
+    throw new GuestError(`the ${name} at gpa 0x${gpa.toString(16)} is not aligned to ${alignment}`);
+  }
+  memory.bytes(gpa, length);
+}
+
+/** Throws GuestError where a queue cannot have the size. */
+export function checkSize(size: number, isPowerOfTwo: boolean): void {
+  if (size < 1 || size > MAX_QUEUE_SIZE)
+    throw new GuestError(`queue size ${size}: must be from 1 to ${MAX_QUEUE_SIZE}`);
+  if (isPowerOfTwo && (size & (size - 1)) !== 0) throw new GuestError(`queue size ${size}: must be a power of two`);
+}
+
+export const tableBytes = (size: number): number => DESC_BYTES * size;
