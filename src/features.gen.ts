@@ -63,8 +63,4 @@ export const INSTRUCTION_FEATURES = [
 export const INCOMPLETE_FEATURES: readonly string[] = [
   'svm',
   'vmx',
-  'xsave',
-  'xsavec',
-  'xsaveopt',
-  'xsaves',
 ];

@@ -1,0 +1,67 @@
+/** XSAVE and XRSTOR after SDM Vol. 1, "Managing State Using the XSAVE Feature Set". */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { GP, type OneInstruction, oneInstruction, UD } from './one-instruction.ts';
+
+const XSAVE = [0x0f, 0xae, 0x27]; // [RDI]
+const XRSTOR = [0x0f, 0xae, 0x2f];
+const XSAVEC = [0x0f, 0xc7, 0x27];
+const XRSTORS = [0x0f, 0xc7, 0x1f];
+const OSFXSR_OSXSAVE = 0x4_0600n;
+const ALL = 7n;
+
+let cpu: OneInstruction;
+const area = () => cpu.core.memory.bytes(cpu.data, 1024);
+const view = () => new DataView(area().buffer, area().byteOffset, 1024);
+const run = (code: readonly number[], offset = 0n) =>
+  cpu.step(code, { rdi: BigInt(cpu.data) + offset, rax: ALL, rdx: 0n });
+
+beforeEach(async () => {
+  cpu = await oneInstruction();
+  cpu.movToCr(4, cpu.core.get('cr4') | OSFXSR_OSXSAVE);
+  cpu.step([0x0f, 0x01, 0xd1], { rax: ALL, rcx: 0n, rdx: 0n });
+  area().fill(0);
+});
+
+describe('XSAVE', () => {
+  it('is undefined without CR4.OSXSAVE', () => {
+    cpu.movToCr(4, cpu.core.get('cr4') & ~0x4_0000n);
+    expect(run(XSAVE)).toEqual(UD);
+  });
+  it('needs an area aligned to 64 bytes', () => expect(run(XSAVE, 32n)).toEqual(GP));
+  it('restores the x87 constant that it saved', () => {
+    cpu.step([0xdb, 0xe3]);
+    cpu.step([0xd9, 0xeb]);
+    expect(run(XSAVE)).toBe('done');
+    expect(view().getUint32(512, true) & 1).toBe(1);
+    expect(view().getBigUint64(32, true)).toBe(0xc90f_daa2_2168_c235n);
+    cpu.step([0xdb, 0xe3]);
+    expect(run(XRSTOR)).toBe('done');
+    cpu.step([0xdb, 0x3f], { rdi: BigInt(cpu.data) + 0x300n });
+    expect(view().getBigUint64(0x300, true)).toBe(0xc90f_daa2_2168_c235n);
+  });
+});
+
+describe('XRSTOR', () => {
+  it('refuses components that XCR0 has not', () => {
+    view().setUint32(512, 8, true);
+    expect(run(XRSTOR)).toEqual(GP);
+  });
+  it('refuses a header with reserved bytes', () => {
+    view().setUint8(512 + 16, 1);
+    expect(run(XRSTOR)).toEqual(GP);
+  });
+  it('refuses reserved bits of MXCSR', () => {
+    view().setUint32(512, 2, true);
+    view().setUint32(24, 0x1_0000, true);
+    expect(run(XRSTOR)).toEqual(GP);
+  });
+});
+
+describe('XSAVEC', () => {
+  it('marks the area as compacted, which XRSTORS demands', () => {
+    expect(run(XRSTORS)).toEqual(GP);
+    expect(run(XSAVEC)).toBe('done');
+    expect(view().getBigUint64(520, true)).toBe(0x8000_0000_0000_0007n);
+    expect(run(XRSTORS)).toBe('done');
+  });
+});
