@@ -4,7 +4,7 @@
  */
 import { cpu, FPR, Gpr, gpr, YMM } from '../cpu/state';
 import { Cr0, Cr4 } from '../cpu/control';
-import { Offer, offers } from '../cpu/features';
+import { cpuidEntry } from '../cpu/features';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
@@ -97,6 +97,11 @@ function saveHalves(la: u64, from: usize): void {
   copyOut(la, image, count << 4);
 }
 
+/** CPUID.0DH.1:EAX[1]: XSAVEC and the compacted form of XRSTOR. */
+function hasCompaction(): bool {
+  const e = cpuidEntry(0xd, 1);
+  return e != 0 && (load<u32>(e) & 2) != 0;
+}
 /** Is the header one that may be restored (SDM Vol. 1, "Operation of XRSTOR", "Operation of XRSTORS")? */
 function validHeader(supervisor: bool, compact: bool): bool {
   const header = image + Area.HEADER;
@@ -105,7 +110,7 @@ function validHeader(supervisor: bool, compact: bool): bool {
   const reservedTo: u32 = compact ? 64 : 24;
   for (let n = reservedFrom; n < reservedTo; n += 8) if (load<u64>(header + n) != 0) return false;
   if (!compact) return !supervisor && format == 0 && (state & ~cpu.xcr0) == 0;
-  if (!offers(Offer.XSAVES)) return false;
+  if (!hasCompaction()) return false;
   return (format & ~COMPACTED & ~enabled(supervisor)) == 0 && (state & ~(format & ~COMPACTED)) == 0;
 }
 function restore(i: Rec, wide: bool, supervisor: bool): void {
