@@ -67,7 +67,7 @@ export function walkSplit(
   }
 }
 
-/** The windows of a packed indirect table, which is read from its start to its end (2.8.7 "Indirect Flag: Scatter-Gather Support"). */
+/** The windows of a packed indirect table, start to end (2.8.7 "Indirect Flag: Scatter-Gather Support"). */
 export function walkPackedIndirect(memory: DeviceMemory, table: Descriptor, size: number, allowed: boolean): Window[] {
   const entries = indirectEntries(memory, table, allowed);
   const limit = Math.max(size, MIN_INDIRECT_LIMIT);
