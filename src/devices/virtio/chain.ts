@@ -24,6 +24,11 @@ export class Window {
   get data(): Uint8Array {
     return this.#memory.bytes(this.gpa, this.length);
   }
+
+  /** To be called after a change of `data`. */
+  wrote(offset: number, length: number): void {
+    this.#memory.wrote(this.gpa + BigInt(offset), length);
+  }
 }
 
 /** virtio 1.2, 2.7.5.1 "Driver Requirements: The Virtqueue Descriptor Table": no chain is longer in total. */
@@ -40,6 +45,7 @@ export class Chain {
   readonly writable: number = 0;
   #readAt = 0;
   #writeAt = 0;
+  #isRevoked = false;
 
   /** Throws GuestError where a device-readable window follows a device-writable one, or there are too many bytes. */
   constructor(id: number, buffers: readonly Window[], slots: number) {
@@ -61,7 +67,7 @@ export class Chain {
     return this.readable - this.#readAt;
   }
 
-  /** Bytes that `write` has written. */
+  /** Device-writable bytes written or skipped. */
   get written(): number {
     return this.#writeAt;
   }
@@ -82,8 +88,21 @@ export class Chain {
     return length;
   }
 
+  /** Leaves up to `length` device-writable bytes as they are. Returns how many there were. */
+  skip(length: number): number {
+    const room = Math.min(length, this.writable - this.#writeAt);
+    this.#writeAt += room;
+    return room;
+  }
+
+  /** The queue was reset: from now on reads find zeros and writes go nowhere, for the memory is the driver's again. */
+  revoke(): void {
+    this.#isRevoked = true;
+  }
+
   /** Hands out the slices that make up `length` bytes from `start`, each with its place among them. */
   #copy(writable: boolean, start: number, length: number, use: (data: Uint8Array, at: number) => void): void {
+    if (this.#isRevoked) return;
     let skip = start;
     let done = 0;
     for (const window of this.buffers) {
@@ -95,6 +114,7 @@ export class Chain {
       }
       const part = Math.min(window.length - skip, length - done);
       use(window.data.subarray(skip, skip + part), done);
+      if (writable) window.wrote(skip, part);
       done += part;
       skip = 0;
     }

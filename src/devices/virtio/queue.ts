@@ -35,7 +35,7 @@ export abstract class Virtqueue {
   readonly size: number;
   protected readonly memory: DeviceMemory;
   protected readonly options: QueueOptions;
-  readonly #inFlight = new Set<number>();
+  readonly #inFlight = new Map<number, Chain>();
   #isDead = false;
   #chainsLeft: number;
   #bytesLeft = BATCH_BYTES;
@@ -53,7 +53,7 @@ export abstract class Virtqueue {
     const chain = this.take();
     if (!chain) return null;
     if (this.#inFlight.has(chain.id)) throw new GuestError(`chain ${chain.id} is available while it is in use`);
-    this.#inFlight.add(chain.id);
+    this.#inFlight.set(chain.id, chain);
     this.#chainsLeft--;
     this.#bytesLeft -= chain.readable + chain.writable;
     return chain;
@@ -66,12 +66,6 @@ export abstract class Virtqueue {
       throw new Error(`chain ${chain.id}: ${written} bytes written, ${chain.writable} are writable`);
     }
     if (!this.#inFlight.delete(chain.id)) throw new Error(`chain ${chain.id} is not in flight`);
-    let rest = written;
-    for (const { gpa, length, deviceWritable } of chain.buffers) {
-      if (!deviceWritable) continue;
-      this.memory.wrote(gpa, Math.min(rest, length));
-      rest -= Math.min(rest, length);
-    }
     if (this.give(chain, written)) this.options.interrupt();
   }
 
@@ -86,9 +80,11 @@ export abstract class Virtqueue {
     return this.#chainsLeft <= 0 || this.#bytesLeft <= 0;
   }
 
-  /** After this nothing is popped, and chains pushed late vanish. */
+  /** After this nothing is popped; chains in flight are revoked, and vanish when they are pushed. */
   kill(): void {
     this.#isDead = true;
+    for (const chain of this.#inFlight.values()) chain.revoke();
+    this.#inFlight.clear();
   }
 
   /** Asks the driver to notify of new chains, or not to. A hint, as the specification has it. */

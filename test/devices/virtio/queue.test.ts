@@ -56,7 +56,7 @@ describe.each(formats)('%s', (_name, rig) => {
     ring.offer([first, second]);
     const chain = queue.pop() as Chain;
     ram.wrote.length = 0;
-    queue.push(chain, 20);
+    queue.push(chain, chain.write(new Uint8Array(20)));
     expect(ram.wrote).toEqual(
       expect.arrayContaining([
         [Number(first.gpa), 16],
@@ -88,13 +88,15 @@ describe.each(formats)('%s', (_name, rig) => {
     expect([bytes, queue.isExhausted]).toEqual([64 << 20, true]);
   });
 
-  it('forgets chains that are pushed after it was reset', () => {
+  it('forgets chains that are in flight when it is reset, and leaves their memory alone', () => {
     const { ram, ring, queue, interrupts } = rig();
-    ring.offer([ram.room(4)]);
+    const room = ram.room(4);
+    ring.offer([room]);
     const chain = queue.pop() as Chain;
     queue.kill();
-    queue.push(chain, 4);
+    queue.push(chain, chain.write(Uint8Array.of(1, 2, 3, 4)));
     expect([ring.used(), interrupts(), queue.pop()]).toEqual([[], 0, null]);
+    expect(ram.at(room)).toEqual([0, 0, 0, 0]);
   });
 });
 
