@@ -1,0 +1,115 @@
+/**
+ * Traditional memory balloon (virtio 1.2, 5.5 "Traditional Memory Balloon Device"): the guest gives pages to the host,
+ * takes them back when the target falls, and tells statistics when asked.
+ */
+import type { GuestMemory, Width } from '../../core-types.ts';
+import type { Chain } from './chain.ts';
+import type { VirtioDevice, VirtioHost } from './device.ts';
+import { DeviceMemory, GuestError } from './guest-memory.ts';
+import type { Virtqueue } from './queue.ts';
+
+/** virtio 1.2, 5.5.3 "Feature bits". */
+export const BalloonFeature = { STATS_VQ: 1n << 1n, DEFLATE_ON_OOM: 1n << 2n } as const;
+
+const Queue = { INFLATE: 0, DEFLATE: 1, STATS: 2 } as const;
+/** virtio 1.2, 5.5.4 "Device configuration layout": num_pages, actual. */
+const Config = { NUM_PAGES: 0, ACTUAL: 4, BYTES: 8 } as const;
+const PAGE_BYTES = 4096;
+const STAT_BYTES = 10;
+const MAX_CHAIN_BYTES = 64 << 10;
+
+export interface BalloonParts {
+  memory: GuestMemory;
+  /** The guest gave the page at `pa` away; its contents are not needed. */
+  inflate: (pa: number) => void;
+  /** The guest uses the page at `pa` again. */
+  deflate: (pa: number) => void;
+  /** Statistics by their tags: virtio 1.2, 5.5.6.4 "Memory Statistics Tags". */
+  stats?: (values: ReadonlyMap<number, bigint>) => void;
+}
+
+export class VirtioBalloon implements VirtioDevice {
+  readonly id = 5;
+  readonly name = 'virtio-balloon';
+  readonly queues = [128, 128, 128];
+  readonly features = BalloonFeature.STATS_VQ | BalloonFeature.DEFLATE_ON_OOM;
+  readonly config = new Uint8Array(Config.BYTES);
+  readonly #view = new DataView(this.config.buffer);
+  readonly #parts: BalloonParts;
+  readonly #memory: DeviceMemory;
+  #host: VirtioHost | null = null;
+  /** The buffer that the driver left with us, to be given back when statistics are wanted. */
+  #statsChain: Chain | null = null;
+
+  constructor(parts: BalloonParts) {
+    this.#parts = parts;
+    this.#memory = new DeviceMemory(parts.memory);
+  }
+
+  attach(host: VirtioHost): void {
+    this.#host = host;
+  }
+
+  /** Asks the guest for a balloon of so many pages of 4 KiB. */
+  setTarget(pages: number): void {
+    this.#view.setUint32(Config.NUM_PAGES, pages, true);
+    this.#host?.configChanged();
+  }
+
+  /** Pages that the guest says are in the balloon. */
+  get actual(): number {
+    return this.#view.getUint32(Config.ACTUAL, true);
+  }
+
+  /** Asks for fresh statistics, which come to `stats`. Returns whether the driver can be asked now. */
+  requestStats(): boolean {
+    const queue = this.#host?.queue(Queue.STATS);
+    const chain = this.#statsChain;
+    if (!queue || !chain) return false;
+    this.#statsChain = null;
+    this.#host?.attempt(() => queue.push(chain, 0));
+    return true;
+  }
+
+  notify(index: number, queue: Virtqueue): void {
+    for (let chain = queue.pop(); chain; chain = queue.pop()) {
+      if (chain.readable > MAX_CHAIN_BYTES) {
+        throw new GuestError(`balloon buffer of ${chain.readable} bytes; the limit is ${MAX_CHAIN_BYTES}`);
+      }
+      if (index === Queue.STATS) this.#takeStats(queue, chain);
+      else this.#movePages(queue, chain, index === Queue.INFLATE ? this.#parts.inflate : this.#parts.deflate);
+    }
+  }
+
+  writeConfig(offset: number, width: Width, value: number): void {
+    if (offset === Config.ACTUAL && width === 4) this.#view.setUint32(Config.ACTUAL, value, true);
+  }
+
+  reset(): void {
+    this.#statsChain = null;
+    this.#view.setUint32(Config.ACTUAL, 0, true);
+  }
+
+  #movePages(queue: Virtqueue, chain: Chain, move: (pa: number) => void): void {
+    const bytes = chain.read(chain.readable);
+    const view = new DataView(bytes.buffer);
+    for (let at = 0; at + 4 <= bytes.length; at += 4) {
+      const pa = view.getUint32(at, true) * PAGE_BYTES;
+      this.#memory.bytes(BigInt(pa), PAGE_BYTES);
+      move(pa);
+    }
+    queue.push(chain, 0);
+  }
+
+  #takeStats(queue: Virtqueue, chain: Chain): void {
+    if (this.#statsChain) queue.push(this.#statsChain, 0);
+    this.#statsChain = chain;
+    const bytes = chain.read(chain.readable);
+    const view = new DataView(bytes.buffer);
+    const values = new Map<number, bigint>();
+    for (let at = 0; at + STAT_BYTES <= bytes.length; at += STAT_BYTES) {
+      values.set(view.getUint16(at, true), view.getBigUint64(at + 2, true));
+    }
+    this.#parts.stats?.(values);
+  }
+}

@@ -1,0 +1,190 @@
+// Entropy device, console and balloon, driven over MMIO; and all of them under noise.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { VirtioBalloon } from '../../../src/devices/virtio/balloon.ts';
+import { VirtioBlk } from '../../../src/devices/virtio/blk.ts';
+import { RamBackend } from '../../../src/devices/virtio/blk-backend.ts';
+import { VirtioConsole } from '../../../src/devices/virtio/console.ts';
+import type { VirtioDevice } from '../../../src/devices/virtio/device.ts';
+import { virtioRng } from '../../../src/devices/virtio/rng.ts';
+import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
+import { RAM_BYTES, TestRam } from './driver.ts';
+import { MmioDriver } from './mmio-driver.ts';
+
+const text = (bytes: Iterable<number>): string => String.fromCharCode(...bytes);
+const bytesOf = (string: string): Uint8Array => new TextEncoder().encode(string);
+const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
+
+describe('the entropy device', () => {
+  it('fills every buffer', () => {
+    const driver = new MmioDriver(virtioRng((bytes) => bytes.fill(0x5a))).up();
+    const rooms = [driver.ram.room(3), driver.ram.room(5)];
+    expect(driver.request(0, rooms)).toEqual([{ id: 0, written: 8 }]);
+    expect(rooms.flatMap((room) => driver.ram.at(room))).toEqual(Array(8).fill(0x5a));
+  });
+
+  it('gives 64 KiB at a time, however much is asked', () => {
+    const driver = new MmioDriver(virtioRng(() => {})).up();
+    expect(driver.request(0, [{ gpa: 0x20000n, length: 0x20000, writable: true }])).toEqual([
+      { id: 0, written: 65536 },
+    ]);
+  });
+
+  it('gives nothing to a buffer that it cannot write', () => {
+    const driver = new MmioDriver(virtioRng((bytes) => bytes.fill(1))).up();
+    const part = driver.ram.put([7]);
+    expect(driver.request(0, [part])).toEqual([{ id: 0, written: 0 }]);
+    expect(driver.ram.at(part)).toEqual([7]);
+  });
+});
+
+describe('the console', () => {
+  let out = '';
+  const make = (): [VirtioConsole, MmioDriver] => {
+    out = '';
+    const console = new VirtioConsole((bytes) => {
+      out += text(bytes);
+    });
+    return [console, new MmioDriver(console)];
+  };
+
+  it('puts out what the guest sends', () => {
+    const [, driver] = make();
+    driver.up();
+    expect(driver.request(1, [driver.ram.put(bytesOf('hello, ')), driver.ram.put(bytesOf('world'))])).toHaveLength(1);
+    expect(out).toBe('hello, world');
+  });
+
+  it('keeps input until the guest has room for it, in order and across a reset', () => {
+    const [console, driver] = make();
+    console.send(bytesOf('abc'));
+    driver.up();
+    const rooms = [4, 4, 4].map((length) => driver.ram.room(length));
+    expect(driver.request(0, [rooms[0]])).toEqual([{ id: 0, written: 3 }]);
+    console.send(bytesOf('defg'));
+    console.send(bytesOf('hi'));
+    expect(driver.request(0, [rooms[1]])).toEqual([{ id: 1, written: 4 }]);
+    driver.set(Reg.INTERRUPT_ACK, 3);
+    expect(driver.request(0, [rooms[2]])).toEqual([{ id: 2, written: 2 }]);
+    expect(text(rooms.flatMap((room) => driver.ram.at(room).filter((byte) => byte > 0)))).toBe('abcdefghi');
+    expect(driver.irq).toBe(true);
+  });
+
+  it('interrupts for input that comes while buffers are waiting', () => {
+    const [console, driver] = make();
+    driver.up();
+    const room = driver.ram.room(8);
+    expect(driver.request(0, [room])).toEqual([]);
+    console.send(bytesOf('x'));
+    expect([driver.irq, driver.rings[0].used(), driver.ram.at(room)[0]]).toEqual([true, [{ id: 0, written: 1 }], 0x78]);
+  });
+
+  it('tells the guest when the window changed its size', () => {
+    const [console, driver] = make();
+    driver.up();
+    console.resize(132, 50);
+    expect([driver.get(Reg.INTERRUPT_STATUS), driver.get(Reg.CONFIG)]).toEqual([2, 132 + (50 << 16)]);
+  });
+
+  it('takes emergency writes before there is a driver', () => {
+    const [, driver] = make();
+    driver.set(Reg.CONFIG + 8, 0x21);
+    expect(out).toBe('!');
+  });
+});
+
+describe('the balloon', () => {
+  const make = () => {
+    const moves: string[] = [];
+    const seen: [number, bigint][][] = [];
+    const balloon = new VirtioBalloon({
+      memory: new TestRam(),
+      inflate: (pa) => moves.push(`+${pa.toString(16)}`),
+      deflate: (pa) => moves.push(`-${pa.toString(16)}`),
+      stats: (values) => seen.push([...values]),
+    });
+    return { moves, seen, balloon, driver: new MmioDriver(balloon).up() };
+  };
+
+  it('announces its target and hears how much it got', () => {
+    const { balloon, driver } = make();
+    balloon.setTarget(1000);
+    expect([driver.get(Reg.INTERRUPT_STATUS), driver.get(Reg.CONFIG)]).toEqual([2, 1000]);
+    driver.set(Reg.CONFIG + 4, 900);
+    driver.set(Reg.CONFIG, 5);
+    expect([balloon.actual, driver.get(Reg.CONFIG)]).toEqual([900, 1000]);
+  });
+
+  it('takes pages and gives them back', () => {
+    const { moves, driver } = make();
+    driver.request(0, [driver.ram.put(words(2, 0x7f))]);
+    driver.request(1, [driver.ram.put(words(0x7f))]);
+    expect(moves).toEqual(['+2000', '+7f000', '-7f000']);
+  });
+
+  it('needs a reset after a page outside RAM', () => {
+    const { moves, driver } = make();
+    driver.request(0, [driver.ram.put(words(RAM_BYTES / 4096, 1))]);
+    expect([moves, driver.get(Reg.STATUS) & 0x40]).toEqual([[], 0x40]);
+    expect(driver.log.join()).toMatch(/outside RAM/);
+  });
+
+  it('holds the statistics buffer until somebody asks', () => {
+    const { seen, balloon, driver } = make();
+    expect(balloon.requestStats()).toBe(false);
+    const entry = driver.ram.put([4, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 5, 0, 1]);
+    expect(driver.request(2, [entry])).toEqual([]);
+    expect(seen).toEqual([[[4, 0x100000n]]]);
+    expect([balloon.requestStats(), balloon.requestStats()]).toEqual([true, false]);
+    expect(driver.rings[2].used()).toEqual([{ id: 0, written: 0 }]);
+  });
+});
+
+describe('a device under noise', () => {
+  const devices: [string, () => VirtioDevice][] = [
+    ['virtio-rng', () => virtioRng((bytes) => bytes.fill(0xa5))],
+    ['virtio-blk', () => new VirtioBlk(new RamBackend(new Uint8Array(4096)))],
+    ['virtio-console', () => new VirtioConsole(() => {})],
+    ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
+  ];
+  const registers = Object.values(Reg);
+  const access = fc.record({
+    offset: fc.oneof(fc.constantFrom(...registers), fc.nat(0x1ff)),
+    width: fc.constantFrom(1, 2, 4, 4, 4, 4) as fc.Arbitrary<1 | 2 | 4>,
+    value: fc.oneof(fc.nat(16), fc.constantFrom(0x1000, 0x5000, 0x9000, 15), fc.nat(0xffffffff)),
+  });
+
+  it.each(devices)('%s answers every access to its registers with a value of the width', (_name, make) => {
+    const property = fc.property(fc.array(access, { maxLength: 60 }), fc.boolean(), (accesses, isUp) => {
+      const driver = new MmioDriver(make());
+      if (isUp) driver.up();
+      for (const { offset, width, value } of accesses) {
+        driver.mmio.write(offset, width, value % 2 ** (8 * width));
+        const read = driver.mmio.read(offset, width);
+        expect(read).toBeGreaterThanOrEqual(0);
+        expect(read).toBeLessThan(2 ** (8 * width));
+      }
+    });
+    fc.assert(property, { seed: 20261122, numRuns: 150 });
+  });
+
+  it.each(devices)('%s takes any chain within RAM, or needs a reset', (_name, make) => {
+    const chunk = fc.record({ gpa: fc.bigInt(0x20000n, 0x70000n), length: fc.nat(0x2000) });
+    const chain = fc.record({
+      readable: fc.array(chunk, { maxLength: 3 }),
+      writable: fc.array(chunk, { maxLength: 3 }),
+    });
+    const property = fc.property(fc.array(chain, { minLength: 1, maxLength: 4 }), fc.nat(2), (chains, index) => {
+      const driver = new MmioDriver(make()).up();
+      const queue = index % driver.rings.length;
+      for (let at = 0x40000; at < 0x78000; at += 16) driver.ram.all[at] = at >> 4;
+      for (const { readable, writable } of chains) {
+        const parts = [...readable, ...writable.map((part) => ({ ...part, writable: true }))];
+        if (parts.length > 0) driver.request(queue, parts);
+      }
+      expect(driver.get(Reg.STATUS) & 15).toBe(15);
+      expect(driver.log.length).toBe(driver.get(Reg.STATUS) & 0x40 ? 1 : 0);
+    });
+    fc.assert(property, { seed: 20261122, numRuns: 150 });
+  });
+});
