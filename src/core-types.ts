@@ -81,6 +81,8 @@ export interface FpuState {
 /** One virtual processor. */
 export interface Core {
   readonly memory: GuestMemory;
+  /** What further processors of the same machine are made with. */
+  readonly backing?: WebAssembly.Memory;
   /** Runs at most `budget` instructions (1 .. 2^30). */
   run(budget: number): Stop;
   /** To be called from a bus callback: `run` comes back with REQUESTED at the next instruction boundary. */

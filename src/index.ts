@@ -16,7 +16,7 @@ export type {
   MachineOptions,
   TestDeviceSpec,
 } from './machine/options.ts';
-export { parseMemory } from './machine/options.ts';
+export { MAX_VCPUS, parseMemory } from './machine/options.ts';
 export { formatReport, type Report, type StopName } from './machine/report.ts';
 export type { TracedEvent, Tracer } from './machine/tracer.ts';
 export { readLinear, translate } from './machine/translate.ts';

@@ -16,7 +16,7 @@ Options have one dash or two.
   -m SIZE                memory: 256M, 1G; 128M if absent
   -cpu MODEL[,+FEATURE][,-FEATURE]
                          the processor's model; -cpu help lists models and features
-  -smp 1                 processors
+  -smp N                 processors: 1 to 8, which take turns; 1 if absent
   -accel bare            the guest owns the processor
   -machine pc            the board
   -device isa-debug-exit[,iobase=0xf4][,iosize=4]

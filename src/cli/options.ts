@@ -1,5 +1,5 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
-import type { BootMode, DeviceSpec } from '../index.ts';
+import { type BootMode, type DeviceSpec, MAX_VCPUS } from '../index.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -23,6 +23,7 @@ export interface RunOptions {
   modules: { path: string; commandLine: string }[];
   memory?: string;
   cpu?: string;
+  vcpus?: number;
   devices: DeviceSpec[];
   serial: Sink[];
   debugcon: Sink;
@@ -46,6 +47,7 @@ type Handler = (options: RunOptions, value: string) => void;
 
 const CONSOLE_OFF = ['none', 'null'];
 const MODES: Record<string, BootMode> = { 16: 16, 32: 32, 64: 64 };
+const TOPOLOGY = ['sockets', 'cores', 'threads'];
 const LAST_PORT = 0xffff;
 const LAST_ADDRESS = 0xffff_ffff;
 
@@ -96,7 +98,9 @@ const WITH_VALUE: Record<string, Handler> = {
   cpu: (options, value) => {
     options.cpu = value;
   },
-  smp: (_options, value) => checkSmp(value),
+  smp: (options, value) => {
+    options.vcpus = parseSmp(value);
+  },
   accel: (_options, value) => checkAccel(parseProperties('accel', value).name),
   M: (_options, value) => checkMachine(value),
   machine: (_options, value) => checkMachine(value),
@@ -192,14 +196,22 @@ function parseMemoryOption(value: string): string {
   return list.values.get('size') ?? list.name;
 }
 
-function checkSmp(value: string): void {
+/** `-smp 4`, `-smp cpus=4` or `-smp sockets=2,cores=2`; how the processors are packed is not shown to the guest. */
+function parseSmp(value: string): number {
   const list = parseProperties('smp', value);
-  checkKeys('smp', list, ['cpus', 'cores', 'threads', 'sockets', 'maxcpus']);
-  for (const [key, count] of [['cpus', list.name || '1'], ...list.values]) {
-    if (parseNumber(`-smp ${key}`, count, 1, 255) !== 1) {
-      throw new UsageError(`-smp ${value}: this version has 1 processor`);
-    }
+  checkKeys('smp', list, ['cpus', ...TOPOLOGY, 'maxcpus']);
+  if (list.name !== '') list.values.set('cpus', list.name);
+  const count = (key: string): number => parseNumber(`-smp ${key}`, list.values.get(key) ?? '1', 1, 255);
+  const packed = TOPOLOGY.reduce((product, key) => product * count(key), 1);
+  const cpus = list.values.has('cpus') ? count('cpus') : packed;
+  if (cpus > MAX_VCPUS) throw new UsageError(`-smp ${value}: 1 to ${MAX_VCPUS} processors`);
+  if (TOPOLOGY.some((key) => list.values.has(key)) && cpus % packed !== 0) {
+    throw new UsageError(`-smp ${value}: sockets, cores and threads make ${packed} processors, not ${cpus}`);
   }
+  if (list.values.has('maxcpus') && count('maxcpus') !== cpus) {
+    throw new UsageError(`-smp ${value}: processors cannot be added later, maxcpus must be ${cpus}`);
+  }
+  return cpus;
 }
 
 function checkAccel(name: string): void {

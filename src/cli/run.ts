@@ -37,6 +37,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       ...(isDemo ? { kernelName: 'hello.elf' } : {}),
       memory: options.memory,
       cpu: options.cpu,
+      vcpus: options.vcpus,
       append: options.append,
       devices: options.devices,
       serialPorts: Math.max(1, options.serial.length),

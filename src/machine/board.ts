@@ -37,6 +37,7 @@ const MIB = 0x10_0000;
 export interface BoardParts {
   clock: VirtualClock;
   ramBytes: number;
+  vcpus: number;
   commandLine: string;
   devices: readonly DeviceSpec[];
   serialPorts: number;
@@ -154,11 +155,11 @@ export class Board {
   }
 
   #fwCfg(): FwCfg {
-    const { ramBytes, commandLine } = this.#parts;
+    const { ramBytes, vcpus, commandLine } = this.#parts;
     const device = new FwCfg();
     device.set(FwCfgKey.RAM_SIZE, littleEndian(ramBytes, 8));
-    device.set(FwCfgKey.NB_CPUS, littleEndian(1, 2));
-    device.set(FwCfgKey.MAX_CPUS, littleEndian(1, 2));
+    device.set(FwCfgKey.NB_CPUS, littleEndian(vcpus, 2));
+    device.set(FwCfgKey.MAX_CPUS, littleEndian(vcpus, 2));
     device.set(FwCfgKey.NOGRAPHIC, littleEndian(1, 2));
     device.set(FwCfgKey.CMDLINE_SIZE, littleEndian(cString(commandLine).length, 4));
     device.set(FwCfgKey.CMDLINE_DATA, cString(commandLine));

@@ -13,9 +13,10 @@ import { Emitter, type MachineEvents, type Outcome } from './events.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
-import { checkSerialPorts, DEFAULT_MEMORY, type MachineOptions, parseMemory } from './options.ts';
+import { checkSerialPorts, checkVcpus, DEFAULT_MEMORY, type MachineOptions, parseMemory } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
+import { RoundRobin } from './round-robin.ts';
 import { isStepping, stepTraced } from './tracer.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
@@ -33,7 +34,11 @@ const SHORTEST_SLEEP_MS = 1;
 const WAIT = 'wait';
 
 export class Machine extends Emitter<MachineEvents> {
+  /** The bootstrap processor. */
   readonly core: Core;
+  /** All processors. */
+  readonly cores: readonly Core[];
+  readonly #turns: RoundRobin;
   readonly #options: MachineOptions;
   readonly #board: Board;
   readonly #clock: VirtualClock;
@@ -41,8 +46,8 @@ export class Machine extends Emitter<MachineEvents> {
   readonly #stops = emptyStops();
   #ending: Outcome | null = null;
   #running = false;
-  #insideCore = false;
-  #asleep = false;
+  /** Processors in HLT or waiting for SIPI. */
+  readonly #asleep: Set<Core>;
   #wake: (() => void) | null = null;
   /** Input came since the current turn began. */
   #poked = false;
@@ -59,10 +64,12 @@ export class Machine extends Emitter<MachineEvents> {
   static async create(options: MachineOptions): Promise<Machine> {
     const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
-    let core: Core | null = null;
+    const vcpus = checkVcpus(options.vcpus ?? 1);
+    const cores: Core[] = [];
+    const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
     const clock = new VirtualClock(
-      () => core?.now ?? 0,
+      () => (cores.length > 0 ? turns.now : 0),
       () => {
         if (machine) machine.#cutSlice();
       },
@@ -71,12 +78,13 @@ export class Machine extends Emitter<MachineEvents> {
     const board = new Board({
       clock,
       ramBytes: memoryBytes,
+      vcpus,
       commandLine: options.append ?? '',
       devices: options.devices ?? [],
       serialPorts,
       date: options.date?.getTime() ?? DEFAULT_DATE,
-      intr: (level) => core?.setIntr(level),
-      ioapic: (pin, level) => core?.setIoapicPin(pin, level),
+      intr: (level) => cores[0]?.setIntr(level),
+      ioapic: (pin, level) => cores[0]?.setIoapicPin(pin, level),
       output: (source, byte) => output.add(source, byte),
       end: (outcome) => {
         if (machine) machine.#end(outcome);
@@ -84,16 +92,27 @@ export class Machine extends Emitter<MachineEvents> {
     });
     const { bus } = board;
     const { cpu, source, createCore: make = createCore } = options;
-    core = await make({ memoryBytes, bus, cpu, source });
-    machine = new Machine(options, core, board, clock, output);
+    for (let id = 0; id < vcpus; id++) {
+      cores.push(await make({ memoryBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
+    }
+    machine = new Machine(options, turns, board, clock, output);
     machine.#load();
     return machine;
   }
 
-  private constructor(options: MachineOptions, core: Core, board: Board, clock: VirtualClock, output: ConsoleBuffer) {
+  private constructor(
+    options: MachineOptions,
+    turns: RoundRobin,
+    board: Board,
+    clock: VirtualClock,
+    output: ConsoleBuffer,
+  ) {
     super();
     this.#options = options;
-    this.core = core;
+    this.#turns = turns;
+    this.cores = turns.cores;
+    this.core = turns.cores[0];
+    this.#asleep = new Set(turns.cores.slice(1));
     this.#board = board;
     this.#clock = clock;
     this.#console = output;
@@ -108,8 +127,8 @@ export class Machine extends Emitter<MachineEvents> {
   async run(limits: { instructions?: number } = {}): Promise<Outcome> {
     if (this.#running) throw new Error('the machine is running already');
     this.#running = true;
-    this.#pacer?.start(this.core.now);
-    const limit = this.core.retired + (limits.instructions ?? Number.POSITIVE_INFINITY);
+    this.#pacer?.start(this.#turns.now);
+    const limit = this.#turns.retired + (limits.instructions ?? Number.POSITIVE_INFINITY);
     try {
       for (;;) {
         const outcome = this.#turn(limit);
@@ -135,7 +154,7 @@ export class Machine extends Emitter<MachineEvents> {
   /** Executes `count` instructions at once, events included; returns the outcome where the guest ended. */
   step(count = 1): Outcome | null {
     if (this.#running) throw new Error('the machine is running already');
-    const limit = this.core.retired + count;
+    const limit = this.#turns.retired + count;
     let outcome: Outcome | typeof WAIT | null = null;
     while (outcome === null) outcome = this.#slice(limit);
     this.#console.flush();
@@ -164,9 +183,9 @@ export class Machine extends Emitter<MachineEvents> {
   get report(): Report {
     return makeReport(
       {
-        instructions: this.#pastInstructions + this.core.retired,
+        instructions: this.#pastInstructions + this.#turns.retired,
         hostSeconds: this.#hostMs / 1000,
-        virtualSeconds: (this.#pastNs + this.core.now) / NS_PER_SECOND,
+        virtualSeconds: (this.#pastNs + this.#turns.now) / NS_PER_SECOND,
         stops: { ...this.#stops },
       },
       this.#board.bus,
@@ -192,10 +211,9 @@ export class Machine extends Emitter<MachineEvents> {
     this.#clock.runDue();
     const ending = this.#takeEnding();
     if (ending) return ending;
-    const left = limit - this.core.retired;
+    const left = limit - this.#turns.retired;
     if (left <= 0) return { reason: 'limit' };
-    const untilEvent = Math.ceil(this.#clock.nextDeadline - this.core.now);
-    const stop = this.#runCore(Math.max(1, Math.min(isStepping(this.#options.tracer) ? 1 : SLICE, untilEvent, left)));
+    const stop = this.#runCores(left, isStepping(this.#options.tracer) ? 1 : SLICE);
     switch (stop) {
       case Stop.BUDGET:
       case Stop.REQUESTED:
@@ -211,42 +229,58 @@ export class Machine extends Emitter<MachineEvents> {
     }
   }
 
-  #runCore(budget: number): Stop {
+  /** A slice of the only processor, or a round of all. */
+  #runCores(instructions: number, slice: number): Stop {
+    if (this.cores.length === 1) {
+      const untilEvent = Math.ceil(this.#clock.nextDeadline - this.core.now);
+      return this.#runCore(this.core, Math.max(1, Math.min(slice, untilEvent, instructions)));
+    }
+    return this.#turns.round({
+      nextEvent: () => this.#clock.nextDeadline,
+      instructions,
+      slice,
+      isEnding: () => this.#ending !== null,
+      run: (core, budget) => this.#runCore(core, budget),
+    });
+  }
+
+  #runCore(core: Core, budget: number): Stop {
     const { tracer } = this.#options;
-    this.#insideCore = true;
+    this.#turns.running = core;
     try {
-      const run = (): Stop => this.core.run(budget);
-      const stop = isStepping(tracer) ? stepTraced(this.core, tracer, this.#asleep, run) : run();
-      this.#asleep = stop === Stop.HALT;
+      const run = (): Stop => core.run(budget);
+      const stop = isStepping(tracer) ? stepTraced(core, tracer, this.#asleep.has(core), run) : run();
+      if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
+      else this.#asleep.delete(core);
       this.#stops[stopName(stop)]++;
       return stop;
     } finally {
-      this.#insideCore = false;
+      this.#turns.running = null;
     }
   }
 
   /** HLT: time jumps to the next event. Without one, or with interrupts off, the guest sleeps for good. */
   #idle(): Outcome | typeof WAIT | null {
-    if ((this.core.get('rflags') & RFLAGS_IF) === 0n) return { reason: 'halted' };
+    if (this.cores.every((core) => (core.get('rflags') & RFLAGS_IF) === 0n)) return { reason: 'halted' };
     const ahead = this.#untilNextEvent();
     if (ahead === Number.POSITIVE_INFINITY) {
       this.#sleepMs = ahead;
       return this.#waitsForInput ? WAIT : { reason: 'halted' };
     }
-    this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.core.now)) / NS_PER_MS : 0;
+    this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS : 0;
     if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
-    this.core.advance(ahead);
+    this.#turns.advance(ahead);
     return null;
   }
 
   #untilNextEvent(): number {
-    return Math.max(0, Math.min(this.#clock.nextDeadline, this.core.nextDeadline) - this.core.now);
+    return Math.max(0, Math.min(this.#clock.nextDeadline, this.#turns.nextDeadline) - this.#turns.now);
   }
 
   /** Moves virtual time up to the host's, but not past an event. */
   #catchUp(pacer: Pacer): void {
-    const lag = Math.min(pacer.lag(this.core.now), this.#untilNextEvent());
-    if (lag > 0) this.core.advance(lag);
+    const lag = Math.min(pacer.lag(this.#turns.now), this.#untilNextEvent());
+    if (lag > 0) this.#turns.advance(lag);
   }
 
   #takeEnding(): Outcome | null {
@@ -257,10 +291,10 @@ export class Machine extends Emitter<MachineEvents> {
 
   #restart(cause: 'shutdown' | 'reset'): Outcome | null {
     if (!this.#options.reboot) return { reason: cause };
-    const { retired, now } = this.core;
-    this.core.reset();
-    this.#pastInstructions += retired - this.core.retired;
-    this.#pastNs += now - this.core.now;
+    const { retired, now } = this.#turns;
+    this.#turns.reset();
+    this.#pastInstructions += retired - this.#turns.retired;
+    this.#pastNs += now - this.#turns.now;
     this.#board.reset();
     this.#load();
     this.emit('reboot', cause);
@@ -271,7 +305,7 @@ export class Machine extends Emitter<MachineEvents> {
     const { kernel, flat, kernelName = 'kernel', append = '', modules = [] } = this.#options;
     const layout = new MemoryLayout(this.core.memory.size);
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
-    const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, 1);
+    const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, this.cores.length);
     const state = loadImage(this.core.memory, layout, kernel, { commandLine, append, modules, flat, rsdp });
     enter(this.core, layout, state);
   }
@@ -282,7 +316,7 @@ export class Machine extends Emitter<MachineEvents> {
   }
 
   #cutSlice(): void {
-    if (this.#insideCore) this.core.requestStop();
+    this.#turns.running?.requestStop();
   }
 
   #poke(): void {

@@ -14,6 +14,9 @@ export type CoreFactory = (options: {
   bus: Bus;
   cpu?: string;
   source?: CoreSource;
+  vcpus?: number;
+  id?: number;
+  backing?: WebAssembly.Memory;
 }) => Promise<Core>;
 
 /** isa-debug-exit, by QEMU's name and properties. */
@@ -46,6 +49,8 @@ export interface MachineOptions {
   memory?: number | string;
   /** A CPU model and its features, as QEMU's -cpu. */
   cpu?: string;
+  /** Processors, 1 to 8; 1 where absent. More than one take turns, and need the bytes of a release core. */
+  vcpus?: number;
   /** The image to boot: Multiboot 1 or 2, ELF32, ELF64, or flat with `flat`. */
   kernel: Uint8Array;
   /** Where a flat image goes and how it is entered. */
@@ -81,6 +86,7 @@ export const DEFAULT_MEMORY = 128 * MIB;
 /** One linear memory of 4 GiB holds guest RAM and the processor's own state. */
 export const MAX_MEMORY = 4064 * MIB;
 const MAX_SERIAL_PORTS = 4;
+export const MAX_VCPUS = 8;
 const UNITS: Record<string, number> = { '': MIB, B: 1, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
 
 /** Bytes of a size in QEMU's notation: '256M', '1G', and '64' for 64 MiB. Throws RangeError where it makes no sense. */
@@ -102,6 +108,14 @@ function parseSize(text: string): number {
 export function checkSerialPorts(count: number): number {
   if (!Number.isInteger(count) || count < 0 || count > MAX_SERIAL_PORTS) {
     throw new RangeError(`${count} serial ports are not possible: 0 to ${MAX_SERIAL_PORTS}`);
+  }
+  return count;
+}
+
+/** Checks the number of processors. */
+export function checkVcpus(count: number): number {
+  if (!Number.isInteger(count) || count < 1 || count > MAX_VCPUS) {
+    throw new RangeError(`${count} processors are not possible: 1 to ${MAX_VCPUS}`);
   }
   return count;
 }

@@ -40,7 +40,7 @@ describe('the command', () => {
 
   it('says in one line what is wrong, and exits with 1', async () => {
     for (const [args, message] of [
-      [['-smp', '9'], 'vmlaunch: -smp 9: this version has 1 processor\n'],
+      [['-smp', '9'], 'vmlaunch: -smp 9: 1 to 8 processors\n'],
       [['-kernel', 'nowhere.elf'], 'vmlaunch: cannot read nowhere.elf: no such file\n'],
       [
         ['-kernel', 'text'],

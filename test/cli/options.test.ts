@@ -30,7 +30,7 @@ describe('a command line', () => {
 
   it('takes what switches off what is not there', () => {
     const words = ['display', 'monitor', 'vga', 'net', 'parallel'].flatMap((word) => [`-${word}`, 'none']);
-    expect(parse(...words, '-nodefaults', '-smp', '1', '-accel', 'tcg', '-M', 'pc,accel=bare')).toEqual(parse());
+    expect(parse(...words, '-nodefaults', '-accel', 'tcg', '-M', 'pc,accel=bare')).toEqual(parse());
   });
 
   it('gives every -serial a port in order', () => {
@@ -64,14 +64,27 @@ describe('a command line', () => {
   });
 
   it.each([
+    ['1', 1],
+    ['8', 8],
+    ['cpus=3', 3],
+    ['sockets=2,cores=2,threads=2', 8],
+    ['4,sockets=2', 4],
+    ['2,maxcpus=2', 2],
+  ])('counts the processors of -smp %s', (value, vcpus) => {
+    expect(parse('-smp', value).vcpus).toBe(vcpus);
+  });
+
+  it.each([
     ['-frobnicate', 'unknown option -frobnicate; --help'],
     ['--constructor', 'unknown option --constructor'],
     ['kernel.elf', "'kernel.elf' is no option; images are given by -kernel"],
     ['-kernel', '-kernel needs a value'],
     ['-bios b.bin', '-bios: this version has no support for firmware images yet'],
     ['-drive file=x', '-drive: this version has no support for disks yet'],
-    ['-smp 2', '-smp 2: this version has 1 processor'],
-    ['-smp 1,sockets=2', '-smp 1,sockets=2: this version has 1 processor'],
+    ['-smp 9', '-smp 9: 1 to 8 processors'],
+    ['-smp sockets=3,cores=3', '-smp sockets=3,cores=3: 1 to 8 processors'],
+    ['-smp 1,sockets=2', '-smp 1,sockets=2: sockets, cores and threads make 2 processors, not 1'],
+    ['-smp 2,maxcpus=4', '-smp 2,maxcpus=4: processors cannot be added later, maxcpus must be 2'],
     ['-smp many', "-smp cpus: 'many' is not a number from 1 to 255"],
     ['-accel kvm', '-accel kvm: this version has no support for it yet'],
     ['-accel hvf', '-accel hvf: there are bare'],

@@ -1,0 +1,78 @@
+// Turns of processors of functions: who runs how far, and who is asleep.
+import { describe, expect, it } from 'vitest';
+import { type Bus, type Core, Stop } from '../../src/core-types.ts';
+import { type RoundLimits, RoundRobin } from '../../src/machine/round-robin.ts';
+import { FakeCore, type FakeInstruction, forever, hlt } from './fake-core.ts';
+
+const group = (...programs: FakeInstruction[][]): RoundRobin =>
+  new RoundRobin(programs.map((program) => new FakeCore(0x1000, {} as Bus, program)));
+const limits = (wishes: Partial<RoundLimits> = {}): RoundLimits => ({
+  nextEvent: () => Number.POSITIVE_INFINITY,
+  instructions: 1e9,
+  slice: 1e6,
+  isEnding: () => false,
+  run: (core: Core, budget: number) => core.run(budget),
+  ...wishes,
+});
+const times = ({ cores }: RoundRobin): number[] => cores.map(({ now }) => now);
+
+describe('a round', () => {
+  it('takes every processor 10 microseconds further, awake or not', () => {
+    const turns = group([forever], [hlt], [() => Stop.WAIT_FOR_SIPI]);
+    expect(turns.round(limits())).toBe(Stop.BUDGET);
+    expect(times(turns)).toEqual([10_000, 10_000, 10_000]);
+    expect(turns.cores.map(({ retired }) => retired)).toEqual([10_000, 1, 1]);
+    expect(turns.now).toBe(10_000);
+  });
+
+  it('ends at the next event', () => {
+    const turns = group([forever], [hlt]);
+    turns.round(limits({ nextEvent: () => 123.5 }));
+    expect(times(turns)).toEqual([124, 124]);
+  });
+
+  it('ends earlier where a device sets an earlier event meanwhile', () => {
+    let event = Number.POSITIVE_INFINITY;
+    const sets: FakeInstruction = (_bus, core) => {
+      event = core.now + 50;
+      core.requestStop();
+    };
+    const turns = group([forever], [sets, forever], [forever]);
+    turns.round(limits({ nextEvent: () => event }));
+    expect(times(turns)).toEqual([10_000, 51, 51]);
+    event = Number.POSITIVE_INFINITY;
+    turns.round(limits());
+    expect(times(turns)).toEqual([10_051, 10_051, 10_051]);
+  });
+
+  it('never shows devices an earlier time', () => {
+    const seen: number[] = [];
+    const turns: RoundRobin = group([forever], [forever]);
+    const run = (core: Core, budget: number): Stop => {
+      turns.running = core;
+      const stop = core.run(budget);
+      seen.push(turns.now);
+      turns.running = null;
+      return stop;
+    };
+    for (let n = 0; n < 3; n++) turns.round(limits({ run, slice: 3000 }));
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(seen.at(-1)).toBe(30_000);
+  });
+
+  it('finds that all sleep only where nobody did anything in it', () => {
+    const turns = group([hlt], [hlt]);
+    expect(turns.round(limits())).toBe(Stop.BUDGET);
+    expect(turns.round(limits())).toBe(Stop.HALT);
+    turns.advance(5000);
+    expect(times(turns)).toEqual([25_000, 25_000]);
+  });
+
+  it('is over when the instructions are used up, whoever used them', () => {
+    const turns = group([forever], [forever]);
+    turns.round(limits({ instructions: 15_000 }));
+    expect(turns.retired).toBe(15_000);
+    turns.round(limits({ instructions: 5000 }));
+    expect(times(turns)).toEqual([10_000, 10_000]);
+  });
+});
