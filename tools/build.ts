@@ -71,7 +71,11 @@ function trimDeclarations(): void {
 /** Comments stay in the sources and the declarations. */
 function stripComments(): void {
   for (const path of filesOf('.js')) {
-    const { code } = transformSync(readFileSync(path, 'utf8'), { legalComments: 'none', minifyWhitespace: true, target: 'es2022' });
+    const { code } = transformSync(readFileSync(path, 'utf8'), {
+      legalComments: 'none',
+      minifyWhitespace: true,
+      target: 'es2022',
+    });
     writeFileSync(path, code);
   }
 }
