@@ -11,6 +11,7 @@ import {
   admitDenormals, finish, invalid, isNan, Kind, left, Operand, outSig, outTop, precision, propagate, propagateOne, right, rounding, setOut,
   unpackDouble, unpackInteger, unpackSingle, unpackSt,
 } from './number';
+import { doubleSig, doubleTop, quickAdd, quickMul, singleSig, singleTop } from './quick';
 import { INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, stackOperand, st, topOf, underflow } from './registers';
 
 export const enum Op { ADD, SUB, MUL, DIV }
@@ -80,13 +81,26 @@ function quotient(a: Operand, b: Operand): bool {
   return op == Op.MUL ? product(a, b) : quotient(a, b);
 }
 
+@inline function quick(op: Op, to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
+  if (op == Op.DIV) return false;
+  return op == Op.MUL ? quickMul(to, aSig, aTop, bSig, bTop) : quickAdd(to, aSig, aTop, bSig, op == Op.SUB ? bTop ^ 0x8000 : bTop);
+}
 /** op ST(i), ST(0) or op ST(0), ST(i): bit 2 of the escape opcode says which is the destination. */
 @inline function onRegisters(i: Rec, op: Op, reversed: bool, pop: bool): void {
   note(i);
   const other = stackOperand(i);
   const toOther = (i.b & 0x400) != 0;
   const destination = toOther ? other : 0;
-  if (isEmpty(0) || isEmpty(other)) {
+  const full = !isEmpty(0) && !isEmpty(other);
+  if (full) {
+    const to = st(destination), from = st(toOther ? 0 : other);
+    const a = reversed ? from : to, b = reversed ? to : from;
+    if (quick(op, to, load<u64>(a), load<u16>(a, 8), load<u64>(b), load<u16>(b, 8))) {
+      if (pop) popStack();
+      return;
+    }
+  }
+  if (!full) {
     if (!underflow()) return;
     setSt(destination, INDEFINITE, INDEFINITE_TOP);
   } else {
@@ -106,6 +120,12 @@ const enum Format { SINGLE, DOUBLE, W, D }
   if (isEmpty(0)) {
     if (underflow()) setSt(0, INDEFINITE, INDEFINITE_TOP);
     return;
+  }
+  if (format == Format.SINGLE || format == Format.DOUBLE) {
+    const to = st(0), mSig = format == Format.SINGLE ? singleSig(load<u32>(p)) : doubleSig(load<u64>(p));
+    const mTop = format == Format.SINGLE ? singleTop(load<u32>(p)) : doubleTop(load<u64>(p));
+    const sig = load<u64>(to), top = <u32>load<u16>(to, 8);
+    if (reversed ? quick(op, to, mSig, mTop, sig, top) : quick(op, to, sig, top, mSig, mTop)) return;
   }
   setC1(false);
   unpackSt(left, 0);

@@ -5,6 +5,7 @@ import { readPointer } from '../../isa/operand';
 import { Rec } from '../../isa/record';
 import { Fsw } from './control';
 import { admitDenormals, isNan, Kind, left, Operand, right, unpackDouble, unpackInteger, unpackSingle, unpackSt } from './number';
+import { isNormal } from './quick';
 import { INDEFINITE, INDEFINITE_TOP, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, significand, stackOperand, topOf, underflow } from './registers';
 
 const CODES: u32 = Fsw.C0 | Fsw.C2 | Fsw.C3;
@@ -23,6 +24,13 @@ function orderOf(a: Operand, b: Operand): u32 {
   else c = a.sign != 0 ? -magnitude(a, b) : magnitude(a, b);
   return c > 0 ? Order.GREATER : c < 0 ? Order.LESS : Order.EQUAL;
 }
+@inline function orderOfNormal(a: u64, aTop: u32, b: u64, bTop: u32): u32 {
+  const negative = aTop >= 0x8000;
+  if (negative != (bTop >= 0x8000)) return negative ? Order.LESS : Order.GREATER;
+  if (a == b && aTop == bTop) return Order.EQUAL;
+  const larger = aTop != bTop ? aTop > bTop : a > b;
+  return larger != negative ? Order.GREATER : Order.LESS;
+}
 /** Compares `left` with `right` into `order`, which counts even when an unmasked exception keeps the operands: false. */
 let order: u32 = 0;
 function compare(quiet: bool): bool {
@@ -39,6 +47,11 @@ function compareRegisters(n: u32, quiet: bool): bool {
   if (isEmpty(0) || isEmpty(n)) {
     order = Order.UNORDERED;
     return underflow();
+  }
+  const a = significand(0), aTop = topOf(0), b = significand(n), bTop = topOf(n);
+  if (isNormal(a, aTop) && isNormal(b, bTop)) {
+    order = orderOfNormal(a, aTop, b, bTop);
+    return true;
   }
   unpackSt(left, 0);
   unpackSt(right, n);

@@ -8,8 +8,16 @@ import { Rec } from '../../isa/record';
 import { Fx, Rc, raised, rExp, rHi, round, roundedUp, rZero, setResult, tiny } from '../fp/soft';
 import { Fsw } from './control';
 import { admitDenormals, invalid, isNan, Kind, left, Operand, outSig, outTop, overflowsToInfinity, rounding, setOutOperand, unpackDouble, unpackInteger, unpackSingle, unpackSt } from './number';
+import { doubleSig, doubleTop, singleSig, singleTop } from './quick';
 import { canPush, INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, noteMemory, popStack, push, QUIET_BIT, setC1, signal, significand, topOf, underflow } from './registers';
 
+/** Pushes a normal number where there is room; false: nothing was done. */
+@inline function pushQuick(sig: u64, top: u32): bool {
+  if (top == 0 || !isEmpty(7)) return false;
+  cpu.fsw &= ~Fsw.C1;
+  push(sig, top);
+  return true;
+}
 /** Pushes `left`, which came from a float or double. */
 function pushOperand(): void {
   if (!canPush()) return;
@@ -25,14 +33,18 @@ export function opFldSingle(i: Rec): void {
   const p = readPointer(i, 4);
   if (p == 0) return;
   noteMemory(i);
-  unpackSingle(left, load<u32>(p));
+  const bits = load<u32>(p);
+  if (pushQuick(singleSig(bits), singleTop(bits))) return;
+  unpackSingle(left, bits);
   pushOperand();
 }
 export function opFldDouble(i: Rec): void {
   const p = readPointer(i, 8);
   if (p == 0) return;
   noteMemory(i);
-  unpackDouble(left, load<u64>(p));
+  const bits = load<u64>(p);
+  if (pushQuick(doubleSig(bits), doubleTop(bits))) return;
+  unpackDouble(left, bits);
   pushOperand();
 }
 export function opFldExtended(i: Rec): void {
