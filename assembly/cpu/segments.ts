@@ -42,8 +42,8 @@ export function setSegment(s: u32, sel: u32, base: u64, limit: u32, rights: u32)
   return <u64>((<i64>(la << shift)) >> shift) == la;
 }
 
-/** Code size 0/1/2 for 16/32/64, 4 flat segments, 8 32-bit stack, 16 real or virtual-8086 mode, 32 SSE and AVX usable. */
-export const enum Key { SIZE = 3, FLAT = 4, STACK32 = 8, REAL = 16, VECTOR = 32 }
+/** Code size 0/1/2 for 16/32/64, 4 flat segments, 8 32-bit stack, 16 real or virtual-8086 mode, 32 SSE usable, 64 AVX usable. */
+export const enum Key { SIZE = 3, FLAT = 4, STACK32 = 8, REAL = 16, SSE = 32, VEX = 64 }
 
 const FLAT_DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.DB;
 @inline function isFlat(s: u32): bool {
@@ -54,7 +54,7 @@ const FLAT_DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.DB;
 /** Computes what decoding depends on. */
 export function computeModeKey(): void {
   const cs = segRights(Seg.CS);
-  const vector: u32 = (cpu.blocked & (Uses.SSE | Uses.VEX)) == 0 ? Key.VECTOR : 0;
+  const vector: u32 = ((cpu.blocked & Uses.SSE) == 0 ? <u32>Key.SSE : 0) | ((cpu.blocked & Uses.VEX) == 0 ? <u32>Key.VEX : 0);
   if (inLongMode() && (cs & Rights.L) != 0) {
     cpu.laMask = u64.MAX_VALUE;
     cpu.modeKey = 2 | Key.FLAT | Key.STACK32 | vector;

@@ -176,8 +176,9 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   if ((key & Key.FLAT) != 0 && !lock) {
     const vector = traits & (Uses.SSE | Uses.VEX);
     const index: u32 = (vector & Uses.VEX) != 0 ? 1 + vexL : sizeIndex;
+    const needed: u32 = vector == 0 ? <u32>Key.FLAT : (vector & Uses.VEX) != 0 ? <u32>Key.VEX : <u32>Key.SSE;
     const kind: u32 = load<u16>(HOT_PAIRS + (<usize>load<u16>(row, 2) << 4) + (index << 1) + (isMemory ? 8 : 0));
-    if (kind != 0 && (vector == 0 || (key & Key.VECTOR) != 0) && hotFits(r, mode, isMemory, chosen, opcode)) {
+    if (kind != 0 && (key & needed) != 0 && hotFits(r, mode, isMemory, chosen, opcode)) {
       r.kind = <u16>kind;
       if (vector != 0) {
         decodedEnd = 0;
