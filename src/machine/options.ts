@@ -16,7 +16,7 @@ export type CoreFactory = (options: {
   source?: CoreSource;
   vcpus?: number;
   id?: number;
-  backing?: WebAssembly.Memory;
+  backing?: Core['backing'];
 }) => Promise<Core>;
 
 /** isa-debug-exit, by QEMU's name and properties. */
