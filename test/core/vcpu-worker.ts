@@ -6,12 +6,15 @@ import { emptyBus, enterFlat32, startProcessor, u32 } from './guest.ts';
 
 const { id, source, backing } = workerData;
 const core = await createCore({ memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2, id, backing, shared: true });
-const isReady = core.memory.bytes(0x30c0, 1);
+/** 1: the second processor is there; 2: it was sent INIT and SIPI, and may look. */
+const step = core.memory.bytes(0x30c0, 1);
 if (id === 0) {
-  while (isReady[0] === 0);
+  while (Atomics.load(step, 0) !== 1);
   startProcessor(core, 1);
+  Atomics.store(step, 0, 2);
 } else {
-  isReady[0] = 1;
+  Atomics.store(step, 0, 1);
+  while (Atomics.load(step, 0) !== 2);
   while (core.run(1) === Stop.WAIT_FOR_SIPI);
 }
 enterFlat32(core, 0x1000, 0x8000 + 0x1000 * id);
