@@ -103,6 +103,13 @@ export interface Core {
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */
   reset(): void;
+  /** Memory beside RAM, `extraBytes` of it: firmware, video memory. Absent where the processor was made without. */
+  readonly extra?: Uint8Array;
+  /**
+   * Lets `length` bytes of `extra` from `offset` on appear at physical address `pa`; writes to `rom` are ignored. There
+   * are 12 slots; a slot defined again moves. RAM has precedence. Throws RangeError outside `extra` and the slots.
+   */
+  mapExtra?(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void;
   /** Tells the processor that the embedder wrote to memory which may hold decoded code. */
   invalidateCode(pa: number, length: number): void;
   getFpu(into: FpuState): void;

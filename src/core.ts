@@ -21,6 +21,8 @@ import { relocate } from './relocate.ts';
 export interface CoreOptions {
   /** Guest RAM in bytes: a multiple of 4096, at least 64 KiB. */
   memoryBytes: number;
+  /** Memory beside RAM that `mapExtra` shows to the guest, in whole pages; none where absent. */
+  extraBytes?: number;
   bus: Bus;
   /** The processor model, as `-cpu` says it or resolved; by default `max`. */
   cpu?: string | CpuModel;
@@ -70,7 +72,9 @@ const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 /** RAM beyond this physical address goes above 4 GiB, so that devices keep their hole. */
 const LOW_RAM_LIMIT = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
-const Slot = { RAM: 1 } as const;
+const Slot = { RAM: 1, ROM: 2 } as const;
+const FIRST_EXTRA_SLOT = 4;
+const EXTRA_SLOTS = 12;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
 async function defaultBytes(): Promise<Uint8Array> {
@@ -99,14 +103,17 @@ async function moduleFor(source: CoreOptions['source'], id: number): Promise<Web
 
 /** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
 export async function createCore(options: CoreOptions): Promise<WasmCore> {
-  const { memoryBytes, bus, vcpus = 1, id = 0 } = options;
+  const { memoryBytes, extraBytes = 0, bus, vcpus = 1, id = 0 } = options;
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
     throw new RangeError(`${vcpus} vCPUs: must be from 1 to ${MAX_VCPUS}`);
   }
   if (!Number.isInteger(id) || id < 0 || id >= vcpus)
     throw new RangeError(`vCPU ${id}: must be from 0 to ${vcpus - 1}`);
   const pool = WINDOW_END + (vcpus - 1) * LAYOUT.WINDOW_SIZE;
-  const maxRam = FOUR_GIB - pool - SLACK;
+  if (!Number.isInteger(extraBytes / FRAME) || extraBytes < 0 || extraBytes > FOUR_GIB - pool) {
+    throw new RangeError(`${extraBytes} bytes beside RAM: must be a multiple of ${FRAME}`);
+  }
+  const maxRam = FOUR_GIB - pool - SLACK - extraBytes;
   if (!Number.isInteger(memoryBytes / FRAME) || memoryBytes < WASM_PAGE || memoryBytes > maxRam) {
     throw new RangeError(
       `memory of ${memoryBytes} bytes: must be a multiple of ${FRAME} from ${WASM_PAGE} to ${maxRam}`,
@@ -114,7 +121,7 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
   }
   const { cpu = 'max' } = options;
   const model = typeof cpu === 'string' ? resolveModel(cpu) : cpu;
-  const pages = Math.ceil((pool + memoryBytes + SLACK) / WASM_PAGE);
+  const pages = Math.ceil((pool + memoryBytes + extraBytes + SLACK) / WASM_PAGE);
   const memory =
     options.backing ?? new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: options.shared ?? false });
   const env = {
@@ -126,7 +133,8 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
     interruptAcknowledge: () => bus.interruptAcknowledge(),
   };
   const instance = await WebAssembly.instantiate(await moduleFor(options.source, id), { env });
-  return new WasmCore(instance.exports as unknown as Exports, memory, new Ram(memory, pool, memoryBytes), id, model);
+  const ram = new Ram(memory, pool, memoryBytes);
+  return new WasmCore(instance.exports as unknown as Exports, memory, ram, extraBytes, id, model);
 }
 
 /** Guest RAM by physical address. */
@@ -161,13 +169,15 @@ export class WasmCore implements Core {
   readonly #wasm: Exports;
   readonly #state: StateBlock;
   readonly #ram: Ram;
+  readonly #extraBytes: number;
 
   /** What other vCPUs of the same machine are created with. */
   readonly backing: WebAssembly.Memory;
 
-  constructor(wasm: Exports, memory: WebAssembly.Memory, ram: Ram, id: number, model: CpuModel) {
+  constructor(wasm: Exports, memory: WebAssembly.Memory, ram: Ram, extraBytes: number, id: number, model: CpuModel) {
     this.#wasm = wasm;
     this.#ram = ram;
+    this.#extraBytes = extraBytes;
     this.backing = memory;
     this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
     this.#state.setNumber('id', id);
@@ -184,6 +194,30 @@ export class WasmCore implements Core {
 
   get memory(): GuestMemory {
     return this.#ram;
+  }
+
+  get extra(): Uint8Array {
+    return new Uint8Array(this.backing.buffer, this.#ram.pool + this.#ram.size, this.#extraBytes);
+  }
+
+  mapExtra(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= EXTRA_SLOTS) {
+      throw new RangeError(`memory slot ${slot}: must be from 0 to ${EXTRA_SLOTS - 1}`);
+    }
+    if (offset < 0 || length < 0 || offset + length > this.#extraBytes || (pa | offset | length) % FRAME !== 0) {
+      throw new RangeError(
+        `memory slot ${slot}: ${offset}+${length} is not in the ${this.#extraBytes} bytes beside RAM`,
+      );
+    }
+    const host = this.#ram.pool + this.#ram.size + offset;
+    this.#wasm.setSlot(
+      FIRST_EXTRA_SLOT + slot,
+      BigInt(pa),
+      BigInt(length && pa + length),
+      host,
+      access === 'rom' ? Slot.ROM : Slot.RAM,
+    );
+    this.#wasm.flushAll();
   }
 
   /** Raw state by name of field, for the layers that know what they do. */
