@@ -76,7 +76,7 @@ export class MmioDriver {
     this.negotiate(features | VERSION_1);
     this.rings.length = 0;
     for (let index = 0; index < this.#queues; index++) {
-      const base = 0x1000 + 0xc000 * index;
+      const base = 0x1000 + (this.#queues > 5 ? 0x800 : 0xc000) * index;
       const ring = features & PACKED ? new PackedRing(this.ram, size, base) : new SplitRing(this.ram, size, base);
       this.rings.push(ring);
       this.enable(index, ring.layout);

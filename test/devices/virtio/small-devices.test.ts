@@ -1,4 +1,4 @@
-// Entropy device, console and balloon, driven over MMIO; and all of them under noise.
+// Entropy device and balloon, driven over MMIO; and all small devices under noise.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtioBalloon } from '../../../src/devices/virtio/balloon.ts';
@@ -11,8 +11,6 @@ import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
 import { RAM_BYTES, TestRam } from './driver.ts';
 import { MmioDriver } from './mmio-driver.ts';
 
-const text = (bytes: Iterable<number>): string => String.fromCharCode(...bytes);
-const bytesOf = (string: string): Uint8Array => new TextEncoder().encode(string);
 const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
 
 describe('the entropy device', () => {
@@ -35,61 +33,6 @@ describe('the entropy device', () => {
     const part = driver.ram.put([7]);
     expect(driver.request(0, [part])).toEqual([{ id: 0, written: 0 }]);
     expect(driver.ram.at(part)).toEqual([7]);
-  });
-});
-
-describe('the console', () => {
-  let out = '';
-  const make = (): [VirtioConsole, MmioDriver] => {
-    out = '';
-    const console = new VirtioConsole((bytes) => {
-      out += text(bytes);
-    });
-    return [console, new MmioDriver(console)];
-  };
-
-  it('puts out what the guest sends', () => {
-    const [, driver] = make();
-    driver.up();
-    expect(driver.request(1, [driver.ram.put(bytesOf('hello, ')), driver.ram.put(bytesOf('world'))])).toHaveLength(1);
-    expect(out).toBe('hello, world');
-  });
-
-  it('keeps input until the guest has room for it, in order and across a reset', () => {
-    const [console, driver] = make();
-    console.send(bytesOf('abc'));
-    driver.up();
-    const rooms = [4, 4, 4].map((length) => driver.ram.room(length));
-    expect(driver.request(0, [rooms[0]])).toEqual([{ id: 0, written: 3 }]);
-    console.send(bytesOf('defg'));
-    console.send(bytesOf('hi'));
-    expect(driver.request(0, [rooms[1]])).toEqual([{ id: 1, written: 4 }]);
-    driver.set(Reg.INTERRUPT_ACK, 3);
-    expect(driver.request(0, [rooms[2]])).toEqual([{ id: 2, written: 2 }]);
-    expect(text(rooms.flatMap((room) => driver.ram.at(room).filter((byte) => byte > 0)))).toBe('abcdefghi');
-    expect(driver.irq).toBe(true);
-  });
-
-  it('interrupts for input that comes while buffers are waiting', () => {
-    const [console, driver] = make();
-    driver.up();
-    const room = driver.ram.room(8);
-    expect(driver.request(0, [room])).toEqual([]);
-    console.send(bytesOf('x'));
-    expect([driver.irq, driver.rings[0].used(), driver.ram.at(room)[0]]).toEqual([true, [{ id: 0, written: 1 }], 0x78]);
-  });
-
-  it('tells the guest when the window changed its size', () => {
-    const [console, driver] = make();
-    driver.up();
-    console.resize(132, 50);
-    expect([driver.get(Reg.INTERRUPT_STATUS), driver.get(Reg.CONFIG)]).toEqual([2, 132 + (50 << 16)]);
-  });
-
-  it('takes emergency writes before there is a driver', () => {
-    const [, driver] = make();
-    driver.set(Reg.CONFIG + 8, 0x21);
-    expect(out).toBe('!');
   });
 });
 
@@ -144,7 +87,8 @@ describe('a device under noise', () => {
   const devices: [string, () => VirtioDevice][] = [
     ['virtio-rng', () => virtioRng((bytes) => bytes.fill(0xa5))],
     ['virtio-blk', () => new VirtioBlk(new RamBackend(new Uint8Array(4096)))],
-    ['virtio-console', () => new VirtioConsole(() => {})],
+    ['virtio-console', () => new VirtioConsole([{ isConsole: true, output: () => {} }])],
+    ['virtio-serial', () => new VirtioConsole([null, { name: 'a', output: () => {} }])],
     ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
   ];
   const registers = Object.values(Reg);
