@@ -14,7 +14,7 @@ export { retired, attend, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
 export { flushAll } from './mmu/tlb';
 export { updateDebug } from './cpu/debug';
-export { setIoapicPin } from './apic/ioapic';
+export { deliverMsi, setIoapicPin } from './apic/ioapic';
 export { readMsr, msrValue, writeMsr } from './ops/msr';
 
 /** Rebuilds what is not architectural state, after a snapshot was put back: decoded code and translations are dropped. */

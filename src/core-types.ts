@@ -99,6 +99,8 @@ export interface Core {
   setIntr(level: boolean): void;
   /** Drives pin `pin` (0 to 23) of the I/O APIC. */
   setIoapicPin(pin: number, level: boolean): void;
+  /** A device's message-signalled interrupt: a write of `data` to `address`, below 4 GiB. */
+  deliverMsi(address: number, data: number): void;
   /** Sends an NMI edge. */
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */

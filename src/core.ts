@@ -55,6 +55,7 @@ interface Exports {
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
   setIoapicPin(pin: number, level: number): void;
+  deliverMsi(address: number, data: number): void;
   readMsr(index: number, time: bigint): number;
   readonly msrValue: WebAssembly.Global;
   writeMsr(index: number, value: bigint, time: bigint): number;
@@ -263,6 +264,10 @@ export class WasmCore implements Core {
 
   setIoapicPin(pin: number, level: boolean): void {
     this.#wasm.setIoapicPin(pin, level ? 1 : 0);
+  }
+
+  deliverMsi(address: number, data: number): void {
+    this.#wasm.deliverMsi(address, data);
   }
 
   nmi(): void {

@@ -1,22 +1,18 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
 export type { Bus, Core, GuestMemory, Width } from './core-types.ts';
 export { Stop } from './core-types.ts';
+export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';
 export type { IoDevice } from './devices/device.ts';
+export { RamBackend } from './devices/virtio/blk-backend.ts';
 export type { BootMode } from './machine/boot-state.ts';
+export type { CustomDeviceSpec, DeviceSpec } from './machine/device-table.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
 export type { FlatOptions } from './machine/loaders/flat.ts';
 export { ImageError } from './machine/loaders/image-error.ts';
 export type { BootModule } from './machine/loaders/multiboot.ts';
 export { Machine } from './machine/machine.ts';
-export type {
-  CoreFactory,
-  CustomDeviceSpec,
-  DebugExitSpec,
-  DeviceSpec,
-  MachineOptions,
-  TestDeviceSpec,
-} from './machine/options.ts';
-export { MAX_VCPUS, parseMemory } from './machine/options.ts';
+export type { CoreFactory, MachineOptions, MachineType } from './machine/options.ts';
+export { MACHINE_TYPES, MAX_VCPUS, parseMemory } from './machine/options.ts';
 export { formatReport, type Report, type StopName } from './machine/report.ts';
 export type { TracedEvent, Tracer } from './machine/tracer.ts';
 export { readLinear, translate } from './machine/translate.ts';

@@ -95,8 +95,20 @@ function request(pin: u32): void {
     if ((low & Entry.REMOTE_IRR) != 0) return;
     store<u32>(at, low | Entry.REMOTE_IRR);
   }
+  send(low, load<u32>(at, 4));
+}
+
+/**
+ * A message-signalled interrupt (SDM Vol. 3A, "Message Signalled Interrupts"): a write of `data` to `address`, the low
+ * half of it. Messages are taken as edges; addresses other than FEEXXXXXH do nothing.
+ */
+export function deliverMsi(address: u32, data: u32): void {
+  if ((address & 0xfff00000) == 0xfee00000) send((data & 0x7ff) | ((address & 4) << 9), (address & 0xff000) << 12);
+}
+
+/** Sends what the low bits of a redirection entry say to the destination in bits 31:24 of `high`. */
+function send(low: u32, high: u32): void {
   const mode = (low >> 8) & 7;
-  const high = load<u32>(at, 4);
   const destination = inX2apic() ? high >> 24 : high;
   for (let id: u32 = 0; id < MAX_VCPUS; id++) {
     if (!isPresent(id) || !addresses(id, destination, (low & Entry.LOGICAL) != 0)) continue;

@@ -20,6 +20,9 @@ export async function command(args: readonly string[], host: CliHost, extras?: M
       case 'cpu-help':
         host.out(cpuHelp());
         return 0;
+      case 'device-help':
+        host.out(parsed.text);
+        return 0;
       case 'run':
         return await runGuest(parsed.options, host, extras);
     }

@@ -18,10 +18,13 @@ Options have one dash or two.
                          the processor's model; -cpu help lists models and features
   -smp N                 processors: 1 to 8, which take turns; 1 if absent
   -accel bare            the guest owns the processor
-  -machine pc            the board
-  -device isa-debug-exit[,iobase=0xf4][,iosize=4]
-                         a write of N to the port exits with (N << 1) | 1
-  -device pc-testdev     the test device of kvm-unit-tests
+  -machine pc|microvm    the board
+  -device NAME[,PROPERTY=VALUE..]
+                         a device; -device help lists them, -device NAME,help its properties
+  -drive file=FILE[,if=virtio|nvme|none][,format=FORMAT][,id=ID][,readonly=on][,snapshot=on]
+                         a disk; -drive help lists formats
+  -netdev TYPE,id=ID.., -nic TYPE[,model=DEVICE].., -chardev TYPE,id=ID..
+                         what devices stand on; -netdev help, -chardev help
   -serial stdio|none|file:FILE
                          a serial port, up to four; the first is stdio if absent
   -debugcon stdio|none|file:FILE

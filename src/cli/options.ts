@@ -1,5 +1,7 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
-import { type BootMode, type DeviceSpec, MAX_VCPUS } from '../index.ts';
+import { type DeviceSpec, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
+import { addBackend, addDrive, addNic, type BackendWish, backendHelp } from './backends.ts';
+import { type FlatImage, parseDevice } from './devices.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -8,12 +10,6 @@ export type Sink = { kind: 'stdio' } | { kind: 'none' } | { kind: 'file'; path: 
 
 export const TRACE_ITEMS = ['in_asm', 'int', 'exec'] as const;
 export type TraceItem = (typeof TRACE_ITEMS)[number];
-
-export interface FlatImage {
-  path: string;
-  address: number;
-  mode: BootMode;
-}
 
 export interface RunOptions {
   kernel?: string;
@@ -24,7 +20,9 @@ export interface RunOptions {
   memory?: string;
   cpu?: string;
   vcpus?: number;
+  machine?: MachineType;
   devices: DeviceSpec[];
+  backends: BackendWish[];
   serial: Sink[];
   debugcon: Sink;
   nographic: boolean;
@@ -35,31 +33,30 @@ export interface RunOptions {
   traceFile?: string;
   report: boolean;
   limit?: number;
+  /** What somebody asked about, to be said instead of a run. */
+  help?: string;
 }
 
 export type Command =
   | { kind: 'help' }
   | { kind: 'version' }
   | { kind: 'cpu-help' }
+  | { kind: 'device-help'; text: string }
   | { kind: 'run'; options: RunOptions };
 
 type Handler = (options: RunOptions, value: string) => void;
 
 const CONSOLE_OFF = ['none', 'null'];
-const MODES: Record<string, BootMode> = { 16: 16, 32: 32, 64: 64 };
 const TOPOLOGY = ['sockets', 'cores', 'threads'];
-const LAST_PORT = 0xffff;
-const LAST_ADDRESS = 0xffff_ffff;
+/** Names of other boards that ours stands in for. */
+const MACHINE_ALIASES: Record<string, MachineType> = { q35: 'pc' };
 
 /** Options of the real thing that this version knows and has nothing behind yet. */
 const NOT_YET: Record<string, string> = {
   bios: 'firmware images',
   pflash: 'firmware images',
-  drive: 'disks',
   hda: 'disks',
   cdrom: 'disks',
-  netdev: 'networks',
-  nic: 'networks',
   s: 'a debug stub',
   S: 'a debug stub',
   gdb: 'a debug stub',
@@ -102,9 +99,13 @@ const WITH_VALUE: Record<string, Handler> = {
     options.vcpus = parseSmp(value);
   },
   accel: (_options, value) => checkAccel(parseProperties('accel', value).name),
-  M: (_options, value) => checkMachine(value),
-  machine: (_options, value) => checkMachine(value),
+  M: setMachine,
+  machine: setMachine,
   device: addDevice,
+  drive: withHelp('drive', addDrive),
+  netdev: withHelp('netdev', (options, value) => addBackend(options, 'netdev', value)),
+  chardev: withHelp('chardev', (options, value) => addBackend(options, 'chardev', value)),
+  nic: withHelp('netdev', addNic),
   serial: (options, value) => {
     options.serial.push(parseSink('serial', value));
   },
@@ -138,6 +139,7 @@ export function parseCommandLine(args: readonly string[]): Command {
   const options: RunOptions = {
     modules: [],
     devices: [],
+    backends: [],
     serial: [],
     debugcon: { kind: 'stdio' },
     nographic: false,
@@ -164,6 +166,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     const value = args[++i];
     if (name === 'cpu' && (value === 'help' || value === '?')) return { kind: 'cpu-help' };
     handler(options, value);
+    if (options.help !== undefined) return { kind: 'device-help', text: options.help };
   }
   if (options.kernel && options.flat) {
     throw new UsageError(`-kernel ${options.kernel} and -device loader,file=${options.flat.path} exclude each other`);
@@ -219,48 +222,31 @@ function checkAccel(name: string): void {
   if (name !== 'bare' && name !== 'tcg') throw new UsageError(`-accel ${name}: there are bare and its alias tcg`);
 }
 
-function checkMachine(value: string): void {
+function setMachine(options: RunOptions, value: string): void {
   const list = parseProperties('machine', value);
   checkKeys('machine', list, ['accel']);
-  if (list.name !== '' && list.name !== 'pc') throw new UsageError(`-machine ${list.name}: there is pc`);
+  if (list.name !== '') {
+    const machine = own(MACHINE_ALIASES, list.name) ?? MACHINE_TYPES.find((type) => type === list.name);
+    if (!machine) throw new UsageError(`-machine ${list.name}: there are ${MACHINE_TYPES.join(' and ')}`);
+    options.machine = machine;
+  }
   const accel = list.values.get('accel');
   if (accel !== undefined) checkAccel(accel);
 }
 
 function addDevice(options: RunOptions, value: string): void {
-  const list = parseProperties('device', value);
-  const { name, values } = list;
-  switch (name) {
-    case 'isa-debug-exit': {
-      checkKeys('device', list, ['iobase', 'iosize']);
-      const number = (key: string, max: number): number | undefined => {
-        const text = values.get(key);
-        return text === undefined ? undefined : parseNumber(`-device isa-debug-exit,${key}=`, text, 1, max);
-      };
-      options.devices.push({ type: name, iobase: number('iobase', LAST_PORT), iosize: number('iosize', 4) });
-      break;
-    }
-    case 'pc-testdev':
-      checkKeys('device', list, []);
-      options.devices.push({ type: name });
-      break;
-    case 'loader':
-      options.flat = parseLoader(list);
-      break;
-    default:
-      throw new UsageError(`-device ${name}: there are isa-debug-exit, pc-testdev and loader`);
-  }
+  const parsed = parseDevice(value);
+  if (parsed.kind === 'help') options.help = parsed.text;
+  else if (parsed.kind === 'loader') options.flat = parsed.flat;
+  else options.devices.push(parsed.spec);
 }
 
-/** QEMU's generic loader, plus the mode in which the image is entered. */
-function parseLoader(list: ReturnType<typeof parseProperties>): FlatImage {
-  checkKeys('device', list, ['file', 'addr', 'mode', 'cpu-num', 'force-raw']);
-  const [path, address, modeText = '16'] = ['file', 'addr', 'mode'].map((key) => list.values.get(key));
-  if (!path) throw new UsageError('-device loader needs file=FILE');
-  if (!address) throw new UsageError(`-device loader,file=${path} needs addr=ADDRESS`);
-  const mode = own(MODES, modeText);
-  if (!mode) throw new UsageError(`-device loader,mode=${modeText}: there are 16, 32 and 64`);
-  return { path, address: parseNumber('-device loader,addr=', address, 0, LAST_ADDRESS), mode };
+/** An option whose value `help` asks what there is. */
+function withHelp(option: BackendWish['option'], handler: Handler): Handler {
+  return (options, value) => {
+    if (value === 'help' || value === '?') options.help = backendHelp(option);
+    else handler(options, value);
+  };
 }
 
 function parseSink(option: string, value: string): Sink {

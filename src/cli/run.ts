@@ -1,5 +1,6 @@
 /** Boots a guest for the command line: files in, consoles out, an exit code at the end. */
 import { type ConsoleSource, formatReport, Machine, type MachineOptions, type Outcome } from '../index.ts';
+import { openBackends } from './backends.ts';
 import { demo } from './demo.ts';
 import type { CliHost } from './host.ts';
 import { keyFilter } from './keys.ts';
@@ -30,6 +31,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
   const { tracer, close: closeTrace } = makeTracer(options, host);
   const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
   const input = takesInput ? host.input : null;
+  const backends = await openBackends(options.backends, host);
   try {
     const machine = await Machine.create({
       ...extras,
@@ -39,7 +41,11 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       cpu: options.cpu,
       vcpus: options.vcpus,
       append: options.append,
+      machine: options.machine,
       devices: options.devices,
+      drives: backends.drives,
+      netdevs: backends.netdevs,
+      chardevs: backends.chardevs,
       serialPorts: Math.max(1, options.serial.length),
       reboot: options.reboot,
       waitForInput: input !== null,
@@ -48,6 +54,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       tracer,
     });
     machine.on('console', (_text, { source, bytes }) => sinks.get(source)?.write(bytes));
+    machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
     const stopInput = input?.start(
       input.isTerminal
         ? keyFilter({
@@ -73,6 +80,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
     return ((outcome.code << 1) | 1) & 0xff;
   } finally {
+    await backends.close();
     closeTrace();
     for (const sink of new Set(sinks.values())) sink.close();
   }

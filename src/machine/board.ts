@@ -1,65 +1,43 @@
-/** The board: which devices there are, at which ports and lines, as on a PC. */
-
-import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
-import type { VirtualClock } from '../devices/clock.ts';
-import { DebugExit } from '../devices/debug-exit.ts';
-import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
+/**
+ * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
+ * their backends live on.
+ */
+import type { GuestMemory } from '../core-types.ts';
+import type { Backends } from '../devices/backends.ts';
 import { PicPair } from '../devices/pic.ts';
-import { Pit } from '../devices/pit.ts';
-import { PortE9 } from '../devices/port-e9.ts';
-import { KeyboardController, ResetControl, ShutdownPort, SystemControlA } from '../devices/reset.ts';
-import { Rtc } from '../devices/rtc.ts';
-import { Serial } from '../devices/serial.ts';
-import { IrqPorts, PageFlush, ScratchBytes, TESTDEV_IORAM_BYTES, TESTDEV_IRQ_LINES } from '../devices/testdev.ts';
-import { ACPI_PM_BASE, SCI_IRQ } from './acpi.ts';
+import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { PcBus } from './bus.ts';
-import type { ConsoleSource, Outcome } from './events.ts';
-import { IrqLines } from './irq-lines.ts';
-import type { DeviceSpec } from './options.ts';
+import type { DeviceContext, VirtioAttachment } from './device-context.ts';
+import { createDevice, type DeviceSpec } from './device-table.ts';
+import { Interrupts } from './interrupts.ts';
+import type { MachineType } from './options.ts';
+import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
+import { type VirtioMmioSlot, VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
-const Irq = { PIT: 0, RTC: 8 } as const;
-/** The timer's line arrives at another pin of the I/O APIC, as the ACPI tables say. */
-const PIT_PIN = 2;
-const SERIAL_PORTS = [
-  { source: 'serial0', base: 0x3f8, irq: 4 },
-  { source: 'serial1', base: 0x2f8, irq: 3 },
-  { source: 'serial2', base: 0x3e8, irq: 4 },
-  { source: 'serial3', base: 0x2e8, irq: 3 },
-] as const;
-/** Firmware leaves the serial ports at eight bits without parity. */
-const LINE_CONTROL = 3;
-const EIGHT_BITS = 3;
-const DEBUG_EXIT = { BASE: 0x501, SIZE: 2 } as const;
-const TESTDEV = { SCRATCH: 0xe0, FLUSH: 0xe4, BYTE: 0xe8, LINES: 0x2000, IORAM: 0xff00_0000 } as const;
-const KIB = 1024;
-const MIB = 0x10_0000;
-
-export interface BoardParts {
-  clock: VirtualClock;
-  ramBytes: number;
-  vcpus: number;
-  commandLine: string;
+export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq'> {
+  machine: MachineType;
   devices: readonly DeviceSpec[];
-  serialPorts: number;
-  /** Milliseconds since 1970. */
-  date: number;
+  backends: Backends;
+  memory: GuestMemory;
+  /** Guest RAM was written by a device. */
+  wrote: (pa: number, length: number) => void;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
   ioapic: (pin: number, level: boolean) => void;
-  /** Takes every byte of console output. */
-  output: (source: ConsoleSource, byte: number) => void;
-  /** Ends the run; the processor is to stop at the next instruction. */
-  end: (outcome: Outcome) => void;
+  /** An idle guest waits for `work`. */
+  busy: (work: Promise<unknown>) => void;
+  log: (line: string) => void;
 }
 
-/** The devices of a machine on their bus. `reset` builds them anew. */
 export class Board {
   readonly bus: PcBus;
   readonly #parts: BoardParts;
   #pics: PicPair;
-  #serial: Serial[] = [];
-  #acpi!: AcpiPm;
+  #platform!: Platform;
+  #virtioMmio!: VirtioMmioSlots;
+  readonly #handles = new Map<string, object>();
+  readonly #teardown: (() => void)[] = [];
 
   constructor(parts: BoardParts) {
     this.#parts = parts;
@@ -70,6 +48,7 @@ export class Board {
 
   /** Puts every device back to its power-on state. */
   reset(): void {
+    for (const callback of this.#teardown.splice(0)) callback();
     this.#parts.clock.clear();
     this.#parts.intr(false);
     this.#pics = new PicPair(this.#parts.intr);
@@ -79,126 +58,76 @@ export class Board {
 
   /** Queues bytes for serial port `port`. Throws RangeError where there is none. */
   send(port: number, bytes: Iterable<number>): void {
-    const serial = this.#serial[port];
-    if (!serial) throw new RangeError(`serial port ${port} does not exist: the machine has ${this.#serial.length}`);
-    serial.send(bytes);
+    const { serial } = this.#platform;
+    if (!serial[port]) throw new RangeError(`serial port ${port} does not exist: the machine has ${serial.length}`);
+    serial[port].send(bytes);
   }
 
   /** Presses the power button. */
   pressPowerButton(): void {
-    this.#acpi.pressPowerButton();
+    this.#platform.acpi.pressPowerButton();
+  }
+
+  /** What the device with this id may be driven by. */
+  device(id: string): object | undefined {
+    return this.#handles.get(id);
+  }
+
+  /** The memory-mapped virtio devices. */
+  get virtioMmio(): readonly VirtioMmioSlot[] {
+    return this.#virtioMmio.slots;
   }
 
   #build(): void {
     const { bus } = this;
-    const { clock, end, output } = this.#parts;
-    const pics = this.#pics;
-    const lines = new IrqLines((irq, level) => {
-      pics.setIrq(irq, level);
-      this.#parts.ioapic(irq === Irq.PIT ? PIT_PIN : irq, level);
-    });
-    const reset = (): void => end({ reason: 'reset' });
-
-    bus.mapPorts('pic', 0x20, 2, pics.master);
-    bus.mapPorts('pic2', 0xa0, 2, pics.slave);
-    bus.mapPorts('elcr', 0x4d0, 2, pics.elcr);
-    const pit = new Pit({ clock, irq: lines.input(Irq.PIT) });
-    bus.mapPorts('pit', 0x40, 4, pit);
-    bus.mapPorts('port61', 0x61, 1, pit.controlPort);
-    bus.mapPorts('rtc', 0x70, 2, this.#rtc(lines));
-    const keyboard = new KeyboardController(reset);
-    bus.mapPorts('i8042', 0x60, 1, keyboard);
-    bus.mapPorts('i8042-command', 0x64, 1, offsetBy(keyboard, 4));
-    bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset));
-    bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
-    bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
-    this.#acpi = new AcpiPm({ clock, sci: lines.input(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
-    bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, this.#acpi);
-    bus.mapPorts('fw_cfg', 0x510, 2, this.#fwCfg());
-    bus.mapPorts('shutdown', 0x8900, 1, new ShutdownPort(() => end({ reason: 'powered-off' })));
-    this.#serial = SERIAL_PORTS.slice(0, this.#parts.serialPorts).map(({ source, base, irq }) => {
-      const serial = new Serial({ clock, irq: lines.input(irq), output: (byte) => output(source, byte) });
-      serial.write(LINE_CONTROL, 1, EIGHT_BITS);
-      bus.mapPorts(source, base, 8, serial);
-      return serial;
-    });
-    initialize(pics);
-    for (const device of this.#parts.devices) this.#add(device, lines);
-  }
-
-  #add(device: DeviceSpec, lines: IrqLines): void {
-    const { bus } = this;
-    switch (device.type) {
-      case 'isa-debug-exit': {
-        const { iobase = DEBUG_EXIT.BASE, iosize = DEBUG_EXIT.SIZE } = device;
-        const exit = new DebugExit((code) => this.#parts.end({ reason: 'debug-exit', code }));
-        bus.mapPorts('isa-debug-exit', iobase, iosize, exit);
-        break;
-      }
-      case 'custom':
-        bus.mapPorts(device.name, device.iobase, device.iosize, device.device);
-        break;
-      case 'pc-testdev': {
-        const inputs = Array.from({ length: TESTDEV_IRQ_LINES }, (_, irq) => (irq < 16 ? lines.input(irq) : () => {}));
-        bus.mapPorts('testdev', TESTDEV.SCRATCH, 4, new ScratchBytes(4));
-        bus.mapPorts('testdev-flush', TESTDEV.FLUSH, 4, new PageFlush());
-        bus.mapPorts('testdev-byte', TESTDEV.BYTE, 1, new ScratchBytes(1));
-        bus.mapPorts('testdev-irq', TESTDEV.LINES, TESTDEV_IRQ_LINES, new IrqPorts(inputs));
-        bus.mapMmio('testdev-ioram', TESTDEV.IORAM, TESTDEV_IORAM_BYTES, new ScratchBytes(TESTDEV_IORAM_BYTES));
-        break;
-      }
-      default:
-        throw new RangeError(
-          `device '${(device as { type: string }).type}' is unknown: there are isa-debug-exit and pc-testdev`,
-        );
+    const parts = this.#parts;
+    const interrupts = new Interrupts(this.#pics, parts.ioapic);
+    const irq = (line: number) => interrupts.isa(line);
+    this.#platform = buildPlatform({ ...parts, bus, pics: this.#pics, irq });
+    this.#virtioMmio = new VirtioMmioSlots(bus, (pin) => interrupts.pin(pin));
+    const context = this.#context(irq);
+    this.#handles.clear();
+    for (const spec of parts.devices) {
+      const handle = createDevice(context, spec);
+      if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
   }
 
-  #fwCfg(): FwCfg {
-    const { ramBytes, vcpus, commandLine } = this.#parts;
-    const device = new FwCfg();
-    device.set(FwCfgKey.RAM_SIZE, littleEndian(ramBytes, 8));
-    device.set(FwCfgKey.NB_CPUS, littleEndian(vcpus, 2));
-    device.set(FwCfgKey.MAX_CPUS, littleEndian(vcpus, 2));
-    device.set(FwCfgKey.NOGRAPHIC, littleEndian(1, 2));
-    device.set(FwCfgKey.CMDLINE_SIZE, littleEndian(cString(commandLine).length, 4));
-    device.set(FwCfgKey.CMDLINE_DATA, cString(commandLine));
-    return device;
-  }
-
-  /** The clock with the memory sizes that a BIOS leaves in CMOS. */
-  #rtc(lines: IrqLines): Rtc {
-    const { clock, date, ramBytes } = this.#parts;
-    const rtc = new Rtc({ clock, irq: lines.input(Irq.RTC), start: date });
-    const word = (index: number, value: number): void => {
-      rtc.setCmos(index, value & 0xff);
-      rtc.setCmos(index + 1, (value >> 8) & 0xff);
+  #context(irq: DeviceContext['irq']): DeviceContext {
+    const { bus } = this;
+    const { clock, memory, wrote, backends, output, busy, log, end } = this.#parts;
+    return {
+      clock,
+      memory,
+      wrote,
+      irq,
+      mapPorts: (name, base, length, device) => bus.mapPorts(name, base, length, device),
+      mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
+      attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
+      drive: (id) => find('drive', backends.drives, id),
+      netdev: (id) => find('netdev', backends.netdevs, id),
+      chardev: (id) => find('chardev', backends.chardevs, id),
+      output,
+      defer: (work) => void clock.schedule(clock.now(), work),
+      busy,
+      onReset: (callback) => this.#teardown.push(callback),
+      log,
+      end,
     };
-    const above1M = Math.min(0xffff, Math.floor((ramBytes - MIB) / KIB));
-    word(0x15, 640);
-    word(0x17, above1M);
-    word(0x30, above1M);
-    word(0x34, Math.max(0, Math.floor((ramBytes - 16 * MIB) / (64 * KIB))));
-    return rtc;
+  }
+
+  #attachVirtio(device: VirtioDevice, { bus, withhold }: VirtioAttachment = {}): void {
+    const { clock, memory, wrote, log } = this.#parts;
+    if (bus === 'pci') throw new RangeError(`${device.name}: this machine has no PCI bus`);
+    const defer = (work: () => void): void => void clock.schedule(clock.now(), work);
+    const transport = this.#virtioMmio.attach({ device, memory, wrote, log, withhold, defer });
+    this.#teardown.push(() => transport.reset());
   }
 }
 
-/** The controllers as firmware programs them: at the vectors of the first PC. Nothing is masked, and nothing asks yet. */
-function initialize({ master, slave }: PicPair): void {
-  for (const [pic, base, cascade] of [
-    [master, 0x08, 4],
-    [slave, 0x70, 2],
-  ] as const) {
-    pic.write(0, 1, 0x11);
-    for (const word of [base, cascade, 1]) pic.write(1, 1, word);
+function find<T>(kind: string, all: Readonly<Record<string, T>> = {}, id: string): T {
+  if (!Object.hasOwn(all, id)) {
+    throw new RangeError(`${kind} '${id}' does not exist; there are ${Object.keys(all).join(', ') || 'none'}`);
   }
-}
-
-/** A device whose offsets begin elsewhere: the keyboard controller's ports are not neighbours. */
-function offsetBy(device: KeyboardController, base: number): Pick<KeyboardController, 'maxWidth' | 'read' | 'write'> {
-  return {
-    maxWidth: device.maxWidth,
-    read: (offset, width) => device.read(base + offset, width),
-    write: (offset, width, value) => device.write(base + offset, width, value),
-  };
+  return all[id];
 }

@@ -32,6 +32,8 @@ export interface MachineEvents {
   exit: (outcome: Outcome) => void;
   /** The machine was reset and starts over. */
   reboot: (cause: 'shutdown' | 'reset') => void;
+  /** A line for people about what went wrong in a device: a driver that broke a rule, a backend that failed. */
+  log: (line: string) => void;
 }
 
 /** A minimal typed emitter: listeners run in the order they were added. */

@@ -13,7 +13,14 @@ import { Emitter, type MachineEvents, type Outcome } from './events.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
-import { checkSerialPorts, checkVcpus, DEFAULT_MEMORY, type MachineOptions, parseMemory } from './options.ts';
+import {
+  checkMachineType,
+  checkSerialPorts,
+  checkVcpus,
+  DEFAULT_MEMORY,
+  type MachineOptions,
+  parseMemory,
+} from './options.ts';
 import { Pacer } from './pacer.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
 import { RoundRobin } from './round-robin.ts';
@@ -51,6 +58,9 @@ export class Machine extends Emitter<MachineEvents> {
   #wake: (() => void) | null = null;
   /** Input came since the current turn began. */
   #poked = false;
+  #isInTurn = false;
+  /** What backends are at that an idle guest waits for. */
+  #busy = 0;
   #hostMs = 0;
   #waitsForInput: boolean;
   readonly #pacer: Pacer | null;
@@ -82,9 +92,25 @@ export class Machine extends Emitter<MachineEvents> {
       commandLine: options.append ?? '',
       devices: options.devices ?? [],
       serialPorts,
+      machine: checkMachineType(options.machine ?? 'pc'),
+      backends: options,
+      memory: {
+        size: memoryBytes,
+        bytes: (pa, length) => cores[0].memory.bytes(pa, length),
+      },
+      wrote: (pa, length) => {
+        for (const core of cores) core.invalidateCode(pa, length);
+      },
+      busy: (work) => {
+        if (machine) machine.#waitFor(work);
+      },
+      log: (line) => machine?.emit('log', line),
       date: options.date?.getTime() ?? DEFAULT_DATE,
       intr: (level) => cores[0]?.setIntr(level),
-      ioapic: (pin, level) => cores[0]?.setIoapicPin(pin, level),
+      ioapic: (pin, level) => {
+        cores[0]?.setIoapicPin(pin, level);
+        if (machine) machine.#wakeFromOutside();
+      },
       output: (source, byte) => output.add(source, byte),
       end: (outcome) => {
         if (machine) machine.#end(outcome);
@@ -173,6 +199,14 @@ export class Machine extends Emitter<MachineEvents> {
     this.#poke();
   }
 
+  /**
+   * What the device with this `id` may be driven by: for a virtio device its object, undefined for most others. A reset
+   * makes devices anew: not to be kept.
+   */
+  device(id: string): object | undefined {
+    return this.#board.device(id);
+  }
+
   /** Nobody will type any more: a guest that only waits for input has halted. */
   closeInput(): void {
     this.#waitsForInput = false;
@@ -196,13 +230,18 @@ export class Machine extends Emitter<MachineEvents> {
   #turn(limit: number): Outcome | typeof WAIT | null {
     const start = hostMs();
     this.#poked = false;
-    for (;;) {
-      const outcome = this.#slice(limit);
-      const spent = hostMs() - start;
-      if (outcome || spent > TURN_MS) {
-        this.#hostMs += spent;
-        return outcome;
+    this.#isInTurn = true;
+    try {
+      for (;;) {
+        const outcome = this.#slice(limit);
+        const spent = hostMs() - start;
+        if (outcome || spent > TURN_MS) {
+          this.#hostMs += spent;
+          return outcome;
+        }
       }
+    } finally {
+      this.#isInTurn = false;
     }
   }
 
@@ -263,9 +302,13 @@ export class Machine extends Emitter<MachineEvents> {
   #idle(): Outcome | typeof WAIT | null {
     if (this.cores.every((core) => (core.get('rflags') & RFLAGS_IF) === 0n)) return { reason: 'halted' };
     const ahead = this.#untilNextEvent();
+    if (this.#busy > 0 && !this.#pacer) {
+      this.#sleepMs = Number.POSITIVE_INFINITY;
+      return WAIT;
+    }
     if (ahead === Number.POSITIVE_INFINITY) {
       this.#sleepMs = ahead;
-      return this.#waitsForInput ? WAIT : { reason: 'halted' };
+      return this.#waitsForInput || this.#busy > 0 ? WAIT : { reason: 'halted' };
     }
     this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS : 0;
     if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
@@ -317,6 +360,20 @@ export class Machine extends Emitter<MachineEvents> {
 
   #cutSlice(): void {
     this.#turns.running?.requestStop();
+  }
+
+  /** A device raised an interrupt: where no guest access was the cause, an idle guest is to look. */
+  #wakeFromOutside(): void {
+    if (!this.#isInTurn) this.#poke();
+  }
+
+  #waitFor(work: Promise<unknown>): void {
+    this.#busy++;
+    const done = (): void => {
+      this.#busy--;
+      this.#poke();
+    };
+    work.then(done, done);
   }
 
   #poke(): void {

@@ -1,7 +1,8 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
 import type { CoreOptions } from '../core.ts';
 import type { Bus, Core } from '../core-types.ts';
-import type { IoDevice } from '../devices/device.ts';
+import type { Backends } from '../devices/backends.ts';
+import type { DeviceSpec } from './device-table.ts';
 import type { FlatOptions } from './loaders/flat.ts';
 import type { BootModule } from './loaders/multiboot.ts';
 import type { Tracer } from './tracer.ts';
@@ -19,32 +20,13 @@ export type CoreFactory = (options: {
   backing?: Core['backing'];
 }) => Promise<Core>;
 
-/** isa-debug-exit, by QEMU's name and properties. */
-export interface DebugExitSpec {
-  type: 'isa-debug-exit';
-  /** First port; 0x501 where absent, as in QEMU. */
-  iobase?: number;
-  /** Ports; 2 where absent. */
-  iosize?: number;
-}
+/** The board: a PC with PCI, or one that ACPI alone describes. */
+export const MACHINE_TYPES = ['pc', 'microvm'] as const;
+export type MachineType = (typeof MACHINE_TYPES)[number];
 
-export interface TestDeviceSpec {
-  type: 'pc-testdev';
-}
-
-/** A device of the embedder's own, at ports of its choice. */
-export interface CustomDeviceSpec {
-  type: 'custom';
-  /** As it appears in reports and errors. */
-  name: string;
-  iobase: number;
-  iosize: number;
-  device: IoDevice;
-}
-
-export type DeviceSpec = DebugExitSpec | TestDeviceSpec | CustomDeviceSpec;
-
-export interface MachineOptions {
+export interface MachineOptions extends Backends {
+  /** 'pc' where absent. */
+  machine?: MachineType;
   /** Bytes, or a text such as '256M'; 128 MiB where absent. */
   memory?: number | string;
   /** A CPU model and its features, as QEMU's -cpu. */
@@ -102,6 +84,13 @@ function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([BKMGT]?)$/i.exec(text.trim());
   if (!match) throw new RangeError(`memory size '${text}' is no number with a suffix of B, K, M, G or T`);
   return Number(match[1]) * UNITS[match[2].toUpperCase()];
+}
+
+/** Checks the type of the machine. */
+export function checkMachineType(type: MachineType): MachineType {
+  if (!MACHINE_TYPES.includes(type))
+    throw new RangeError(`machine '${type}': there are ${MACHINE_TYPES.join(' and ')}`);
+  return type;
 }
 
 /** Checks the number of serial ports. */

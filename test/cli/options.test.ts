@@ -30,7 +30,7 @@ describe('a command line', () => {
 
   it('takes what switches off what is not there', () => {
     const words = ['display', 'monitor', 'vga', 'net', 'parallel'].flatMap((word) => [`-${word}`, 'none']);
-    expect(parse(...words, '-nodefaults', '-accel', 'tcg', '-M', 'pc,accel=bare')).toEqual(parse());
+    expect(parse(...words, '-nodefaults', '-accel', 'tcg', '-M', 'accel=bare')).toEqual(parse());
   });
 
   it('gives every -serial a port in order', () => {
@@ -58,6 +58,27 @@ describe('a command line', () => {
     expect(parse('-rtc', 'base=2026-02-03T04:05:06').date?.toISOString()).toBe('2026-02-03T04:05:06.000Z');
   });
 
+  it('names boards, q35 standing for pc', () => {
+    expect(['pc', 'q35', 'microvm'].map((name) => parse('-M', name).machine)).toEqual(['pc', 'pc', 'microvm']);
+  });
+
+  it('gives devices the properties of their rows', () => {
+    expect(parse('-chardev', 'file,id=c0,path=a,,b', '-device', 'virtio-serial,chardev=c0,packed=off')).toMatchObject({
+      backends: [{ option: 'chardev', id: 'c0', type: 'file', values: { path: 'a,b' } }],
+      devices: [{ type: 'virtio-serial', chardev: 'c0', packed: false }],
+    });
+  });
+
+  it.each([
+    ['-device help', /isa-debug-exit .*exits[\s\S]*virtio-blk, virtio-blk-pci, virtio-blk-device/],
+    ['-device virtio-blk-pci,help', /drive +a text; required[\s\S]*packed +on or off; default on/],
+    ['-device isa-debug-exit,help', /iobase +a number from 1 to 0xffff; default 0x501/],
+    ['-chardev help', /file: a file[\s\S]*path +a text; required/],
+  ])('%s says what there is', (line, text) => {
+    const parsed = parseCommandLine(line.split(' '));
+    expect(parsed.kind === 'device-help' ? parsed.text : parsed.kind).toMatch(text);
+  });
+
   it('asks for help or the version wherever the word stands', () => {
     expect(parseCommandLine(['-m', '1G', '--help']).kind).toBe('help');
     expect(parseCommandLine(['-version']).kind).toBe('version');
@@ -80,7 +101,6 @@ describe('a command line', () => {
     ['kernel.elf', "'kernel.elf' is no option; images are given by -kernel"],
     ['-kernel', '-kernel needs a value'],
     ['-bios b.bin', '-bios: this version has no support for firmware images yet'],
-    ['-drive file=x', '-drive: this version has no support for disks yet'],
     ['-smp 9', '-smp 9: 1 to 8 processors'],
     ['-smp sockets=3,cores=3', '-smp sockets=3,cores=3: 1 to 8 processors'],
     ['-smp 1,sockets=2', '-smp 1,sockets=2: sockets, cores and threads make 2 processors, not 1'],
@@ -88,15 +108,24 @@ describe('a command line', () => {
     ['-smp many', "-smp cpus: 'many' is not a number from 1 to 255"],
     ['-accel kvm', '-accel kvm: this version has no support for it yet'],
     ['-accel hvf', '-accel hvf: there are bare'],
-    ['-machine q35', '-machine q35: there is pc'],
+    ['-machine isapc', '-machine isapc: there are pc and microvm'],
     ['-M pc,accel=xen', '-accel xen: there are'],
     ['-machine pc,usb=on', "-machine pc: unknown property 'usb'; there are accel"],
-    ['-device floppy', '-device floppy: there are isa-debug-exit, pc-testdev and loader'],
+    ['-device floppy', '-device floppy: there is no such device; -device help lists them'],
     ['-device isa-debug-exit,iobase=0x10000', "'0x10000' is not a number from 1 to 0xffff"],
     ['-device isa-debug-exit,iosize=8', "'8' is not a number from 1 to 4"],
-    ['-device isa-debug-exit,port=1', "unknown property 'port'; there are iobase, iosize"],
-    ['-device pc-testdev,x=1', "unknown property 'x'; there are none"],
+    ['-device isa-debug-exit,port=1', "unknown property 'port'; there are iobase, iosize, id"],
+    ['-device pc-testdev,x=1', "unknown property 'x'; there are id"],
     ['-device isa-debug-exit,iobase', "'iobase' is not of the form key=value"],
+    ['-device virtio-blk', '-device virtio-blk needs drive= (id of a -drive)'],
+    ['-device virtio-rng,packed=maybe', "'maybe' is not on or off"],
+    ['-drive if=virtio,format=vdi,file=x', '-drive format=vdi: there are'],
+    ['-drive if=floppy,file=x', '-drive if=floppy: there are none, virtio, nvme'],
+    ['-chardev null', '-chardev null: id= is missing'],
+    ['-chardev null,id=a -chardev null,id=a', '-chardev id=a: this id is taken'],
+    ['-chardev null,id=1', "an id is a letter followed by letters, digits, '-', '.' and '_'"],
+    ['-chardev pty,id=a', '-chardev pty: there are null, file'],
+    ['-netdev tap,id=n', '-netdev tap: there are'],
     ['-device loader,addr=0', 'needs file=FILE'],
     ['-device loader,file=a', 'loader,file=a needs addr=ADDRESS'],
     ['-device loader,file=a,addr=0,mode=8', 'mode=8: there are 16, 32 and 64'],

@@ -69,6 +69,8 @@ export class FakeCore implements Core {
 
   setIoapicPin(): void {}
 
+  deliverMsi(): void {}
+
   nmi(): void {}
 
   invalidateCode(): void {}

@@ -1,23 +1,9 @@
-/**
- * What a block device stands on: a run of bytes of fixed length. Offsets and lengths are in bytes, multiples of 512, and
- * within the capacity: the device checks them. A method that throws, or whose promise is rejected, fails the request.
- */
-export interface BlkBackend {
-  /** Bytes; a multiple of 512. */
-  readonly capacity: number;
-  readonly isReadOnly: boolean;
-  /** Fills the whole of `into`. */
-  read(offset: number, into: Uint8Array): void | Promise<void>;
-  write(offset: number, from: Uint8Array): void | Promise<void>;
-  /** Comes back when everything written before is where a crash of this process cannot lose it. */
-  flush(): void | Promise<void>;
-  /** The contents are not needed any more; what they read as afterwards is the backend's choice. */
-  discard(offset: number, length: number): void | Promise<void>;
-  /** `mayUnmap`: the range may be deallocated, as long as it reads as zeros. */
-  writeZeroes(offset: number, length: number, mayUnmap: boolean): void | Promise<void>;
-}
+/** A disk in memory. */
+import type { BlkBackend } from '../backends.ts';
 
-/** A disk in memory, with the bytes of an image where there is one. */
+export type { BlkBackend } from '../backends.ts';
+
+/** A disk whose bytes are those of an image in memory. */
 export class RamBackend implements BlkBackend {
   readonly isReadOnly: boolean;
   readonly #bytes: Uint8Array;

@@ -29,6 +29,8 @@ export interface TransportParts {
   /** Runs `work` a little later, not within the guest's access: the rest of a turn that reached its limits. */
   defer: (work: () => void) => void;
   log: (line: string) => void;
+  /** Features that the driver is not offered, though this device and this transport have them. */
+  withhold?: bigint;
 }
 
 /** Tells the driver about a used buffer of a queue, or, for null, about a change of configuration. */
@@ -51,7 +53,7 @@ export class VirtioTransport implements VirtioHost {
     this.#signal = signal;
     this.#memory = new DeviceMemory(parts.memory, parts.wrote);
     this.device = parts.device;
-    this.offered = parts.device.features | TRANSPORT_FEATURES;
+    this.offered = (parts.device.features | TRANSPORT_FEATURES) & ~(parts.withhold ?? 0n);
     this.#queues = parts.device.queues.map(() => null);
     this.device.attach?.(this);
   }

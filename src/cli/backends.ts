@@ -1,0 +1,142 @@
+/**
+ * -drive, -netdev, -chardev and -nic: each names a row of a table, which says what properties it has and how the backend
+ * is opened. Parsing touches nothing; backends are opened when the machine is made, and closed when it has ended.
+ */
+import type { Backends, DeviceSpec } from '../index.ts';
+import { fillProperties } from '../machine/device-row.ts';
+import type { BackendRow, Opened } from './backend-row.ts';
+import { CHARDEVS } from './chardevs.ts';
+import { DRIVE_PROPERTIES, DRIVES } from './drives.ts';
+import type { CliHost } from './host.ts';
+import { NETDEVS } from './netdevs.ts';
+import { type PropertyList, parseProperties } from './properties.ts';
+import { parseValues, propertyHelp } from './table.ts';
+import { UsageError } from './usage-error.ts';
+
+/** A backend as the command line asks for it. */
+export interface BackendWish {
+  option: 'drive' | 'netdev' | 'chardev';
+  id: string;
+  /** Name of the row. */
+  type: string;
+  values: Record<string, number | boolean | string>;
+}
+
+export interface BackendWishes {
+  backends: BackendWish[];
+  devices: DeviceSpec[];
+}
+
+const TABLES: Record<BackendWish['option'], Readonly<Record<string, BackendRow<unknown>>>> = {
+  drive: DRIVES,
+  netdev: NETDEVS,
+  chardev: CHARDEVS,
+};
+const PLURALS = { drive: 'drives', netdev: 'netdevs', chardev: 'chardevs' } as const;
+/** The device that -drive if=... makes. */
+const INTERFACES: Record<string, string | null> = { none: null, virtio: 'virtio-blk', nvme: 'nvme' };
+const DEFAULT_NIC = 'virtio-net';
+
+/** -netdev TYPE,id=ID,... and -chardev TYPE,id=ID,... */
+export function addBackend(wishes: BackendWishes, option: 'netdev' | 'chardev', value: string): void {
+  const list = parseProperties(option, value);
+  const row = findRow(option, list.name);
+  const id = takeId(option, list) ?? '';
+  if (id === '') throw new UsageError(`-${option} ${value}: id= is missing`);
+  push(wishes, { option, id, type: list.name, values: parseValues(option, list, row.properties) });
+}
+
+/** -drive file=FILE[,if=virtio|nvme|none][,format=FORMAT][,id=ID],... */
+export function addDrive(wishes: BackendWishes, value: string): void {
+  const list = parseProperties('drive', value);
+  const take = (key: string, other: string): string => {
+    const text = list.values.get(key) ?? other;
+    list.values.delete(key);
+    return text;
+  };
+  const bus = take('if', 'virtio');
+  if (!Object.hasOwn(INTERFACES, bus)) {
+    throw new UsageError(`-drive if=${bus}: there are ${Object.keys(INTERFACES).join(', ')}`);
+  }
+  const type = take('format', 'raw');
+  const row = findRow('drive', type);
+  const count = wishes.backends.filter(({ option }) => option === 'drive').length;
+  const id = takeId('drive', list) ?? `drive${count}`;
+  const values = parseValues('drive', list, { ...DRIVE_PROPERTIES, ...row.properties });
+  push(wishes, { option: 'drive', id, type, values });
+  const device = INTERFACES[bus];
+  if (device) wishes.devices.push({ type: device, drive: id } as unknown as DeviceSpec);
+}
+
+/** -nic TYPE[,model=DEVICE][,mac=ADDRESS],...: a -netdev and its card in one. */
+export function addNic(wishes: BackendWishes, value: string): void {
+  const list = parseProperties('nic', value);
+  if (list.name === 'none') return;
+  const row = findRow('netdev', list.name);
+  const model = list.values.get('model') ?? DEFAULT_NIC;
+  const mac = list.values.get('mac');
+  list.values.delete('model');
+  list.values.delete('mac');
+  const id = takeId('nic', list) ?? `nic${wishes.backends.filter(({ option }) => option === 'netdev').length}`;
+  push(wishes, { option: 'netdev', id, type: list.name, values: parseValues('nic', list, row.properties) });
+  wishes.devices.push({ type: model, netdev: id, ...(mac === undefined ? {} : { mac }) } as unknown as DeviceSpec);
+}
+
+/** What there is for `-OPTION help`. */
+export function backendHelp(option: BackendWish['option']): string {
+  const common = option === 'drive' ? { ...DRIVE_PROPERTIES } : {};
+  const rows = Object.entries(TABLES[option]).map(
+    ([name, { about, properties }]) => `${name}: ${about}\n${propertyHelp({ ...common, ...properties })}`,
+  );
+  return rows.join('') || `this version has no -${option} yet\n`;
+}
+
+/** Opens all backends, and returns how to close them. What was opened is closed where one fails. */
+export async function openBackends(
+  wishes: readonly BackendWish[],
+  host: CliHost,
+): Promise<Backends & { close(): Promise<void> }> {
+  const opened: Record<string, Record<string, Opened<unknown>>> = { drives: {}, netdevs: {}, chardevs: {} };
+  const close = async (): Promise<void> => {
+    for (const one of Object.values(opened).flatMap((all) => Object.values(all))) {
+      await (one as { close?(): void | Promise<void> }).close?.();
+    }
+  };
+  try {
+    for (const { option, id, type, values } of wishes) {
+      const row = findRow(option, type);
+      const properties = option === 'drive' ? { ...DRIVE_PROPERTIES, ...row.properties } : row.properties;
+      const filled = fillProperties(`-${option} ${id}`, properties, values);
+      opened[PLURALS[option]][id] = (await row.open(filled, host)) as Opened<unknown>;
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { ...opened, close };
+}
+
+function push(wishes: BackendWishes, wish: BackendWish): void {
+  if (wishes.backends.some(({ option, id }) => option === wish.option && id === wish.id)) {
+    throw new UsageError(`-${wish.option} id=${wish.id}: this id is taken`);
+  }
+  wishes.backends.push(wish);
+}
+
+function takeId(option: string, list: PropertyList): string | undefined {
+  const id = list.values.get('id');
+  list.values.delete('id');
+  if (id !== undefined && !/^[a-z][\w.-]*$/i.test(id)) {
+    throw new UsageError(`-${option} id=${id}: an id is a letter followed by letters, digits, '-', '.' and '_'`);
+  }
+  return id;
+}
+
+function findRow(option: BackendWish['option'], name: string): BackendRow<unknown> {
+  const table = TABLES[option];
+  if (!Object.hasOwn(table, name)) {
+    const what = option === 'drive' ? `-drive format=${name}` : `-${option} ${name}`;
+    throw new UsageError(`${what}: there are ${Object.keys(table).join(', ') || 'none yet'}`);
+  }
+  return table[name];
+}

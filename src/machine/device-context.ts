@@ -1,0 +1,45 @@
+/** What a device of the table may use of the machine while it is made, and afterwards through what it was given. */
+import type { GuestMemory } from '../core-types.ts';
+import type { BlkBackend, CharBackend, NetBackend } from '../devices/backends.ts';
+import type { Clock } from '../devices/clock.ts';
+import type { IoDevice, IrqLine } from '../devices/device.ts';
+import type { VirtioDevice } from '../devices/virtio/device.ts';
+import type { ConsoleSource, Outcome } from './events.ts';
+
+export interface VirtioAttachment {
+  /** The transport; the machine's natural one where absent. */
+  bus?: 'pci' | 'mmio';
+  /** Features of the transport that the driver is not offered. */
+  withhold?: bigint;
+}
+
+export interface DeviceContext {
+  readonly clock: Clock;
+  /** Guest RAM. */
+  readonly memory: GuestMemory;
+  /** To be called after a write to guest RAM: decoded code there is forgotten by every processor. */
+  wrote(pa: number, length: number): void;
+  /** A new driver for an interrupt line of the ISA bus, 0 to 15. */
+  irq(line: number): IrqLine;
+  /** Gives ports or physical addresses to a device. Throws RangeError where they are taken. */
+  mapPorts(name: string, base: number, length: number, device: IoDevice): void;
+  mapMmio(name: string, base: number, length: number, device: IoDevice): void;
+  /** Puts a virtio device on its transport. */
+  attachVirtio(device: VirtioDevice, attachment?: VirtioAttachment): void;
+  /** Backends by id. Throw RangeError that names what exists. */
+  drive(id: string): BlkBackend;
+  netdev(id: string): NetBackend;
+  chardev(id: string): CharBackend;
+  /** Console output. */
+  output(source: ConsoleSource, byte: number): void;
+  /** Runs `work` a little later, not within the guest's access. */
+  defer(work: () => void): void;
+  /** While `work` goes on an idle guest waits for it, and its time stands still. */
+  busy(work: Promise<unknown>): void;
+  /** Called before the machine is reset and this device is made anew: to let go of backends. */
+  onReset(callback: () => void): void;
+  /** One line for people about what went wrong. */
+  log(line: string): void;
+  /** Ends the run. */
+  end(outcome: Outcome): void;
+}

@@ -1,0 +1,48 @@
+/**
+ * All devices that a machine can be given: one row each, for the library's `devices` and for the command's -device. A
+ * new device is a file in rows/ and a line here.
+ */
+import type { IoDevice } from '../devices/device.ts';
+import type { DeviceContext } from './device-context.ts';
+import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
+import { debugExit, pcTestdev } from './rows/isa.ts';
+import { blk, rng, virtioConsole } from './rows/virtio.ts';
+
+const ROWS = [debugExit, pcTestdev, blk, rng, virtioConsole] as const;
+
+/** A device of the embedder's own, at ports of its choice. */
+export interface CustomDeviceSpec {
+  type: 'custom';
+  /** As it appears in reports and errors. */
+  name: string;
+  iobase: number;
+  iosize: number;
+  device: IoDevice;
+}
+
+/** A device by QEMU's name and properties. */
+export type TableDeviceSpec = SpecOf<(typeof ROWS)[number]>;
+export type DeviceSpec = TableDeviceSpec | CustomDeviceSpec;
+
+/** The table, for those who look things up by name. */
+export const DEVICE_TABLE: readonly DeviceRow[] = ROWS as unknown as readonly DeviceRow[];
+
+/** Every name in the table. */
+export const DEVICE_NAMES: readonly string[] = DEVICE_TABLE.flatMap(({ names }) => names);
+
+/** The row of a device, undefined where the name is unknown. */
+export function findDevice(name: string): DeviceRow | undefined {
+  return DEVICE_TABLE.find(({ names }) => names.includes(name));
+}
+
+/** Makes the device of `spec`; returns what the embedder may drive it by, if anything. Throws RangeError where its name, a property or the wish itself is not possible. */
+export function createDevice(context: DeviceContext, spec: DeviceSpec): object | undefined {
+  if (spec.type === 'custom') {
+    context.mapPorts(spec.name, spec.iobase, spec.iosize, spec.device);
+    return undefined;
+  }
+  const { type, id: _id, ...given } = spec;
+  const row = findDevice(type);
+  if (!row) throw new RangeError(`device '${type}' is unknown: there are ${DEVICE_NAMES.join(', ')}`);
+  return row.create(context, fillProperties(`device ${type}`, row.properties, given), type) ?? undefined;
+}

@@ -1,0 +1,128 @@
+/** The fixed devices of the board, at the ports and lines of a PC. */
+import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
+import type { VirtualClock } from '../devices/clock.ts';
+import type { IrqLine } from '../devices/device.ts';
+import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
+import type { PicPair } from '../devices/pic.ts';
+import { Pit } from '../devices/pit.ts';
+import { PortE9 } from '../devices/port-e9.ts';
+import { KeyboardController, ResetControl, ShutdownPort, SystemControlA } from '../devices/reset.ts';
+import { Rtc } from '../devices/rtc.ts';
+import { Serial } from '../devices/serial.ts';
+import { ACPI_PM_BASE, SCI_IRQ } from './acpi.ts';
+import type { PcBus } from './bus.ts';
+import type { ConsoleSource, Outcome } from './events.ts';
+
+const Irq = { PIT: 0, RTC: 8 } as const;
+const SERIAL_PORTS = [
+  { source: 'serial0', base: 0x3f8, irq: 4 },
+  { source: 'serial1', base: 0x2f8, irq: 3 },
+  { source: 'serial2', base: 0x3e8, irq: 4 },
+  { source: 'serial3', base: 0x2e8, irq: 3 },
+] as const;
+/** Firmware leaves the serial ports at eight bits without parity. */
+const LINE_CONTROL = 3;
+const EIGHT_BITS = 3;
+const KIB = 1024;
+const MIB = 0x10_0000;
+
+export interface PlatformParts {
+  clock: VirtualClock;
+  bus: PcBus;
+  pics: PicPair;
+  /** A new driver for an ISA interrupt line. */
+  irq: (line: number) => IrqLine;
+  ramBytes: number;
+  vcpus: number;
+  commandLine: string;
+  serialPorts: number;
+  /** Milliseconds since 1970. */
+  date: number;
+  /** Takes every byte of console output. */
+  output: (source: ConsoleSource, byte: number) => void;
+  /** Ends the run; the processor is to stop at the next instruction. */
+  end: (outcome: Outcome) => void;
+}
+
+/** The devices that the machine itself speaks to. */
+export interface Platform {
+  serial: readonly Serial[];
+  acpi: AcpiPm;
+}
+
+/** Makes the fixed devices and puts them on the bus. */
+export function buildPlatform(parts: PlatformParts): Platform {
+  const { clock, bus, pics, irq, end, output } = parts;
+  const reset = (): void => end({ reason: 'reset' });
+  bus.mapPorts('pic', 0x20, 2, pics.master);
+  bus.mapPorts('pic2', 0xa0, 2, pics.slave);
+  bus.mapPorts('elcr', 0x4d0, 2, pics.elcr);
+  const pit = new Pit({ clock, irq: irq(Irq.PIT) });
+  bus.mapPorts('pit', 0x40, 4, pit);
+  bus.mapPorts('port61', 0x61, 1, pit.controlPort);
+  bus.mapPorts('rtc', 0x70, 2, makeRtc(parts));
+  const keyboard = new KeyboardController(reset);
+  bus.mapPorts('i8042', 0x60, 1, keyboard);
+  bus.mapPorts('i8042-command', 0x64, 1, offsetBy(keyboard, 4));
+  bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset));
+  bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
+  bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
+  const acpi = new AcpiPm({ clock, sci: irq(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
+  bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, acpi);
+  bus.mapPorts('fw_cfg', 0x510, 2, makeFwCfg(parts));
+  bus.mapPorts('shutdown', 0x8900, 1, new ShutdownPort(() => end({ reason: 'powered-off' })));
+  const serial = SERIAL_PORTS.slice(0, parts.serialPorts).map(({ source, base, irq: line }) => {
+    const device = new Serial({ clock, irq: irq(line), output: (byte) => output(source, byte) });
+    device.write(LINE_CONTROL, 1, EIGHT_BITS);
+    bus.mapPorts(source, base, 8, device);
+    return device;
+  });
+  initialize(pics);
+  return { serial, acpi };
+}
+
+function makeFwCfg({ ramBytes, vcpus, commandLine }: PlatformParts): FwCfg {
+  const device = new FwCfg();
+  device.set(FwCfgKey.RAM_SIZE, littleEndian(ramBytes, 8));
+  device.set(FwCfgKey.NB_CPUS, littleEndian(vcpus, 2));
+  device.set(FwCfgKey.MAX_CPUS, littleEndian(vcpus, 2));
+  device.set(FwCfgKey.NOGRAPHIC, littleEndian(1, 2));
+  device.set(FwCfgKey.CMDLINE_SIZE, littleEndian(cString(commandLine).length, 4));
+  device.set(FwCfgKey.CMDLINE_DATA, cString(commandLine));
+  return device;
+}
+
+/** The clock with the memory sizes that a BIOS leaves in CMOS. */
+function makeRtc({ clock, date, ramBytes, irq }: PlatformParts): Rtc {
+  const rtc = new Rtc({ clock, irq: irq(Irq.RTC), start: date });
+  const word = (index: number, value: number): void => {
+    rtc.setCmos(index, value & 0xff);
+    rtc.setCmos(index + 1, (value >> 8) & 0xff);
+  };
+  const above1M = Math.min(0xffff, Math.floor((ramBytes - MIB) / KIB));
+  word(0x15, 640);
+  word(0x17, above1M);
+  word(0x30, above1M);
+  word(0x34, Math.max(0, Math.floor((ramBytes - 16 * MIB) / (64 * KIB))));
+  return rtc;
+}
+
+/** The controllers as firmware programs them: at the vectors of the first PC. Nothing is masked, and nothing asks yet. */
+function initialize({ master, slave }: PicPair): void {
+  for (const [pic, base, cascade] of [
+    [master, 0x08, 4],
+    [slave, 0x70, 2],
+  ] as const) {
+    pic.write(0, 1, 0x11);
+    for (const word of [base, cascade, 1]) pic.write(1, 1, word);
+  }
+}
+
+/** A device whose offsets begin elsewhere: the keyboard controller's ports are not neighbours. */
+function offsetBy(device: KeyboardController, base: number): Pick<KeyboardController, 'maxWidth' | 'read' | 'write'> {
+  return {
+    maxWidth: device.maxWidth,
+    read: (offset, width) => device.read(base + offset, width),
+    write: (offset, width, value) => device.write(base + offset, width, value),
+  };
+}
