@@ -1,9 +1,10 @@
 /**
- * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT and a DSDT
- * that knows how to turn the machine off.
+ * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT, HPET and a
+ * DSDT that knows how to turn the machine off.
  */
 import type { GuestMemory } from '../core-types.ts';
 import { SLEEP_TYPE_S5 } from '../devices/acpi-pm.ts';
+import { HPET_ID } from '../devices/hpet.ts';
 import type { MemoryLayout } from './memory-layout.ts';
 
 /** Where guests search for the RSDP: the BIOS area, on a 16-byte boundary. */
@@ -11,6 +12,7 @@ export const ACPI_BASE = 0xf_0000;
 const ACPI_BYTES = 0x1000;
 export const ACPI_PM_BASE = 0x600;
 export const SCI_IRQ = 9;
+export const HPET_BASE = 0xfed0_0000;
 const RESET_PORT = 0xcf9;
 const RESET_VALUE = 6;
 const LOCAL_APIC = 0xfee0_0000;
@@ -79,6 +81,11 @@ function madt(vcpus: number): number[] {
   return table('APIC', 4, body.bytes);
 }
 
+/** "IA-PC High Precision Event Timer Table": block id, address, number, least ticks of a period, page protection. */
+function hpet(): number[] {
+  return table('HPET', 1, new Table().u32(HPET_ID).u8(0, 64, 0, 0).u64(HPET_BASE).u8(0).u16(128).u8(0).bytes);
+}
+
 function fadt(dsdtAt: number): number[] {
   const body = new Array<number>(FADT_BYTES - 36).fill(0);
   const put = (at: number, from: Table): void => {
@@ -112,7 +119,7 @@ export function writeAcpi(memory: GuestMemory, layout: MemoryLayout, vcpus: numb
     return ACPI_BASE + at;
   };
   const dsdtAt = place(dsdt());
-  const tables = [place(fadt(dsdtAt)), place(madt(vcpus))];
+  const tables = [place(fadt(dsdtAt)), place(madt(vcpus)), place(hpet())];
   const xsdt = new Table();
   for (const at of tables) xsdt.u64(at);
   const xsdtAt = place(table('XSDT', 1, xsdt.bytes));

@@ -14,7 +14,7 @@ import type { MachineType } from './options.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { type VirtioMmioSlot, VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
-export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq'> {
+export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
   machine: MachineType;
   devices: readonly DeviceSpec[];
   backends: Backends;
@@ -83,8 +83,9 @@ export class Board {
     const parts = this.#parts;
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
     const irq = (line: number) => interrupts.isa(line);
-    this.#platform = buildPlatform({ ...parts, bus, pics: this.#pics, irq });
-    this.#virtioMmio = new VirtioMmioSlots(bus, (pin) => interrupts.pin(pin));
+    const pin = (number: number) => interrupts.pin(number);
+    this.#platform = buildPlatform({ ...parts, bus, pics: this.#pics, irq, pin });
+    this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     const context = this.#context(irq);
     this.#handles.clear();
     for (const spec of parts.devices) {

@@ -23,3 +23,24 @@ export class IrqLines {
     };
   }
 }
+
+/** A line that can be cut: while it is, what it leads to sees it low. */
+export class CutLine {
+  readonly #to: IrqLine;
+  #level = false;
+  #isCut = false;
+
+  constructor(to: IrqLine) {
+    this.#to = to;
+  }
+
+  readonly drive: IrqLine = (level) => {
+    this.#level = level;
+    if (!this.#isCut) this.#to(level);
+  };
+
+  cut(isCut: boolean): void {
+    this.#isCut = isCut;
+    this.#to(this.#level && !isCut);
+  }
+}

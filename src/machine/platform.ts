@@ -3,17 +3,21 @@ import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
 import type { VirtualClock } from '../devices/clock.ts';
 import type { IrqLine } from '../devices/device.ts';
 import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
+import { HPET_BYTES, Hpet } from '../devices/hpet.ts';
 import type { PicPair } from '../devices/pic.ts';
 import { Pit } from '../devices/pit.ts';
 import { PortE9 } from '../devices/port-e9.ts';
 import { KeyboardController, ResetControl, ShutdownPort, SystemControlA } from '../devices/reset.ts';
 import { Rtc } from '../devices/rtc.ts';
 import { Serial } from '../devices/serial.ts';
-import { ACPI_PM_BASE, SCI_IRQ } from './acpi.ts';
+import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from './acpi.ts';
 import type { PcBus } from './bus.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
+import { CutLine } from './irq-lines.ts';
 
 const Irq = { PIT: 0, RTC: 8 } as const;
+/** Pins of the I/O APIC for the HPET's interrupts: those of PIT and RTC, and the last four. */
+const HPET_PINS = [2, 8, 20, 21, 22, 23];
 const SERIAL_PORTS = [
   { source: 'serial0', base: 0x3f8, irq: 4 },
   { source: 'serial1', base: 0x2f8, irq: 3 },
@@ -32,6 +36,8 @@ export interface PlatformParts {
   pics: PicPair;
   /** A new driver for an ISA interrupt line. */
   irq: (line: number) => IrqLine;
+  /** A new driver for a pin of the I/O APIC alone. */
+  pin: (pin: number) => IrqLine;
   ramBytes: number;
   vcpus: number;
   commandLine: string;
@@ -57,10 +63,22 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('pic', 0x20, 2, pics.master);
   bus.mapPorts('pic2', 0xa0, 2, pics.slave);
   bus.mapPorts('elcr', 0x4d0, 2, pics.elcr);
-  const pit = new Pit({ clock, irq: irq(Irq.PIT) });
+  const pitLine = new CutLine(irq(Irq.PIT));
+  const rtcLine = new CutLine(irq(Irq.RTC));
+  const pit = new Pit({ clock, irq: pitLine.drive });
   bus.mapPorts('pit', 0x40, 4, pit);
   bus.mapPorts('port61', 0x61, 1, pit.controlPort);
-  bus.mapPorts('rtc', 0x70, 2, makeRtc(parts));
+  bus.mapPorts('rtc', 0x70, 2, makeRtc(parts, rtcLine.drive));
+  const hpet = new Hpet({
+    clock,
+    pins: HPET_PINS,
+    line: (pin) => (pin === 2 ? irq(Irq.PIT) : pin === 8 ? irq(Irq.RTC) : parts.pin(pin)),
+    legacy: (isReplaced) => {
+      pitLine.cut(isReplaced);
+      rtcLine.cut(isReplaced);
+    },
+  });
+  bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
   const keyboard = new KeyboardController(reset);
   bus.mapPorts('i8042', 0x60, 1, keyboard);
   bus.mapPorts('i8042-command', 0x64, 1, offsetBy(keyboard, 4));
@@ -93,8 +111,8 @@ function makeFwCfg({ ramBytes, vcpus, commandLine }: PlatformParts): FwCfg {
 }
 
 /** The clock with the memory sizes that a BIOS leaves in CMOS. */
-function makeRtc({ clock, date, ramBytes, irq }: PlatformParts): Rtc {
-  const rtc = new Rtc({ clock, irq: irq(Irq.RTC), start: date });
+function makeRtc({ clock, date, ramBytes }: PlatformParts, irq: IrqLine): Rtc {
+  const rtc = new Rtc({ clock, irq, start: date });
   const word = (index: number, value: number): void => {
     rtc.setCmos(index, value & 0xff);
     rtc.setCmos(index + 1, (value >> 8) & 0xff);
