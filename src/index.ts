@@ -2,8 +2,8 @@
 export type { Bus, Core, GuestMemory, Width } from './core-types.ts';
 export { Stop } from './core-types.ts';
 export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';
+export { ramDisk } from './devices/block/raw.ts';
 export type { IoDevice } from './devices/device.ts';
-export { RamBackend } from './devices/virtio/blk-backend.ts';
 export type { BootMode } from './machine/boot-state.ts';
 export type { CustomDeviceSpec, DeviceSpec } from './machine/device-table.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';

@@ -1,6 +1,6 @@
 // The device table: names, properties and their errors, and backends found by id.
 import { describe, expect, it } from 'vitest';
-import { RamBackend } from '../../src/devices/virtio/blk-backend.ts';
+import { ramDisk } from '../../src/devices/block/raw.ts';
 import { DEVICE_NAMES, type DeviceSpec } from '../../src/machine/device-table.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
@@ -34,12 +34,12 @@ describe('the device table', () => {
     [{ type: 'virtio-blk', drive: 'c' }, /drive 'c' does not exist; there are a, b/],
     [{ type: 'virtio-rng', packed: 'on' }, /packed=: 'on' is not on or off/],
   ])('refuses %o', async (spec, message) => {
-    const drives = { a: new RamBackend(new Uint8Array(512)), b: new RamBackend(new Uint8Array(512)) };
+    const drives = { a: ramDisk(new Uint8Array(512)), b: ramDisk(new Uint8Array(512)) };
     await expect(machineWith([spec], { drives })).rejects.toThrow(message);
   });
 
   it('puts memory-mapped virtio devices one after the other', async () => {
-    const drives = { a: new RamBackend(new Uint8Array(512)) };
+    const drives = { a: ramDisk(new Uint8Array(512)) };
     const devices = [{ type: 'virtio-blk-device', drive: 'a' }, { type: 'virtio-rng-device' }];
     const { bus } = await machineWith(devices, { drives });
     const ids = [0, 1, 2].map((slot) => bus.mmioRead(MAGIC_BASE + 0x200 * slot + 8, 4));

@@ -2,7 +2,8 @@
  * Block device (virtio 1.2, 5.2 "Block Device"). A request that cannot be done ends with a status byte; only a chain in
  * which there is no room for that byte, or no whole header, is the driver's error. Backends may answer later.
  */
-import type { BlkBackend } from './blk-backend.ts';
+import type { Width } from '../../core-types.ts';
+import type { BlkBackend } from '../backends.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
@@ -14,6 +15,8 @@ export const BlkFeature = {
   RO: 1n << 5n,
   BLK_SIZE: 1n << 6n,
   FLUSH: 1n << 9n,
+  TOPOLOGY: 1n << 10n,
+  CONFIG_WCE: 1n << 11n,
   DISCARD: 1n << 13n,
   WRITE_ZEROES: 1n << 14n,
 } as const;
@@ -33,6 +36,7 @@ const SEG_MAX = 254;
 const MAX_TRANSFER_BYTES = 64 << 20;
 const MAX_RANGE_SECTORS = 0x40_0000;
 const CONFIG_BYTES = 60;
+const CONFIG_WRITEBACK = 32;
 
 /** virtio 1.2, 5.2.4 "Device configuration layout". */
 function configOf(capacity: number): Uint8Array {
@@ -41,6 +45,8 @@ function configOf(capacity: number): Uint8Array {
   view.setBigUint64(0, BigInt(Math.floor(capacity / SECTOR)), true);
   view.setUint32(12, SEG_MAX, true);
   view.setUint32(20, SECTOR, true);
+  view.setUint16(26, 1, true);
+  config[CONFIG_WRITEBACK] = 1;
   const discard = [MAX_RANGE_SECTORS, 1, 1];
   const writeZeroes = [MAX_RANGE_SECTORS, 1];
   for (const [at, value] of [...discard, ...writeZeroes].entries()) view.setUint32(36 + 4 * at, value, true);
@@ -67,12 +73,13 @@ export class VirtioBlk implements VirtioDevice {
   #host: VirtioHost | null = null;
 
   constructor(backend: BlkBackend, { serial = '', onError = () => {} }: BlkOptions = {}) {
-    const { SEG_MAX, BLK_SIZE, FLUSH, RO, DISCARD, WRITE_ZEROES } = BlkFeature;
+    const { SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, RO, DISCARD, WRITE_ZEROES } = BlkFeature;
     this.#backend = backend;
     this.#serial = new Uint8Array(ID_BYTES);
     this.#serial.set(new TextEncoder().encode(serial).subarray(0, ID_BYTES));
     this.#onError = onError;
-    this.features = SEG_MAX | BLK_SIZE | FLUSH | (backend.isReadOnly ? RO : DISCARD | WRITE_ZEROES);
+    const always = SEG_MAX | BLK_SIZE | FLUSH | TOPOLOGY;
+    this.features = always | (backend.isReadOnly ? RO : CONFIG_WCE | DISCARD | WRITE_ZEROES);
     this.config = configOf(backend.capacity);
   }
 
@@ -82,6 +89,24 @@ export class VirtioBlk implements VirtioDevice {
 
   notify(_index: number, queue: Virtqueue): void {
     for (let chain = queue.pop(); chain; chain = queue.pop()) this.#serve(queue, chain);
+  }
+
+  writeConfig(offset: number, width: Width, value: number): void {
+    const canChoose = (this.#negotiated & BlkFeature.CONFIG_WCE) !== 0n;
+    if (canChoose && offset === CONFIG_WRITEBACK && width === 1) this.config[CONFIG_WRITEBACK] = value & 1;
+  }
+
+  reset(): void {
+    this.config[CONFIG_WRITEBACK] = 1;
+  }
+
+  get #negotiated(): bigint {
+    return this.#host?.features ?? 0n;
+  }
+
+  /** virtio 1.2, 5.2.6.2 "Device Requirements: Device Operation": a driver that cannot flush expects writes to be stable. */
+  get #isWriteThrough(): boolean {
+    return (this.#negotiated & BlkFeature.FLUSH) === 0n || this.config[CONFIG_WRITEBACK] === 0;
   }
 
   #serve(queue: Virtqueue, chain: Chain): void {
@@ -135,13 +160,21 @@ export class VirtioBlk implements VirtioDevice {
   #read(chain: Chain, sector: bigint): Outcome | Promise<Outcome> {
     const length = chain.writable - 1;
     if (!this.#isWithin(sector, length)) return BlkStatus.IOERR;
+    const offset = Number(sector) * SECTOR;
+    if (this.#backend.answersAtOnce) {
+      chain.scatter(length, (window, at) => this.#backend.read(offset + at, window));
+      return BlkStatus.OK;
+    }
     const data = new Uint8Array(length);
-    return this.#then(this.#backend.read(Number(sector) * SECTOR, data), () => chain.write(data));
+    return this.#then(this.#backend.read(offset, data), () => chain.write(data));
   }
 
   #write(chain: Chain, sector: bigint): Outcome | Promise<Outcome> {
     if (this.#backend.isReadOnly || !this.#isWithin(sector, chain.unread)) return BlkStatus.IOERR;
-    return this.#then(this.#backend.write(Number(sector) * SECTOR, chain.read(chain.unread)));
+    const offset = Number(sector) * SECTOR;
+    if (!this.#backend.answersAtOnce) return this.#changed(this.#backend.write(offset, chain.read(chain.unread)));
+    chain.gather(chain.unread, (window, at) => this.#backend.write(offset + at, window));
+    return this.#changed();
   }
 
   /** One range, as the configuration's max_discard_seg and max_write_zeroes_seg say. */
@@ -156,7 +189,7 @@ export class VirtioBlk implements VirtioDevice {
     if (sectors > MAX_RANGE_SECTORS || !this.#isInside(sector, sectors)) return BlkStatus.IOERR;
     const [offset, length] = [Number(sector) * SECTOR, sectors * SECTOR];
     if (!isZeroes) return this.#then(this.#backend.discard(offset, length));
-    return this.#then(this.#backend.writeZeroes(offset, length, (flags & UNMAP) !== 0));
+    return this.#changed(this.#backend.writeZeroes(offset, length, (flags & UNMAP) !== 0));
   }
 
   #isWithin(sector: bigint, length: number): boolean {
@@ -165,6 +198,13 @@ export class VirtioBlk implements VirtioDevice {
 
   #isInside(sector: bigint, sectors: number): boolean {
     return sector + BigInt(sectors) <= BigInt(Math.floor(this.#backend.capacity / SECTOR));
+  }
+
+  /** The end of a request that changed the disk. */
+  #changed(work?: void | Promise<void>): Outcome | Promise<Outcome> {
+    if (!this.#isWriteThrough) return this.#then(work);
+    if (!(work instanceof Promise)) return this.#then(this.#backend.flush());
+    return this.#then(work.then(() => this.#backend.flush()));
   }
 
   #then(work: void | Promise<void>, after: () => void = () => {}): Outcome | Promise<Outcome> {

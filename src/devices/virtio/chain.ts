@@ -75,17 +75,27 @@ export class Chain {
   /** A copy of the next `length` device-readable bytes, fewer where the chain ends. */
   read(length: number): Uint8Array {
     const out = new Uint8Array(Math.min(length, this.unread));
-    this.#copy(false, this.#readAt, out.length, (data, at) => out.set(data, at));
-    this.#readAt += out.length;
+    this.gather(out.length, (data, at) => out.set(data, at));
     return out;
   }
 
   /** Writes the next device-writable bytes. Returns how many found room. */
   write(bytes: Uint8Array): number {
     const length = Math.min(bytes.length, this.writable - this.#writeAt);
-    this.#copy(true, this.#writeAt, length, (data, at) => data.set(bytes.subarray(at, at + data.length)));
-    this.#writeAt += length;
+    this.scatter(length, (data, at) => data.set(bytes.subarray(at, at + data.length)));
     return length;
+  }
+
+  /** Shows the next `length` device-readable bytes where they lie, in slices, each with its place among them. */
+  gather(length: number, use: (data: Uint8Array, at: number) => void): void {
+    this.#visit(false, this.#readAt, length, use);
+    this.#readAt += length;
+  }
+
+  /** Lets the next `length` device-writable bytes be filled where they lie, in slices, each with its place among them. */
+  scatter(length: number, fill: (data: Uint8Array, at: number) => void): void {
+    this.#visit(true, this.#writeAt, length, fill);
+    this.#writeAt += length;
   }
 
   /** Leaves up to `length` device-writable bytes as they are. Returns how many there were. */
@@ -100,8 +110,8 @@ export class Chain {
     this.#isRevoked = true;
   }
 
-  /** Hands out the slices that make up `length` bytes from `start`, each with its place among them. */
-  #copy(writable: boolean, start: number, length: number, use: (data: Uint8Array, at: number) => void): void {
+  /** Hands out the slices that make up `length` bytes from `start`. */
+  #visit(writable: boolean, start: number, length: number, use: (data: Uint8Array, at: number) => void): void {
     if (this.#isRevoked) return;
     let skip = start;
     let done = 0;
@@ -113,8 +123,8 @@ export class Chain {
         continue;
       }
       const part = Math.min(window.length - skip, length - done);
-      use(window.data.subarray(skip, skip + part), done);
       if (writable) window.wrote(skip, part);
+      use(window.data.subarray(skip, skip + part), done);
       done += part;
       skip = 0;
     }

@@ -1,7 +1,2 @@
-/** What a loader says of an image it cannot load. The message names the thing, its value and the limit. */
-export class ImageError extends Error {
-  override name = 'ImageError';
-}
-
-/** A number as the messages of loaders show it. */
-export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
+/** What a loader says of an image it cannot load: the same as a disk says of its image. */
+export { hex, ImageError } from '../../devices/block/image-error.ts';

@@ -1,7 +1,8 @@
 // The block device over both rings: every request type, its errors as status bytes, and backends that answer later.
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { BlkBackend } from '../../../src/devices/backends.ts';
+import { ramDisk } from '../../../src/devices/block/raw.ts';
 import { VirtioBlk } from '../../../src/devices/virtio/blk.ts';
-import { type BlkBackend, RamBackend } from '../../../src/devices/virtio/blk-backend.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
 import type { Part } from './driver.ts';
 import { MmioDriver, PACKED } from './mmio-driver.ts';
@@ -46,14 +47,14 @@ function request(type: number, sector: number | bigint, ...data: Part[]): number
 
 beforeEach(() => {
   disk = Uint8Array.from({ length: 512 * SECTORS }, (_, at) => (at >> 9) + 1);
-  attach(new RamBackend(disk));
+  attach(ramDisk(disk));
 });
 
 describe.each([
   ['split', 0n],
   ['packed', PACKED],
 ])('the block device on a %s ring', (_name, ring) => {
-  beforeEach(() => attach(new RamBackend(disk), ring));
+  beforeEach(() => attach(ramDisk(disk), ring));
 
   it('reads and writes sectors, scattered over buffers', () => {
     const parts = [driver.ram.room(500), driver.ram.room(524)];
@@ -84,12 +85,56 @@ describe('the block device', () => {
   });
 
   it.each([
-    ['discards', DISCARD, 0],
-    ['writes zeroes', WRITE_ZEROES, 0],
-    ['writes zeroes and may unmap', WRITE_ZEROES, 1],
-  ])('%s', (_what, type, flags) => {
-    expect(request(type, 0, range(3, 2, flags))).toBe(OK);
+    ['writes zeroes', 0],
+    ['writes zeroes and may unmap', 1],
+  ])('%s', (_what, flags) => {
+    expect(request(WRITE_ZEROES, 0, range(3, 2, flags))).toBe(OK);
     expect([2, 3, 4, 5].map((sector) => disk[512 * sector])).toEqual([3, 0, 0, 6]);
+  });
+
+  it('tells the backend what is discarded, and whether zeroes may be unmapped', () => {
+    const calls: unknown[] = [];
+    const backend = Object.assign(ramDisk(disk), {
+      discard: (...range: number[]) => calls.push(range),
+      writeZeroes: (...range: unknown[]) => calls.push(range),
+    });
+    attach(backend);
+    request(DISCARD, 0, range(3, 2));
+    request(WRITE_ZEROES, 0, range(4, 1, 1));
+    expect(calls).toEqual([
+      [1536, 1024],
+      [2048, 512, true],
+    ]);
+  });
+
+  it('lets its backend fill guest memory where it lies', () => {
+    const read = (_at: number, into: Uint8Array): void => {
+      expect(into.buffer).toBe(driver.ram.all.buffer);
+      into.fill(7);
+    };
+    attach(Object.assign(ramDisk(disk), { read }));
+    const room = driver.ram.room(1024);
+    expect(request(IN, 0, room)).toBe(OK);
+    expect(new Set(driver.ram.at(room))).toEqual(new Set([7]));
+  });
+
+  describe('makes writes stable', () => {
+    const flushes = (features: bigint, prepare = () => {}): number => {
+      let count = 0;
+      attach(Object.assign(ramDisk(disk), { flush: () => void count++ }), features);
+      prepare();
+      request(OUT, 0, driver.ram.put(new Uint8Array(512)));
+      return count;
+    };
+    const [FLUSHES, CONFIG_WCE] = [1n << 9n, 1n << 11n];
+    const writeThrough = (): void => driver.mmio.write(Reg.CONFIG + 32, 1, 0);
+
+    it.each([
+      ['at once for a driver that cannot flush', 0n, () => {}, 1],
+      ['when told to by a driver that can', FLUSHES, () => {}, 0],
+      ['at once for a driver that chose write-through', FLUSHES | CONFIG_WCE, writeThrough, 1],
+      ['when told to where the choice was not negotiated', FLUSHES, writeThrough, 0],
+    ])('%s', (_when, features, prepare, count) => expect(flushes(features, prepare)).toBe(count));
   });
 
   it.each([
@@ -110,7 +155,7 @@ describe('the block device', () => {
   });
 
   it('says that it is read-only and refuses to be written', () => {
-    attach(new RamBackend(disk, { isReadOnly: true }));
+    attach(ramDisk(disk, { isReadOnly: true }));
     expect(driver.offered & (1n << 5n)).toBe(1n << 5n);
     expect(driver.offered & (1n << 13n)).toBe(0n);
     expect(request(OUT, 0, driver.ram.put(new Uint8Array(512)))).toBe(IOERR);
@@ -129,16 +174,26 @@ describe('the block device', () => {
 });
 
 /** A backend whose answers come when the test says so. */
-class SlowBackend extends RamBackend implements BlkBackend {
+class SlowBackend implements BlkBackend {
   readonly waiting: PromiseWithResolvers[] = [];
+  readonly isReadOnly = false;
+  readonly capacity = disk.length;
 
-  override read(offset: number, into: Uint8Array): void | Promise<void> {
-    return this.#later(() => super.read(offset, into));
+  read(offset: number, into: Uint8Array): Promise<void> {
+    return this.#later(() => into.set(disk.subarray(offset, offset + into.length)));
   }
 
-  override flush(): Promise<void> {
+  write(offset: number, from: Uint8Array): Promise<void> {
+    return this.#later(() => disk.set(from, offset));
+  }
+
+  flush(): Promise<void> {
     return this.#later(() => {});
   }
+
+  discard(): void {}
+
+  writeZeroes(): void {}
 
   #later(work: () => void): Promise<void> {
     return new Promise((resolve, reject) => this.waiting.push({ reject, resolve: () => resolve(work()) }));
@@ -155,8 +210,8 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 describe('a backend that answers later', () => {
   let slow: SlowBackend;
   beforeEach(() => {
-    slow = new SlowBackend(disk);
-    attach(slow);
+    slow = new SlowBackend();
+    attach(slow, 1n << 9n);
   });
 
   it('may finish requests in another order', async () => {

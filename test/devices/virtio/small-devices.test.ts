@@ -1,9 +1,9 @@
 // Entropy device and balloon, driven over MMIO; and all small devices under noise.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ramDisk } from '../../../src/devices/block/raw.ts';
 import { VirtioBalloon } from '../../../src/devices/virtio/balloon.ts';
 import { VirtioBlk } from '../../../src/devices/virtio/blk.ts';
-import { RamBackend } from '../../../src/devices/virtio/blk-backend.ts';
 import { VirtioConsole } from '../../../src/devices/virtio/console.ts';
 import type { VirtioDevice } from '../../../src/devices/virtio/device.ts';
 import { virtioRng } from '../../../src/devices/virtio/rng.ts';
@@ -86,7 +86,7 @@ describe('the balloon', () => {
 describe('a device under noise', () => {
   const devices: [string, () => VirtioDevice][] = [
     ['virtio-rng', () => virtioRng((bytes) => bytes.fill(0xa5))],
-    ['virtio-blk', () => new VirtioBlk(new RamBackend(new Uint8Array(4096)))],
+    ['virtio-blk', () => new VirtioBlk(ramDisk(new Uint8Array(4096)))],
     ['virtio-console', () => new VirtioConsole([{ isConsole: true, output: () => {} }])],
     ['virtio-serial', () => new VirtioConsole([null, { name: 'a', output: () => {} }])],
     ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
