@@ -1,15 +1,15 @@
 /**
- * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT, HPET and a
- * DSDT that knows how to turn the machine off.
+ * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT, HPET and
+ * the DSDT.
  */
 import type { GuestMemory } from '../core-types.ts';
-import { SLEEP_TYPE_S5 } from '../devices/acpi-pm.ts';
 import { HPET_ID } from '../devices/hpet.ts';
+import { type AcpiBoard, dsdtCode } from './dsdt.ts';
 import type { MemoryLayout } from './memory-layout.ts';
 
 /** Where guests search for the RSDP: the BIOS area, on a 16-byte boundary. */
 export const ACPI_BASE = 0xf_0000;
-const ACPI_BYTES = 0x1000;
+const ACPI_BYTES = 0x4000;
 export const ACPI_PM_BASE = 0x600;
 export const SCI_IRQ = 9;
 export const HPET_BASE = 0xfed0_0000;
@@ -23,8 +23,8 @@ const FADT_BYTES = 276;
 const FADT_REVISION = 6;
 /** "Fixed ACPI Description Table Fixed Feature Flags": WBINVD, PROC_C1, SLP_BUTTON absent, RTC fixed absent, TMR_VAL_EXT, RESET_REG_SUP. */
 const FADT_FLAGS = 1 | (1 << 2) | (1 << 5) | (1 << 6) | (1 << 8) | (1 << 10);
-/** "IA-PC Boot Architecture Flags": legacy devices, 8042, no VGA. */
-const BOOT_ARCH = 1 | 2 | 4;
+/** "IA-PC Boot Architecture Flags". */
+const BootArch = { LEGACY_DEVICES: 1, I8042: 2, NO_VGA: 4 } as const;
 const MadtType = { LOCAL_APIC: 0, IO_APIC: 1, OVERRIDE: 2, LOCAL_NMI: 4 } as const;
 const ACTIVE_HIGH_LEVEL = 0xd;
 
@@ -64,13 +64,6 @@ function table(signature: string, revision: number, body: readonly number[]): nu
 }
 const checksum = (bytes: readonly number[]): number => -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
 
-/** AML: Name (_S5, Package () { SLP_TYPa, SLP_TYPb, 0, 0 }). */
-function dsdt(): number[] {
-  const [NAME, PACKAGE, BYTE, ZERO] = [0x08, 0x12, 0x0a, 0x00];
-  const elements = [BYTE, SLEEP_TYPE_S5, BYTE, SLEEP_TYPE_S5, ZERO, ZERO];
-  return table('DSDT', 2, [NAME, ...new TextEncoder().encode('_S5_'), PACKAGE, elements.length + 2, 4, ...elements]);
-}
-
 function madt(vcpus: number): number[] {
   const body = new Table().u32(LOCAL_APIC).u32(1);
   for (let id = 0; id < vcpus; id++) body.u8(MadtType.LOCAL_APIC, 8, id, id).u32(1);
@@ -86,7 +79,8 @@ function hpet(): number[] {
   return table('HPET', 1, new Table().u32(HPET_ID).u8(0, 64, 0, 0).u64(HPET_BASE).u8(0).u16(128).u8(0).bytes);
 }
 
-function fadt(dsdtAt: number): number[] {
+function fadt(dsdtAt: number, hasI8042: boolean): number[] {
+  const bootArch = BootArch.LEGACY_DEVICES | BootArch.NO_VGA | (hasI8042 ? BootArch.I8042 : 0);
   const body = new Array<number>(FADT_BYTES - 36).fill(0);
   const put = (at: number, from: Table): void => {
     body.splice(at - 36, from.bytes.length, ...from.bytes);
@@ -98,7 +92,7 @@ function fadt(dsdtAt: number): number[] {
   put(76, new Table().u32(ACPI_PM_BASE + 8));
   put(88, new Table().u8(4, 2, 0, 4));
   put(96, new Table().u16(0xfff).u16(0xfff));
-  put(108, new Table().u8(0x32).u16(BOOT_ARCH));
+  put(108, new Table().u8(0x32).u16(bootArch));
   put(112, new Table().u32(FADT_FLAGS).port(RESET_PORT, 8).u8(RESET_VALUE));
   put(140, new Table().u64(dsdtAt).port(ACPI_PM_BASE, 32));
   put(172, new Table().port(ACPI_PM_BASE + 4, 16));
@@ -107,7 +101,7 @@ function fadt(dsdtAt: number): number[] {
 }
 
 /** Writes the tables into the BIOS area; returns the address of the RSDP. */
-export function writeAcpi(memory: GuestMemory, layout: MemoryLayout, vcpus: number): number {
+export function writeAcpi(memory: GuestMemory, layout: MemoryLayout, board: AcpiBoard): number {
   layout.take('the ACPI tables', ACPI_BASE, ACPI_BYTES);
   const out = memory.bytes(ACPI_BASE, ACPI_BYTES);
   out.fill(0);
@@ -118,8 +112,10 @@ export function writeAcpi(memory: GuestMemory, layout: MemoryLayout, vcpus: numb
     end = Math.ceil((at + bytes.length) / 16) * 16;
     return ACPI_BASE + at;
   };
-  const dsdtAt = place(dsdt());
-  const tables = [place(fadt(dsdtAt)), place(madt(vcpus)), place(hpet())];
+  const isPc = board.machine === 'pc';
+  const dsdtAt = place(table('DSDT', 2, dsdtCode(board)));
+  const bodies = [fadt(dsdtAt, isPc), madt(board.vcpus), ...(isPc ? [hpet()] : [])];
+  const tables = bodies.map(place);
   const xsdt = new Table();
   for (const at of tables) xsdt.u64(at);
   const xsdtAt = place(table('XSDT', 1, xsdt.bytes));

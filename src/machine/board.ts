@@ -9,13 +9,12 @@ import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
+import type { AcpiBoard } from './dsdt.ts';
 import { Interrupts } from './interrupts.ts';
-import type { MachineType } from './options.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
-import { type VirtioMmioSlot, VirtioMmioSlots } from './virtio-mmio-slots.ts';
+import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
-  machine: MachineType;
   devices: readonly DeviceSpec[];
   backends: Backends;
   memory: GuestMemory;
@@ -73,9 +72,10 @@ export class Board {
     return this.#handles.get(id);
   }
 
-  /** The memory-mapped virtio devices. */
-  get virtioMmio(): readonly VirtioMmioSlot[] {
-    return this.#virtioMmio.slots;
+  /** What the ACPI tables say about this board. */
+  get acpi(): AcpiBoard {
+    const { vcpus, machine } = this.#parts;
+    return { vcpus, machine, virtioMmio: this.#virtioMmio.slots };
   }
 
   #build(): void {

@@ -66,7 +66,7 @@ export interface DeviceRow<N extends string = string, P extends Properties = Pro
    * Makes the device and connects it. What comes back, if anything, is what the embedder may drive it by
    * (`Machine.device`). Throws RangeError for wishes that cannot be met.
    */
-  create(context: DeviceContext, properties: Filled<P>, name: N): object | void;
+  create(context: DeviceContext, properties: Filled<P>, name: N): object | undefined;
 }
 
 /** A row, with the types of its properties inferred. */

@@ -348,7 +348,7 @@ export class Machine extends Emitter<MachineEvents> {
     const { kernel, flat, kernelName = 'kernel', append = '', modules = [] } = this.#options;
     const layout = new MemoryLayout(this.core.memory.size);
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
-    const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, this.cores.length);
+    const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, this.#board.acpi);
     const state = loadImage(this.core.memory, layout, kernel, { commandLine, append, modules, flat, rsdp });
     enter(this.core, layout, state);
   }

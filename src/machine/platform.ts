@@ -14,6 +14,7 @@ import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from './acpi.ts';
 import type { PcBus } from './bus.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
 import { CutLine } from './irq-lines.ts';
+import type { MachineType } from './options.ts';
 
 const Irq = { PIT: 0, RTC: 8 } as const;
 /** Pins of the I/O APIC for the HPET's interrupts: those of PIT and RTC, and the last four. */
@@ -31,6 +32,7 @@ const KIB = 1024;
 const MIB = 0x10_0000;
 
 export interface PlatformParts {
+  machine: MachineType;
   clock: VirtualClock;
   bus: PcBus;
   pics: PicPair;
@@ -69,19 +71,21 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('pit', 0x40, 4, pit);
   bus.mapPorts('port61', 0x61, 1, pit.controlPort);
   bus.mapPorts('rtc', 0x70, 2, makeRtc(parts, rtcLine.drive));
-  const hpet = new Hpet({
-    clock,
-    pins: HPET_PINS,
-    line: (pin) => (pin === 2 ? irq(Irq.PIT) : pin === 8 ? irq(Irq.RTC) : parts.pin(pin)),
-    legacy: (isReplaced) => {
-      pitLine.cut(isReplaced);
-      rtcLine.cut(isReplaced);
-    },
-  });
-  bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
-  const keyboard = new KeyboardController(reset);
-  bus.mapPorts('i8042', 0x60, 1, keyboard);
-  bus.mapPorts('i8042-command', 0x64, 1, offsetBy(keyboard, 4));
+  if (parts.machine === 'pc') {
+    const keyboard = new KeyboardController(reset);
+    bus.mapPorts('i8042', 0x60, 1, keyboard);
+    bus.mapPorts('i8042-command', 0x64, 1, offsetBy(keyboard, 4));
+    const hpet = new Hpet({
+      clock,
+      pins: HPET_PINS,
+      line: (pin) => (pin === 2 ? irq(Irq.PIT) : pin === 8 ? irq(Irq.RTC) : parts.pin(pin)),
+      legacy: (isReplaced) => {
+        pitLine.cut(isReplaced);
+        rtcLine.cut(isReplaced);
+      },
+    });
+    bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
+  }
   bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset));
   bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
   bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));

@@ -1,14 +1,20 @@
 // The ACPI tables: found from the root pointer, each with a good checksum and the numbers of the board.
 import { expect, it } from 'vitest';
 import { ACPI_PM_BASE, writeAcpi } from '../../src/machine/acpi.ts';
+import type { AcpiBoard } from '../../src/machine/dsdt.ts';
 import { MemoryLayout } from '../../src/machine/memory-layout.ts';
 import { PlainMemory } from './plain-memory.ts';
 
 const MIB = 0x10_0000;
 
-function build(vcpus: number) {
+function build(vcpus: number, more: Partial<AcpiBoard> = {}) {
   const memory = new PlainMemory(2 * MIB);
-  const rsdp = writeAcpi(memory, new MemoryLayout(2 * MIB), vcpus);
+  const rsdp = writeAcpi(memory, new MemoryLayout(2 * MIB), {
+    vcpus,
+    machine: 'pc',
+    virtioMmio: [],
+    ...more,
+  });
   const view = (at: number, length: number) => {
     const bytes = memory.bytes(at, length);
     return new DataView(bytes.buffer, bytes.byteOffset, length);
@@ -63,4 +69,24 @@ it('the MADT lists each processor, the I/O APIC and the timer at pin 2', () => {
   expect(entries.filter(([type]) => type === 0).map((entry) => entry[3])).toEqual([0, 1, 2]);
   expect(entries.filter(([type]) => type === 1)).toEqual([[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0]]);
   expect(entries).toContainEqual([2, 10, 0, 0, 2, 0, 0, 0, 0, 0]);
+});
+
+it('the DSDT names each memory-mapped virtio device with its registers and interrupt', () => {
+  const { tables, view } = build(1, { virtioMmio: [{ base: 0xfeb0_0200, length: 0x200, gsi: 17 }] });
+  const dsdt = view(view(tables.get('FACP') ?? 0, 276).getUint32(40, true), 8);
+  const bytes = [...new Uint8Array(dsdt.buffer, dsdt.byteOffset, dsdt.getUint32(4, true))];
+  const text = String.fromCharCode(...bytes);
+  expect(text).toContain('VR00');
+  expect(text).toContain('_HID\rLNRO0005\0');
+  const memory32 = [0x86, 9, 0, 1, 0x00, 0x02, 0xb0, 0xfe, 0x00, 0x02, 0, 0];
+  const interrupt = [0x89, 6, 0, 0xd, 1, 17, 0, 0, 0];
+  expect(text).toContain(String.fromCharCode(...memory32, ...interrupt, 0x79, 0));
+});
+
+it('the FADT denies a keyboard controller where there is none', () => {
+  const flags = (['pc', 'microvm'] as const).map((machine) => {
+    const { tables, view } = build(1, { machine });
+    return view(tables.get('FACP') ?? 0, 276).getUint16(109, true) & 2;
+  });
+  expect(flags).toEqual([2, 0]);
 });

@@ -79,8 +79,8 @@ export const virtioConsole = virtio({
   properties: { chardev: { kind: 'text', required: true, about: 'id of a -chardev' } },
   make(context, { chardev }) {
     const backend = context.chardev(chardev);
-    const console = new VirtioConsole((bytes) => backend.write(bytes));
-    context.onReset(backend.connect((bytes) => console.send(bytes)));
+    const console = new VirtioConsole([{ isConsole: true, output: (bytes) => backend.write(bytes) }]);
+    context.onReset(backend.connect((bytes) => console.ports[0]?.send(bytes)));
     return console;
   },
 });
