@@ -1,7 +1,7 @@
 /** The exports of the processor: what src/core.ts calls. Everything else it reads and writes in the state block. */
 import { resetTlbs } from './mmu/tlb';
 import { initBlocks } from './exec/blocks';
-import { setSlot } from './mmu/phys';
+import { setSlot } from './cpu/phys';
 import { updateMode } from './mmu/mode';
 import { listenToEoi } from './apic/apic';
 import { ioapicEoi } from './apic/ioapic';
@@ -12,7 +12,7 @@ export { reset } from './exec/reset';
 export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
 export { retired, attend, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
-export { flushAll } from './mmu/tlb';
+export { flushEverything as flushAll } from './mmu/tlb';
 export { updateDebug } from './cpu/debug';
 export { deliverMsi, setIoapicPin } from './apic/ioapic';
 export { readMsr, msrValue, writeMsr } from './ops/msr';

@@ -62,5 +62,4 @@ export const INSTRUCTION_FEATURES = [
 /** Features with instructions that the processor does not execute yet. */
 export const INCOMPLETE_FEATURES: readonly string[] = [
   'svm',
-  'vmx',
 ];

@@ -9,6 +9,7 @@ import { emitHandlers } from '../src/isa/gen/emit-handlers.ts';
 import { emitInterpreter } from '../src/isa/gen/emit-interpreter.ts';
 import { emitLayout } from '../src/isa/gen/emit-layout.ts';
 import { emitTables } from '../src/isa/gen/emit-tables.ts';
+import { emitVmcs } from '../src/isa/gen/emit-vmcs.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -23,6 +24,7 @@ const files: Record<string, string> = {
   'assembly/isa/tables.gen.ts': emitTables(handlers.numbers),
   'assembly/exec/interpret.gen.ts': emitInterpreter(),
   'src/features.gen.ts': emitFeatures(handlers.numbers),
+  'assembly/vmx/fields.gen.ts': emitVmcs(),
   'src/layout.gen.ts': emitLayout(read('assembly/cpu/state.ts'), read('assembly/cpu/window.ts')),
 };
 

@@ -5,7 +5,7 @@
  */
 import { cpu } from './state';
 
-export const enum Pending { NONE, EVENT, VM_EXIT, RESTART }
+export const enum Pending { NONE, EVENT, VM_EXIT, RESTART, VM_ENTRY }
 
 /** Interruption types, numbered as in the VM-entry interruption-information field (SDM Vol. 3C). */
 export const enum Event { EXTERNAL = 0, NMI = 2, FAULT = 3, SOFTWARE_INT = 4, PRIVILEGED_TRAP = 5, SOFTWARE_EXCEPTION = 6 }
@@ -26,6 +26,8 @@ export const enum Attention {
   STOP = 16,
   /** Decoded code was dropped: do not trust block pointers. */
   CODE = 32,
+  /** Monitor trap flag: a VM exit after the next instruction. */
+  TRAP = 64,
 }
 
 @inline export function abandoned(): bool { return cpu.pending != Pending.NONE; }

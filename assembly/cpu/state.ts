@@ -32,8 +32,10 @@ export const APIC: usize = STATE + 0x3000;
 export const PHYS_MAP: usize = STATE + 0x4000;
 /** CPUID: enabled feature words and the answers to its leaves. */
 export const CPUID: usize = STATE + 0x5000;
-/** Cached fields of the current VMCS. */
-export const VMCS: usize = STATE + 0x6000;
+/** VM exits by basic reason, u64 each. */
+export const EXIT_COUNTS: usize = STATE + 0x6000;
+/** Ring of exit records: see exec/vm-exit.ts. */
+export const EXIT_RING: usize = STATE + 0x8000;
 
 export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
 export const enum Seg { ES, CS, SS, DS, FS, GS, LDTR, TR }
@@ -190,6 +192,35 @@ export class Cpu {
   deferred: u32;
   /** What instructions may not use now: bits of Uses, kept by updateMode and XSETBV. */
   blocked: u32;
+  /** VMX: 1 after VMXON; 1 in non-root operation; and what the VMCS in charge controls (0 in root operation). */
+  vmxOn: u32;
+  nonRoot: u32;
+  pinControls: u32;
+  primaryControls: u32;
+  secondaryControls: u32;
+  exceptionBitmap: u32;
+  /** Host address of the current VMCS region, 0 for none, and the physical addresses of it and of the VMXON region. */
+  vmcs: u32;
+  vmcsPa: u64;
+  vmxonPa: u64;
+  /** EPT pointer, 0 where EPT is off; and what tags translations beside the PCID: VPID and EPT pointer. */
+  eptp: u64;
+  contextTag: u64;
+  /** Clock at which the VMX-preemption timer expires, 0 for never. */
+  vmxDeadline: u64;
+  /** The rule of VM entry that the last failed one broke: vmx/fields.gen.ts. */
+  brokenRule: u32;
+  /** The event being delivered was injected by VM entry (2: with an error code): its own exception is not intercepted. */
+  injected: u32;
+  /** 1: an MTF VM exit is due before the next instruction. */
+  trapPending: u32;
+  /** VM exits so far, clock and retired instructions at the last VM entry; 1 keeps records in the ring. */
+  exitCount: u64;
+  entryClock: u64;
+  entryRetired: u64;
+  recordExits: u32;
+  /** An INIT that VMX operation holds off. */
+  initPending: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

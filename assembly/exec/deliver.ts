@@ -16,6 +16,11 @@ import {
 } from '../ops/descriptor';
 import { addItem, beginFrame, commitStackPointer, framePointer, pushFrame, stackMask, storeFrame, withStackPointer } from '../ops/frame';
 import { clearSwitched, switched, switchTask, TaskSwitch } from '../ops/task';
+import { Dr6 } from '../cpu/debug';
+import { setResume } from '../cpu/rflags';
+import { Interruption } from '../vmx/controls';
+import { inNonRoot, Reason, vmExit } from '../vmx/exits';
+import { Field, field, setField } from '../vmx/vmcs';
 import { Activity } from './run';
 import { enterDebugException } from './debug';
 
@@ -39,10 +44,10 @@ let oldFlags: u64 = 0;
 
 /** Delivers the pending event, and what goes wrong on the way. */
 export function deliverPending(): void {
-  if (cpu.pending != Pending.EVENT) return;
   oldCpl = cpu.cpl;
   let type = cpu.eventType;
-  if (type == Event.SOFTWARE_INT || type == Event.SOFTWARE_EXCEPTION || type == Event.PRIVILEGED_TRAP) {
+  if (cpu.injected == 0 && exitsFor(type)) return;
+  if (type >= <i32>Event.SOFTWARE_INT && cpu.injected == 0) {
     // Such an instruction completes.
     cpu.retiredEnd++;
     cpu.runEnd++;
@@ -54,6 +59,9 @@ export function deliverPending(): void {
     clearSwitched();
     cpu.deliveringType = type;
     attempt(type);
+    const errorPushed = hasErrorCode;
+    const code = errorCode;
+    cpu.injected = 0;
     if (!abandoned()) {
       cpu.delivering = -1;
       if (cpu.activity == Activity.HLT) wake();
@@ -63,7 +71,9 @@ export function deliverPending(): void {
     if (switched) oldCpl = cpu.cpl;
     cpu.cpl = oldCpl;
     setExt(0);
-    if (cpu.pending != Pending.EVENT) {
+    const secondExits = cpu.pending == Pending.EVENT && exitsFor(Event.FAULT);
+    if (cpu.pending != Pending.EVENT || secondExits) {
+      if (cpu.pending == Pending.VM_EXIT) vectoringInformation(first, type, errorPushed, code);
       updateMode();
       return;
     }
@@ -78,10 +88,48 @@ export function deliverPending(): void {
         if (isPageFault(second)) cpu.cr2 = cpu.faultAddress;
         cpu.vector = Vector.DF;
         cpu.errorCode = 0;
+        if (exitsFor(Event.FAULT)) {
+          updateMode();
+          return;
+        }
       }
     }
     type = Event.FAULT;
   }
+}
+
+/**
+ * In non-root operation, the exception bitmap (SDM Vol. 3C, "Exceptions"): true where the pending exception becomes a VM
+ * exit instead. INT n and interrupts are none of its business.
+ */
+function exitsFor(type: i32): bool {
+  if (!inNonRoot()) return false;
+  if (type != Event.FAULT && type != Event.SOFTWARE_EXCEPTION && type != Event.PRIVILEGED_TRAP) return false;
+  const v = <u32>cpu.vector;
+  let wanted = (cpu.exceptionBitmap >> v & 1) != 0;
+  if (v == Vector.PF) {
+    const matches = (cpu.errorCode & field<u32>(Field.PAGE_FAULT_ERROR_CODE_MASK)) == field<u32>(Field.PAGE_FAULT_ERROR_CODE_MATCH);
+    wanted = wanted == matches;
+  }
+  if (!wanted) return false;
+  const debug = v == Vector.DB;
+  const qualification: u64 = v == Vector.PF ? cpu.faultAddress : debug ? cpu.pendingDebug : 0;
+  cpu.pending = Pending.NONE;
+  vmExit(Reason.EXCEPTION_NMI, qualification);
+  const withCode = type == Event.FAULT && !inRealMode() && pushesErrorCode(v);
+  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0));
+  setField<u32>(Field.EXIT_INTERRUPTION_ERROR_CODE, cpu.errorCode);
+  if (type != Event.FAULT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
+  if (type == Event.FAULT && (!debug || (cpu.pendingDebug & (Dr6.BD | Dr6.BS | Dr6.BT)) == 0)) setResume();
+  if (debug) cpu.pendingDebug = 0;
+  return true;
+}
+
+/** The VM exit that is pending came while an event was being delivered. */
+function vectoringInformation(v: u32, type: i32, withCode: bool, code: u32): void {
+  setField<u32>(Field.IDT_VECTORING_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0));
+  setField<u32>(Field.IDT_VECTORING_ERROR_CODE, code);
+  if (type >= Event.SOFTWARE_INT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
 }
 
 /** Ends HLT. */
@@ -94,6 +142,11 @@ export function wake(): void {
 function shutDown(): void {
   cpu.pending = Pending.NONE;
   cpu.delivering = -1;
+  if (inNonRoot()) {
+    vmExit(Reason.TRIPLE_FAULT);
+    updateMode();
+    return;
+  }
   cpu.activity = Activity.SHUTDOWN;
   attend(Attention.INACTIVE);
   updateMode();
@@ -104,7 +157,7 @@ function attempt(type: i32): void {
   vector = <u32>cpu.vector;
   errorCode = cpu.errorCode;
   software = type == Event.SOFTWARE_INT || type == Event.SOFTWARE_EXCEPTION;
-  hasErrorCode = type == Event.FAULT && !inRealMode() && pushesErrorCode(vector);
+  hasErrorCode = cpu.injected != 0 ? cpu.injected == 2 : type == Event.FAULT && !inRealMode() && pushesErrorCode(vector);
   oldRip = cpu.blockRip;
   if (software || type == Event.PRIVILEGED_TRAP) oldRip = (oldRip + cpu.eventLength) & cpu.laMask;
   oldFlags = rflags();

@@ -42,6 +42,7 @@ import { opFldenv, opFnsave, opFnstenv, opFrstor } from '../ops/x87/env';
 import { opFprem, opFprem1, opFrndint, opFscale, opFxtract } from '../ops/x87/remainder';
 import { opFxrstor, opFxrstor64, opFxsave, opFxsave64 } from '../ops/fxsave';
 import { opIn, opIns, opOut, opOuts } from '../ops/io';
+import { opInvept, opInvvpid, opVmcall, opVmclear, opVmfunc, opVmlaunch, opVmptrld, opVmptrst, opVmread, opVmresume, opVmwrite, opVmxoff, opVmxon } from '../ops/vmx';
 import { opIret } from '../ops/iret';
 import { opLddqu, opMovapd, opMovaps, opMovdFromXmm, opMovdToXmm, opMovddup, opMovdqa, opMovdqu, opMovhlps, opMovhpd, opMovhpdStore, opMovhps, opMovhpsStore, opMovlhps, opMovlpd, opMovlpdStore, opMovlps, opMovlpsStore, opMovmskpd, opMovmskps, opMovntdq, opMovntdqa, opMovntpd, opMovntps, opMovqFromXmm, opMovqToXmm, opMovqXmm, opMovsdX, opMovshdup, opMovsldup, opMovss, opMovupd, opMovups, opPmovmskbX, opPmovsxbd, opPmovsxbq, opPmovsxbw, opPmovsxdq, opPmovsxwd, opPmovsxwq, opPmovzxbd, opPmovzxbq, opPmovzxbw, opPmovzxdq, opPmovzxwd, opPmovzxwq, opVmovd, opVmovdToGpr, opVmovq, opVmovqFromGpr, opVmovqStore, opVmovqToGpr, opVmovsd, opVmovsdMerge, opVmovsdStore, opVmovss, opVmovssMerge, opVmovssStore, opVzeroall, opVzeroupper } from '../ops/sse/move';
 import { opLdmxcsr, opMpsadbw, opPhminposuw, opPtest, opStmxcsr, opVtestpd, opVtestps } from '../ops/sse/test';
@@ -547,880 +548,897 @@ function h483(i: Rec): void { opSmsw<u64, Rm>(i); }
 function h484(i: Rec): void { opSmswMem<Rm>(i); }
 function h485(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opLmsw<Rm>(i); }
 function h486(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvlpg<Rm>(i); }
-function h487(i: Rec): void { opMonitor(i); }
-function h488(i: Rec): void { opMwait(i); }
-function h489(i: Rec): void { opClac(i); }
-function h490(i: Rec): void { opStac(i); }
-function h491(i: Rec): void { opXgetbv(i); }
-function h492(i: Rec): void { opXsetbv(i); }
-function h493(i: Rec): void { opSerialize(i); }
-function h494(i: Rec): void { opRdpkru(i); }
-function h495(i: Rec): void { opWrpkru(i); }
-function h496(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSwapgs(i); }
-function h497(i: Rec): void { opRdtscp(i); }
-function h498(i: Rec): void { opLar<u16, A, Rm>(i); }
-function h499(i: Rec): void { opLar<u32, A, Rm>(i); }
-function h500(i: Rec): void { opLar<u64, A, Rm>(i); }
-function h501(i: Rec): void { opLsl<u16, A, Rm>(i); }
-function h502(i: Rec): void { opLsl<u32, A, Rm>(i); }
-function h503(i: Rec): void { opLsl<u64, A, Rm>(i); }
-function h504(i: Rec): void { opSyscall(i); }
-function h505(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opClts(i); }
-function h506(i: Rec): void { opSysret<u32>(i); }
-function h507(i: Rec): void { opSysret<u64>(i); }
-function h508(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvd(i); }
-function h509(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbinvd(i); }
-function h510(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbnoinvd(i); }
-function h511(i: Rec): void { opUd2(i); }
-function h512(i: Rec): void { opPrefetch(i); }
-function h513(i: Rec): void { opPrefetchw(i); }
-function h514(i: Rec): void { opPrefetchwt1(i); }
-function h515(i: Rec): void { opPrefetchnta(i); }
-function h516(i: Rec): void { opPrefetcht0(i); }
-function h517(i: Rec): void { opPrefetcht1(i); }
-function h518(i: Rec): void { opPrefetcht2(i); }
-function h519(i: Rec): void { opEndbr64(i); }
-function h520(i: Rec): void { opEndbr32(i); }
-function h521(i: Rec): void { opMovFromCr<u32, Rm>(i); }
-function h522(i: Rec): void { opMovFromCr<u64, Rm>(i); }
-function h523(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u32, Rm>(i); }
-function h524(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u64, Rm>(i); }
-function h525(i: Rec): void { opMovToCr<u32, Rm>(i); }
-function h526(i: Rec): void { opMovToCr<u64, Rm>(i); }
-function h527(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u32, Rm>(i); }
-function h528(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u64, Rm>(i); }
-function h529(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWrmsr(i); }
-function h530(i: Rec): void { opRdtsc(i); }
-function h531(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opRdmsr(i); }
-function h532(i: Rec): void { opRdpmc(i); }
-function h533(i: Rec): void { opSysenter(i); }
-function h534(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u32>(i); }
-function h535(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u64>(i); }
-function h536(i: Rec): void { opCmovcc<u16, A, Rm>(i); }
-function h537(i: Rec): void { opCmovcc<u32, A, Rm>(i); }
-function h538(i: Rec): void { opCmovcc<u64, A, Rm>(i); }
-function h539(i: Rec): void { opSetcc<u8, Rm>(i); }
-function h540(i: Rec): void { opPushSreg<u64>(i); }
-function h541(i: Rec): void { opPopSreg<u64>(i); }
-function h542(i: Rec): void { opCpuid(i); }
-function h543(i: Rec): void { opBtString<u16, Rm, A>(i); }
-function h544(i: Rec): void { opBtString<u32, Rm, A>(i); }
-function h545(i: Rec): void { opBtString<u64, Rm, A>(i); }
-function h546(i: Rec): void { opShld<u16, Rm, A, Imm>(i); }
-function h547(i: Rec): void { opShld<u32, Rm, A, Imm>(i); }
-function h548(i: Rec): void { opShld<u64, Rm, A, Imm>(i); }
-function h549(i: Rec): void { opShld<u16, Rm, A, B>(i); }
-function h550(i: Rec): void { opShld<u32, Rm, A, B>(i); }
-function h551(i: Rec): void { opShld<u64, Rm, A, B>(i); }
-function h552(i: Rec): void { opRsm(i); }
-function h553(i: Rec): void { opBtsString<u16, Rm, A>(i); }
-function h554(i: Rec): void { opBtsString<u32, Rm, A>(i); }
-function h555(i: Rec): void { opBtsString<u64, Rm, A>(i); }
-function h556(i: Rec): void { opShrd<u16, Rm, A, Imm>(i); }
-function h557(i: Rec): void { opShrd<u32, Rm, A, Imm>(i); }
-function h558(i: Rec): void { opShrd<u64, Rm, A, Imm>(i); }
-function h559(i: Rec): void { opShrd<u16, Rm, A, B>(i); }
-function h560(i: Rec): void { opShrd<u32, Rm, A, B>(i); }
-function h561(i: Rec): void { opShrd<u64, Rm, A, B>(i); }
-function h562(i: Rec): void { opRdfsbase<u32, Rm>(i); }
-function h563(i: Rec): void { opRdfsbase<u64, Rm>(i); }
-function h564(i: Rec): void { opRdgsbase<u32, Rm>(i); }
-function h565(i: Rec): void { opRdgsbase<u64, Rm>(i); }
-function h566(i: Rec): void { opWrfsbase<u32, Rm>(i); }
-function h567(i: Rec): void { opWrfsbase<u64, Rm>(i); }
-function h568(i: Rec): void { opWrgsbase<u32, Rm>(i); }
-function h569(i: Rec): void { opWrgsbase<u64, Rm>(i); }
-function h570(i: Rec): void { opXsave(i); }
-function h571(i: Rec): void { opXsave64(i); }
-function h572(i: Rec): void { opXrstor(i); }
-function h573(i: Rec): void { opXrstor64(i); }
-function h574(i: Rec): void { opLfence(i); }
-function h575(i: Rec): void { opXsaveopt(i); }
-function h576(i: Rec): void { opXsaveopt64(i); }
-function h577(i: Rec): void { opClwb(i); }
-function h578(i: Rec): void { opMfence(i); }
-function h579(i: Rec): void { opClflush(i); }
-function h580(i: Rec): void { opClflushopt(i); }
-function h581(i: Rec): void { opSfence(i); }
-function h582(i: Rec): void { opImul2<u16, A, Rm>(i); }
-function h583(i: Rec): void { opImul2<u32, A, Rm>(i); }
-function h584(i: Rec): void { opImul2<u64, A, Rm>(i); }
-function h585(i: Rec): void { opCmpxchg<u8, Rm, A>(i); }
-function h586(i: Rec): void { opCmpxchg<u16, Rm, A>(i); }
-function h587(i: Rec): void { opCmpxchg<u32, Rm, A>(i); }
-function h588(i: Rec): void { opCmpxchg<u64, Rm, A>(i); }
-function h589(i: Rec): void { opLss<u16, A>(i); }
-function h590(i: Rec): void { opLss<u32, A>(i); }
-function h591(i: Rec): void { opLss<u64, A>(i); }
-function h592(i: Rec): void { opBtrString<u16, Rm, A>(i); }
-function h593(i: Rec): void { opBtrString<u32, Rm, A>(i); }
-function h594(i: Rec): void { opBtrString<u64, Rm, A>(i); }
-function h595(i: Rec): void { opLfs<u16, A>(i); }
-function h596(i: Rec): void { opLfs<u32, A>(i); }
-function h597(i: Rec): void { opLfs<u64, A>(i); }
-function h598(i: Rec): void { opLgs<u16, A>(i); }
-function h599(i: Rec): void { opLgs<u32, A>(i); }
-function h600(i: Rec): void { opLgs<u64, A>(i); }
-function h601(i: Rec): void { opMovzxB<u16, A, Rm>(i); }
-function h602(i: Rec): void { opMovzxB<u32, A, Rm>(i); }
-function h603(i: Rec): void { opMovzxB<u64, A, Rm>(i); }
-function h604(i: Rec): void { opMovzxW<u16, A, Rm>(i); }
-function h605(i: Rec): void { opMovzxW<u32, A, Rm>(i); }
-function h606(i: Rec): void { opMovzxW<u64, A, Rm>(i); }
-function h607(i: Rec): void { opPopcnt<u16, A, Rm>(i); }
-function h608(i: Rec): void { opPopcnt<u32, A, Rm>(i); }
-function h609(i: Rec): void { opPopcnt<u64, A, Rm>(i); }
-function h610(i: Rec): void { opUd1(i); }
-function h611(i: Rec): void { opBt<u16, Rm, Imm>(i); }
-function h612(i: Rec): void { opBt<u32, Rm, Imm>(i); }
-function h613(i: Rec): void { opBt<u64, Rm, Imm>(i); }
-function h614(i: Rec): void { opBts<u16, Rm, Imm>(i); }
-function h615(i: Rec): void { opBts<u32, Rm, Imm>(i); }
-function h616(i: Rec): void { opBts<u64, Rm, Imm>(i); }
-function h617(i: Rec): void { opBtr<u16, Rm, Imm>(i); }
-function h618(i: Rec): void { opBtr<u32, Rm, Imm>(i); }
-function h619(i: Rec): void { opBtr<u64, Rm, Imm>(i); }
-function h620(i: Rec): void { opBtc<u16, Rm, Imm>(i); }
-function h621(i: Rec): void { opBtc<u32, Rm, Imm>(i); }
-function h622(i: Rec): void { opBtc<u64, Rm, Imm>(i); }
-function h623(i: Rec): void { opBtcString<u16, Rm, A>(i); }
-function h624(i: Rec): void { opBtcString<u32, Rm, A>(i); }
-function h625(i: Rec): void { opBtcString<u64, Rm, A>(i); }
-function h626(i: Rec): void { opBsf<u16, A, Rm>(i); }
-function h627(i: Rec): void { opBsf<u32, A, Rm>(i); }
-function h628(i: Rec): void { opBsf<u64, A, Rm>(i); }
-function h629(i: Rec): void { opTzcnt<u16, A, Rm>(i); }
-function h630(i: Rec): void { opTzcnt<u32, A, Rm>(i); }
-function h631(i: Rec): void { opTzcnt<u64, A, Rm>(i); }
-function h632(i: Rec): void { opBsr<u16, A, Rm>(i); }
-function h633(i: Rec): void { opBsr<u32, A, Rm>(i); }
-function h634(i: Rec): void { opBsr<u64, A, Rm>(i); }
-function h635(i: Rec): void { opLzcnt<u16, A, Rm>(i); }
-function h636(i: Rec): void { opLzcnt<u32, A, Rm>(i); }
-function h637(i: Rec): void { opLzcnt<u64, A, Rm>(i); }
-function h638(i: Rec): void { opMovsxB<u16, A, Rm>(i); }
-function h639(i: Rec): void { opMovsxB<u32, A, Rm>(i); }
-function h640(i: Rec): void { opMovsxB<u64, A, Rm>(i); }
-function h641(i: Rec): void { opMovsxW<u16, A, Rm>(i); }
-function h642(i: Rec): void { opMovsxW<u32, A, Rm>(i); }
-function h643(i: Rec): void { opMovsxW<u64, A, Rm>(i); }
-function h644(i: Rec): void { opXadd<u8, Rm, A>(i); }
-function h645(i: Rec): void { opXadd<u16, Rm, A>(i); }
-function h646(i: Rec): void { opXadd<u32, Rm, A>(i); }
-function h647(i: Rec): void { opXadd<u64, Rm, A>(i); }
-function h648(i: Rec): void { opMovnti<u32, Rm, A>(i); }
-function h649(i: Rec): void { opMovnti<u64, Rm, A>(i); }
-function h650(i: Rec): void { opCmpxchg8b(i); }
-function h651(i: Rec): void { opCmpxchg16b(i); }
-function h652(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXrstors(i); }
-function h653(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXrstors64(i); }
-function h654(i: Rec): void { opXsavec(i); }
-function h655(i: Rec): void { opXsavec64(i); }
-function h656(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXsaves(i); }
-function h657(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXsaves64(i); }
-function h658(i: Rec): void { opRdrand<u16, Rm>(i); }
-function h659(i: Rec): void { opRdrand<u32, Rm>(i); }
-function h660(i: Rec): void { opRdrand<u64, Rm>(i); }
-function h661(i: Rec): void { opRdseed<u16, Rm>(i); }
-function h662(i: Rec): void { opRdseed<u32, Rm>(i); }
-function h663(i: Rec): void { opRdseed<u64, Rm>(i); }
-function h664(i: Rec): void { opRdpid<u32, Rm>(i); }
-function h665(i: Rec): void { opRdpid<u64, Rm>(i); }
-function h666(i: Rec): void { opBswap<u16, A>(i); }
-function h667(i: Rec): void { opBswap<u32, A>(i); }
-function h668(i: Rec): void { opBswap<u64, A>(i); }
-function h669(i: Rec): void { opUd0(i); }
-function h670(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u32, A>(i); }
-function h671(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u64, A>(i); }
-function h672(i: Rec): void { opMovbe<u16, A, Rm>(i); }
-function h673(i: Rec): void { opMovbe<u32, A, Rm>(i); }
-function h674(i: Rec): void { opMovbe<u64, A, Rm>(i); }
-function h675(i: Rec): void { opMovbe<u16, Rm, A>(i); }
-function h676(i: Rec): void { opMovbe<u32, Rm, A>(i); }
-function h677(i: Rec): void { opMovbe<u64, Rm, A>(i); }
-function h678(i: Rec): void { opCrc32<u8, A, Rm>(i); }
-function h679(i: Rec): void { opCrc32<u16, A, Rm>(i); }
-function h680(i: Rec): void { opCrc32<u32, A, Rm>(i); }
-function h681(i: Rec): void { opCrc32<u64, A, Rm>(i); }
-function h682(i: Rec): void { opAdcx<u32, A, Rm>(i); }
-function h683(i: Rec): void { opAdcx<u64, A, Rm>(i); }
-function h684(i: Rec): void { opAdox<u32, A, Rm>(i); }
-function h685(i: Rec): void { opAdox<u64, A, Rm>(i); }
-function h686(i: Rec): void { opMovdir64b<A>(i); }
-function h687(i: Rec): void { opMovdiri<u32, Rm, A>(i); }
-function h688(i: Rec): void { opMovdiri<u64, Rm, A>(i); }
-function h689(i: Rec): void { opAndn<u32, A, B, Rm>(i); }
-function h690(i: Rec): void { opAndn<u64, A, B, Rm>(i); }
-function h691(i: Rec): void { opBlsr<u32, B, Rm>(i); }
-function h692(i: Rec): void { opBlsr<u64, B, Rm>(i); }
-function h693(i: Rec): void { opBlsmsk<u32, B, Rm>(i); }
-function h694(i: Rec): void { opBlsmsk<u64, B, Rm>(i); }
-function h695(i: Rec): void { opBlsi<u32, B, Rm>(i); }
-function h696(i: Rec): void { opBlsi<u64, B, Rm>(i); }
-function h697(i: Rec): void { opBzhi<u32, A, Rm, B>(i); }
-function h698(i: Rec): void { opBzhi<u64, A, Rm, B>(i); }
-function h699(i: Rec): void { opPext<u32, A, B, Rm>(i); }
-function h700(i: Rec): void { opPext<u64, A, B, Rm>(i); }
-function h701(i: Rec): void { opPdep<u32, A, B, Rm>(i); }
-function h702(i: Rec): void { opPdep<u64, A, B, Rm>(i); }
-function h703(i: Rec): void { opMulx<u32, A, B, Rm>(i); }
-function h704(i: Rec): void { opMulx<u64, A, B, Rm>(i); }
-function h705(i: Rec): void { opBextr<u32, A, Rm, B>(i); }
-function h706(i: Rec): void { opBextr<u64, A, Rm, B>(i); }
-function h707(i: Rec): void { opShlx<u32, A, Rm, B>(i); }
-function h708(i: Rec): void { opShlx<u64, A, Rm, B>(i); }
-function h709(i: Rec): void { opSarx<u32, A, Rm, B>(i); }
-function h710(i: Rec): void { opSarx<u64, A, Rm, B>(i); }
-function h711(i: Rec): void { opShrx<u32, A, Rm, B>(i); }
-function h712(i: Rec): void { opShrx<u64, A, Rm, B>(i); }
-function h713(i: Rec): void { opRorx<u32, A, Rm, Imm>(i); }
-function h714(i: Rec): void { opRorx<u64, A, Rm, Imm>(i); }
-function h715(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFwait(i); }
-function h716(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFaddSingle(i); }
-function h717(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmulSingle(i); }
-function h718(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomSingle(i); }
-function h719(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcompSingle(i); }
-function h720(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubSingle(i); }
-function h721(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubrSingle(i); }
-function h722(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivSingle(i); }
-function h723(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivrSingle(i); }
-function h724(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFadd(i); }
-function h725(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmul(i); }
-function h726(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcom(i); }
-function h727(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomp(i); }
-function h728(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsub(i); }
-function h729(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubr(i); }
-function h730(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdiv(i); }
-function h731(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivr(i); }
-function h732(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldSingle(i); }
-function h733(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstSingle(i); }
-function h734(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpSingle(i); }
-function h735(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldenv(i); }
-function h736(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldcw<Rm>(i); }
-function h737(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstenv(i); }
-function h738(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstcw<Rm>(i); }
-function h739(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFld(i); }
-function h740(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFxch(i); }
-function h741(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFnop(i); }
-function h742(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpnce(i); }
-function h743(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFchs(i); }
-function h744(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFabs(i); }
-function h745(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFtst(i); }
-function h746(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFxam(i); }
-function h747(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFld1(i); }
-function h748(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldl2t(i); }
-function h749(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldl2e(i); }
-function h750(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldpi(i); }
-function h751(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldlg2(i); }
-function h752(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldln2(i); }
-function h753(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldz(i); }
-function h754(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opF2xm1(i); }
-function h755(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFyl2x(i); }
-function h756(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFptan(i); }
-function h757(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFpatan(i); }
-function h758(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFxtract(i); }
-function h759(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFprem1(i); }
-function h760(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdecstp(i); }
-function h761(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFincstp(i); }
-function h762(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFprem(i); }
-function h763(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFyl2xp1(i); }
-function h764(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsqrt(i); }
-function h765(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsincos(i); }
-function h766(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFrndint(i); }
-function h767(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFscale(i); }
-function h768(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsin(i); }
-function h769(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcos(i); }
-function h770(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFiaddD(i); }
-function h771(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFimulD(i); }
-function h772(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicomD(i); }
-function h773(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicompD(i); }
-function h774(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubD(i); }
-function h775(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubrD(i); }
-function h776(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivD(i); }
-function h777(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivrD(i); }
-function h778(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcmov(i); }
-function h779(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucompp(i); }
-function h780(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFildD(i); }
-function h781(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisttpD(i); }
-function h782(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistD(i); }
-function h783(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistpD(i); }
-function h784(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldExtended(i); }
-function h785(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpExtended(i); }
-function h786(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnop(i); }
-function h787(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnclex(i); }
-function h788(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFninit(i); }
-function h789(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucomi(i); }
-function h790(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomi(i); }
-function h791(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFaddDouble(i); }
-function h792(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmulDouble(i); }
-function h793(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomDouble(i); }
-function h794(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcompDouble(i); }
-function h795(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubDouble(i); }
-function h796(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubrDouble(i); }
-function h797(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivDouble(i); }
-function h798(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivrDouble(i); }
-function h799(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldDouble(i); }
-function h800(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisttpQ(i); }
-function h801(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstDouble(i); }
-function h802(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpDouble(i); }
-function h803(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFrstor(i); }
-function h804(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnsave(i); }
-function h805(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstsw<Rm>(i); }
-function h806(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFfree(i); }
-function h807(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFst(i); }
-function h808(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstp(i); }
-function h809(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucom(i); }
-function h810(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucomp(i); }
-function h811(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFiaddW(i); }
-function h812(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFimulW(i); }
-function h813(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicomW(i); }
-function h814(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicompW(i); }
-function h815(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubW(i); }
-function h816(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubrW(i); }
-function h817(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivW(i); }
-function h818(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivrW(i); }
-function h819(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFaddp(i); }
-function h820(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmulp(i); }
-function h821(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcompp(i); }
-function h822(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubrp(i); }
-function h823(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubp(i); }
-function h824(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivrp(i); }
-function h825(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivp(i); }
-function h826(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFildW(i); }
-function h827(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisttpW(i); }
-function h828(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistW(i); }
-function h829(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistpW(i); }
-function h830(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFbld(i); }
-function h831(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFildQ(i); }
-function h832(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFbstp(i); }
-function h833(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistpQ(i); }
-function h834(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFfreep(i); }
-function h835(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstswAx(i); }
-function h836(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucomip(i); }
-function h837(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomip(i); }
-function h838(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovups<A, Rm>(i); }
-function h839(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovupd<A, Rm>(i); }
-function h840(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovss<A, Rm>(i); }
-function h841(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovsdX<A, Rm>(i); }
-function h842(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovups<Rm, A>(i); }
-function h843(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovupd<Rm, A>(i); }
-function h844(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovss<Rm, A>(i); }
-function h845(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovsdX<Rm, A>(i); }
-function h846(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlps(i); }
-function h847(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhlps(i); }
-function h848(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlpd(i); }
-function h849(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovsldup(i); }
-function h850(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovddup(i); }
-function h851(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlpsStore(i); }
-function h852(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlpdStore(i); }
-function h853(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpcklps(i); }
-function h854(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpcklpd(i); }
-function h855(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpckhps(i); }
-function h856(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpckhpd(i); }
-function h857(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhps(i); }
-function h858(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlhps(i); }
-function h859(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhpd(i); }
-function h860(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovshdup(i); }
-function h861(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhpsStore(i); }
-function h862(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhpdStore(i); }
-function h863(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovaps<A, Rm>(i); }
-function h864(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovapd<A, Rm>(i); }
-function h865(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovaps<Rm, A>(i); }
-function h866(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovapd<Rm, A>(i); }
-function h867(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (isMemory(i)) { opCvtpi2ps(i); return; } if (!beginMmx()) return; opCvtpi2ps(i); endMmx(); }
-function h868(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (isMemory(i)) { opCvtpi2pd(i); return; } if (!beginMmx()) return; opCvtpi2pd(i); endMmx(); }
-function h869(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2ss<u32>(i); }
-function h870(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2ss<u64>(i); }
-function h871(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2sd<u32>(i); }
-function h872(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2sd<u64>(i); }
-function h873(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntps(i); }
-function h874(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntpd(i); }
-function h875(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvttps2pi(i); endMmx(); }
-function h876(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvttpd2pi(i); endMmx(); }
-function h877(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttss2si<u32>(i); }
-function h878(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttss2si<u64>(i); }
-function h879(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttsd2si<u32>(i); }
-function h880(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttsd2si<u64>(i); }
-function h881(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvtps2pi(i); endMmx(); }
-function h882(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvtpd2pi(i); endMmx(); }
-function h883(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtss2si<u32>(i); }
-function h884(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtss2si<u64>(i); }
-function h885(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsd2si<u32>(i); }
-function h886(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsd2si<u64>(i); }
-function h887(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUcomiss(i); }
-function h888(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUcomisd(i); }
-function h889(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opComiss(i); }
-function h890(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opComisd(i); }
-function h891(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovmskps(i); }
-function h892(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovmskpd(i); }
-function h893(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtps(i); }
-function h894(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtpd(i); }
-function h895(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtss(i); }
-function h896(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtsd(i); }
-function h897(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRsqrtps(i); }
-function h898(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRsqrtss(i); }
-function h899(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRcpps(i); }
-function h900(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRcpss(i); }
-function h901(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndps(i); }
-function h902(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndpd(i); }
-function h903(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndnps(i); }
-function h904(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndnpd(i); }
-function h905(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opOrps(i); }
-function h906(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opOrpd(i); }
-function h907(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opXorps(i); }
-function h908(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opXorpd(i); }
-function h909(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddps(i); }
-function h910(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddpd(i); }
-function h911(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddss(i); }
-function h912(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddsd(i); }
-function h913(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulps(i); }
-function h914(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulpd(i); }
-function h915(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulss(i); }
-function h916(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulsd(i); }
-function h917(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtps2pd(i); }
-function h918(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtpd2ps(i); }
-function h919(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtss2sd(i); }
-function h920(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsd2ss(i); }
-function h921(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtdq2ps(i); }
-function h922(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtps2dq(i); }
-function h923(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttps2dq(i); }
-function h924(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubps(i); }
-function h925(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubpd(i); }
-function h926(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubss(i); }
-function h927(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubsd(i); }
-function h928(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinps(i); }
-function h929(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinpd(i); }
-function h930(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinss(i); }
-function h931(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinsd(i); }
-function h932(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivps(i); }
-function h933(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivpd(i); }
-function h934(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivss(i); }
-function h935(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivsd(i); }
-function h936(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxps(i); }
-function h937(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxpd(i); }
-function h938(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxss(i); }
-function h939(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxsd(i); }
-function h940(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpcklbw(i); endMmx(); }
-function h941(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpcklbwX(i); }
-function h942(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpcklwd(i); endMmx(); }
-function h943(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpcklwdX(i); }
-function h944(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckldq(i); endMmx(); }
-function h945(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckldqX(i); }
-function h946(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPacksswb(i); endMmx(); }
-function h947(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPacksswbX(i); }
-function h948(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpgtb(i); endMmx(); }
-function h949(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtbX(i); }
-function h950(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpgtw(i); endMmx(); }
-function h951(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtwX(i); }
-function h952(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpgtd(i); endMmx(); }
-function h953(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtdX(i); }
-function h954(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPackuswb(i); endMmx(); }
-function h955(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPackuswbX(i); }
-function h956(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckhbw(i); endMmx(); }
-function h957(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhbwX(i); }
-function h958(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckhwd(i); endMmx(); }
-function h959(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhwdX(i); }
-function h960(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckhdq(i); endMmx(); }
-function h961(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhdqX(i); }
-function h962(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPackssdw(i); endMmx(); }
-function h963(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPackssdwX(i); }
-function h964(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpcklqdq(i); }
-function h965(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhqdq(i); }
-function h966(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovdToMmx(i); endMmx(); }
-function h967(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqToMmx(i); endMmx(); }
-function h968(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdToXmm(i); }
-function h969(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqToXmm(i); }
-function h970(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqMmx<A, Rm>(i); endMmx(); }
-function h971(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqa<A, Rm>(i); }
-function h972(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqu<A, Rm>(i); }
-function h973(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPshufw(i); endMmx(); }
-function h974(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshufd(i); }
-function h975(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshufhw(i); }
-function h976(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshuflw(i); }
-function h977(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlwImm(i); endMmx(); }
-function h978(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlwImmX(i); }
-function h979(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrawImm(i); endMmx(); }
-function h980(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrawImmX(i); }
-function h981(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllwImm(i); endMmx(); }
-function h982(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllwImmX(i); }
-function h983(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrldImm(i); endMmx(); }
-function h984(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrldImmX(i); }
-function h985(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsradImm(i); endMmx(); }
-function h986(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsradImmX(i); }
-function h987(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPslldImm(i); endMmx(); }
-function h988(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPslldImmX(i); }
-function h989(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlqImm(i); endMmx(); }
-function h990(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlqImmX(i); }
-function h991(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllqImm(i); endMmx(); }
-function h992(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllqImmX(i); }
-function h993(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrldq(i); }
-function h994(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPslldq(i); }
-function h995(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpeqb(i); endMmx(); }
-function h996(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqbX(i); }
-function h997(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpeqw(i); endMmx(); }
-function h998(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqwX(i); }
-function h999(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpeqd(i); endMmx(); }
-function h1000(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqdX(i); }
-function h1001(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opEmms(i); }
-function h1002(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHaddpd(i); }
-function h1003(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHaddps(i); }
-function h1004(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHsubpd(i); }
-function h1005(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHsubps(i); }
-function h1006(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovdFromMmx(i); endMmx(); }
-function h1007(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqFromMmx(i); endMmx(); }
-function h1008(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdFromXmm(i); }
-function h1009(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqFromXmm(i); }
-function h1010(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqXmm<A, Rm>(i); }
-function h1011(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqMmx<Rm, A>(i); endMmx(); }
-function h1012(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqa<Rm, A>(i); }
-function h1013(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqu<Rm, A>(i); }
-function h1014(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxsave(i); }
-function h1015(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxsave64(i); }
-function h1016(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxrstor(i); }
-function h1017(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxrstor64(i); }
-function h1018(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opLdmxcsr<Rm>(i); }
-function h1019(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opStmxcsr<Rm>(i); }
-function h1020(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmpps(i); }
-function h1021(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmppd(i); }
-function h1022(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmpss(i); }
-function h1023(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmpsdX(i); }
-function h1024(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPinsrw(i); endMmx(); }
-function h1025(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPinsrwMem(i); endMmx(); }
-function h1026(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrwX(i); }
-function h1027(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrwXMem(i); }
-function h1028(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPextrw(i); endMmx(); }
-function h1029(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrwX(i); }
-function h1030(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opShufps(i); }
-function h1031(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opShufpd(i); }
-function h1032(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddsubpd(i); }
-function h1033(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddsubps(i); }
-function h1034(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlw(i); endMmx(); }
-function h1035(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlwX(i); }
-function h1036(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrld(i); endMmx(); }
-function h1037(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrldX(i); }
-function h1038(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlq(i); endMmx(); }
-function h1039(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlqX(i); }
-function h1040(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddq(i); endMmx(); }
-function h1041(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddqX(i); }
-function h1042(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmullw(i); endMmx(); }
-function h1043(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmullwX(i); }
-function h1044(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqXmm<Rm, A>(i); }
-function h1045(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovq2dq(i); endMmx(); }
-function h1046(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovdq2q(i); endMmx(); }
-function h1047(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmovmskb(i); endMmx(); }
-function h1048(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovmskbX(i); }
-function h1049(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubusb(i); endMmx(); }
-function h1050(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubusbX(i); }
-function h1051(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubusw(i); endMmx(); }
-function h1052(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubuswX(i); }
-function h1053(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPminub(i); endMmx(); }
-function h1054(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminubX(i); }
-function h1055(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPand(i); endMmx(); }
-function h1056(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPandX(i); }
-function h1057(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddusb(i); endMmx(); }
-function h1058(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddusbX(i); }
-function h1059(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddusw(i); endMmx(); }
-function h1060(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPadduswX(i); }
-function h1061(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaxub(i); endMmx(); }
-function h1062(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxubX(i); }
-function h1063(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPandn(i); endMmx(); }
-function h1064(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPandnX(i); }
-function h1065(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPavgb(i); endMmx(); }
-function h1066(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPavgbX(i); }
-function h1067(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsraw(i); endMmx(); }
-function h1068(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrawX(i); }
-function h1069(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrad(i); endMmx(); }
-function h1070(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsradX(i); }
-function h1071(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPavgw(i); endMmx(); }
-function h1072(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPavgwX(i); }
-function h1073(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmulhuw(i); endMmx(); }
-function h1074(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulhuwX(i); }
-function h1075(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmulhw(i); endMmx(); }
-function h1076(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulhwX(i); }
-function h1077(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttpd2dq(i); }
-function h1078(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtdq2pd(i); }
-function h1079(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtpd2dq(i); }
-function h1080(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovntq(i); endMmx(); }
-function h1081(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntdq(i); }
-function h1082(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubsb(i); endMmx(); }
-function h1083(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubsbX(i); }
-function h1084(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubsw(i); endMmx(); }
-function h1085(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubswX(i); }
-function h1086(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPminsw(i); endMmx(); }
-function h1087(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminswX(i); }
-function h1088(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPor(i); endMmx(); }
-function h1089(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPorX(i); }
-function h1090(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddsb(i); endMmx(); }
-function h1091(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddsbX(i); }
-function h1092(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddsw(i); endMmx(); }
-function h1093(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddswX(i); }
-function h1094(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaxsw(i); endMmx(); }
-function h1095(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxswX(i); }
-function h1096(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPxor(i); endMmx(); }
-function h1097(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPxorX(i); }
-function h1098(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opLddqu(i); }
-function h1099(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllw(i); endMmx(); }
-function h1100(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllwX(i); }
-function h1101(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPslld(i); endMmx(); }
-function h1102(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPslldX(i); }
-function h1103(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllq(i); endMmx(); }
-function h1104(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllqX(i); }
-function h1105(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmuludq(i); endMmx(); }
-function h1106(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmuludqX(i); }
-function h1107(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaddwd(i); endMmx(); }
-function h1108(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaddwdX(i); }
-function h1109(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsadbw(i); endMmx(); }
-function h1110(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsadbwX(i); }
-function h1111(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMaskmovq(i); endMmx(); }
-function h1112(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaskmovdqu(i); }
-function h1113(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubb(i); endMmx(); }
-function h1114(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubbX(i); }
-function h1115(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubw(i); endMmx(); }
-function h1116(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubwX(i); }
-function h1117(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubd(i); endMmx(); }
-function h1118(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubdX(i); }
-function h1119(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubq(i); endMmx(); }
-function h1120(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubqX(i); }
-function h1121(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddb(i); endMmx(); }
-function h1122(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddbX(i); }
-function h1123(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddw(i); endMmx(); }
-function h1124(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddwX(i); }
-function h1125(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddd(i); endMmx(); }
-function h1126(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPadddX(i); }
-function h1127(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPshufb(i); endMmx(); }
-function h1128(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshufbX(i); }
-function h1129(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhaddw(i); endMmx(); }
-function h1130(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhaddwX(i); }
-function h1131(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhaddd(i); endMmx(); }
-function h1132(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhadddX(i); }
-function h1133(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhaddsw(i); endMmx(); }
-function h1134(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhaddswX(i); }
-function h1135(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaddubsw(i); endMmx(); }
-function h1136(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaddubswX(i); }
-function h1137(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhsubw(i); endMmx(); }
-function h1138(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhsubwX(i); }
-function h1139(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhsubd(i); endMmx(); }
-function h1140(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhsubdX(i); }
-function h1141(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhsubsw(i); endMmx(); }
-function h1142(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhsubswX(i); }
-function h1143(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsignb(i); endMmx(); }
-function h1144(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsignbX(i); }
-function h1145(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsignw(i); endMmx(); }
-function h1146(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsignwX(i); }
-function h1147(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsignd(i); endMmx(); }
-function h1148(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsigndX(i); }
-function h1149(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmulhrsw(i); endMmx(); }
-function h1150(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulhrswX(i); }
-function h1151(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPblendvb(i); }
-function h1152(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendvps(i); }
-function h1153(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendvpd(i); }
-function h1154(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPtest(i); }
-function h1155(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPabsb(i); endMmx(); }
-function h1156(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPabsbX(i); }
-function h1157(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPabsw(i); endMmx(); }
-function h1158(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPabswX(i); }
-function h1159(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPabsd(i); endMmx(); }
-function h1160(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPabsdX(i); }
-function h1161(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxbw(i); }
-function h1162(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxbd(i); }
-function h1163(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxbq(i); }
-function h1164(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxwd(i); }
-function h1165(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxwq(i); }
-function h1166(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxdq(i); }
-function h1167(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmuldq(i); }
-function h1168(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqq(i); }
-function h1169(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntdqa(i); }
-function h1170(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPackusdw(i); }
-function h1171(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxbw(i); }
-function h1172(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxbd(i); }
-function h1173(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxbq(i); }
-function h1174(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxwd(i); }
-function h1175(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxwq(i); }
-function h1176(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxdq(i); }
-function h1177(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtq(i); }
-function h1178(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminsb(i); }
-function h1179(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminsd(i); }
-function h1180(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminuw(i); }
-function h1181(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminud(i); }
-function h1182(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxsb(i); }
-function h1183(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxsd(i); }
-function h1184(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxuw(i); }
-function h1185(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxud(i); }
-function h1186(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulld(i); }
-function h1187(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhminposuw(i); }
-function h1188(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1nexte(i); }
-function h1189(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1msg1(i); }
-function h1190(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1msg2(i); }
-function h1191(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha256rnds2(i); }
-function h1192(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha256msg1(i); }
-function h1193(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha256msg2(i); }
-function h1194(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opGf2p8mulb(i); }
-function h1195(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesimc(i); }
-function h1196(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesenc(i); }
-function h1197(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesenclast(i); }
-function h1198(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesdec(i); }
-function h1199(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesdeclast(i); }
-function h1200(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundps(i); }
-function h1201(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundpd(i); }
-function h1202(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundss(i); }
-function h1203(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundsd(i); }
-function h1204(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendps(i); }
-function h1205(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendpd(i); }
-function h1206(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPblendw(i); }
-function h1207(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPalignr(i); endMmx(); }
-function h1208(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPalignrX(i); }
-function h1209(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrb(i); }
-function h1210(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrbMem(i); }
-function h1211(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrwMem(i); }
-function h1212(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrd(i); }
-function h1213(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrq(i); }
-function h1214(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opExtractps(i); }
-function h1215(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opExtractpsMem(i); }
-function h1216(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrb(i); }
-function h1217(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrbMem(i); }
-function h1218(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opInsertps(i); }
-function h1219(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrd(i); }
-function h1220(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrq(i); }
-function h1221(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDpps(i); }
-function h1222(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDppd(i); }
-function h1223(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMpsadbw(i); }
-function h1224(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPclmulqdq(i); }
-function h1225(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestrm<u32>(i); }
-function h1226(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestrm<u64>(i); }
-function h1227(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestri<u32>(i); }
-function h1228(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestri<u64>(i); }
-function h1229(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpistrm(i); }
-function h1230(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpistri(i); }
-function h1231(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1rnds4(i); }
-function h1232(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opGf2p8affineqb(i); }
-function h1233(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opGf2p8affineinvqb(i); }
-function h1234(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAeskeygenassist(i); }
-function h1235(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovss(i); }
-function h1236(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovssMerge<A, B, Rm>(i); }
-function h1237(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsd(i); }
-function h1238(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsdMerge<A, B, Rm>(i); }
-function h1239(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovssStore(i); }
-function h1240(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovssMerge<Rm, B, A>(i); }
-function h1241(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsdStore(i); }
-function h1242(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsdMerge<Rm, B, A>(i); }
-function h1243(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovd(i); }
-function h1244(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovqFromGpr(i); }
-function h1245(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVzeroupper(i); }
-function h1246(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVzeroall(i); }
-function h1247(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovdToGpr(i); }
-function h1248(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovqToGpr(i); }
-function h1249(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovq(i); }
-function h1250(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpinsrwMem(i); }
-function h1251(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovqStore(i); }
-function h1252(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilps(i); }
-function h1253(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilpd(i); }
-function h1254(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVtestps(i); }
-function h1255(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVtestpd(i); }
-function h1256(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVcvtph2ps(i); }
-function h1257(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermps(i); }
-function h1258(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcastss(i); }
-function h1259(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcastsd(i); }
-function h1260(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcastf128(i); }
-function h1261(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovps(i); }
-function h1262(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovpd(i); }
-function h1263(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovpsStore(i); }
-function h1264(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovpdStore(i); }
-function h1265(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermd(i); }
-function h1266(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsrlvd(i); }
-function h1267(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsrlvq(i); }
-function h1268(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsravd(i); }
-function h1269(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsllvd(i); }
-function h1270(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsllvq(i); }
-function h1271(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastd(i); }
-function h1272(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastq(i); }
-function h1273(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcasti128(i); }
-function h1274(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastb(i); }
-function h1275(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastw(i); }
-function h1276(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovd(i); }
-function h1277(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovq(i); }
-function h1278(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovdStore(i); }
-function h1279(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovqStore(i); }
-function h1280(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherdd(i); }
-function h1281(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherdq(i); }
-function h1282(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherqd(i); }
-function h1283(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherqq(i); }
-function h1284(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherdps(i); }
-function h1285(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherdpd(i); }
-function h1286(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherqps(i); }
-function h1287(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherqpd(i); }
-function h1288(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermq(i); }
-function h1289(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermpd(i); }
-function h1290(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpblendd(i); }
-function h1291(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilpsImm(i); }
-function h1292(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilpdImm(i); }
-function h1293(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVperm2f128(i); }
-function h1294(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVinsertf128(i); }
-function h1295(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVextractf128(i); }
-function h1296(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVcvtps2ph(i); }
-function h1297(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVinserti128(i); }
-function h1298(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVextracti128(i); }
-function h1299(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVperm2i128(i); }
-function h1300(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub132ps(i); }
-function h1301(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub132pd(i); }
-function h1302(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd132ps(i); }
-function h1303(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd132pd(i); }
-function h1304(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132ps(i); }
-function h1305(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132pd(i); }
-function h1306(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132ss(i); }
-function h1307(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132sd(i); }
-function h1308(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132ps(i); }
-function h1309(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132pd(i); }
-function h1310(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132ss(i); }
-function h1311(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132sd(i); }
-function h1312(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132ps(i); }
-function h1313(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132pd(i); }
-function h1314(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132ss(i); }
-function h1315(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132sd(i); }
-function h1316(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132ps(i); }
-function h1317(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132pd(i); }
-function h1318(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132ss(i); }
-function h1319(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132sd(i); }
-function h1320(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub213ps(i); }
-function h1321(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub213pd(i); }
-function h1322(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd213ps(i); }
-function h1323(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd213pd(i); }
-function h1324(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213ps(i); }
-function h1325(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213pd(i); }
-function h1326(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213ss(i); }
-function h1327(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213sd(i); }
-function h1328(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213ps(i); }
-function h1329(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213pd(i); }
-function h1330(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213ss(i); }
-function h1331(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213sd(i); }
-function h1332(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213ps(i); }
-function h1333(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213pd(i); }
-function h1334(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213ss(i); }
-function h1335(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213sd(i); }
-function h1336(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213ps(i); }
-function h1337(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213pd(i); }
-function h1338(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213ss(i); }
-function h1339(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213sd(i); }
-function h1340(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub231ps(i); }
-function h1341(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub231pd(i); }
-function h1342(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd231ps(i); }
-function h1343(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd231pd(i); }
-function h1344(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231ps(i); }
-function h1345(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231pd(i); }
-function h1346(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231ss(i); }
-function h1347(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231sd(i); }
-function h1348(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231ps(i); }
-function h1349(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231pd(i); }
-function h1350(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231ss(i); }
-function h1351(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231sd(i); }
-function h1352(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231ps(i); }
-function h1353(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231pd(i); }
-function h1354(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231ss(i); }
-function h1355(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231sd(i); }
-function h1356(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231ps(i); }
-function h1357(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231pd(i); }
-function h1358(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231ss(i); }
-function h1359(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231sd(i); }
+function h487(i: Rec): void { opVmcall(i); }
+function h488(i: Rec): void { opVmlaunch(i); }
+function h489(i: Rec): void { opVmresume(i); }
+function h490(i: Rec): void { opVmxoff(i); }
+function h491(i: Rec): void { opMonitor(i); }
+function h492(i: Rec): void { opMwait(i); }
+function h493(i: Rec): void { opClac(i); }
+function h494(i: Rec): void { opStac(i); }
+function h495(i: Rec): void { opXgetbv(i); }
+function h496(i: Rec): void { opXsetbv(i); }
+function h497(i: Rec): void { opVmfunc(i); }
+function h498(i: Rec): void { opSerialize(i); }
+function h499(i: Rec): void { opRdpkru(i); }
+function h500(i: Rec): void { opWrpkru(i); }
+function h501(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSwapgs(i); }
+function h502(i: Rec): void { opRdtscp(i); }
+function h503(i: Rec): void { opLar<u16, A, Rm>(i); }
+function h504(i: Rec): void { opLar<u32, A, Rm>(i); }
+function h505(i: Rec): void { opLar<u64, A, Rm>(i); }
+function h506(i: Rec): void { opLsl<u16, A, Rm>(i); }
+function h507(i: Rec): void { opLsl<u32, A, Rm>(i); }
+function h508(i: Rec): void { opLsl<u64, A, Rm>(i); }
+function h509(i: Rec): void { opSyscall(i); }
+function h510(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opClts(i); }
+function h511(i: Rec): void { opSysret<u32>(i); }
+function h512(i: Rec): void { opSysret<u64>(i); }
+function h513(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvd(i); }
+function h514(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbinvd(i); }
+function h515(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWbnoinvd(i); }
+function h516(i: Rec): void { opUd2(i); }
+function h517(i: Rec): void { opPrefetch(i); }
+function h518(i: Rec): void { opPrefetchw(i); }
+function h519(i: Rec): void { opPrefetchwt1(i); }
+function h520(i: Rec): void { opPrefetchnta(i); }
+function h521(i: Rec): void { opPrefetcht0(i); }
+function h522(i: Rec): void { opPrefetcht1(i); }
+function h523(i: Rec): void { opPrefetcht2(i); }
+function h524(i: Rec): void { opEndbr64(i); }
+function h525(i: Rec): void { opEndbr32(i); }
+function h526(i: Rec): void { opMovFromCr<u32, Rm>(i); }
+function h527(i: Rec): void { opMovFromCr<u64, Rm>(i); }
+function h528(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u32, Rm>(i); }
+function h529(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u64, Rm>(i); }
+function h530(i: Rec): void { opMovToCr<u32, Rm>(i); }
+function h531(i: Rec): void { opMovToCr<u64, Rm>(i); }
+function h532(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u32, Rm>(i); }
+function h533(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u64, Rm>(i); }
+function h534(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWrmsr(i); }
+function h535(i: Rec): void { opRdtsc(i); }
+function h536(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opRdmsr(i); }
+function h537(i: Rec): void { opRdpmc(i); }
+function h538(i: Rec): void { opSysenter(i); }
+function h539(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u32>(i); }
+function h540(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opSysexit<u64>(i); }
+function h541(i: Rec): void { opCmovcc<u16, A, Rm>(i); }
+function h542(i: Rec): void { opCmovcc<u32, A, Rm>(i); }
+function h543(i: Rec): void { opCmovcc<u64, A, Rm>(i); }
+function h544(i: Rec): void { opVmread<u32, Rm, A>(i); }
+function h545(i: Rec): void { opVmread<u64, Rm, A>(i); }
+function h546(i: Rec): void { opVmwrite<u32, A, Rm>(i); }
+function h547(i: Rec): void { opVmwrite<u64, A, Rm>(i); }
+function h548(i: Rec): void { opSetcc<u8, Rm>(i); }
+function h549(i: Rec): void { opPushSreg<u64>(i); }
+function h550(i: Rec): void { opPopSreg<u64>(i); }
+function h551(i: Rec): void { opCpuid(i); }
+function h552(i: Rec): void { opBtString<u16, Rm, A>(i); }
+function h553(i: Rec): void { opBtString<u32, Rm, A>(i); }
+function h554(i: Rec): void { opBtString<u64, Rm, A>(i); }
+function h555(i: Rec): void { opShld<u16, Rm, A, Imm>(i); }
+function h556(i: Rec): void { opShld<u32, Rm, A, Imm>(i); }
+function h557(i: Rec): void { opShld<u64, Rm, A, Imm>(i); }
+function h558(i: Rec): void { opShld<u16, Rm, A, B>(i); }
+function h559(i: Rec): void { opShld<u32, Rm, A, B>(i); }
+function h560(i: Rec): void { opShld<u64, Rm, A, B>(i); }
+function h561(i: Rec): void { opRsm(i); }
+function h562(i: Rec): void { opBtsString<u16, Rm, A>(i); }
+function h563(i: Rec): void { opBtsString<u32, Rm, A>(i); }
+function h564(i: Rec): void { opBtsString<u64, Rm, A>(i); }
+function h565(i: Rec): void { opShrd<u16, Rm, A, Imm>(i); }
+function h566(i: Rec): void { opShrd<u32, Rm, A, Imm>(i); }
+function h567(i: Rec): void { opShrd<u64, Rm, A, Imm>(i); }
+function h568(i: Rec): void { opShrd<u16, Rm, A, B>(i); }
+function h569(i: Rec): void { opShrd<u32, Rm, A, B>(i); }
+function h570(i: Rec): void { opShrd<u64, Rm, A, B>(i); }
+function h571(i: Rec): void { opRdfsbase<u32, Rm>(i); }
+function h572(i: Rec): void { opRdfsbase<u64, Rm>(i); }
+function h573(i: Rec): void { opRdgsbase<u32, Rm>(i); }
+function h574(i: Rec): void { opRdgsbase<u64, Rm>(i); }
+function h575(i: Rec): void { opWrfsbase<u32, Rm>(i); }
+function h576(i: Rec): void { opWrfsbase<u64, Rm>(i); }
+function h577(i: Rec): void { opWrgsbase<u32, Rm>(i); }
+function h578(i: Rec): void { opWrgsbase<u64, Rm>(i); }
+function h579(i: Rec): void { opXsave(i); }
+function h580(i: Rec): void { opXsave64(i); }
+function h581(i: Rec): void { opXrstor(i); }
+function h582(i: Rec): void { opXrstor64(i); }
+function h583(i: Rec): void { opLfence(i); }
+function h584(i: Rec): void { opXsaveopt(i); }
+function h585(i: Rec): void { opXsaveopt64(i); }
+function h586(i: Rec): void { opClwb(i); }
+function h587(i: Rec): void { opMfence(i); }
+function h588(i: Rec): void { opClflush(i); }
+function h589(i: Rec): void { opClflushopt(i); }
+function h590(i: Rec): void { opSfence(i); }
+function h591(i: Rec): void { opImul2<u16, A, Rm>(i); }
+function h592(i: Rec): void { opImul2<u32, A, Rm>(i); }
+function h593(i: Rec): void { opImul2<u64, A, Rm>(i); }
+function h594(i: Rec): void { opCmpxchg<u8, Rm, A>(i); }
+function h595(i: Rec): void { opCmpxchg<u16, Rm, A>(i); }
+function h596(i: Rec): void { opCmpxchg<u32, Rm, A>(i); }
+function h597(i: Rec): void { opCmpxchg<u64, Rm, A>(i); }
+function h598(i: Rec): void { opLss<u16, A>(i); }
+function h599(i: Rec): void { opLss<u32, A>(i); }
+function h600(i: Rec): void { opLss<u64, A>(i); }
+function h601(i: Rec): void { opBtrString<u16, Rm, A>(i); }
+function h602(i: Rec): void { opBtrString<u32, Rm, A>(i); }
+function h603(i: Rec): void { opBtrString<u64, Rm, A>(i); }
+function h604(i: Rec): void { opLfs<u16, A>(i); }
+function h605(i: Rec): void { opLfs<u32, A>(i); }
+function h606(i: Rec): void { opLfs<u64, A>(i); }
+function h607(i: Rec): void { opLgs<u16, A>(i); }
+function h608(i: Rec): void { opLgs<u32, A>(i); }
+function h609(i: Rec): void { opLgs<u64, A>(i); }
+function h610(i: Rec): void { opMovzxB<u16, A, Rm>(i); }
+function h611(i: Rec): void { opMovzxB<u32, A, Rm>(i); }
+function h612(i: Rec): void { opMovzxB<u64, A, Rm>(i); }
+function h613(i: Rec): void { opMovzxW<u16, A, Rm>(i); }
+function h614(i: Rec): void { opMovzxW<u32, A, Rm>(i); }
+function h615(i: Rec): void { opMovzxW<u64, A, Rm>(i); }
+function h616(i: Rec): void { opPopcnt<u16, A, Rm>(i); }
+function h617(i: Rec): void { opPopcnt<u32, A, Rm>(i); }
+function h618(i: Rec): void { opPopcnt<u64, A, Rm>(i); }
+function h619(i: Rec): void { opUd1(i); }
+function h620(i: Rec): void { opBt<u16, Rm, Imm>(i); }
+function h621(i: Rec): void { opBt<u32, Rm, Imm>(i); }
+function h622(i: Rec): void { opBt<u64, Rm, Imm>(i); }
+function h623(i: Rec): void { opBts<u16, Rm, Imm>(i); }
+function h624(i: Rec): void { opBts<u32, Rm, Imm>(i); }
+function h625(i: Rec): void { opBts<u64, Rm, Imm>(i); }
+function h626(i: Rec): void { opBtr<u16, Rm, Imm>(i); }
+function h627(i: Rec): void { opBtr<u32, Rm, Imm>(i); }
+function h628(i: Rec): void { opBtr<u64, Rm, Imm>(i); }
+function h629(i: Rec): void { opBtc<u16, Rm, Imm>(i); }
+function h630(i: Rec): void { opBtc<u32, Rm, Imm>(i); }
+function h631(i: Rec): void { opBtc<u64, Rm, Imm>(i); }
+function h632(i: Rec): void { opBtcString<u16, Rm, A>(i); }
+function h633(i: Rec): void { opBtcString<u32, Rm, A>(i); }
+function h634(i: Rec): void { opBtcString<u64, Rm, A>(i); }
+function h635(i: Rec): void { opBsf<u16, A, Rm>(i); }
+function h636(i: Rec): void { opBsf<u32, A, Rm>(i); }
+function h637(i: Rec): void { opBsf<u64, A, Rm>(i); }
+function h638(i: Rec): void { opTzcnt<u16, A, Rm>(i); }
+function h639(i: Rec): void { opTzcnt<u32, A, Rm>(i); }
+function h640(i: Rec): void { opTzcnt<u64, A, Rm>(i); }
+function h641(i: Rec): void { opBsr<u16, A, Rm>(i); }
+function h642(i: Rec): void { opBsr<u32, A, Rm>(i); }
+function h643(i: Rec): void { opBsr<u64, A, Rm>(i); }
+function h644(i: Rec): void { opLzcnt<u16, A, Rm>(i); }
+function h645(i: Rec): void { opLzcnt<u32, A, Rm>(i); }
+function h646(i: Rec): void { opLzcnt<u64, A, Rm>(i); }
+function h647(i: Rec): void { opMovsxB<u16, A, Rm>(i); }
+function h648(i: Rec): void { opMovsxB<u32, A, Rm>(i); }
+function h649(i: Rec): void { opMovsxB<u64, A, Rm>(i); }
+function h650(i: Rec): void { opMovsxW<u16, A, Rm>(i); }
+function h651(i: Rec): void { opMovsxW<u32, A, Rm>(i); }
+function h652(i: Rec): void { opMovsxW<u64, A, Rm>(i); }
+function h653(i: Rec): void { opXadd<u8, Rm, A>(i); }
+function h654(i: Rec): void { opXadd<u16, Rm, A>(i); }
+function h655(i: Rec): void { opXadd<u32, Rm, A>(i); }
+function h656(i: Rec): void { opXadd<u64, Rm, A>(i); }
+function h657(i: Rec): void { opMovnti<u32, Rm, A>(i); }
+function h658(i: Rec): void { opMovnti<u64, Rm, A>(i); }
+function h659(i: Rec): void { opCmpxchg8b(i); }
+function h660(i: Rec): void { opCmpxchg16b(i); }
+function h661(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXrstors(i); }
+function h662(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXrstors64(i); }
+function h663(i: Rec): void { opXsavec(i); }
+function h664(i: Rec): void { opXsavec64(i); }
+function h665(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXsaves(i); }
+function h666(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXsaves64(i); }
+function h667(i: Rec): void { opVmptrld(i); }
+function h668(i: Rec): void { opVmclear(i); }
+function h669(i: Rec): void { opVmxon(i); }
+function h670(i: Rec): void { opVmptrst(i); }
+function h671(i: Rec): void { opRdrand<u16, Rm>(i); }
+function h672(i: Rec): void { opRdrand<u32, Rm>(i); }
+function h673(i: Rec): void { opRdrand<u64, Rm>(i); }
+function h674(i: Rec): void { opRdseed<u16, Rm>(i); }
+function h675(i: Rec): void { opRdseed<u32, Rm>(i); }
+function h676(i: Rec): void { opRdseed<u64, Rm>(i); }
+function h677(i: Rec): void { opRdpid<u32, Rm>(i); }
+function h678(i: Rec): void { opRdpid<u64, Rm>(i); }
+function h679(i: Rec): void { opBswap<u16, A>(i); }
+function h680(i: Rec): void { opBswap<u32, A>(i); }
+function h681(i: Rec): void { opBswap<u64, A>(i); }
+function h682(i: Rec): void { opUd0(i); }
+function h683(i: Rec): void { opInvept<u32, A>(i); }
+function h684(i: Rec): void { opInvept<u64, A>(i); }
+function h685(i: Rec): void { opInvvpid<u32, A>(i); }
+function h686(i: Rec): void { opInvvpid<u64, A>(i); }
+function h687(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u32, A>(i); }
+function h688(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u64, A>(i); }
+function h689(i: Rec): void { opMovbe<u16, A, Rm>(i); }
+function h690(i: Rec): void { opMovbe<u32, A, Rm>(i); }
+function h691(i: Rec): void { opMovbe<u64, A, Rm>(i); }
+function h692(i: Rec): void { opMovbe<u16, Rm, A>(i); }
+function h693(i: Rec): void { opMovbe<u32, Rm, A>(i); }
+function h694(i: Rec): void { opMovbe<u64, Rm, A>(i); }
+function h695(i: Rec): void { opCrc32<u8, A, Rm>(i); }
+function h696(i: Rec): void { opCrc32<u16, A, Rm>(i); }
+function h697(i: Rec): void { opCrc32<u32, A, Rm>(i); }
+function h698(i: Rec): void { opCrc32<u64, A, Rm>(i); }
+function h699(i: Rec): void { opAdcx<u32, A, Rm>(i); }
+function h700(i: Rec): void { opAdcx<u64, A, Rm>(i); }
+function h701(i: Rec): void { opAdox<u32, A, Rm>(i); }
+function h702(i: Rec): void { opAdox<u64, A, Rm>(i); }
+function h703(i: Rec): void { opMovdir64b<A>(i); }
+function h704(i: Rec): void { opMovdiri<u32, Rm, A>(i); }
+function h705(i: Rec): void { opMovdiri<u64, Rm, A>(i); }
+function h706(i: Rec): void { opAndn<u32, A, B, Rm>(i); }
+function h707(i: Rec): void { opAndn<u64, A, B, Rm>(i); }
+function h708(i: Rec): void { opBlsr<u32, B, Rm>(i); }
+function h709(i: Rec): void { opBlsr<u64, B, Rm>(i); }
+function h710(i: Rec): void { opBlsmsk<u32, B, Rm>(i); }
+function h711(i: Rec): void { opBlsmsk<u64, B, Rm>(i); }
+function h712(i: Rec): void { opBlsi<u32, B, Rm>(i); }
+function h713(i: Rec): void { opBlsi<u64, B, Rm>(i); }
+function h714(i: Rec): void { opBzhi<u32, A, Rm, B>(i); }
+function h715(i: Rec): void { opBzhi<u64, A, Rm, B>(i); }
+function h716(i: Rec): void { opPext<u32, A, B, Rm>(i); }
+function h717(i: Rec): void { opPext<u64, A, B, Rm>(i); }
+function h718(i: Rec): void { opPdep<u32, A, B, Rm>(i); }
+function h719(i: Rec): void { opPdep<u64, A, B, Rm>(i); }
+function h720(i: Rec): void { opMulx<u32, A, B, Rm>(i); }
+function h721(i: Rec): void { opMulx<u64, A, B, Rm>(i); }
+function h722(i: Rec): void { opBextr<u32, A, Rm, B>(i); }
+function h723(i: Rec): void { opBextr<u64, A, Rm, B>(i); }
+function h724(i: Rec): void { opShlx<u32, A, Rm, B>(i); }
+function h725(i: Rec): void { opShlx<u64, A, Rm, B>(i); }
+function h726(i: Rec): void { opSarx<u32, A, Rm, B>(i); }
+function h727(i: Rec): void { opSarx<u64, A, Rm, B>(i); }
+function h728(i: Rec): void { opShrx<u32, A, Rm, B>(i); }
+function h729(i: Rec): void { opShrx<u64, A, Rm, B>(i); }
+function h730(i: Rec): void { opRorx<u32, A, Rm, Imm>(i); }
+function h731(i: Rec): void { opRorx<u64, A, Rm, Imm>(i); }
+function h732(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFwait(i); }
+function h733(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFaddSingle(i); }
+function h734(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmulSingle(i); }
+function h735(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomSingle(i); }
+function h736(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcompSingle(i); }
+function h737(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubSingle(i); }
+function h738(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubrSingle(i); }
+function h739(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivSingle(i); }
+function h740(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivrSingle(i); }
+function h741(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFadd(i); }
+function h742(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmul(i); }
+function h743(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcom(i); }
+function h744(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomp(i); }
+function h745(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsub(i); }
+function h746(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubr(i); }
+function h747(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdiv(i); }
+function h748(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivr(i); }
+function h749(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldSingle(i); }
+function h750(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstSingle(i); }
+function h751(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpSingle(i); }
+function h752(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldenv(i); }
+function h753(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldcw<Rm>(i); }
+function h754(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstenv(i); }
+function h755(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstcw<Rm>(i); }
+function h756(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFld(i); }
+function h757(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFxch(i); }
+function h758(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFnop(i); }
+function h759(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpnce(i); }
+function h760(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFchs(i); }
+function h761(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFabs(i); }
+function h762(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFtst(i); }
+function h763(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFxam(i); }
+function h764(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFld1(i); }
+function h765(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldl2t(i); }
+function h766(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldl2e(i); }
+function h767(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldpi(i); }
+function h768(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldlg2(i); }
+function h769(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldln2(i); }
+function h770(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldz(i); }
+function h771(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opF2xm1(i); }
+function h772(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFyl2x(i); }
+function h773(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFptan(i); }
+function h774(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFpatan(i); }
+function h775(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFxtract(i); }
+function h776(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFprem1(i); }
+function h777(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdecstp(i); }
+function h778(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFincstp(i); }
+function h779(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFprem(i); }
+function h780(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFyl2xp1(i); }
+function h781(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsqrt(i); }
+function h782(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsincos(i); }
+function h783(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFrndint(i); }
+function h784(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFscale(i); }
+function h785(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsin(i); }
+function h786(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcos(i); }
+function h787(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFiaddD(i); }
+function h788(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFimulD(i); }
+function h789(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicomD(i); }
+function h790(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicompD(i); }
+function h791(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubD(i); }
+function h792(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubrD(i); }
+function h793(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivD(i); }
+function h794(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivrD(i); }
+function h795(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcmov(i); }
+function h796(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucompp(i); }
+function h797(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFildD(i); }
+function h798(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisttpD(i); }
+function h799(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistD(i); }
+function h800(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistpD(i); }
+function h801(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldExtended(i); }
+function h802(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpExtended(i); }
+function h803(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnop(i); }
+function h804(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnclex(i); }
+function h805(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFninit(i); }
+function h806(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucomi(i); }
+function h807(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomi(i); }
+function h808(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFaddDouble(i); }
+function h809(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmulDouble(i); }
+function h810(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomDouble(i); }
+function h811(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcompDouble(i); }
+function h812(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubDouble(i); }
+function h813(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubrDouble(i); }
+function h814(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivDouble(i); }
+function h815(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivrDouble(i); }
+function h816(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFldDouble(i); }
+function h817(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisttpQ(i); }
+function h818(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstDouble(i); }
+function h819(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstpDouble(i); }
+function h820(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFrstor(i); }
+function h821(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnsave(i); }
+function h822(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstsw<Rm>(i); }
+function h823(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFfree(i); }
+function h824(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFst(i); }
+function h825(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFstp(i); }
+function h826(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucom(i); }
+function h827(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucomp(i); }
+function h828(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFiaddW(i); }
+function h829(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFimulW(i); }
+function h830(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicomW(i); }
+function h831(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFicompW(i); }
+function h832(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubW(i); }
+function h833(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisubrW(i); }
+function h834(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivW(i); }
+function h835(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFidivrW(i); }
+function h836(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFaddp(i); }
+function h837(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFmulp(i); }
+function h838(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcompp(i); }
+function h839(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubrp(i); }
+function h840(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFsubp(i); }
+function h841(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivrp(i); }
+function h842(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFdivp(i); }
+function h843(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFildW(i); }
+function h844(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFisttpW(i); }
+function h845(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistW(i); }
+function h846(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistpW(i); }
+function h847(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFbld(i); }
+function h848(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFildQ(i); }
+function h849(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFbstp(i); }
+function h850(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFistpQ(i); }
+function h851(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFfreep(i); }
+function h852(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFnstswAx(i); }
+function h853(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFucomip(i); }
+function h854(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opFcomip(i); }
+function h855(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovups<A, Rm>(i); }
+function h856(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovupd<A, Rm>(i); }
+function h857(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovss<A, Rm>(i); }
+function h858(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovsdX<A, Rm>(i); }
+function h859(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovups<Rm, A>(i); }
+function h860(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovupd<Rm, A>(i); }
+function h861(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovss<Rm, A>(i); }
+function h862(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovsdX<Rm, A>(i); }
+function h863(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlps(i); }
+function h864(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhlps(i); }
+function h865(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlpd(i); }
+function h866(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovsldup(i); }
+function h867(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovddup(i); }
+function h868(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlpsStore(i); }
+function h869(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlpdStore(i); }
+function h870(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpcklps(i); }
+function h871(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpcklpd(i); }
+function h872(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpckhps(i); }
+function h873(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUnpckhpd(i); }
+function h874(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhps(i); }
+function h875(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovlhps(i); }
+function h876(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhpd(i); }
+function h877(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovshdup(i); }
+function h878(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhpsStore(i); }
+function h879(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovhpdStore(i); }
+function h880(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovaps<A, Rm>(i); }
+function h881(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovapd<A, Rm>(i); }
+function h882(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovaps<Rm, A>(i); }
+function h883(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovapd<Rm, A>(i); }
+function h884(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (isMemory(i)) { opCvtpi2ps(i); return; } if (!beginMmx()) return; opCvtpi2ps(i); endMmx(); }
+function h885(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (isMemory(i)) { opCvtpi2pd(i); return; } if (!beginMmx()) return; opCvtpi2pd(i); endMmx(); }
+function h886(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2ss<u32>(i); }
+function h887(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2ss<u64>(i); }
+function h888(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2sd<u32>(i); }
+function h889(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsi2sd<u64>(i); }
+function h890(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntps(i); }
+function h891(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntpd(i); }
+function h892(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvttps2pi(i); endMmx(); }
+function h893(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvttpd2pi(i); endMmx(); }
+function h894(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttss2si<u32>(i); }
+function h895(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttss2si<u64>(i); }
+function h896(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttsd2si<u32>(i); }
+function h897(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttsd2si<u64>(i); }
+function h898(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvtps2pi(i); endMmx(); }
+function h899(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opCvtpd2pi(i); endMmx(); }
+function h900(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtss2si<u32>(i); }
+function h901(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtss2si<u64>(i); }
+function h902(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsd2si<u32>(i); }
+function h903(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsd2si<u64>(i); }
+function h904(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUcomiss(i); }
+function h905(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opUcomisd(i); }
+function h906(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opComiss(i); }
+function h907(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opComisd(i); }
+function h908(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovmskps(i); }
+function h909(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovmskpd(i); }
+function h910(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtps(i); }
+function h911(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtpd(i); }
+function h912(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtss(i); }
+function h913(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSqrtsd(i); }
+function h914(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRsqrtps(i); }
+function h915(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRsqrtss(i); }
+function h916(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRcpps(i); }
+function h917(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRcpss(i); }
+function h918(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndps(i); }
+function h919(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndpd(i); }
+function h920(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndnps(i); }
+function h921(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAndnpd(i); }
+function h922(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opOrps(i); }
+function h923(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opOrpd(i); }
+function h924(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opXorps(i); }
+function h925(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opXorpd(i); }
+function h926(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddps(i); }
+function h927(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddpd(i); }
+function h928(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddss(i); }
+function h929(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddsd(i); }
+function h930(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulps(i); }
+function h931(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulpd(i); }
+function h932(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulss(i); }
+function h933(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMulsd(i); }
+function h934(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtps2pd(i); }
+function h935(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtpd2ps(i); }
+function h936(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtss2sd(i); }
+function h937(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtsd2ss(i); }
+function h938(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtdq2ps(i); }
+function h939(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtps2dq(i); }
+function h940(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttps2dq(i); }
+function h941(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubps(i); }
+function h942(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubpd(i); }
+function h943(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubss(i); }
+function h944(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSubsd(i); }
+function h945(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinps(i); }
+function h946(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinpd(i); }
+function h947(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinss(i); }
+function h948(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMinsd(i); }
+function h949(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivps(i); }
+function h950(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivpd(i); }
+function h951(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivss(i); }
+function h952(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDivsd(i); }
+function h953(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxps(i); }
+function h954(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxpd(i); }
+function h955(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxss(i); }
+function h956(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaxsd(i); }
+function h957(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpcklbw(i); endMmx(); }
+function h958(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpcklbwX(i); }
+function h959(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpcklwd(i); endMmx(); }
+function h960(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpcklwdX(i); }
+function h961(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckldq(i); endMmx(); }
+function h962(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckldqX(i); }
+function h963(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPacksswb(i); endMmx(); }
+function h964(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPacksswbX(i); }
+function h965(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpgtb(i); endMmx(); }
+function h966(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtbX(i); }
+function h967(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpgtw(i); endMmx(); }
+function h968(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtwX(i); }
+function h969(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpgtd(i); endMmx(); }
+function h970(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtdX(i); }
+function h971(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPackuswb(i); endMmx(); }
+function h972(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPackuswbX(i); }
+function h973(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckhbw(i); endMmx(); }
+function h974(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhbwX(i); }
+function h975(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckhwd(i); endMmx(); }
+function h976(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhwdX(i); }
+function h977(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPunpckhdq(i); endMmx(); }
+function h978(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhdqX(i); }
+function h979(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPackssdw(i); endMmx(); }
+function h980(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPackssdwX(i); }
+function h981(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpcklqdq(i); }
+function h982(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPunpckhqdq(i); }
+function h983(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovdToMmx(i); endMmx(); }
+function h984(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqToMmx(i); endMmx(); }
+function h985(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdToXmm(i); }
+function h986(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqToXmm(i); }
+function h987(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqMmx<A, Rm>(i); endMmx(); }
+function h988(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqa<A, Rm>(i); }
+function h989(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqu<A, Rm>(i); }
+function h990(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPshufw(i); endMmx(); }
+function h991(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshufd(i); }
+function h992(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshufhw(i); }
+function h993(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshuflw(i); }
+function h994(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlwImm(i); endMmx(); }
+function h995(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlwImmX(i); }
+function h996(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrawImm(i); endMmx(); }
+function h997(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrawImmX(i); }
+function h998(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllwImm(i); endMmx(); }
+function h999(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllwImmX(i); }
+function h1000(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrldImm(i); endMmx(); }
+function h1001(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrldImmX(i); }
+function h1002(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsradImm(i); endMmx(); }
+function h1003(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsradImmX(i); }
+function h1004(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPslldImm(i); endMmx(); }
+function h1005(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPslldImmX(i); }
+function h1006(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlqImm(i); endMmx(); }
+function h1007(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlqImmX(i); }
+function h1008(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllqImm(i); endMmx(); }
+function h1009(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllqImmX(i); }
+function h1010(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrldq(i); }
+function h1011(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPslldq(i); }
+function h1012(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpeqb(i); endMmx(); }
+function h1013(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqbX(i); }
+function h1014(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpeqw(i); endMmx(); }
+function h1015(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqwX(i); }
+function h1016(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPcmpeqd(i); endMmx(); }
+function h1017(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqdX(i); }
+function h1018(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (beginMmx()) opEmms(i); }
+function h1019(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHaddpd(i); }
+function h1020(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHaddps(i); }
+function h1021(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHsubpd(i); }
+function h1022(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opHsubps(i); }
+function h1023(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovdFromMmx(i); endMmx(); }
+function h1024(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqFromMmx(i); endMmx(); }
+function h1025(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdFromXmm(i); }
+function h1026(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqFromXmm(i); }
+function h1027(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqXmm<A, Rm>(i); }
+function h1028(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovqMmx<Rm, A>(i); endMmx(); }
+function h1029(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqa<Rm, A>(i); }
+function h1030(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovdqu<Rm, A>(i); }
+function h1031(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxsave(i); }
+function h1032(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxsave64(i); }
+function h1033(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxrstor(i); }
+function h1034(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opFxrstor64(i); }
+function h1035(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opLdmxcsr<Rm>(i); }
+function h1036(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opStmxcsr<Rm>(i); }
+function h1037(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmpps(i); }
+function h1038(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmppd(i); }
+function h1039(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmpss(i); }
+function h1040(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCmpsdX(i); }
+function h1041(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPinsrw(i); endMmx(); }
+function h1042(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPinsrwMem(i); endMmx(); }
+function h1043(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrwX(i); }
+function h1044(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrwXMem(i); }
+function h1045(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPextrw(i); endMmx(); }
+function h1046(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrwX(i); }
+function h1047(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opShufps(i); }
+function h1048(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opShufpd(i); }
+function h1049(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddsubpd(i); }
+function h1050(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAddsubps(i); }
+function h1051(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlw(i); endMmx(); }
+function h1052(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlwX(i); }
+function h1053(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrld(i); endMmx(); }
+function h1054(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrldX(i); }
+function h1055(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrlq(i); endMmx(); }
+function h1056(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrlqX(i); }
+function h1057(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddq(i); endMmx(); }
+function h1058(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddqX(i); }
+function h1059(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmullw(i); endMmx(); }
+function h1060(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmullwX(i); }
+function h1061(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovqXmm<Rm, A>(i); }
+function h1062(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovq2dq(i); endMmx(); }
+function h1063(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovdq2q(i); endMmx(); }
+function h1064(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmovmskb(i); endMmx(); }
+function h1065(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovmskbX(i); }
+function h1066(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubusb(i); endMmx(); }
+function h1067(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubusbX(i); }
+function h1068(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubusw(i); endMmx(); }
+function h1069(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubuswX(i); }
+function h1070(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPminub(i); endMmx(); }
+function h1071(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminubX(i); }
+function h1072(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPand(i); endMmx(); }
+function h1073(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPandX(i); }
+function h1074(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddusb(i); endMmx(); }
+function h1075(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddusbX(i); }
+function h1076(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddusw(i); endMmx(); }
+function h1077(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPadduswX(i); }
+function h1078(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaxub(i); endMmx(); }
+function h1079(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxubX(i); }
+function h1080(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPandn(i); endMmx(); }
+function h1081(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPandnX(i); }
+function h1082(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPavgb(i); endMmx(); }
+function h1083(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPavgbX(i); }
+function h1084(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsraw(i); endMmx(); }
+function h1085(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsrawX(i); }
+function h1086(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsrad(i); endMmx(); }
+function h1087(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsradX(i); }
+function h1088(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPavgw(i); endMmx(); }
+function h1089(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPavgwX(i); }
+function h1090(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmulhuw(i); endMmx(); }
+function h1091(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulhuwX(i); }
+function h1092(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmulhw(i); endMmx(); }
+function h1093(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulhwX(i); }
+function h1094(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvttpd2dq(i); }
+function h1095(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtdq2pd(i); }
+function h1096(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opCvtpd2dq(i); }
+function h1097(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMovntq(i); endMmx(); }
+function h1098(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntdq(i); }
+function h1099(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubsb(i); endMmx(); }
+function h1100(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubsbX(i); }
+function h1101(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubsw(i); endMmx(); }
+function h1102(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubswX(i); }
+function h1103(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPminsw(i); endMmx(); }
+function h1104(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminswX(i); }
+function h1105(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPor(i); endMmx(); }
+function h1106(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPorX(i); }
+function h1107(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddsb(i); endMmx(); }
+function h1108(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddsbX(i); }
+function h1109(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddsw(i); endMmx(); }
+function h1110(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddswX(i); }
+function h1111(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaxsw(i); endMmx(); }
+function h1112(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxswX(i); }
+function h1113(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPxor(i); endMmx(); }
+function h1114(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPxorX(i); }
+function h1115(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opLddqu(i); }
+function h1116(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllw(i); endMmx(); }
+function h1117(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllwX(i); }
+function h1118(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPslld(i); endMmx(); }
+function h1119(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPslldX(i); }
+function h1120(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsllq(i); endMmx(); }
+function h1121(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsllqX(i); }
+function h1122(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmuludq(i); endMmx(); }
+function h1123(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmuludqX(i); }
+function h1124(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaddwd(i); endMmx(); }
+function h1125(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaddwdX(i); }
+function h1126(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsadbw(i); endMmx(); }
+function h1127(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsadbwX(i); }
+function h1128(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opMaskmovq(i); endMmx(); }
+function h1129(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMaskmovdqu(i); }
+function h1130(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubb(i); endMmx(); }
+function h1131(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubbX(i); }
+function h1132(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubw(i); endMmx(); }
+function h1133(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubwX(i); }
+function h1134(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubd(i); endMmx(); }
+function h1135(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubdX(i); }
+function h1136(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsubq(i); endMmx(); }
+function h1137(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsubqX(i); }
+function h1138(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddb(i); endMmx(); }
+function h1139(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddbX(i); }
+function h1140(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddw(i); endMmx(); }
+function h1141(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPaddwX(i); }
+function h1142(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPaddd(i); endMmx(); }
+function h1143(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPadddX(i); }
+function h1144(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPshufb(i); endMmx(); }
+function h1145(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPshufbX(i); }
+function h1146(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhaddw(i); endMmx(); }
+function h1147(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhaddwX(i); }
+function h1148(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhaddd(i); endMmx(); }
+function h1149(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhadddX(i); }
+function h1150(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhaddsw(i); endMmx(); }
+function h1151(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhaddswX(i); }
+function h1152(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmaddubsw(i); endMmx(); }
+function h1153(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaddubswX(i); }
+function h1154(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhsubw(i); endMmx(); }
+function h1155(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhsubwX(i); }
+function h1156(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhsubd(i); endMmx(); }
+function h1157(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhsubdX(i); }
+function h1158(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPhsubsw(i); endMmx(); }
+function h1159(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhsubswX(i); }
+function h1160(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsignb(i); endMmx(); }
+function h1161(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsignbX(i); }
+function h1162(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsignw(i); endMmx(); }
+function h1163(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsignwX(i); }
+function h1164(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPsignd(i); endMmx(); }
+function h1165(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPsigndX(i); }
+function h1166(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPmulhrsw(i); endMmx(); }
+function h1167(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulhrswX(i); }
+function h1168(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPblendvb(i); }
+function h1169(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendvps(i); }
+function h1170(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendvpd(i); }
+function h1171(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPtest(i); }
+function h1172(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPabsb(i); endMmx(); }
+function h1173(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPabsbX(i); }
+function h1174(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPabsw(i); endMmx(); }
+function h1175(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPabswX(i); }
+function h1176(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPabsd(i); endMmx(); }
+function h1177(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPabsdX(i); }
+function h1178(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxbw(i); }
+function h1179(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxbd(i); }
+function h1180(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxbq(i); }
+function h1181(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxwd(i); }
+function h1182(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxwq(i); }
+function h1183(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovsxdq(i); }
+function h1184(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmuldq(i); }
+function h1185(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpeqq(i); }
+function h1186(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMovntdqa(i); }
+function h1187(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPackusdw(i); }
+function h1188(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxbw(i); }
+function h1189(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxbd(i); }
+function h1190(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxbq(i); }
+function h1191(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxwd(i); }
+function h1192(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxwq(i); }
+function h1193(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmovzxdq(i); }
+function h1194(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpgtq(i); }
+function h1195(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminsb(i); }
+function h1196(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminsd(i); }
+function h1197(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminuw(i); }
+function h1198(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPminud(i); }
+function h1199(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxsb(i); }
+function h1200(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxsd(i); }
+function h1201(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxuw(i); }
+function h1202(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmaxud(i); }
+function h1203(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPmulld(i); }
+function h1204(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPhminposuw(i); }
+function h1205(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1nexte(i); }
+function h1206(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1msg1(i); }
+function h1207(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1msg2(i); }
+function h1208(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha256rnds2(i); }
+function h1209(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha256msg1(i); }
+function h1210(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha256msg2(i); }
+function h1211(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opGf2p8mulb(i); }
+function h1212(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesimc(i); }
+function h1213(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesenc(i); }
+function h1214(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesenclast(i); }
+function h1215(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesdec(i); }
+function h1216(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAesdeclast(i); }
+function h1217(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundps(i); }
+function h1218(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundpd(i); }
+function h1219(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundss(i); }
+function h1220(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opRoundsd(i); }
+function h1221(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendps(i); }
+function h1222(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opBlendpd(i); }
+function h1223(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPblendw(i); }
+function h1224(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } if (!beginMmx()) return; opPalignr(i); endMmx(); }
+function h1225(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPalignrX(i); }
+function h1226(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrb(i); }
+function h1227(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrbMem(i); }
+function h1228(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrwMem(i); }
+function h1229(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrd(i); }
+function h1230(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPextrq(i); }
+function h1231(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opExtractps(i); }
+function h1232(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opExtractpsMem(i); }
+function h1233(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrb(i); }
+function h1234(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrbMem(i); }
+function h1235(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opInsertps(i); }
+function h1236(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrd(i); }
+function h1237(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPinsrq(i); }
+function h1238(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDpps(i); }
+function h1239(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opDppd(i); }
+function h1240(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opMpsadbw(i); }
+function h1241(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPclmulqdq(i); }
+function h1242(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestrm<u32>(i); }
+function h1243(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestrm<u64>(i); }
+function h1244(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestri<u32>(i); }
+function h1245(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpestri<u64>(i); }
+function h1246(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpistrm(i); }
+function h1247(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opPcmpistri(i); }
+function h1248(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opSha1rnds4(i); }
+function h1249(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opGf2p8affineqb(i); }
+function h1250(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opGf2p8affineinvqb(i); }
+function h1251(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opAeskeygenassist(i); }
+function h1252(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovss(i); }
+function h1253(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovssMerge<A, B, Rm>(i); }
+function h1254(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsd(i); }
+function h1255(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsdMerge<A, B, Rm>(i); }
+function h1256(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovssStore(i); }
+function h1257(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovssMerge<Rm, B, A>(i); }
+function h1258(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsdStore(i); }
+function h1259(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovsdMerge<Rm, B, A>(i); }
+function h1260(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovd(i); }
+function h1261(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovqFromGpr(i); }
+function h1262(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVzeroupper(i); }
+function h1263(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVzeroall(i); }
+function h1264(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovdToGpr(i); }
+function h1265(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovqToGpr(i); }
+function h1266(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovq(i); }
+function h1267(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpinsrwMem(i); }
+function h1268(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmovqStore(i); }
+function h1269(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilps(i); }
+function h1270(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilpd(i); }
+function h1271(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVtestps(i); }
+function h1272(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVtestpd(i); }
+function h1273(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVcvtph2ps(i); }
+function h1274(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermps(i); }
+function h1275(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcastss(i); }
+function h1276(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcastsd(i); }
+function h1277(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcastf128(i); }
+function h1278(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovps(i); }
+function h1279(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovpd(i); }
+function h1280(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovpsStore(i); }
+function h1281(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVmaskmovpdStore(i); }
+function h1282(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermd(i); }
+function h1283(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsrlvd(i); }
+function h1284(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsrlvq(i); }
+function h1285(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsravd(i); }
+function h1286(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsllvd(i); }
+function h1287(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpsllvq(i); }
+function h1288(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastd(i); }
+function h1289(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastq(i); }
+function h1290(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVbroadcasti128(i); }
+function h1291(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastb(i); }
+function h1292(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpbroadcastw(i); }
+function h1293(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovd(i); }
+function h1294(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovq(i); }
+function h1295(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovdStore(i); }
+function h1296(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpmaskmovqStore(i); }
+function h1297(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherdd(i); }
+function h1298(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherdq(i); }
+function h1299(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherqd(i); }
+function h1300(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpgatherqq(i); }
+function h1301(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherdps(i); }
+function h1302(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherdpd(i); }
+function h1303(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherqps(i); }
+function h1304(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVgatherqpd(i); }
+function h1305(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermq(i); }
+function h1306(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermpd(i); }
+function h1307(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpblendd(i); }
+function h1308(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilpsImm(i); }
+function h1309(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVpermilpdImm(i); }
+function h1310(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVperm2f128(i); }
+function h1311(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVinsertf128(i); }
+function h1312(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVextractf128(i); }
+function h1313(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVcvtps2ph(i); }
+function h1314(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVinserti128(i); }
+function h1315(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVextracti128(i); }
+function h1316(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVperm2i128(i); }
+function h1317(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub132ps(i); }
+function h1318(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub132pd(i); }
+function h1319(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd132ps(i); }
+function h1320(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd132pd(i); }
+function h1321(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132ps(i); }
+function h1322(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132pd(i); }
+function h1323(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132ss(i); }
+function h1324(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd132sd(i); }
+function h1325(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132ps(i); }
+function h1326(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132pd(i); }
+function h1327(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132ss(i); }
+function h1328(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub132sd(i); }
+function h1329(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132ps(i); }
+function h1330(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132pd(i); }
+function h1331(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132ss(i); }
+function h1332(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd132sd(i); }
+function h1333(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132ps(i); }
+function h1334(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132pd(i); }
+function h1335(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132ss(i); }
+function h1336(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub132sd(i); }
+function h1337(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub213ps(i); }
+function h1338(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub213pd(i); }
+function h1339(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd213ps(i); }
+function h1340(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd213pd(i); }
+function h1341(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213ps(i); }
+function h1342(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213pd(i); }
+function h1343(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213ss(i); }
+function h1344(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd213sd(i); }
+function h1345(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213ps(i); }
+function h1346(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213pd(i); }
+function h1347(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213ss(i); }
+function h1348(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub213sd(i); }
+function h1349(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213ps(i); }
+function h1350(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213pd(i); }
+function h1351(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213ss(i); }
+function h1352(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd213sd(i); }
+function h1353(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213ps(i); }
+function h1354(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213pd(i); }
+function h1355(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213ss(i); }
+function h1356(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub213sd(i); }
+function h1357(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub231ps(i); }
+function h1358(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmaddsub231pd(i); }
+function h1359(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd231ps(i); }
+function h1360(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsubadd231pd(i); }
+function h1361(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231ps(i); }
+function h1362(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231pd(i); }
+function h1363(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231ss(i); }
+function h1364(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmadd231sd(i); }
+function h1365(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231ps(i); }
+function h1366(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231pd(i); }
+function h1367(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231ss(i); }
+function h1368(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfmsub231sd(i); }
+function h1369(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231ps(i); }
+function h1370(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231pd(i); }
+function h1371(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231ss(i); }
+function h1372(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmadd231sd(i); }
+function h1373(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231ps(i); }
+function h1374(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231pd(i); }
+function h1375(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231ss(i); }
+function h1376(i: Rec): void { if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } opVfnmsub231sd(i); }
 
 /** Handlers by number: what cold records call. */
-export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220, h221, h222, h223, h224, h225, h226, h227, h228, h229, h230, h231, h232, h233, h234, h235, h236, h237, h238, h239, h240, h241, h242, h243, h244, h245, h246, h247, h248, h249, h250, h251, h252, h253, h254, h255, h256, h257, h258, h259, h260, h261, h262, h263, h264, h265, h266, h267, h268, h269, h270, h271, h272, h273, h274, h275, h276, h277, h278, h279, h280, h281, h282, h283, h284, h285, h286, h287, h288, h289, h290, h291, h292, h293, h294, h295, h296, h297, h298, h299, h300, h301, h302, h303, h304, h305, h306, h307, h308, h309, h310, h311, h312, h313, h314, h315, h316, h317, h318, h319, h320, h321, h322, h323, h324, h325, h326, h327, h328, h329, h330, h331, h332, h333, h334, h335, h336, h337, h338, h339, h340, h341, h342, h343, h344, h345, h346, h347, h348, h349, h350, h351, h352, h353, h354, h355, h356, h357, h358, h359, h360, h361, h362, h363, h364, h365, h366, h367, h368, h369, h370, h371, h372, h373, h374, h375, h376, h377, h378, h379, h380, h381, h382, h383, h384, h385, h386, h387, h388, h389, h390, h391, h392, h393, h394, h395, h396, h397, h398, h399, h400, h401, h402, h403, h404, h405, h406, h407, h408, h409, h410, h411, h412, h413, h414, h415, h416, h417, h418, h419, h420, h421, h422, h423, h424, h425, h426, h427, h428, h429, h430, h431, h432, h433, h434, h435, h436, h437, h438, h439, h440, h441, h442, h443, h444, h445, h446, h447, h448, h449, h450, h451, h452, h453, h454, h455, h456, h457, h458, h459, h460, h461, h462, h463, h464, h465, h466, h467, h468, h469, h470, h471, h472, h473, h474, h475, h476, h477, h478, h479, h480, h481, h482, h483, h484, h485, h486, h487, h488, h489, h490, h491, h492, h493, h494, h495, h496, h497, h498, h499, h500, h501, h502, h503, h504, h505, h506, h507, h508, h509, h510, h511, h512, h513, h514, h515, h516, h517, h518, h519, h520, h521, h522, h523, h524, h525, h526, h527, h528, h529, h530, h531, h532, h533, h534, h535, h536, h537, h538, h539, h540, h541, h542, h543, h544, h545, h546, h547, h548, h549, h550, h551, h552, h553, h554, h555, h556, h557, h558, h559, h560, h561, h562, h563, h564, h565, h566, h567, h568, h569, h570, h571, h572, h573, h574, h575, h576, h577, h578, h579, h580, h581, h582, h583, h584, h585, h586, h587, h588, h589, h590, h591, h592, h593, h594, h595, h596, h597, h598, h599, h600, h601, h602, h603, h604, h605, h606, h607, h608, h609, h610, h611, h612, h613, h614, h615, h616, h617, h618, h619, h620, h621, h622, h623, h624, h625, h626, h627, h628, h629, h630, h631, h632, h633, h634, h635, h636, h637, h638, h639, h640, h641, h642, h643, h644, h645, h646, h647, h648, h649, h650, h651, h652, h653, h654, h655, h656, h657, h658, h659, h660, h661, h662, h663, h664, h665, h666, h667, h668, h669, h670, h671, h672, h673, h674, h675, h676, h677, h678, h679, h680, h681, h682, h683, h684, h685, h686, h687, h688, h689, h690, h691, h692, h693, h694, h695, h696, h697, h698, h699, h700, h701, h702, h703, h704, h705, h706, h707, h708, h709, h710, h711, h712, h713, h714, h715, h716, h717, h718, h719, h720, h721, h722, h723, h724, h725, h726, h727, h728, h729, h730, h731, h732, h733, h734, h735, h736, h737, h738, h739, h740, h741, h742, h743, h744, h745, h746, h747, h748, h749, h750, h751, h752, h753, h754, h755, h756, h757, h758, h759, h760, h761, h762, h763, h764, h765, h766, h767, h768, h769, h770, h771, h772, h773, h774, h775, h776, h777, h778, h779, h780, h781, h782, h783, h784, h785, h786, h787, h788, h789, h790, h791, h792, h793, h794, h795, h796, h797, h798, h799, h800, h801, h802, h803, h804, h805, h806, h807, h808, h809, h810, h811, h812, h813, h814, h815, h816, h817, h818, h819, h820, h821, h822, h823, h824, h825, h826, h827, h828, h829, h830, h831, h832, h833, h834, h835, h836, h837, h838, h839, h840, h841, h842, h843, h844, h845, h846, h847, h848, h849, h850, h851, h852, h853, h854, h855, h856, h857, h858, h859, h860, h861, h862, h863, h864, h865, h866, h867, h868, h869, h870, h871, h872, h873, h874, h875, h876, h877, h878, h879, h880, h881, h882, h883, h884, h885, h886, h887, h888, h889, h890, h891, h892, h893, h894, h895, h896, h897, h898, h899, h900, h901, h902, h903, h904, h905, h906, h907, h908, h909, h910, h911, h912, h913, h914, h915, h916, h917, h918, h919, h920, h921, h922, h923, h924, h925, h926, h927, h928, h929, h930, h931, h932, h933, h934, h935, h936, h937, h938, h939, h940, h941, h942, h943, h944, h945, h946, h947, h948, h949, h950, h951, h952, h953, h954, h955, h956, h957, h958, h959, h960, h961, h962, h963, h964, h965, h966, h967, h968, h969, h970, h971, h972, h973, h974, h975, h976, h977, h978, h979, h980, h981, h982, h983, h984, h985, h986, h987, h988, h989, h990, h991, h992, h993, h994, h995, h996, h997, h998, h999, h1000, h1001, h1002, h1003, h1004, h1005, h1006, h1007, h1008, h1009, h1010, h1011, h1012, h1013, h1014, h1015, h1016, h1017, h1018, h1019, h1020, h1021, h1022, h1023, h1024, h1025, h1026, h1027, h1028, h1029, h1030, h1031, h1032, h1033, h1034, h1035, h1036, h1037, h1038, h1039, h1040, h1041, h1042, h1043, h1044, h1045, h1046, h1047, h1048, h1049, h1050, h1051, h1052, h1053, h1054, h1055, h1056, h1057, h1058, h1059, h1060, h1061, h1062, h1063, h1064, h1065, h1066, h1067, h1068, h1069, h1070, h1071, h1072, h1073, h1074, h1075, h1076, h1077, h1078, h1079, h1080, h1081, h1082, h1083, h1084, h1085, h1086, h1087, h1088, h1089, h1090, h1091, h1092, h1093, h1094, h1095, h1096, h1097, h1098, h1099, h1100, h1101, h1102, h1103, h1104, h1105, h1106, h1107, h1108, h1109, h1110, h1111, h1112, h1113, h1114, h1115, h1116, h1117, h1118, h1119, h1120, h1121, h1122, h1123, h1124, h1125, h1126, h1127, h1128, h1129, h1130, h1131, h1132, h1133, h1134, h1135, h1136, h1137, h1138, h1139, h1140, h1141, h1142, h1143, h1144, h1145, h1146, h1147, h1148, h1149, h1150, h1151, h1152, h1153, h1154, h1155, h1156, h1157, h1158, h1159, h1160, h1161, h1162, h1163, h1164, h1165, h1166, h1167, h1168, h1169, h1170, h1171, h1172, h1173, h1174, h1175, h1176, h1177, h1178, h1179, h1180, h1181, h1182, h1183, h1184, h1185, h1186, h1187, h1188, h1189, h1190, h1191, h1192, h1193, h1194, h1195, h1196, h1197, h1198, h1199, h1200, h1201, h1202, h1203, h1204, h1205, h1206, h1207, h1208, h1209, h1210, h1211, h1212, h1213, h1214, h1215, h1216, h1217, h1218, h1219, h1220, h1221, h1222, h1223, h1224, h1225, h1226, h1227, h1228, h1229, h1230, h1231, h1232, h1233, h1234, h1235, h1236, h1237, h1238, h1239, h1240, h1241, h1242, h1243, h1244, h1245, h1246, h1247, h1248, h1249, h1250, h1251, h1252, h1253, h1254, h1255, h1256, h1257, h1258, h1259, h1260, h1261, h1262, h1263, h1264, h1265, h1266, h1267, h1268, h1269, h1270, h1271, h1272, h1273, h1274, h1275, h1276, h1277, h1278, h1279, h1280, h1281, h1282, h1283, h1284, h1285, h1286, h1287, h1288, h1289, h1290, h1291, h1292, h1293, h1294, h1295, h1296, h1297, h1298, h1299, h1300, h1301, h1302, h1303, h1304, h1305, h1306, h1307, h1308, h1309, h1310, h1311, h1312, h1313, h1314, h1315, h1316, h1317, h1318, h1319, h1320, h1321, h1322, h1323, h1324, h1325, h1326, h1327, h1328, h1329, h1330, h1331, h1332, h1333, h1334, h1335, h1336, h1337, h1338, h1339, h1340, h1341, h1342, h1343, h1344, h1345, h1346, h1347, h1348, h1349, h1350, h1351, h1352, h1353, h1354, h1355, h1356, h1357, h1358, h1359];
-export const HANDLER_COUNT: u32 = 1360;
+export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220, h221, h222, h223, h224, h225, h226, h227, h228, h229, h230, h231, h232, h233, h234, h235, h236, h237, h238, h239, h240, h241, h242, h243, h244, h245, h246, h247, h248, h249, h250, h251, h252, h253, h254, h255, h256, h257, h258, h259, h260, h261, h262, h263, h264, h265, h266, h267, h268, h269, h270, h271, h272, h273, h274, h275, h276, h277, h278, h279, h280, h281, h282, h283, h284, h285, h286, h287, h288, h289, h290, h291, h292, h293, h294, h295, h296, h297, h298, h299, h300, h301, h302, h303, h304, h305, h306, h307, h308, h309, h310, h311, h312, h313, h314, h315, h316, h317, h318, h319, h320, h321, h322, h323, h324, h325, h326, h327, h328, h329, h330, h331, h332, h333, h334, h335, h336, h337, h338, h339, h340, h341, h342, h343, h344, h345, h346, h347, h348, h349, h350, h351, h352, h353, h354, h355, h356, h357, h358, h359, h360, h361, h362, h363, h364, h365, h366, h367, h368, h369, h370, h371, h372, h373, h374, h375, h376, h377, h378, h379, h380, h381, h382, h383, h384, h385, h386, h387, h388, h389, h390, h391, h392, h393, h394, h395, h396, h397, h398, h399, h400, h401, h402, h403, h404, h405, h406, h407, h408, h409, h410, h411, h412, h413, h414, h415, h416, h417, h418, h419, h420, h421, h422, h423, h424, h425, h426, h427, h428, h429, h430, h431, h432, h433, h434, h435, h436, h437, h438, h439, h440, h441, h442, h443, h444, h445, h446, h447, h448, h449, h450, h451, h452, h453, h454, h455, h456, h457, h458, h459, h460, h461, h462, h463, h464, h465, h466, h467, h468, h469, h470, h471, h472, h473, h474, h475, h476, h477, h478, h479, h480, h481, h482, h483, h484, h485, h486, h487, h488, h489, h490, h491, h492, h493, h494, h495, h496, h497, h498, h499, h500, h501, h502, h503, h504, h505, h506, h507, h508, h509, h510, h511, h512, h513, h514, h515, h516, h517, h518, h519, h520, h521, h522, h523, h524, h525, h526, h527, h528, h529, h530, h531, h532, h533, h534, h535, h536, h537, h538, h539, h540, h541, h542, h543, h544, h545, h546, h547, h548, h549, h550, h551, h552, h553, h554, h555, h556, h557, h558, h559, h560, h561, h562, h563, h564, h565, h566, h567, h568, h569, h570, h571, h572, h573, h574, h575, h576, h577, h578, h579, h580, h581, h582, h583, h584, h585, h586, h587, h588, h589, h590, h591, h592, h593, h594, h595, h596, h597, h598, h599, h600, h601, h602, h603, h604, h605, h606, h607, h608, h609, h610, h611, h612, h613, h614, h615, h616, h617, h618, h619, h620, h621, h622, h623, h624, h625, h626, h627, h628, h629, h630, h631, h632, h633, h634, h635, h636, h637, h638, h639, h640, h641, h642, h643, h644, h645, h646, h647, h648, h649, h650, h651, h652, h653, h654, h655, h656, h657, h658, h659, h660, h661, h662, h663, h664, h665, h666, h667, h668, h669, h670, h671, h672, h673, h674, h675, h676, h677, h678, h679, h680, h681, h682, h683, h684, h685, h686, h687, h688, h689, h690, h691, h692, h693, h694, h695, h696, h697, h698, h699, h700, h701, h702, h703, h704, h705, h706, h707, h708, h709, h710, h711, h712, h713, h714, h715, h716, h717, h718, h719, h720, h721, h722, h723, h724, h725, h726, h727, h728, h729, h730, h731, h732, h733, h734, h735, h736, h737, h738, h739, h740, h741, h742, h743, h744, h745, h746, h747, h748, h749, h750, h751, h752, h753, h754, h755, h756, h757, h758, h759, h760, h761, h762, h763, h764, h765, h766, h767, h768, h769, h770, h771, h772, h773, h774, h775, h776, h777, h778, h779, h780, h781, h782, h783, h784, h785, h786, h787, h788, h789, h790, h791, h792, h793, h794, h795, h796, h797, h798, h799, h800, h801, h802, h803, h804, h805, h806, h807, h808, h809, h810, h811, h812, h813, h814, h815, h816, h817, h818, h819, h820, h821, h822, h823, h824, h825, h826, h827, h828, h829, h830, h831, h832, h833, h834, h835, h836, h837, h838, h839, h840, h841, h842, h843, h844, h845, h846, h847, h848, h849, h850, h851, h852, h853, h854, h855, h856, h857, h858, h859, h860, h861, h862, h863, h864, h865, h866, h867, h868, h869, h870, h871, h872, h873, h874, h875, h876, h877, h878, h879, h880, h881, h882, h883, h884, h885, h886, h887, h888, h889, h890, h891, h892, h893, h894, h895, h896, h897, h898, h899, h900, h901, h902, h903, h904, h905, h906, h907, h908, h909, h910, h911, h912, h913, h914, h915, h916, h917, h918, h919, h920, h921, h922, h923, h924, h925, h926, h927, h928, h929, h930, h931, h932, h933, h934, h935, h936, h937, h938, h939, h940, h941, h942, h943, h944, h945, h946, h947, h948, h949, h950, h951, h952, h953, h954, h955, h956, h957, h958, h959, h960, h961, h962, h963, h964, h965, h966, h967, h968, h969, h970, h971, h972, h973, h974, h975, h976, h977, h978, h979, h980, h981, h982, h983, h984, h985, h986, h987, h988, h989, h990, h991, h992, h993, h994, h995, h996, h997, h998, h999, h1000, h1001, h1002, h1003, h1004, h1005, h1006, h1007, h1008, h1009, h1010, h1011, h1012, h1013, h1014, h1015, h1016, h1017, h1018, h1019, h1020, h1021, h1022, h1023, h1024, h1025, h1026, h1027, h1028, h1029, h1030, h1031, h1032, h1033, h1034, h1035, h1036, h1037, h1038, h1039, h1040, h1041, h1042, h1043, h1044, h1045, h1046, h1047, h1048, h1049, h1050, h1051, h1052, h1053, h1054, h1055, h1056, h1057, h1058, h1059, h1060, h1061, h1062, h1063, h1064, h1065, h1066, h1067, h1068, h1069, h1070, h1071, h1072, h1073, h1074, h1075, h1076, h1077, h1078, h1079, h1080, h1081, h1082, h1083, h1084, h1085, h1086, h1087, h1088, h1089, h1090, h1091, h1092, h1093, h1094, h1095, h1096, h1097, h1098, h1099, h1100, h1101, h1102, h1103, h1104, h1105, h1106, h1107, h1108, h1109, h1110, h1111, h1112, h1113, h1114, h1115, h1116, h1117, h1118, h1119, h1120, h1121, h1122, h1123, h1124, h1125, h1126, h1127, h1128, h1129, h1130, h1131, h1132, h1133, h1134, h1135, h1136, h1137, h1138, h1139, h1140, h1141, h1142, h1143, h1144, h1145, h1146, h1147, h1148, h1149, h1150, h1151, h1152, h1153, h1154, h1155, h1156, h1157, h1158, h1159, h1160, h1161, h1162, h1163, h1164, h1165, h1166, h1167, h1168, h1169, h1170, h1171, h1172, h1173, h1174, h1175, h1176, h1177, h1178, h1179, h1180, h1181, h1182, h1183, h1184, h1185, h1186, h1187, h1188, h1189, h1190, h1191, h1192, h1193, h1194, h1195, h1196, h1197, h1198, h1199, h1200, h1201, h1202, h1203, h1204, h1205, h1206, h1207, h1208, h1209, h1210, h1211, h1212, h1213, h1214, h1215, h1216, h1217, h1218, h1219, h1220, h1221, h1222, h1223, h1224, h1225, h1226, h1227, h1228, h1229, h1230, h1231, h1232, h1233, h1234, h1235, h1236, h1237, h1238, h1239, h1240, h1241, h1242, h1243, h1244, h1245, h1246, h1247, h1248, h1249, h1250, h1251, h1252, h1253, h1254, h1255, h1256, h1257, h1258, h1259, h1260, h1261, h1262, h1263, h1264, h1265, h1266, h1267, h1268, h1269, h1270, h1271, h1272, h1273, h1274, h1275, h1276, h1277, h1278, h1279, h1280, h1281, h1282, h1283, h1284, h1285, h1286, h1287, h1288, h1289, h1290, h1291, h1292, h1293, h1294, h1295, h1296, h1297, h1298, h1299, h1300, h1301, h1302, h1303, h1304, h1305, h1306, h1307, h1308, h1309, h1310, h1311, h1312, h1313, h1314, h1315, h1316, h1317, h1318, h1319, h1320, h1321, h1322, h1323, h1324, h1325, h1326, h1327, h1328, h1329, h1330, h1331, h1332, h1333, h1334, h1335, h1336, h1337, h1338, h1339, h1340, h1341, h1342, h1343, h1344, h1345, h1346, h1347, h1348, h1349, h1350, h1351, h1352, h1353, h1354, h1355, h1356, h1357, h1358, h1359, h1360, h1361, h1362, h1363, h1364, h1365, h1366, h1367, h1368, h1369, h1370, h1371, h1372, h1373, h1374, h1375, h1376];
+export const HANDLER_COUNT: u32 = 1377;

@@ -3,35 +3,41 @@
  * Concurrent Events".
  */
 import { cpu, Seg } from '../cpu/state';
-import { Attention, Event, Pending, retired, Vector } from '../cpu/pending';
+import { abandoned, Attention, clock, Event, Pending, retired, Vector } from '../cpu/pending';
 import { Flag } from '../cpu/flags';
 import { setSegBase, setSelector } from '../cpu/segments';
 import { inShadow } from '../cpu/rflags';
 import { apicAccept, apicAcceptsExtInt, apicRequest } from '../apic/apic';
 import { Signal, sipiVector, takeSignals } from '../apic/mailbox';
+import { ExitControl, Interruption, Pin, Primary } from '../vmx/controls';
+import { inNonRoot, intercepts, Reason, vmExit } from '../vmx/exits';
+import { Field, field, setField } from '../vmx/vmcs';
 import { interruptAcknowledge } from '../mmu/bus';
 import { updateMode } from '../mmu/mode';
 import { deliverPending, wake } from './deliver';
 import { resetByInit } from './reset';
 import { Activity } from './run';
+import { leaveGuest } from './vm-exit';
 
 /** Takes the highest-priority event that may be delivered now, if any. */
 export function takeInterrupt(): void {
   cpu.attention &= ~(<u32>Attention.INTERRUPT);
   cpu.deferred = 0;
-  const signals = takeSignals();
-  if ((signals & Signal.INIT) != 0) takeInit();
-  if ((signals & Signal.SIPI) != 0 && cpu.activity == Activity.WAIT_FOR_SIPI) takeSipi(sipiVector());
-  if ((signals & Signal.NMI) != 0) cpu.nmiPending = 1;
-  if (cpu.activity == Activity.WAIT_FOR_SIPI || cpu.activity == Activity.SHUTDOWN) return;
+  takeSignalled();
+  if (abandoned()) {
+    leaveGuest();
+    return;
+  }
+  if (cpu.activity == Activity.WAIT_FOR_SIPI) return;
+  if (inNonRoot()) {
+    takeInGuest();
+    return;
+  }
+  if (cpu.activity == Activity.SHUTDOWN) return;
   const external = cpu.intrPin != 0 && apicAcceptsExtInt();
   const request = external ? -1 : apicRequest();
   if (cpu.nmiPending == 0 && !external && request < 0) return;
-  if (inShadow()) {
-    // One more instruction, then here again.
-    cpu.attention |= Attention.INTERRUPT | Attention.SHADOW;
-    return;
-  }
+  if (waitsForShadow()) return;
   if (cpu.nmiPending != 0) {
     if (cpu.nmiBlocked == 0) {
       cpu.nmiPending = 0;
@@ -41,15 +47,84 @@ export function takeInterrupt(): void {
     cpu.deferred = 1;
   }
   if (!external && request < 0) return;
-  if ((cpu.rflags & Flag.IF) == 0) {
-    cpu.deferred = 1;
+  if ((cpu.rflags & Flag.IF) == 0) cpu.deferred = 1;
+  else take(acknowledge(external, request), Event.EXTERNAL);
+}
+
+/** One more instruction, then here again. */
+function waitsForShadow(): bool {
+  if (!inShadow()) return false;
+  cpu.attention |= Attention.INTERRUPT | Attention.SHADOW;
+  return true;
+}
+function acknowledge(external: bool, request: i32): u32 {
+  if (external) return interruptAcknowledge() & 0xff;
+  apicAccept(<u32>request);
+  return <u32>request;
+}
+
+/** INIT, SIPI and NMI signals. In VMX operation INIT waits in the root and is a VM exit in the guest. */
+function takeSignalled(): void {
+  const signals = takeSignals();
+  if ((signals & Signal.NMI) != 0) cpu.nmiPending = 1;
+  if ((signals & Signal.INIT) != 0) cpu.initPending = 1;
+  if (cpu.initPending != 0 && (cpu.vmxOn == 0 || inNonRoot())) {
+    if (!inNonRoot()) {
+      cpu.initPending = 0;
+      takeInit();
+    } else if (cpu.activity != Activity.WAIT_FOR_SIPI) {
+      cpu.initPending = 0;
+      vmExit(Reason.INIT_SIGNAL);
+      return;
+    }
+  }
+  if ((signals & Signal.SIPI) == 0 || cpu.activity != Activity.WAIT_FOR_SIPI) return;
+  if (inNonRoot()) vmExit(Reason.SIPI_SIGNAL, sipiVector());
+  else takeSipi(sipiVector());
+}
+
+/**
+ * Events in VMX non-root operation (SDM Vol. 3C, "Other Causes of VM Exits"; Vol. 3A, "Priority Among Concurrent
+ * Events"): they exit, open a window that the hypervisor waits for, or are delivered.
+ */
+function takeInGuest(): void {
+  if (cpu.vmxDeadline != 0 && clock() >= cpu.vmxDeadline) {
+    exitNow(Reason.PREEMPTION_TIMER, 0);
     return;
   }
-  if (external) take(interruptAcknowledge() & 0xff, Event.EXTERNAL);
-  else {
-    apicAccept(<u32>request);
-    take(<u32>request, Event.EXTERNAL);
-  }
+  const nmiExits = (cpu.pinControls & Pin.NMI) != 0;
+  const virtualNmis = (cpu.pinControls & Pin.VIRTUAL_NMIS) != 0;
+  const nmi = cpu.nmiPending != 0 && (cpu.nmiBlocked == 0 || virtualNmis);
+  const nmiWindow = intercepts(Primary.NMI_WINDOW) && cpu.nmiBlocked == 0;
+  const window = intercepts(Primary.INTERRUPT_WINDOW) && (cpu.rflags & Flag.IF) != 0;
+  const external = cpu.intrPin != 0 && apicAcceptsExtInt();
+  const request = external || cpu.activity == Activity.SHUTDOWN ? -1 : apicRequest();
+  const interrupt = external || request >= 0;
+  const interruptExits = (cpu.pinControls & Pin.EXTERNAL_INTERRUPT) != 0;
+  if (intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || (cpu.nmiPending != 0 && !nmi)) cpu.deferred = 1;
+  if (!nmi && !nmiWindow && !window && !interrupt) return;
+  if (waitsForShadow()) return;
+  if (nmiWindow) exitNow(Reason.NMI_WINDOW, 0);
+  else if (nmi) {
+    cpu.nmiPending = 0;
+    if (!nmiExits) take(Vector.NMI, Event.NMI);
+    else {
+      exitNow(Reason.EXCEPTION_NMI, Interruption.VALID | (Event.NMI << Interruption.TYPE_SHIFT) | Vector.NMI);
+      cpu.nmiBlocked = 1;
+    }
+  } else if (window) exitNow(Reason.INTERRUPT_WINDOW, 0);
+  else if (!interrupt) return;
+  else if (interruptExits) {
+    const acknowledges = (field<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
+    exitNow(Reason.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | acknowledge(external, request) : 0);
+  } else if ((cpu.rflags & Flag.IF) == 0) cpu.deferred = 1;
+  else take(acknowledge(external, request), Event.EXTERNAL);
+}
+/** A VM exit between instructions, with its interruption information. */
+function exitNow(reason: u32, information: u32): void {
+  vmExit(reason);
+  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, information);
+  leaveGuest();
 }
 
 function take(vector: u32, type: i32): void {
@@ -60,6 +135,7 @@ function take(vector: u32, type: i32): void {
   cpu.eventType = type;
   if (cpu.runEnd > retired()) cpu.runEnd--;
   deliverPending();
+  if (cpu.pending == Pending.VM_EXIT) leaveGuest();
   // There may be another behind it: now, or once the handler unmasks interrupts.
   if ((cpu.rflags & Flag.IF) != 0) cpu.attention |= Attention.INTERRUPT;
   else cpu.deferred = 1;

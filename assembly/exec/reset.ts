@@ -6,11 +6,12 @@ import { Rights, setSegment } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
 import { Attention } from '../cpu/pending';
+import { NO_VMCS } from '../vmx/vmcs';
 import { resetApic } from '../apic/apic';
 import { resetIoapic } from '../apic/ioapic';
 import { updateMode } from '../mmu/mode';
 import { dropAllCode } from '../mmu/blocks';
-import { flushAll } from '../mmu/tlb';
+import { flushEverything } from '../mmu/tlb';
 import { Activity } from './run';
 
 const DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
@@ -51,6 +52,21 @@ function resetRegisters(): void {
   cpu.deferred = 0;
   cpu.nmiPending = 0;
   cpu.nmiBlocked = 0;
+  cpu.initPending = 0;
+  cpu.vmxOn = 0;
+  cpu.nonRoot = 0;
+  cpu.pinControls = 0;
+  cpu.primaryControls = 0;
+  cpu.secondaryControls = 0;
+  cpu.exceptionBitmap = 0;
+  cpu.vmcs = 0;
+  cpu.vmcsPa = NO_VMCS;
+  cpu.vmxonPa = NO_VMCS;
+  cpu.eptp = 0;
+  cpu.contextTag = 0;
+  cpu.vmxDeadline = 0;
+  cpu.injected = 0;
+  cpu.trapPending = 0;
 }
 
 /** Power-on state: real mode at F000:FFF0; all processors but the first wait for SIPI. */
@@ -77,7 +93,7 @@ export function reset(): void {
   resetMsrs();
   dropAllCode();
   updateMode();
-  flushAll();
+  flushEverything();
 }
 
 /** State after INIT: caches, floating-point state, MSRs and the APIC's ID stay. */
@@ -89,5 +105,5 @@ export function resetByInit(): void {
   cpu.attention = stop;
   resetApic();
   updateMode();
-  flushAll();
+  flushEverything();
 }

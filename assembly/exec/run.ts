@@ -9,6 +9,9 @@ import { interpret } from './interpret.gen';
 import { deliverPending } from './deliver';
 import { beforeStep, afterStep } from './debug';
 import { takeInterrupt } from './interrupts';
+import { vmEntry } from './vm-entry';
+import { leaveGuest } from './vm-exit';
+import { Reason, vmExit } from '../vmx/exits';
 
 /** Why run came back: src/core-types.ts. */
 export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
@@ -43,8 +46,15 @@ export function run(budget: u32): Stop {
       }
       left = min<u64>(left, due - clock());
     }
+    if (cpu.vmxDeadline != 0) {
+      if (clock() >= cpu.vmxDeadline) {
+        takeInterrupt();
+        continue;
+      }
+      left = min<u64>(left, cpu.vmxDeadline - clock());
+    }
     setBudget(left);
-    if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG)) != 0) step();
+    if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG | Attention.TRAP)) != 0) step();
     else {
       const block = blockAtRip();
       if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
@@ -57,7 +67,11 @@ export function run(budget: u32): Stop {
       if (cpu.pending == Pending.RESTART) {
         cpu.pending = Pending.NONE;
         setResume();
-      } else deliverPending();
+      } else {
+        if (cpu.pending == Pending.EVENT) deliverPending();
+        else if (cpu.pending == Pending.VM_ENTRY) vmEntry();
+        if (cpu.pending == Pending.VM_EXIT) leaveGuest();
+      }
     }
   }
 }
@@ -66,6 +80,7 @@ export function run(budget: u32): Stop {
 function step(): void {
   cpu.attention &= ~(Attention.SHADOW);
   const debugging = (cpu.attention & Attention.DEBUG) != 0;
+  if ((cpu.attention & Attention.TRAP) != 0) cpu.trapPending = 1;
   if (debugging && beforeStep()) return;
   const block = stepBlock();
   if (block !== null) {
@@ -88,6 +103,11 @@ function attendTo(): i32 {
   if ((cpu.attention & Attention.STOP) != 0) {
     cpu.attention &= ~(Attention.STOP);
     return Stop.REQUESTED;
+  }
+  if (cpu.trapPending != 0) {
+    cpu.trapPending = 0;
+    vmExit(Reason.MONITOR_TRAP_FLAG);
+    leaveGuest();
   }
   if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) takeInterrupt();
   switch (cpu.activity) {

@@ -8,7 +8,7 @@ import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inLongMode, isCanonical } from '../cpu/segments';
 import { Access, accessClass, Class, codeHost, fill, lookup } from './tlb';
 import { translate, walkedFlags, walkedPa } from './walk';
-import { hostOf, Slot, slotFlags } from './phys';
+import { hostOf, Slot, slotFlags } from '../cpu/phys';
 import { codeWritten, holdsCode } from './blocks';
 import { mmioRead, mmioWrite } from './bus';
 import { hitsDataBreakpoint } from '../cpu/debug';

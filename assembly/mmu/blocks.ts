@@ -8,7 +8,7 @@ import { cpu } from '../cpu/state';
 import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_ENTRIES, CODE_FRAMES, FRAME_HASH, FRAME_HASH_ENTRIES, FRAME_LINES, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../cpu/window';
 import { attend, Attention } from '../cpu/pending';
 import { frameMessage, MAX_FRAMES, postFrame, takeFrames } from '../apic/mailbox';
-import { flushAll, protectFrame } from './tlb';
+import { flushEverything, protectFrame } from './tlb';
 
 @unmanaged
 export class Block {
@@ -88,7 +88,7 @@ export function readFrameMessages(): void {
   const count = takeFrames();
   if (count > MAX_FRAMES) {
     dropAllCode();
-    flushAll();
+    flushEverything();
     return;
   }
   for (let n: u32 = 0; n < count; n++) {

@@ -44,8 +44,16 @@ let stamp: u32 = 0;
   }
   return (cpu.cr4 & Cr4.SMAP) != 0 && (cpu.rflags & Flag.AC) != 0 ? Class.SUPERVISOR_AC : Class.SUPERVISOR;
 }
-/** The address space that tags translations: PCID, or 0. */
-@inline function space(): u64 { return (cpu.cr4 & Cr4.PCIDE) != 0 ? cpu.cr3 & 0xfff : 0; }
+/**
+ * The address space that tags translations: PCID, or 0, in bits 11:0; then what VMX adds, VPID in bits 27:12 and the
+ * frame of the EPT pointer above.
+ */
+@inline function space(): u64 { return cpu.contextTag | ((cpu.cr4 & Cr4.PCIDE) != 0 ? cpu.cr3 & 0xfff : 0); }
+const PCID_VPID: u64 = 0xfffffff;
+const VPID: u64 = 0xffff000;
+const VPID_SHIFT: u64 = 12;
+const EPT_SHIFT: u64 = 28;
+@inline export function contextTagOf(vpid: u32, eptp: u64): u64 { return (<u64>vpid << VPID_SHIFT) | (((eptp >> 12) & 0xffffffff) << EPT_SHIFT); }
 
 export function resetTlbs(): void {
   for (let n: u32 = 0; n < COUNT; n++) {
@@ -113,26 +121,54 @@ function flushBank(d: usize, globals: bool): void {
   store<u32>(d, newGeneration(), 12);
 }
 
-/** Drops all translations of all address spaces, global ones too. */
-export function flushAll(): void {
-  for (let n: u32 = 0; n < COUNT; n++) if (load<u64>(descriptor(n)) != u64.MAX_VALUE) flushBank(descriptor(n), true);
+/** Drops all translations, of every VPID and every EPT pointer. */
+export function flushEverything(): void { flushMatching(0, 0, true); }
+/** Drops the translations of the current VPID, in all its address spaces, global ones too. */
+export function flushAll(): void { flushMatching(VPID, cpu.contextTag & VPID, true); }
+/** Drops the translations of one address space of the current VPID but for global pages. */
+export function flushSpace(pcid: u64): void { flushMatching(PCID_VPID, (cpu.contextTag & VPID) | pcid, false); }
+/** Drops the translations of a VPID, with or without global ones. */
+export function flushVpid(vpid: u32, globals: bool): void { flushMatching(VPID, <u64>vpid << VPID_SHIFT, globals); }
+/** Drops the translations of all VPIDs but 0. */
+export function flushAllVpids(): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    if (load<u64>(d) != u64.MAX_VALUE && (load<u64>(d) & VPID) != 0) flushBank(d, true);
+  }
   selectBank();
 }
-
-/** Drops the translations of one address space but for global pages. */
-export function flushSpace(id: u64): void {
-  for (let n: u32 = 0; n < COUNT; n++) if (load<u64>(descriptor(n)) == id) flushBank(descriptor(n), false);
-  selectBank();
-}
-
-/**
- * Drops what the caches know of the page of `la`, in every address space. Entries that came from a large page are
- * dropped when they lie in the same GiB: the page to be invalidated may have been any of theirs.
- */
-export function flushPage(la: u64): void {
+/** Drops the translations that came through EPT tables at `eptp`, or through any. */
+export function flushEpt(single: bool, eptp: u64): void {
+  const wanted = contextTagOf(0, eptp) >> EPT_SHIFT;
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
     if (load<u64>(d) == u64.MAX_VALUE) continue;
+    const tag = load<u64>(d) >> EPT_SHIFT;
+    if (single ? tag == wanted : tag != 0) flushBank(d, true);
+  }
+  selectBank();
+}
+
+/** Flushes the banks whose address space has `value` in the bits of `mask`. */
+function flushMatching(mask: u64, value: u64, globals: bool): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    if (load<u64>(d) != u64.MAX_VALUE && (load<u64>(d) & mask) == value) flushBank(d, globals);
+  }
+  selectBank();
+}
+
+/** flushVpidPage of the current VPID. */
+export function flushPage(la: u64): void { flushVpidPage(<u32>((cpu.contextTag & VPID) >> VPID_SHIFT), la); }
+
+/**
+ * Drops what the caches know of the page of `la`, in every address space of a VPID. Entries that came from a large page
+ * are dropped when they lie in the same GiB: the page to be invalidated may have been any of theirs.
+ */
+export function flushVpidPage(vpid: u32, la: u64): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    if (load<u64>(d) == u64.MAX_VALUE || (load<u64>(d) & VPID) >> VPID_SHIFT != vpid) continue;
     const large = load<u32>(d, 36) != 0;
     for (let access: u32 = 0; access < 3; access++) {
       const table = load<u32>(d, 32) + access * TABLE;

@@ -5,7 +5,7 @@
 import { cpu } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { Access, Class, EntryFlag } from './tlb';
-import { physRead, physWrite } from './phys';
+import { physRead, physWrite } from '../cpu/phys';
 
 /** Bits of a page-fault error code (SDM Vol. 3A, "Page-Fault Exceptions"). */
 export const enum PageFault { P = 1, W = 2, U = 4, RSVD = 8, I = 16, PK = 32 }

@@ -13,6 +13,8 @@ import { flushAll, flushSpace } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { Dr6, Dr7, updateDebug } from '../cpu/debug';
+import { Capability, Secondary } from '../vmx/controls';
+import { hasSecondary } from '../vmx/exits';
 import { Rec } from '../isa/record';
 
 const CR0_WRITABLE: u64 = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.NW | Cr0.CD | <u64>Cr0.PG;
@@ -25,6 +27,13 @@ const CR3_ADDRESS: u64 = 0x000ffffffffff000;
 const DR6_WRITABLE: u64 = 0xe00f;
 const DR7_WRITABLE: u64 = 0xffff23ff;
 
+/** CR0 bits that are fixed in VMX operation; an unrestricted guest may clear PE and PG. */
+function keepsFixed(value: u64): bool {
+  let fixed = modelWord(Capability.CR0_FIXED0);
+  if (hasSecondary(Secondary.UNRESTRICTED)) fixed &= ~(<u64>Cr0.PE | <u64>Cr0.PG);
+  return (value & fixed) == fixed;
+}
+
 /** Writes CR0. False with a pending #GP(0): nothing changed. */
 export function setCr0(written: u64): bool {
   const old = cpu.cr0;
@@ -33,6 +42,7 @@ export function setCr0(written: u64): bool {
   const paging = (value & Cr0.PG) != 0;
   const is64 = in64();
   if (written >> 32 != 0 || (paging && (value & Cr0.PE) == 0) || (value & (Cr0.NW | Cr0.CD)) == Cr0.NW) return fail();
+  if (cpu.vmxOn != 0 && !keepsFixed(value)) return fail();
   let efer = cpu.efer;
   if ((changed & Cr0.PG) != 0) {
     if (paging) {
@@ -73,7 +83,7 @@ export function setCr3(written: u64): bool {
 /** Writes CR4. False with a pending #GP(0): nothing changed. */
 export function setCr4(value: u64): bool {
   const changed = cpu.cr4 ^ value;
-  if ((value & ~modelWord(Word.CR4)) != 0) return fail();
+  if ((value & ~modelWord(Word.CR4)) != 0 || (cpu.vmxOn != 0 && (value & Cr4.VMXE) == 0)) return fail();
   if ((cpu.efer & Efer.LMA) != 0 && ((value & Cr4.PAE) == 0 || (changed & Cr4.LA57) != 0)) return fail();
   if ((changed & value & Cr4.PCIDE) != 0 && ((cpu.efer & Efer.LMA) == 0 || (cpu.cr3 & 0xfff) != 0)) return fail();
   if ((changed & CR4_PDPTES) != 0 && (cpu.cr0 & Cr0.PG) != 0 && (value & Cr4.PAE) != 0 && (cpu.efer & Efer.LMA) == 0) {

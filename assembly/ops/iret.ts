@@ -8,6 +8,7 @@ import { updateMode } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
 import { checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed, raiseFor } from './descriptor';
 import { item, raisedStackPointer, readFrame } from './frame';
+import { Pin } from '../vmx/controls';
 import { setRealSegment } from './segments';
 import { returnToTask } from './task';
 
@@ -22,10 +23,14 @@ export function changeableFlags(size: u32): u64 {
   return mask;
 }
 
-/** SDM Vol. 3A, "Handling Multiple NMIs": IRET ends the blocking even where it faults. */
+/**
+ * SDM Vol. 3A, "Handling Multiple NMIs": IRET ends the blocking even where it faults. In a guest whose NMIs exit it ends
+ * that of virtual NMIs, or none (SDM Vol. 3C, "Changes to Instruction Behavior in VMX Non-Root Operation").
+ */
 function unblockNmi(): void {
+  if ((cpu.pinControls & (Pin.NMI | Pin.VIRTUAL_NMIS)) == Pin.NMI) return;
   cpu.nmiBlocked = 0;
-  if (cpu.nmiPending != 0) attend(Attention.INTERRUPT);
+  if (cpu.nmiPending != 0 || cpu.deferred != 0) attend(Attention.INTERRUPT);
 }
 
 export function opIret<T>(i: Rec): void {

@@ -14,6 +14,7 @@ import { updateMode } from '../mmu/mode';
 import { FEATURE_BYTES } from '../isa/decoder';
 import { Feature } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
+import { Capability } from '../vmx/controls';
 import { clockAt } from './time';
 
 const enum ApicBase { BSP = 0x100, X2APIC = 0x400, ENABLE = 0x800 }
@@ -98,8 +99,13 @@ function readIntel(index: u32): bool {
     case Msr.PERF_CTL: return found(heldMsr(MsrSlot.PERF_CTL));
     case Msr.MISC_ENABLE: return found(cpu.miscEnable);
     case Msr.DEBUGCTL: return found(heldMsr(MsrSlot.DEBUGCTL));
-    default: return false;
+    default: break;
   }
+  // The capability MSRs lie in the model's words in their own order; VMFUNC exists where VM functions do.
+  const n = index - Msr.VMX_BASIC;
+  if (!offers(Offer.VMX) || index > <u32>Msr.VMX_VMFUNC || index < <u32>Msr.VMX_BASIC) return false;
+  if (index == Msr.VMX_VMFUNC && modelWord(Capability.VMFUNC) == 0) return false;
+  return found(modelWord(Capability.BASIC + (n << 3)));
 }
 
 /** Slot of an MSR that gives back what was written (MTRRs, machine-check banks, AMD's configuration); -1 for others. */

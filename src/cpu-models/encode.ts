@@ -5,6 +5,7 @@
 import { INSTRUCTION_FEATURES } from '../features.gen.ts';
 import { FEATURE_WORDS, type Register } from './features.ts';
 import type { CpuModel } from './resolve.ts';
+import { vmxCapabilities } from './vmx.ts';
 
 /** An answer of CPUID; subleaf ANY answers for all. */
 export interface CpuidEntry {
@@ -187,8 +188,9 @@ export function encodeModel(model: CpuModel): Uint8Array {
   const sse = model.decoded.has('sse') || has('fxsr') ? CR4_OSFXSR_OSXMMEXCPT : 0n;
   const pce = model.decoded.has('rdpmc') ? CR4_PCE : 0n;
   const offers = Object.entries(OFFERS).reduce((bits, [name, bit]) => (has(name) ? bits | bit : bits), 0);
+  const cr4 = sum(CR4, has) | sse | pce;
   const words = [
-    sum(CR4, has) | sse | pce,
+    cr4,
     sum(EFER, has),
     xcr0Of(model),
     (1n << BigInt(model.physBits)) - 1n,
@@ -196,6 +198,7 @@ export function encodeModel(model: CpuModel): Uint8Array {
     BigInt(signatureOf(model)),
     model.vendor === 'GenuineIntel' ? MISC_ENABLE | (has('monitor') ? MISC_ENABLE_MONITOR : 0n) : MISC_ENABLE_MONITOR,
     ARCH_CAPABILITIES,
+    ...(has('vmx') ? vmxCapabilities(has, cr4) : []),
   ];
   for (const [n, word] of words.entries()) view.setBigUint64(WORDS + 8 * n, word, true);
   return bytes;

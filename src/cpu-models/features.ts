@@ -3,6 +3,8 @@
  * "CPUID Feature Bit Determination").
  */
 
+import { VMX_FEATURE_NAMES, vmxNeeds } from './vmx.ts';
+
 export type Register = 'eax' | 'ebx' | 'ecx' | 'edx';
 
 /** A register of a CPUID answer whose bits are features. */
@@ -37,8 +39,11 @@ export const FEATURE_WORDS: readonly FeatureWord[] = [
   { leaf: 0x80000008, subleaf: 0, register: 'ebx', names: { 9: 'wbnoinvd' } },
 ];
 
-/** Every feature that has a bit, in the order of the words. */
-export const FEATURE_NAMES: readonly string[] = FEATURE_WORDS.flatMap((word) => Object.values(word.names));
+/** Every feature that has a bit, in the order of the words; then those of the VMX capability MSRs. */
+export const FEATURE_NAMES: readonly string[] = [
+  ...FEATURE_WORDS.flatMap((word) => Object.values(word.names)),
+  ...VMX_FEATURE_NAMES,
+];
 
 /** Names of QEMU's that this processor will hardly have; switching them off is what they already are. */
 // biome-ignore format: words
@@ -98,5 +103,6 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   xsaves: ['xsave'],
   vmx: ['lm'],
   svm: ['lm'],
+  ...vmxNeeds(),
   'arch-capabilities': ['msr'],
 };

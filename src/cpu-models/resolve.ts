@@ -2,6 +2,7 @@
 import { INCOMPLETE_FEATURES, INSTRUCTION_FEATURES } from '../features.gen.ts';
 import { ABSENT_FEATURES, FEATURE_NAMES, FEATURE_WORDS, NEEDS, UNREPORTED } from './features.ts';
 import { MODELS, type ModelDefinition } from './models.ts';
+import { VMX_FEATURE_NAMES } from './vmx.ts';
 
 export interface CpuModel extends ModelDefinition {
   /** What CPUID reports: implemented features only. */
@@ -56,8 +57,9 @@ export function resolveModel(text: string): CpuModel {
   const definition = definitionOf(name, text);
   const everything = definition.features === 'everything';
   const wanted = new Set(everything ? FEATURE_NAMES : definition.features.split(/\s+/));
-  // One vendor's virtualisation at a time.
+  // One vendor's virtualisation at a time; VMX where it is asked for, until all of it is there.
   if (everything) wanted.delete('svm');
+  wanted.delete('vmx');
   let physBits = definition.physBits;
   for (const word of words) {
     const [, sign, plain, value] = /^([+-])?([^=]+)(?:=(.*))?$/.exec(word) ?? [];
@@ -84,6 +86,7 @@ export function resolveModel(text: string): CpuModel {
     }
     if (!feature) throw new Error(`-cpu ${text}: unknown feature '${plain}'; known are ${FEATURE_NAMES.join(', ')}`);
     if (off) wanted.delete(feature);
+    else if (feature === 'vmx') for (const name of VMX_FEATURE_NAMES.concat(feature)) wanted.add(name);
     else if (IMPLEMENTED.has(feature)) wanted.add(feature);
     else {
       const names = [...IMPLEMENTED].join(', ');

@@ -2,7 +2,7 @@
  * The physical map: which physical addresses are memory, and where in linear memory they lie. Everything else is MMIO.
  * PHYS_MAP holds up to 16 slots of {start u64, end u64, host u32, flags u32}, looked up in order.
  */
-import { cpu, PHYS_MAP } from '../cpu/state';
+import { cpu, PHYS_MAP } from './state';
 
 export const enum Slot { RAM = 1, ROM = 2 }
 

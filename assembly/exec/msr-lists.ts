@@ -1,0 +1,34 @@
+/** The MSR areas of a VMCS: lists of {index u32, reserved u32, value u64} (SDM Vol. 3C, "Loading MSRs", "Saving MSRs"). */
+import { clock } from '../cpu/pending';
+import { Msr } from '../cpu/msr';
+import { inX2apic } from '../apic/apic';
+import { hostOf, physRead, physWrite, Slot, slotFlags } from '../cpu/phys';
+import { msrValue, readMsr, writeMsr } from '../ops/msr';
+
+const ENTRY: u64 = 16;
+const SMM_MONITOR_CTL: u32 = 0x9b;
+
+@inline function isX2apic(index: u32): bool { return (index & 0xffffff00) == 0x800; }
+
+/** Loads `count` MSRs from `pa`; 0, or the number of the first entry, from 1, that cannot be loaded. */
+export function loadMsrs(pa: u64, count: u32): u32 {
+  for (let n: u32 = 0; n < count; n++) {
+    const at = pa + <u64>n * ENTRY;
+    const index = physRead<u32>(at);
+    const reserved = physRead<u32>(at + 4) != 0;
+    if (reserved || index == Msr.FS_BASE || index == Msr.GS_BASE || index == SMM_MONITOR_CTL || index == Msr.BIOS_UPDT_TRIG
+      || (isX2apic(index) && inX2apic()) || !writeMsr(index, physRead<u64>(at + 8), clock())) return n + 1;
+  }
+  return 0;
+}
+
+/** Stores `count` MSRs at `pa`; false where one cannot be stored. */
+export function storeMsrs(pa: u64, count: u32): bool {
+  for (let n: u32 = 0; n < count; n++) {
+    const at = pa + <u64>n * ENTRY;
+    const index = physRead<u32>(at);
+    if (physRead<u32>(at + 4) != 0 || (isX2apic(index) && inX2apic()) || !readMsr(index, clock())) return false;
+    if (hostOf(at + 8) != 0 && slotFlags == Slot.RAM) physWrite<u64>(at + 8, msrValue);
+  }
+  return true;
+}

@@ -1,0 +1,165 @@
+/**
+ * VM entry once VMLAUNCH or VMRESUME found controls and host state in order (SDM Vol. 3C, "VM Entries"): loads the guest
+ * state, injects an event, or becomes a VM exit that says why not.
+ */
+import { cpu, Gpr, Seg, setGpr } from '../cpu/state';
+import { attend, Attention, clock, Event, Pending, retired, Vector } from '../cpu/pending';
+import { Cr0, Efer } from '../cpu/control';
+import { modelWord } from '../cpu/features';
+import { setSegment } from '../cpu/segments';
+import { clearResume, closeShadow, openShadow, openStackShadow, writeRflags } from '../cpu/rflags';
+import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
+import { holdMsr, MsrSlot } from '../cpu/msr';
+import { checkGuest, entryQualification } from '../vmx/check-guest';
+import { Blocking, Capability, EntryControl, Interruption, Misc, Pin, Primary, Secondary } from '../vmx/controls';
+import { Reason } from '../vmx/exits';
+import { Rule } from '../vmx/fields.gen';
+import { Field, field, Region } from '../vmx/vmcs';
+import { contextTagOf, flushVpid } from '../mmu/tlb';
+import { loadPdptes } from '../mmu/walk';
+import { updateMode } from '../mmu/mode';
+import { deliverPending } from './deliver';
+import { loadMsrs } from './msr-lists';
+import { Activity } from './run';
+import { failEntry } from './vm-exit';
+
+/** CR0 bits that VM entry and VM exit leave as they are: ET, NW, CD and the reserved ones. */
+export const CR0_KEPT: u64 = ~(<u64>(Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | <u64>Cr0.PG));
+/** Types of injected events that name no exception of their own: a pending MTF VM exit. */
+const OTHER_EVENT: u32 = 7;
+/** Bit of the pending debug exceptions: an enabled breakpoint was met. */
+const ENABLED_BREAKPOINT: u64 = 0x1000;
+
+/** Enters the guest of the current VMCS. */
+export function vmEntry(): void {
+  const rule = checkGuest();
+  if (rule != Rule.NONE) {
+    cpu.brokenRule = rule;
+    failEntry(Reason.INVALID_STATE, entryQualification);
+    return;
+  }
+  loadControls();
+  loadRegisters();
+  const failed = loadMsrs(field<u64>(Field.ENTRY_MSR_LOAD_ADDRESS), field<u32>(Field.ENTRY_MSR_LOAD_COUNT));
+  if (failed != 0) {
+    failEntry(Reason.MSR_LOAD_FAIL, failed);
+    return;
+  }
+  store<u32>(cpu.vmcs, 1, Region.LAUNCHED);
+  cpu.retiredEnd++;
+  cpu.runEnd++;
+  cpu.entryClock = clock();
+  cpu.entryRetired = retired();
+  startTimer();
+  beginGuest();
+}
+
+/** What the VMCS controls takes effect: address translation, intercepts. */
+function loadControls(): void {
+  cpu.pinControls = field<u32>(Field.PIN_BASED_CONTROLS);
+  cpu.primaryControls = field<u32>(Field.PRIMARY_CONTROLS);
+  const secondary = (cpu.primaryControls & Primary.SECONDARY) != 0 ? field<u32>(Field.SECONDARY_CONTROLS) : 0;
+  cpu.secondaryControls = secondary;
+  cpu.exceptionBitmap = field<u32>(Field.EXCEPTION_BITMAP);
+  cpu.eptp = (secondary & Secondary.EPT) != 0 ? field<u64>(Field.EPTP) : 0;
+  const vpid = (secondary & Secondary.VPID) != 0 ? field<u32>(Field.VPID) : 0;
+  cpu.contextTag = contextTagOf(vpid, cpu.eptp);
+  cpu.nonRoot = 1;
+}
+
+function loadRegisters(): void {
+  const entry = field<u32>(Field.ENTRY_CONTROLS);
+  cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.GUEST_CR0) & ~CR0_KEPT);
+  cpu.cr3 = field<u64>(Field.GUEST_CR3);
+  cpu.cr4 = field<u64>(Field.GUEST_CR4);
+  if ((entry & EntryControl.LOAD_DEBUG) != 0) {
+    cpu.dr7 = (field<u64>(Field.GUEST_DR7) & 0xffff2fff) | 0x400;
+    holdMsr(MsrSlot.DEBUGCTL, field<u64>(Field.GUEST_DEBUGCTL));
+  }
+  cpu.sysenterCs = field<u32>(Field.GUEST_SYSENTER_CS);
+  cpu.sysenterEsp = field<u64>(Field.GUEST_SYSENTER_ESP);
+  cpu.sysenterEip = field<u64>(Field.GUEST_SYSENTER_EIP);
+  if ((entry & EntryControl.LOAD_EFER) != 0) cpu.efer = field<u64>(Field.GUEST_EFER);
+  else {
+    const long: u64 = (entry & EntryControl.IA32E_GUEST) != 0 ? Efer.LMA | Efer.LME : 0;
+    const kept: u64 = (cpu.cr0 & Cr0.PG) != 0 ? ~<u64>(Efer.LMA | Efer.LME) : ~<u64>Efer.LMA;
+    cpu.efer = (cpu.efer & kept) | (long & ~kept);
+  }
+  if ((entry & EntryControl.LOAD_PAT) != 0) cpu.pat = field<u64>(Field.GUEST_PAT);
+  for (let s: u32 = 0; s < 8; s++) {
+    setSegment(s, field<u32>(Field.GUEST_ES_SELECTOR + (s << 3)), field<u64>(Field.GUEST_ES_BASE + (s << 3)),
+      field<u32>(Field.GUEST_ES_LIMIT + (s << 3)), field<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3)));
+  }
+  cpu.cpl = (field<u32>(Field.GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
+  cpu.gdtrBase = field<u64>(Field.GUEST_GDTR_BASE);
+  cpu.gdtrLimit = field<u32>(Field.GUEST_GDTR_LIMIT);
+  cpu.idtrBase = field<u64>(Field.GUEST_IDTR_BASE);
+  cpu.idtrLimit = field<u32>(Field.GUEST_IDTR_LIMIT);
+  setGpr(Gpr.RSP, field<u64>(Field.GUEST_RSP));
+  cpu.blockRip = field<u64>(Field.GUEST_RIP);
+  clearResume();
+  closeShadow();
+  writeRflags(u64.MAX_VALUE, field<u64>(Field.GUEST_RFLAGS));
+  loadPagePointers();
+  if ((cpu.secondaryControls & Secondary.VPID) == 0) flushVpid(0, true);
+  updateMode();
+  updateDebug();
+}
+/** PDPTE registers: from their fields under EPT, else from memory, where checkGuest looked at them. */
+function loadPagePointers(): void {
+  if (cpu.eptp != 0) {
+    cpu.pdpte0 = field<u64>(Field.GUEST_PDPTE0);
+    cpu.pdpte1 = field<u64>(Field.GUEST_PDPTE1);
+    cpu.pdpte2 = field<u64>(Field.GUEST_PDPTE2);
+    cpu.pdpte3 = field<u64>(Field.GUEST_PDPTE3);
+  } else if ((cpu.efer & Efer.LMA) == 0) loadPdptes(cpu.cr3);
+}
+
+/** SDM Vol. 3C, "VMX-Preemption Timer": it counts down whenever a bit of the TSC changes. */
+function startTimer(): void {
+  cpu.vmxDeadline = 0;
+  if ((cpu.pinControls & Pin.PREEMPTION_TIMER) == 0) return;
+  const rate = modelWord(Capability.MISC) & Misc.TIMER_RATE;
+  const tsc = clock() + cpu.tscOffset;
+  cpu.vmxDeadline = (((tsc >> rate) + field<u32>(Field.VMX_PREEMPTION_TIMER_VALUE)) << rate) - cpu.tscOffset;
+  if (cpu.vmxDeadline < clock() || cpu.vmxDeadline == 0) cpu.vmxDeadline = max<u64>(clock(), 1);
+}
+
+/** Non-register state and the injected event (SDM Vol. 3C, "Event Injection"). */
+function beginGuest(): void {
+  const blocking = field<u32>(Field.GUEST_INTERRUPTIBILITY_STATE);
+  const info = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
+  cpu.nmiBlocked = (blocking & Blocking.NMI) != 0 ? 1 : 0;
+  cpu.activity = field<u32>(Field.GUEST_ACTIVITY_STATE);
+  if ((blocking & Blocking.MOV_SS) != 0) openStackShadow();
+  else if ((blocking & Blocking.STI) != 0) openShadow();
+  const debug = field<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
+  cpu.pendingDebug = (debug & (ENABLED_BREAKPOINT | Dr6.BS)) != 0 ? debug & (Dr6.HITS | Dr6.BS) : 0;
+  updateStepping();
+  attend(Attention.INTERRUPT | (cpu.activity != Activity.ACTIVE ? <u32>Attention.INACTIVE : 0));
+  const trap = (cpu.primaryControls & Primary.MONITOR_TRAP) != 0;
+  if ((info & Interruption.VALID) == 0) {
+    if (trap) attend(Attention.TRAP);
+    return;
+  }
+  const type = (info >> Interruption.TYPE_SHIFT) & 7;
+  if (trap || type == OTHER_EVENT) {
+    cpu.trapPending = 1;
+    attend(Attention.TRAP);
+  }
+  if (type != OTHER_EVENT) inject(<i32>(info & Interruption.VECTOR), <i32>type, (info & Interruption.ERROR_CODE) != 0);
+}
+function inject(vector: i32, type: i32, hasErrorCode: bool): void {
+  if (cpu.activity == Activity.HLT) {
+    cpu.activity = Activity.ACTIVE;
+    cpu.attention &= ~(<u32>Attention.INACTIVE);
+  }
+  cpu.pending = Pending.EVENT;
+  cpu.vector = vector;
+  cpu.eventType = type;
+  cpu.errorCode = hasErrorCode ? field<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE) : 0;
+  cpu.eventLength = field<u32>(Field.ENTRY_INSTRUCTION_LENGTH);
+  if (vector == Vector.PF && type == Event.FAULT) cpu.faultAddress = cpu.cr2;
+  cpu.injected = hasErrorCode ? 2 : 1;
+  deliverPending();
+}

@@ -1,0 +1,203 @@
+/**
+ * VM exits (SDM Vol. 3C, "VM Exits"): the one place that every exit passes. Saves the guest state, loads the host state;
+ * counts the exit and keeps a record of it where somebody asked for one.
+ *
+ * A record: 0 reason u32 | 4 instruction length u32 | 8 qualification | 16 RIP | 24 guest-physical address | 32 guest-
+ * linear address | 40 interruption information u32 | 44 IDT-vectoring information u32 | 48 instructions since the entry |
+ * 56 clock
+ */
+import { cpu, EXIT_COUNTS, EXIT_RING, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { attend, Attention, clock, Pending, retired } from '../cpu/pending';
+import { Cr0, Cr4, Efer } from '../cpu/control';
+import { modelWord } from '../cpu/features';
+import { segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
+import { clearResume, closeShadow, inShadow, inStackShadow, wholeRflags, writeRflags } from '../cpu/rflags';
+import { updateDebug, updateStepping } from '../cpu/debug';
+import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
+import { Blocking, Capability, EntryControl, ExitControl, Misc, Pin, Secondary } from '../vmx/controls';
+import { Reason } from '../vmx/exits';
+import { Field, field, Region, setField } from '../vmx/vmcs';
+import { flushVpid } from '../mmu/tlb';
+import { loadPdptes } from '../mmu/walk';
+import { updateMode } from '../mmu/mode';
+import { loadMsrs, storeMsrs } from './msr-lists';
+import { Activity } from './run';
+import { CR0_KEPT } from './vm-entry';
+
+const ENTRY_FAILURE: u32 = 0x80000000;
+export const EXIT_RECORDS: u32 = 256;
+const RECORD_SIZE: usize = 64;
+const REASONS: u32 = 80;
+/** VMX-abort indicators (SDM Vol. 3C, "VMX Aborts"). */
+const enum Abort { SAVE_MSRS = 1, HOST_PDPTES, LOAD_MSRS = 4 }
+
+/** Carries out the VM exit that vmExit recorded. */
+export function leaveGuest(): void {
+  cpu.pending = Pending.NONE;
+  count(field<u32>(Field.EXIT_REASON));
+  saveGuest();
+  if (!storeMsrs(field<u64>(Field.EXIT_MSR_STORE_ADDRESS), field<u32>(Field.EXIT_MSR_STORE_COUNT))) abort(Abort.SAVE_MSRS);
+  else loadHost();
+}
+
+/** A VM entry that fails after it began: no guest state is saved (SDM Vol. 3C, "VM-Entry Failures During or After Loading Guest State"). */
+export function failEntry(reason: u32, qualification: u64): void {
+  setField<u32>(Field.EXIT_REASON, reason | ENTRY_FAILURE);
+  setField<u64>(Field.EXIT_QUALIFICATION, qualification);
+  cpu.retiredEnd++;
+  cpu.runEnd++;
+  cpu.entryRetired = retired();
+  count(reason);
+  loadHost();
+}
+
+function count(reason: u32): void {
+  const basic = min<u32>(reason & 0xffff, REASONS - 1);
+  store<u64>(EXIT_COUNTS + (basic << 3), load<u64>(EXIT_COUNTS + (basic << 3)) + 1);
+  if (cpu.recordExits != 0) {
+    const r = EXIT_RING + <usize>(<u32>cpu.exitCount & (EXIT_RECORDS - 1)) * RECORD_SIZE;
+    store<u32>(r, field<u32>(Field.EXIT_REASON));
+    store<u32>(r, field<u32>(Field.EXIT_INSTRUCTION_LENGTH), 4);
+    store<u64>(r, field<u64>(Field.EXIT_QUALIFICATION), 8);
+    store<u64>(r, cpu.blockRip, 16);
+    store<u64>(r, field<u64>(Field.GUEST_PHYSICAL_ADDRESS), 24);
+    store<u64>(r, field<u64>(Field.GUEST_LINEAR_ADDRESS), 32);
+    store<u32>(r, field<u32>(Field.EXIT_INTERRUPTION_INFORMATION), 40);
+    store<u32>(r, field<u32>(Field.IDT_VECTORING_INFORMATION), 44);
+    store<u64>(r, retired() - cpu.entryRetired, 48);
+    store<u64>(r, clock(), 56);
+    if (cpu.recordExits > 1) attend(Attention.STOP);
+  }
+  cpu.exitCount++;
+}
+
+/** SDM Vol. 3C, "Saving Guest State" */
+function saveGuest(): void {
+  const exit = field<u32>(Field.EXIT_CONTROLS);
+  setField<u64>(Field.GUEST_CR0, cpu.cr0);
+  setField<u64>(Field.GUEST_CR3, cpu.cr3);
+  setField<u64>(Field.GUEST_CR4, cpu.cr4);
+  if ((exit & ExitControl.SAVE_DEBUG) != 0) {
+    setField<u64>(Field.GUEST_DR7, cpu.dr7);
+    setField<u64>(Field.GUEST_DEBUGCTL, heldMsr(MsrSlot.DEBUGCTL));
+  }
+  setField<u32>(Field.GUEST_SYSENTER_CS, <u32>cpu.sysenterCs);
+  setField<u64>(Field.GUEST_SYSENTER_ESP, cpu.sysenterEsp);
+  setField<u64>(Field.GUEST_SYSENTER_EIP, cpu.sysenterEip);
+  if ((exit & ExitControl.SAVE_EFER) != 0) setField<u64>(Field.GUEST_EFER, cpu.efer);
+  if ((exit & ExitControl.SAVE_PAT) != 0) setField<u64>(Field.GUEST_PAT, cpu.pat);
+  if ((modelWord(Capability.MISC) & Misc.STORE_LMA) != 0) {
+    const entry = field<u32>(Field.ENTRY_CONTROLS) & ~(<u32>EntryControl.IA32E_GUEST);
+    setField<u32>(Field.ENTRY_CONTROLS, (cpu.efer & Efer.LMA) != 0 ? entry | EntryControl.IA32E_GUEST : entry);
+  }
+  setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & 0x7fffffff);
+  for (let s: u32 = 0; s < 8; s++) {
+    setField<u32>(Field.GUEST_ES_SELECTOR + (s << 3), selector(s));
+    setField<u64>(Field.GUEST_ES_BASE + (s << 3), segBase(s));
+    setField<u32>(Field.GUEST_ES_LIMIT + (s << 3), segLimit(s));
+    setField<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3), segRights(s));
+  }
+  // CPL is the DPL of SS, whatever the selector is.
+  const ss = segRights(Seg.SS) & ~0x60;
+  setField<u32>(Field.GUEST_SS_ACCESS_RIGHTS, ss | (cpu.cpl << 5));
+  setField<u64>(Field.GUEST_GDTR_BASE, cpu.gdtrBase);
+  setField<u32>(Field.GUEST_GDTR_LIMIT, cpu.gdtrLimit);
+  setField<u64>(Field.GUEST_IDTR_BASE, cpu.idtrBase);
+  setField<u32>(Field.GUEST_IDTR_LIMIT, cpu.idtrLimit);
+  setField<u64>(Field.GUEST_RSP, gpr(Gpr.RSP));
+  setField<u64>(Field.GUEST_RIP, cpu.blockRip);
+  setField<u64>(Field.GUEST_RFLAGS, wholeRflags());
+  setField<u64>(Field.GUEST_PDPTE0, cpu.pdpte0);
+  setField<u64>(Field.GUEST_PDPTE1, cpu.pdpte1);
+  setField<u64>(Field.GUEST_PDPTE2, cpu.pdpte2);
+  setField<u64>(Field.GUEST_PDPTE3, cpu.pdpte3);
+  saveNonRegisters(exit);
+}
+function saveNonRegisters(exit: u32): void {
+  let blocking: u32 = cpu.nmiBlocked != 0 ? <u32>Blocking.NMI : 0;
+  if (inShadow()) blocking |= inStackShadow() ? <u32>Blocking.MOV_SS : <u32>Blocking.STI;
+  setField<u32>(Field.GUEST_INTERRUPTIBILITY_STATE, blocking);
+  setField<u32>(Field.GUEST_ACTIVITY_STATE, cpu.activity);
+  const ENABLED_BREAKPOINT: u64 = 0x1000;
+  const hits = cpu.pendingDebug & 15;
+  setField<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS, cpu.pendingDebug | (hits != 0 ? ENABLED_BREAKPOINT : 0));
+  if ((exit & ExitControl.SAVE_TIMER) != 0 && (cpu.pinControls & Pin.PREEMPTION_TIMER) != 0) {
+    const rate = modelWord(Capability.MISC) & Misc.TIMER_RATE;
+    const left = cpu.vmxDeadline <= clock() ? 0 : ((cpu.vmxDeadline + cpu.tscOffset) >> rate) - ((clock() + cpu.tscOffset) >> rate);
+    setField<u32>(Field.VMX_PREEMPTION_TIMER_VALUE, <u32>left);
+  }
+}
+
+/** SDM Vol. 3C, "Loading Host State" */
+function loadHost(): void {
+  const exit = field<u32>(Field.EXIT_CONTROLS);
+  const long = (exit & ExitControl.HOST_64) != 0;
+  const tagged = (cpu.secondaryControls & Secondary.VPID) != 0;
+  if ((cpu.pinControls & Pin.VIRTUAL_NMIS) != 0) cpu.nmiBlocked = 0;
+  cpu.nonRoot = 0;
+  cpu.pinControls = 0;
+  cpu.primaryControls = 0;
+  cpu.secondaryControls = 0;
+  cpu.exceptionBitmap = 0;
+  cpu.eptp = 0;
+  cpu.contextTag = 0;
+  cpu.vmxDeadline = 0;
+  cpu.trapPending = 0;
+  cpu.injected = 0;
+  cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.HOST_CR0) & ~CR0_KEPT);
+  cpu.cr3 = field<u64>(Field.HOST_CR3);
+  cpu.cr4 = field<u64>(Field.HOST_CR4) | (long ? <u64>Cr4.PAE : 0);
+  if (!long) cpu.cr4 &= ~(<u64>Cr4.PCIDE);
+  cpu.dr7 = 0x400;
+  holdMsr(MsrSlot.DEBUGCTL, 0);
+  cpu.sysenterCs = field<u32>(Field.HOST_SYSENTER_CS);
+  cpu.sysenterEsp = field<u64>(Field.HOST_SYSENTER_ESP);
+  cpu.sysenterEip = field<u64>(Field.HOST_SYSENTER_EIP);
+  if ((exit & ExitControl.LOAD_EFER) != 0) cpu.efer = field<u64>(Field.HOST_EFER);
+  cpu.efer = long ? cpu.efer | (Efer.LMA | Efer.LME) : cpu.efer & ~(<u64>(Efer.LMA | Efer.LME));
+  if ((exit & ExitControl.LOAD_PAT) != 0) cpu.pat = field<u64>(Field.HOST_PAT);
+  loadSegments(long);
+  setGpr(Gpr.RSP, field<u64>(Field.HOST_RSP));
+  cpu.blockRip = field<u64>(Field.HOST_RIP);
+  cpu.cpl = 0;
+  clearResume();
+  closeShadow();
+  writeRflags(u64.MAX_VALUE, 2);
+  cpu.pendingDebug = 0;
+  cpu.delivering = -1;
+  cpu.activity = Activity.ACTIVE;
+  cpu.attention &= ~(<u32>(Attention.INACTIVE | Attention.TRAP));
+  cpu.attention |= Attention.INTERRUPT;
+  if (!tagged) flushVpid(0, true);
+  updateMode();
+  updateDebug();
+  if (!long && (cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && !loadPdptes(cpu.cr3)) abort(Abort.HOST_PDPTES);
+  else if (loadMsrs(field<u64>(Field.EXIT_MSR_LOAD_ADDRESS), field<u32>(Field.EXIT_MSR_LOAD_COUNT)) != 0) abort(Abort.LOAD_MSRS);
+  else updateMode();
+}
+
+/** SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers" */
+function loadSegments(long: bool): void {
+  const DATA: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
+  for (let s: u32 = 0; s < 6; s++) {
+    const sel = field<u32>(Field.HOST_ES_SELECTOR + (s << 3));
+    const base: u64 = s == <u32>Seg.FS ? field<u64>(Field.HOST_FS_BASE) : s == <u32>Seg.GS ? field<u64>(Field.HOST_GS_BASE) : 0;
+    if (s == <u32>Seg.CS) {
+      setSegment(s, sel, 0, 0xffffffff, Rights.G | (long ? <u32>Rights.L : <u32>Rights.DB) | Rights.P | Rights.S | Rights.CODE | Rights.READABLE | Rights.ACCESSED);
+    } else setSegment(s, sel, base, 0xffffffff, sel == 0 && s != <u32>Seg.SS ? DATA | Rights.UNUSABLE : DATA);
+  }
+  if (selector(Seg.SS) == 0 && !long) setSegment(Seg.SS, 0, 0, 0xffffffff, DATA | Rights.UNUSABLE);
+  setSegment(Seg.LDTR, 0, 0, 0, Rights.UNUSABLE);
+  setSegment(Seg.TR, field<u32>(Field.HOST_TR_SELECTOR), field<u64>(Field.HOST_TR_BASE), 0x67, Rights.P | 11);
+  cpu.gdtrBase = field<u64>(Field.HOST_GDTR_BASE);
+  cpu.gdtrLimit = 0xffff;
+  cpu.idtrBase = field<u64>(Field.HOST_IDTR_BASE);
+  cpu.idtrLimit = 0xffff;
+}
+
+/** SDM Vol. 3C, "VMX Aborts": the processor shuts down. */
+function abort(indicator: u32): void {
+  store<u32>(cpu.vmcs, indicator, Region.ABORT);
+  cpu.activity = Activity.SHUTDOWN;
+  attend(Attention.INACTIVE);
+}

@@ -1,0 +1,53 @@
+/**
+ * VM exits that instructions cause: their length, and what the VM-exit instruction-information field says of their
+ * operands (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
+ */
+import { cpu, GPR } from '../cpu/state';
+import { Field, setField } from '../vmx/vmcs';
+import { inNonRoot, vmExit } from '../vmx/exits';
+import { addressSize, isMemory, lengthOf, Rec, segmentOf } from '../isa/record';
+
+@inline function isRegister(address: u32): bool { return address - <u32>GPR < 0x80; }
+/** Number of the general register that lies at `address`. */
+@inline export function registerNumber(address: u32): u32 { return (address - <u32>GPR) >> 3; }
+
+/** The operands of `i`: memory or register in modrm.rm, `reg2` in bits 31:28. */
+export function operandInformation(i: Rec, reg2: u32 = 0): u32 {
+  let info = (addressSize(i) << 7) | (reg2 << 28);
+  if (!isMemory(i)) return info | (registerNumber(i.base) << 3) | (1 << 10);
+  info |= segmentOf(i) << 15;
+  if (isRegister(i.index)) info |= (i.scale & 3) | (registerNumber(i.index) << 18);
+  else info |= 1 << 22;
+  return isRegister(i.base) ? info | (registerNumber(i.base) << 23) : info | (1 << 27);
+}
+/** The displacement of a memory operand as the exit qualification gives it: with RIP where it is relative to RIP. */
+export function displacement(i: Rec): u64 {
+  if (!isMemory(i)) return 0;
+  const rip: u64 = isRegister(i.base) ? 0 : load<u64>(i.base);
+  return rip + <u64><i64>i.disp;
+}
+
+/** A VM exit takes the place of the instruction `i`. */
+export function instructionExit(i: Rec, reason: u32, qualification: u64 = 0, information: u32 = 0): void {
+  vmExit(reason, qualification);
+  setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, lengthOf(i));
+  setField<u32>(Field.EXIT_INSTRUCTION_INFORMATION, information);
+}
+/** True: `i` is an instruction that always causes a VM exit in non-root operation, and it will. */
+export function exitsAlways(i: Rec, reason: u32): bool {
+  if (!inNonRoot()) return false;
+  instructionExit(i, reason);
+  return true;
+}
+/** True: the primary control `control` makes `i` cause a VM exit. */
+export function exitsIf(i: Rec, control: u32, reason: u32): bool {
+  if ((cpu.primaryControls & control) == 0) return false;
+  instructionExit(i, reason);
+  return true;
+}
+/** True: the secondary control `control` makes `i` cause a VM exit. */
+export function exitsIfSecondary(i: Rec, control: u32, reason: u32, information: u32 = 0): bool {
+  if ((cpu.secondaryControls & control) == 0) return false;
+  instructionExit(i, reason, isMemory(i) ? displacement(i) : 0, information);
+  return true;
+}

@@ -1,0 +1,103 @@
+/**
+ * The VMX capability MSRs (SDM Vol. 3D, "VMX Capability Reporting Facility") of a model, from features by QEMU's names.
+ * A bit is listed here once the processor does what it promises, and not before.
+ */
+
+/** What a feature allows: bits of the allowed 1-settings of controls, or of a capability MSR. */
+type Bits = Readonly<Record<number, string>>;
+
+// biome-ignore format: a line per few bits
+export const VMX_FEATURES = {
+  pin: { 5: 'vmx-vnmi', 6: 'vmx-preemption-timer' },
+  primary: {
+    2: 'vmx-vintr-pending', 3: 'vmx-tsc-offset', 7: 'vmx-hlt-exit', 9: 'vmx-invlpg-exit', 10: 'vmx-mwait-exit', 11: 'vmx-rdpmc-exit',
+    12: 'vmx-rdtsc-exit', 19: 'vmx-cr8-load-exit', 20: 'vmx-cr8-store-exit', 21: 'vmx-flexpriority', 22: 'vmx-vnmi-pending',
+    23: 'vmx-movdr-exit', 24: 'vmx-io-exit', 25: 'vmx-io-bitmap', 27: 'vmx-mtf', 28: 'vmx-msr-bitmap', 29: 'vmx-monitor-exit',
+    30: 'vmx-pause-exit', 31: 'vmx-secondary-ctls',
+  },
+  secondary: {
+    2: 'vmx-desc-exit', 3: 'vmx-rdtscp-exit', 5: 'vmx-vpid', 6: 'vmx-wbinvd-exit', 11: 'vmx-rdrand-exit', 12: 'vmx-invpcid-exit',
+    16: 'vmx-rdseed-exit', 20: 'vmx-xsaves',
+  },
+  exit: {
+    2: 'vmx-exit-nosave-debugctl', 15: 'vmx-exit-ack-intr', 18: 'vmx-exit-save-pat', 19: 'vmx-exit-load-pat', 20: 'vmx-exit-save-efer',
+    21: 'vmx-exit-load-efer', 22: 'vmx-exit-save-preemption-timer',
+  },
+  entry: { 2: 'vmx-entry-noload-debugctl', 9: 'vmx-entry-ia32e-mode', 14: 'vmx-entry-load-pat', 15: 'vmx-entry-load-efer' },
+  misc: {
+    5: 'vmx-store-lma', 6: 'vmx-activity-hlt', 7: 'vmx-activity-shutdown', 8: 'vmx-activity-wait-sipi', 29: 'vmx-vmwrite-vmexit-fields',
+    30: 'vmx-zero-len-inject',
+  },
+  ept: {
+    32: 'vmx-invvpid', 40: 'vmx-invvpid-single-addr', 41: 'vmx-invvpid-single-context', 42: 'vmx-invvpid-all-context',
+    43: 'vmx-invvpid-single-context-noglobals',
+  },
+  vmfunc: {},
+} as const satisfies Record<string, Bits>;
+
+export const VMX_FEATURE_NAMES: readonly string[] = Object.values(VMX_FEATURES).flatMap((bits) => Object.values(bits));
+
+/** What goes only with something else; everything needs 'vmx'. */
+const VMX_NEEDS: Readonly<Record<string, string>> = {
+  'vmx-vnmi-pending': 'vmx-vnmi',
+  'vmx-exit-save-preemption-timer': 'vmx-preemption-timer',
+};
+
+/** The features of NEEDS that virtualization adds. */
+export function vmxNeeds(): Record<string, readonly string[]> {
+  const inSecondary: readonly string[] = Object.values<string>(VMX_FEATURES.secondary);
+  return Object.fromEntries(
+    VMX_FEATURE_NAMES.map((name) => {
+      const needs = VMX_NEEDS[name] ?? (inSecondary.includes(name) ? 'vmx-secondary-ctls' : 'vmx');
+      return [name, name.startsWith('vmx-invvpid') ? ['vmx-vpid'] : [needs]];
+    }),
+  );
+}
+
+/** IA32_VMX_BASIC: revision identifier, regions of 4 KiB of type write-back, INS/OUTS information, TRUE controls. */
+const REVISION = 0x766d6c00n & 0x7fffffffn;
+const BASIC = REVISION | (0x1000n << 32n) | (6n << 50n) | (1n << 54n) | (1n << 55n);
+/** The preemption timer counts at the TSC's rate / 32; four CR3 targets. */
+const MISC = 5n | (4n << 16n);
+/** Bits that are 1 in the default1 classes, and those of them that the TRUE MSRs allow to be 0. */
+const DEFAULT1 = { pin: 0x16, primary: 0x0401e172, exit: 0x36dff, entry: 0x11ff } as const;
+const MAY_BE_0 = { pin: 0, primary: 0x0001_8000, exit: 4, entry: 4 } as const;
+/** What every processor with VMX offers: interrupt and NMI exiting, host address-space size. */
+const ALWAYS = { pin: 9, primary: 0, exit: 0x200, entry: 0 } as const;
+const CR0_FIXED = { zero: 0x8000_0021n, one: 0xffff_ffffn } as const;
+const CR4_VMXE = 0x2000n;
+/** Highest index of a field's encoding: that of the TSC multiplier. */
+const HIGHEST_INDEX = 0x19n;
+
+const bitsOf = (bits: Bits, has: (name: string) => boolean): bigint =>
+  Object.entries(bits).reduce((all, [bit, name]) => (has(name) ? all | (1n << BigInt(bit)) : all), 0n);
+
+/** MSRs 480H to 491H. `cr4`: the bits that CR4 may have. */
+export function vmxCapabilities(has: (name: string) => boolean, cr4: bigint): bigint[] {
+  const controls = (kind: 'pin' | 'primary' | 'exit' | 'entry', exact: boolean): bigint => {
+    const must = BigInt(DEFAULT1[kind]);
+    const may = must | BigInt(ALWAYS[kind]) | bitsOf(VMX_FEATURES[kind], has);
+    return (exact ? must & ~BigInt(MAY_BE_0[kind]) : must) | (may << 32n);
+  };
+  const secondary = bitsOf(VMX_FEATURES.secondary, has) << 32n;
+  return [
+    BASIC,
+    controls('pin', false),
+    controls('primary', false),
+    controls('exit', false),
+    controls('entry', false),
+    MISC | bitsOf(VMX_FEATURES.misc, has),
+    CR0_FIXED.zero,
+    CR0_FIXED.one,
+    CR4_VMXE,
+    cr4,
+    HIGHEST_INDEX << 1n,
+    secondary,
+    bitsOf(VMX_FEATURES.ept, has),
+    controls('pin', true),
+    controls('primary', true),
+    controls('exit', true),
+    controls('entry', true),
+    bitsOf(VMX_FEATURES.vmfunc, has),
+  ];
+}
