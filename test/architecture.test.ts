@@ -25,8 +25,9 @@ const SRC: Layer[] = [
   { name: 'devices', holds: ['devices/'], below: ['core'] },
   { name: 'machine', holds: ['machine/'], below: ['devices', 'kvm', 'jit', 'core', 'isa'] },
   { name: 'vectors', holds: ['vectors/'], below: ['core', 'isa'] },
+  { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'core'] },
   { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'kvm', 'core', 'isa'] },
-  { name: 'cli', holds: ['cli/'], below: ['library', 'vectors', 'machine', 'devices', 'kvm', 'core', 'isa'] },
+  { name: 'cli', holds: ['cli/'], below: ['library', 'node', 'vectors', 'machine', 'devices', 'kvm', 'core', 'isa'] },
 ];
 
 /** Each layer imports only those before it. */

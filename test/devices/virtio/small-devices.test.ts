@@ -2,15 +2,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ramDisk } from '../../../src/devices/block/raw.ts';
+import { MemoryTree } from '../../../src/devices/p9/memory-tree.ts';
+import { P9Server } from '../../../src/devices/p9/server.ts';
 import { VirtioBalloon } from '../../../src/devices/virtio/balloon.ts';
 import { VirtioBlk } from '../../../src/devices/virtio/blk.ts';
 import { VirtioConsole } from '../../../src/devices/virtio/console.ts';
 import type { VirtioDevice } from '../../../src/devices/virtio/device.ts';
+import { virtioP9 } from '../../../src/devices/virtio/p9.ts';
 import { virtioRng } from '../../../src/devices/virtio/rng.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
 import { RAM_BYTES, TestRam } from './driver.ts';
 import { MmioDriver } from './mmio-driver.ts';
 
+const bytesOf = (string: string): Uint8Array => new TextEncoder().encode(string);
 const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
 
 describe('the entropy device', () => {
@@ -83,12 +87,54 @@ describe('the balloon', () => {
   });
 });
 
+describe('the 9P device', () => {
+  const make = (): [MmioDriver, string[]] => {
+    const seen: string[] = [];
+    const service = {
+      answer: (message: Uint8Array, room: number) => {
+        seen.push(`${message} in ${room}`);
+        return Uint8Array.of(11, 0, 0, 0, 7, 1, 0, 95, 0, 0, 0);
+      },
+      reset: () => seen.push('reset'),
+    };
+    return [new MmioDriver(virtioP9('host0', service)).up(), seen];
+  };
+
+  it('shows its tag, and gives a message over several buffers to the server', () => {
+    const [driver, seen] = make();
+    expect([0, 2, 3, 4, 5, 6].map((at) => driver.mmio.read(Reg.CONFIG + at, 1))).toEqual([5, ...bytesOf('host0')]);
+    const parts = [
+      driver.ram.put([8, 0, 0, 0]),
+      driver.ram.put([120, 1, 0, 9]),
+      driver.ram.room(4),
+      driver.ram.room(9),
+    ];
+    expect(driver.request(0, parts)).toEqual([{ id: 0, written: 11 }]);
+    expect([seen.at(-1), driver.ram.at(parts[3])]).toEqual(['8,0,0,0,120,1,0,9 in 13', [7, 1, 0, 95, 0, 0, 0, 0, 0]]);
+  });
+
+  it.each([
+    ['no header', 6, 11],
+    ['no room for an error', 7, 10],
+  ])('needs a reset after a chain with %s', (_name, readable, writable) => {
+    const [driver] = make();
+    driver.request(0, [driver.ram.put(new Uint8Array(readable)), driver.ram.room(writable)]);
+    expect([driver.get(Reg.STATUS) & 0x40, driver.log.length]).toEqual([0x40, 1]);
+  });
+
+  it('refuses tags that do not fit', () => {
+    const service = { answer: () => new Uint8Array(11), reset: () => {} };
+    for (const tag of ['', 't'.repeat(33)]) expect(() => virtioP9(tag, service)).toThrow(/1 to 32 bytes/);
+  });
+});
+
 describe('a device under noise', () => {
   const devices: [string, () => VirtioDevice][] = [
     ['virtio-rng', () => virtioRng((bytes) => bytes.fill(0xa5))],
     ['virtio-blk', () => new VirtioBlk(ramDisk(new Uint8Array(4096)))],
     ['virtio-console', () => new VirtioConsole([{ isConsole: true, output: () => {} }])],
     ['virtio-serial', () => new VirtioConsole([null, { name: 'a', output: () => {} }])],
+    ['virtio-9p', () => virtioP9('tag', new P9Server(new MemoryTree()))],
     ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
   ];
   const registers = Object.values(Reg);

@@ -1,0 +1,80 @@
+/** Fids: the numbers by which a client names the files of a tree that it walked to, and what it has open. */
+import { type DirectoryEntry, Errno, FileError, type OpenFile, type Path } from './file-tree.ts';
+
+export interface Fid {
+  path: Path;
+  file?: OpenFile;
+  /** A folder's contents as they were when reading began. */
+  entries?: DirectoryEntry[];
+}
+
+/** More than Linux uses with a thousand of everything; a bound for what a client makes us hold. */
+const MAX_FIDS = 65536;
+const MAX_OPEN = 1000;
+const MAX_PATH_LENGTH = 4096;
+const MAX_NAME_BYTES = 255;
+
+export class Fids {
+  readonly #fids = new Map<number, Fid>();
+  #open = 0;
+
+  /** Throws FileError EBADF where the number is not in use. */
+  get(number: number): Fid {
+    const fid = this.#fids.get(number);
+    if (!fid) throw new FileError(Errno.EBADF);
+    return fid;
+  }
+
+  find(number: number): Fid | undefined {
+    return this.#fids.get(number);
+  }
+
+  /** Throws FileError where the number is in use already, or too many are. */
+  add(number: number, path: Path): void {
+    if (this.#fids.has(number)) throw new FileError(Errno.EBADF);
+    if (this.#fids.size >= MAX_FIDS) throw new FileError(Errno.ENFILE);
+    this.#fids.set(number, { path });
+  }
+
+  open(fid: Fid, open: () => OpenFile): void {
+    if (fid.file) throw new FileError(Errno.EBADF);
+    if (this.#open >= MAX_OPEN) throw new FileError(Errno.EMFILE);
+    fid.file = open();
+    this.#open++;
+  }
+
+  clunk(number: number): void {
+    const fid = this.get(number);
+    this.#fids.delete(number);
+    if (!fid.file) return;
+    this.#open--;
+    fid.file.close();
+  }
+
+  clear(): void {
+    for (const number of [...this.#fids.keys()]) this.clunk(number);
+  }
+
+  /** What lay under `from` lies under `to` now. */
+  moved(from: Path, to: Path): void {
+    for (const fid of this.#fids.values()) {
+      if (from.every((name, at) => fid.path[at] === name)) fid.path = [...to, ...fid.path.slice(from.length)];
+    }
+  }
+}
+
+/** The path of `name` in the folder `path`. Throws FileError where it cannot be the name of a file. */
+export function child(path: Path, name: string): Path {
+  if (name === '' || /[/\0]/.test(name)) throw new FileError(Errno.ENOENT);
+  if (name === '.' || name === '..') throw new FileError(Errno.EEXIST);
+  const bytes = new TextEncoder().encode(name).length;
+  const length = path.reduce((sum, one) => sum + one.length + 1, bytes);
+  if (bytes > MAX_NAME_BYTES || length > MAX_PATH_LENGTH) throw new FileError(Errno.ENAMETOOLONG);
+  return [...path, name];
+}
+
+/** One step of a walk: '..' ends at the root. */
+export function step(path: Path, name: string): Path {
+  if (name === '..') return path.slice(0, -1);
+  return name === '.' ? path : child(path, name);
+}
