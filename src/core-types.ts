@@ -101,6 +101,8 @@ export interface Core {
   setIoapicPin(pin: number, level: boolean): void;
   /** A device's message-signalled interrupt: a write of `data` to `address`, below 4 GiB. */
   deliverMsi(address: number, data: number): void;
+  /** The A20M# pin: while it is asserted (`isOpen` false) address bit 20 is 0. Absent where a processor has none. */
+  setA20?(isOpen: boolean): void;
   /** Sends an NMI edge. */
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */

@@ -76,6 +76,7 @@ const FOUR_GIB = 0x1_0000_0000;
 const Slot = { RAM: 1, ROM: 2 } as const;
 const FIRST_EXTRA_SLOT = 4;
 const EXTRA_SLOTS = 12;
+const A20 = 1n << 20n;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
 async function defaultBytes(): Promise<Uint8Array> {
@@ -268,6 +269,11 @@ export class WasmCore implements Core {
 
   deliverMsi(address: number, data: number): void {
     this.#wasm.deliverMsi(address, data);
+  }
+
+  setA20(isOpen: boolean): void {
+    this.#state.setField('a20Mask', BigInt.asUintN(64, isOpen ? -1n : ~A20));
+    this.#wasm.flushAll();
   }
 
   nmi(): void {

@@ -7,6 +7,7 @@ export type { IoDevice } from './devices/device.ts';
 export type { BootMode } from './machine/boot-state.ts';
 export type { CustomDeviceSpec, DeviceSpec } from './machine/device-table.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
+export type { Keyboard, Mouse } from './machine/input.ts';
 export type { FlatOptions } from './machine/loaders/flat.ts';
 export { ImageError } from './machine/loaders/image-error.ts';
 export type { BootModule } from './machine/loaders/multiboot.ts';

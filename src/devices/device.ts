@@ -15,3 +15,8 @@ export interface IoDevice {
   read(offset: number, width: Width): number;
   write(offset: number, width: Width, value: number): void;
 }
+
+/** The gate of address line 20, which more than one port moves. */
+export interface A20Gate {
+  isOpen: boolean;
+}

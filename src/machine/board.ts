@@ -4,6 +4,7 @@
  */
 import type { GuestMemory } from '../core-types.ts';
 import type { Backends } from '../devices/backends.ts';
+import type { I8042 } from '../devices/i8042.ts';
 import { PicPair } from '../devices/pic.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { PcBus } from './bus.ts';
@@ -65,6 +66,13 @@ export class Board {
   /** Presses the power button. */
   pressPowerButton(): void {
     this.#platform.acpi.pressPowerButton();
+  }
+
+  /** The keyboard controller, until the next reset. Throws RangeError where there is none. */
+  get i8042(): I8042 {
+    const { i8042 } = this.#platform;
+    if (!i8042) throw new RangeError(`machine '${this.#parts.machine}' has neither keyboard nor mouse`);
+    return i8042;
   }
 
   /** What the device with this id may be driven by. */

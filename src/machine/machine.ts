@@ -11,6 +11,7 @@ import { enter } from './boot-state.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import { Emitter, type MachineEvents, type Outcome } from './events.ts';
 import { hostMs, yieldToHost } from './host.ts';
+import { Keyboard, Mouse } from './input.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import {
@@ -45,6 +46,8 @@ export class Machine extends Emitter<MachineEvents> {
   readonly core: Core;
   /** All processors. */
   readonly cores: readonly Core[];
+  readonly keyboard: Keyboard;
+  readonly mouse: Mouse;
   readonly #turns: RoundRobin;
   readonly #options: MachineOptions;
   readonly #board: Board;
@@ -107,6 +110,9 @@ export class Machine extends Emitter<MachineEvents> {
       log: (line) => machine?.emit('log', line),
       date: options.date?.getTime() ?? DEFAULT_DATE,
       intr: (level) => cores[0]?.setIntr(level),
+      a20: (isOpen) => {
+        for (const core of cores) core.setA20?.(isOpen);
+      },
       ioapic: (pin, level) => {
         cores[0]?.setIoapicPin(pin, level);
         if (machine) machine.#wakeFromOutside();
@@ -140,6 +146,12 @@ export class Machine extends Emitter<MachineEvents> {
     this.core = turns.cores[0];
     this.#asleep = new Set(turns.cores.slice(1));
     this.#board = board;
+    const controller = () => {
+      this.#poke();
+      return board.i8042;
+    };
+    this.keyboard = new Keyboard(controller);
+    this.mouse = new Mouse(controller);
     this.#clock = clock;
     this.#console = output;
     this.#waitsForInput = options.waitForInput ?? false;

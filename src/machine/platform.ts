@@ -1,13 +1,14 @@
 /** The fixed devices of the board, at the ports and lines of a PC. */
 import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
 import type { VirtualClock } from '../devices/clock.ts';
-import type { IrqLine } from '../devices/device.ts';
+import type { A20Gate, IoDevice, IrqLine } from '../devices/device.ts';
 import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
 import { HPET_BYTES, Hpet } from '../devices/hpet.ts';
+import { I8042 } from '../devices/i8042.ts';
 import type { PicPair } from '../devices/pic.ts';
 import { Pit } from '../devices/pit.ts';
 import { PortE9 } from '../devices/port-e9.ts';
-import { KeyboardController, ResetControl, ShutdownPort, SystemControlA } from '../devices/reset.ts';
+import { ResetControl, ShutdownPort, SystemControlA } from '../devices/reset.ts';
 import { Rtc } from '../devices/rtc.ts';
 import { Serial } from '../devices/serial.ts';
 import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from './acpi.ts';
@@ -16,7 +17,7 @@ import type { ConsoleSource, Outcome } from './events.ts';
 import { CutLine } from './irq-lines.ts';
 import type { MachineType } from './options.ts';
 
-const Irq = { PIT: 0, RTC: 8 } as const;
+const Irq = { PIT: 0, KEYBOARD: 1, RTC: 8, MOUSE: 12 } as const;
 /** Pins of the I/O APIC for the HPET's interrupts: those of PIT and RTC, and the last four. */
 const HPET_PINS = [2, 8, 20, 21, 22, 23];
 const SERIAL_PORTS = [
@@ -40,6 +41,8 @@ export interface PlatformParts {
   irq: (line: number) => IrqLine;
   /** A new driver for a pin of the I/O APIC alone. */
   pin: (pin: number) => IrqLine;
+  /** Moves the A20 pin of every processor. */
+  a20: (isOpen: boolean) => void;
   ramBytes: number;
   vcpus: number;
   commandLine: string;
@@ -56,6 +59,8 @@ export interface PlatformParts {
 export interface Platform {
   serial: readonly Serial[];
   acpi: AcpiPm;
+  /** Absent on a microvm. */
+  i8042: I8042 | null;
 }
 
 /** Makes the fixed devices and puts them on the bus. */
@@ -71,10 +76,12 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('pit', 0x40, 4, pit);
   bus.mapPorts('port61', 0x61, 1, pit.controlPort);
   bus.mapPorts('rtc', 0x70, 2, makeRtc(parts, rtcLine.drive));
+  const a20 = gate(parts.a20);
+  let i8042: I8042 | null = null;
   if (parts.machine === 'pc') {
-    const keyboard = new KeyboardController(reset);
-    bus.mapPorts('i8042', 0x60, 1, keyboard);
-    bus.mapPorts('i8042-command', 0x64, 1, offsetBy(keyboard, 4));
+    i8042 = new I8042({ keyboardIrq: irq(Irq.KEYBOARD), mouseIrq: irq(Irq.MOUSE), reset, a20 });
+    bus.mapPorts('i8042', 0x60, 1, i8042);
+    bus.mapPorts('i8042-command', 0x64, 1, offsetBy(i8042, 4));
     const hpet = new Hpet({
       clock,
       pins: HPET_PINS,
@@ -86,7 +93,7 @@ export function buildPlatform(parts: PlatformParts): Platform {
     });
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
   }
-  bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset));
+  bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset, a20));
   bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
   bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
   const acpi = new AcpiPm({ clock, sci: irq(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
@@ -100,7 +107,7 @@ export function buildPlatform(parts: PlatformParts): Platform {
     return device;
   });
   initialize(pics);
-  return { serial, acpi };
+  return { serial, acpi, i8042 };
 }
 
 function makeFwCfg({ ramBytes, vcpus, commandLine }: PlatformParts): FwCfg {
@@ -140,8 +147,22 @@ function initialize({ master, slave }: PicPair): void {
   }
 }
 
+/** An open gate that tells `move` where it goes. */
+function gate(move: (isOpen: boolean) => void): A20Gate {
+  let current = true;
+  return {
+    get isOpen() {
+      return current;
+    },
+    set isOpen(isOpen) {
+      if (isOpen !== current) move(isOpen);
+      current = isOpen;
+    },
+  };
+}
+
 /** A device whose offsets begin elsewhere: the keyboard controller's ports are not neighbours. */
-function offsetBy(device: KeyboardController, base: number): Pick<KeyboardController, 'maxWidth' | 'read' | 'write'> {
+function offsetBy(device: IoDevice, base: number): IoDevice {
   return {
     maxWidth: device.maxWidth,
     read: (offset, width) => device.read(base + offset, width),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DebugExit } from '../../src/devices/debug-exit.ts';
 import { cString, FwCfg, FwCfgKey, littleEndian } from '../../src/devices/fw-cfg.ts';
 import { PortE9 } from '../../src/devices/port-e9.ts';
-import { KeyboardController, ResetControl, ShutdownPort, SystemControlA } from '../../src/devices/reset.ts';
+import { ResetControl, ShutdownPort, SystemControlA } from '../../src/devices/reset.ts';
 import { IrqPorts, ScratchBytes } from '../../src/devices/testdev.ts';
 
 describe('isa-debug-exit and port E9', () => {
@@ -86,17 +86,10 @@ describe('fw_cfg', () => {
 });
 
 describe('the ways to reset a PC', () => {
+  const a20 = () => ({ isOpen: true });
+
   it.each([
-    ['the keyboard controller pulses line 0', (r: () => void) => new KeyboardController(r).write(4, 1, 0xfe)],
-    [
-      'its output port drops the reset line',
-      (r: () => void) => {
-        const controller = new KeyboardController(r);
-        controller.write(4, 1, 0xd1);
-        controller.write(0, 1, 0xfe);
-      },
-    ],
-    ['port 0x92 raises bit 0', (r: () => void) => new SystemControlA(r).write(0, 1, 3)],
+    ['port 0x92 raises bit 0', (r: () => void) => new SystemControlA(r, a20()).write(0, 1, 3)],
     ['port 0xcf9 raises bit 2', (r: () => void) => new ResetControl(r).write(0, 1, 6)],
     [
       'port 0x8900 hears "Shutdown"',
@@ -113,28 +106,17 @@ describe('the ways to reset a PC', () => {
 
   it('do not mistake other writes for a reset', () => {
     const no = (): void => expect.unreachable();
-    const controller = new KeyboardController(no);
-    for (const command of [0xff, 0xf1, 0xae, 0x60]) controller.write(4, 1, command);
-    controller.write(0, 1, 0x00);
-    controller.write(4, 1, 0xd1);
-    controller.write(0, 1, 0xdf);
-    new SystemControlA(no).write(0, 1, 2);
+    new SystemControlA(no, a20()).write(0, 1, 2);
     new ResetControl(no).write(0, 1, 2);
     for (const c of 'Shutdow') new ShutdownPort(no).write(0, 1, c.charCodeAt(0));
   });
 
-  it('leave A20 open whatever is written', () => {
-    const port = new SystemControlA(() => {});
+  it('port 0x92 moves the A20 gate, and shows where another port moved it', () => {
+    const gate = a20();
+    const port = new SystemControlA(() => {}, gate);
     port.write(0, 1, 0);
+    expect([gate.isOpen, port.read(0, 1)]).toEqual([false, 0]);
+    gate.isOpen = true;
     expect(port.read(0, 1)).toBe(2);
-  });
-
-  it('let the keyboard controller pass its self-test', () => {
-    const controller = new KeyboardController(() => {});
-    expect(controller.read(4, 1) & 1).toBe(0);
-    controller.write(4, 1, 0xaa);
-    expect(controller.read(4, 1) & 1).toBe(1);
-    expect(controller.read(0, 1)).toBe(0x55);
-    expect(controller.read(4, 1) & 1).toBe(0);
   });
 });
