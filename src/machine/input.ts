@@ -2,7 +2,7 @@
 import type { I8042 } from '../devices/i8042.ts';
 import { keyOf } from '../devices/i8042-keys.ts';
 
-/** Finds the controller, which every reset makes anew, and wakes the machine. */
+/** Finds the controller, which every reset makes anew. */
 type Access = () => I8042;
 
 export class Keyboard {

@@ -25,6 +25,7 @@ import {
 import { Pacer } from './pacer.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
 import { RoundRobin } from './round-robin.ts';
+import { Sleep } from './sleep.ts';
 import { isStepping, stepTraced } from './tracer.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
@@ -58,9 +59,7 @@ export class Machine extends Emitter<MachineEvents> {
   #running = false;
   /** Processors in HLT or waiting for SIPI. */
   readonly #asleep: Set<Core>;
-  #wake: (() => void) | null = null;
-  /** Input came since the current turn began. */
-  #poked = false;
+  readonly #sleep = new Sleep();
   #isInTurn = false;
   /** What backends are at that an idle guest waits for. */
   #busy = 0;
@@ -146,12 +145,8 @@ export class Machine extends Emitter<MachineEvents> {
     this.core = turns.cores[0];
     this.#asleep = new Set(turns.cores.slice(1));
     this.#board = board;
-    const controller = () => {
-      this.#poke();
-      return board.i8042;
-    };
-    this.keyboard = new Keyboard(controller);
-    this.mouse = new Mouse(controller);
+    this.keyboard = new Keyboard(() => board.i8042);
+    this.mouse = new Mouse(() => board.i8042);
     this.#clock = clock;
     this.#console = output;
     this.#waitsForInput = options.waitForInput ?? false;
@@ -171,7 +166,7 @@ export class Machine extends Emitter<MachineEvents> {
       for (;;) {
         const outcome = this.#turn(limit);
         this.#console.flush();
-        if (outcome === WAIT) await this.#input();
+        if (outcome === WAIT) await this.#sleep.until(this.#sleepMs);
         else if (outcome) {
           this.emit('exit', outcome);
           return outcome;
@@ -241,7 +236,7 @@ export class Machine extends Emitter<MachineEvents> {
   /** Slices until something happened or the event loop is due. */
   #turn(limit: number): Outcome | typeof WAIT | null {
     const start = hostMs();
-    this.#poked = false;
+    this.#sleep.begin();
     this.#isInTurn = true;
     try {
       for (;;) {
@@ -389,19 +384,6 @@ export class Machine extends Emitter<MachineEvents> {
   }
 
   #poke(): void {
-    this.#poked = true;
-    this.#wake?.();
-  }
-
-  #input(): Promise<void> {
-    if (this.#poked) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = Number.isFinite(this.#sleepMs) ? setTimeout(() => this.#wake?.(), this.#sleepMs) : undefined;
-      this.#wake = () => {
-        this.#wake = null;
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    this.#sleep.poke();
   }
 }
