@@ -32,6 +32,7 @@ const ENABLED_BREAKPOINT: u64 = 0x1000;
 
 /** Enters the guest of the current VMCS. */
 export function vmEntry(): void {
+  cpu.pending = Pending.NONE;
   const rule = checkGuest();
   if (rule != Rule.NONE) {
     cpu.brokenRule = rule;

@@ -66,8 +66,9 @@ const MAY_BE_0 = { pin: 0, primary: 0x0001_8000, exit: 4, entry: 4 } as const;
 const ALWAYS = { pin: 9, primary: 0, exit: 0x200, entry: 0 } as const;
 const CR0_FIXED = { zero: 0x8000_0021n, one: 0xffff_ffffn } as const;
 const CR4_VMXE = 0x2000n;
-/** Highest index of a field's encoding: that of the TSC multiplier. */
-const HIGHEST_INDEX = 0x19n;
+/** Highest index of a field's encoding by the feature that brings the field; that of every model's last one. */
+const HIGHEST_INDEX = { 'vmx-tsc-scaling': 0x19n, 'vmx-preemption-timer': 0x17n, 'vmx-xsaves': 0x16n } as const;
+const LAST_INDEX = 0x15n;
 
 const bitsOf = (bits: Bits, has: (name: string) => boolean): bigint =>
   Object.entries(bits).reduce((all, [bit, name]) => (has(name) ? all | (1n << BigInt(bit)) : all), 0n);
@@ -91,7 +92,7 @@ export function vmxCapabilities(has: (name: string) => boolean, cr4: bigint): bi
     CR0_FIXED.one,
     CR4_VMXE,
     cr4,
-    HIGHEST_INDEX << 1n,
+    (Object.entries(HIGHEST_INDEX).find(([name]) => has(name))?.[1] ?? LAST_INDEX) << 1n,
     secondary,
     bitsOf(VMX_FEATURES.ept, has),
     controls('pin', true),
