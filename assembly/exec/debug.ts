@@ -25,11 +25,11 @@ export function beforeStep(): bool {
   return true;
 }
 
-/** After an instruction in debug mode that raised nothing. */
-export function afterStep(): void {
+/** After an instruction in debug mode that raised nothing. Behind a VM exit of the monitor trap flag traps stay pending. */
+export function afterStep(trapping: bool): void {
   if (inStackShadow()) return;
   if (stepTrap) cpu.pendingDebug |= Dr6.BS;
-  if (cpu.pendingDebug != 0) raise(Vector.DB);
+  if (cpu.pendingDebug != 0 && !trapping) raise(Vector.DB);
 }
 
 /**

@@ -37,6 +37,8 @@ export function run(budget: u32): Stop {
     }
     const time = retired();
     if (time >= cpu.runEnd) return Stop.BUDGET;
+    // Behind a VM exit or a trap gate there may be another interrupt.
+    if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) continue;
     let left = cpu.runEnd - time;
     if (cpu.apicDeadline != 0) {
       const due = cpu.apicDeadline;
@@ -93,7 +95,7 @@ function step(): void {
     cpu.pending = Pending.NONE;
     setResume();
   }
-  if (debugging && cpu.pending == Pending.NONE) afterStep();
+  if (debugging && cpu.pending == Pending.NONE) afterStep(cpu.trapPending != 0);
 }
 
 /** Serves what needs attention; a Stop, or -1 to go on. */
