@@ -12,8 +12,13 @@ export const enum Uses {
   /** WAIT, which heeds CR0.TS only beside CR0.MP. */
   WAIT = 1 << 25,
   ALL = 31 << 21,
+  /** Reports a pending x87 exception first (SDM Vol. 1, "x87 FPU Exception Synchronization"). */
+  PENDING = 1 << 27,
 }
 const AVX_STATE: u64 = 6;
+/** The summary bit of the status word, and its distance from Uses.PENDING. */
+const ERROR_SUMMARY: u32 = 0x80;
+const ERROR_TO_PENDING: u32 = 20;
 
 @inline function avxEnabled(): bool { return (cpu.cr4 & Cr4.OSXSAVE) != 0 && (cpu.xcr0 & AVX_STATE) == AVX_STATE; }
 
@@ -28,11 +33,17 @@ export function computeBlocked(): void {
   cpu.blocked = blocked;
 }
 
-/** Raises what an instruction raises that uses what is blocked: #UD, or #NM. */
-export function refuse(uses: u32): void {
+/** Is there a reason to ask whether an instruction with these bits in its record may run now? One AND for all that run. */
+@inline export function isHeld(info: u32): bool {
+  return (info & (cpu.blocked | ((cpu.fsw & ERROR_SUMMARY) << ERROR_TO_PENDING))) != 0;
+}
+/** May such an instruction run? False with #UD, #NM or #MF pending. */
+export function mayRun(info: u32): bool {
+  if ((info & cpu.blocked) == 0) return beginMmx();
   let vector = Vector.NM;
-  for (let rest = uses & Uses.ALL; rest != 0; rest &= rest - 1) if (isUndefined(rest & (0 - rest))) vector = Vector.UD;
+  for (let rest = info & Uses.ALL; rest != 0; rest &= rest - 1) if (isUndefined(rest & (0 - rest))) vector = Vector.UD;
   raise(vector);
+  return false;
 }
 function isUndefined(use: u32): bool {
   if (use == Uses.VEX) return !avxEnabled();
@@ -40,7 +51,6 @@ function isUndefined(use: u32): bool {
   return (use == Uses.SSE || use == Uses.MMX) && (cpu.cr0 & Cr0.EM) != 0;
 }
 
-const ERROR_SUMMARY: u32 = 0x80;
 const TOP: u32 = 0x3800;
 
 /** May an MMX instruction run: is no x87 exception pending (SDM Vol. 1, "MMX Technology")? False with #MF pending. */

@@ -22,9 +22,6 @@ export const FRAME_LINES: usize = WINDOW + 0x34000;
 /** Eight banks of read, write and execute tables, and the lists of used entries. */
 export const TLB: usize = WINDOW + 0x40000;
 export const TLB_USED: usize = WINDOW + 0xa0000;
-/** Function-table indices of the handlers, u32 each. */
-export const HANDLER_TABLE: usize = WINDOW + 0xb0000;
-export const HANDLER_TABLE_ENTRIES: u32 = 4096;
 /** Static data of the module (`--memoryBase`). */
 export const STATIC: usize = WINDOW + 0x180000;
 /** Instruction records. */

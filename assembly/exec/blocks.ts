@@ -4,7 +4,7 @@
  * decoded anew each time it runs.
  */
 import { cpu, FETCH_BUFFER, LINK_NONE, Seg, STEP_BLOCK } from '../cpu/state';
-import { HANDLER_TABLE, HANDLER_TABLE_ENTRIES, JUMP_CACHE } from '../cpu/window';
+import { JUMP_CACHE } from '../cpu/window';
 import { attend, Attention, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
 import { fetchHost } from '../mmu/access';
@@ -18,12 +18,16 @@ import { HANDLER_COUNT, HANDLERS } from './handlers.gen';
 const MAX_BYTES: u32 = 200;
 const MAX_RECORDS: u32 = 80;
 
-@inline export function handlerIndex(n: u32): u32 { return load<u32>(HANDLER_TABLE + (n << 2)); }
+/** What to add to the kind of a cold record for its handler's entry in the module's table. */
+export let firstEntry: u32 = 0;
+
+/** Entry of handler `n`, as the compiler recorded it. */
+function entryOf(n: u32): u32 { return load<u32>(changetype<usize>(unchecked(HANDLERS[n]))); }
 
 /** Fills what static data cannot hold. To be called once before anything runs. */
 export function initBlocks(): void {
-  assert(HANDLER_COUNT <= HANDLER_TABLE_ENTRIES);
-  for (let n: u32 = 0; n < HANDLER_COUNT; n++) store<u32>(HANDLER_TABLE + (n << 2), load<u32>(changetype<usize>(unchecked(HANDLERS[n]))));
+  firstEntry = entryOf(0) - HOT_KINDS;
+  assert(entryOf(HANDLER_COUNT - 1) == entryOf(0) + HANDLER_COUNT - 1);
   memory.fill(WEIGHTS, 1, 1024);
   memory.copy(WEIGHTS, KIND_WEIGHTS, HOT_KINDS);
   store<u64>(LINK_NONE, 0);

@@ -2,12 +2,13 @@
 import { cpu, BOUNCE, GPR, LINK_NONE, setReg } from '../cpu/state';
 import { JUMP_CACHE } from '../cpu/window';
 import { condition, flagsLogic } from '../cpu/flags';
+import { isHeld, mayRun } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
 import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { hotMuludq, hotShuffle, hotVectorRead, hotVectorWrite } from '../ops/hot-vector';
-import { handlerIndex, leaveBlock, resolve } from './blocks';
+import { firstEntry, leaveBlock, resolve } from './blocks';
 
 /** Values of `link` below 16: the block is left before or after the current record. */
 const FAULT: usize = 0;
@@ -520,7 +521,9 @@ export function interpret(start: usize): void {
       case 494: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load64_zero(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movs64_v128_load
       case 495: { const p = hotWrite<u64>(rec, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movs64_store
       default: {
-        call_indirect<void>(handlerIndex(<u32>load<u16>(rec) - HOT_KINDS), changetype<Rec>(rec));
+        if (!isHeld(load<u32>(rec, 28)) || mayRun(load<u32>(rec, 28))) {
+          call_indirect<void>(<u32>load<u16>(rec) + firstEntry, changetype<Rec>(rec));
+        }
         if ((cpu.pending | cpu.leave) == 0) { rec += 32; continue; }
         if (cpu.pending != 0) { link = FAULT; break; }
         if (<u32>load<u16>(rec + 32) == Kind.END_JUMP) { cpu.leave = 0; rec += 32; continue; }

@@ -20,10 +20,10 @@ const PATTERN: usize = 13;
 /** Byte registers: without REX, 4 to 7 are AH CH DH BH. */
 @inline function byteAddress(n: u32): u32 { return d.rex == 0 && n >= 4 && n < 8 ? <u32>GPR + ((n - 4) << 3) + 1 : <u32>GPR + (n << 3); }
 
-/** Reads the operands of the row whose descriptor is at `row` into `rec`. */
-export function decodeOperands(rec: usize, row: usize, mode: u32): void {
+/** Reads the operands of a row with pattern number `n` into `rec`. */
+export function decodeOperands(rec: usize, n: u32, mode: u32): void {
   const r = changetype<Rec>(rec);
-  const pattern = PATTERNS + <usize>load<u16>(row) * PATTERN;
+  const pattern = PATTERNS + <usize>n * PATTERN;
   const count: u32 = load<u8>(pattern);
   d.pointers = 0;
   d.pointer0 = 0;

@@ -10,14 +10,14 @@ import { decodeOperands } from './decode-operands';
 import { hotFits, hotJump } from './decode-hot';
 import { addRip, decodeMemory } from './modrm';
 import { Info, Rec } from './record';
-import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, TREE } from './tables.gen';
+import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, SHAPES, TREE } from './tables.gen';
 
 /** Outcomes of decode. */
 export const enum Decoded { OK, UNDEFINED, TOO_LONG }
 
 const enum Trait { LOCK = 1, CPL0 = 2, ENDS = 4, JUMP = 8, D64 = 16, F64 = 32, PROT = 64, REP = 128, NOMOD = 256, VSIB = 512, VSIB_XMM = 4096, L1_AVX2 = 8192 }
 
-const DESCRIPTOR: usize = 20;
+const SHAPE: usize = 14;
 /** CR0, CR2, CR3, CR4, CR8. */
 const CONTROL_REGISTERS: u32 = 0x11d;
 /** One byte for each Feature: 1 where the CPU model has it. */
@@ -115,17 +115,19 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
     }
     value = load<u16>(node + 2 + (answer << 1));
   }
-  const hasModrm: bool = load<u8>(HAS_MODRM + (map << 8 | opcode)) != 0;
+  const hasModrm: bool = ((load<u8>(HAS_MODRM + (map << 5 | opcode >> 3)) >> (opcode & 7)) & 1) != 0;
   decodedLength = <u32>(d.at - bytes) + (hasModrm ? 1 : 0);
   if (value == 0) return Decoded.UNDEFINED;
-  let row = DESCRIPTORS + <usize>(value - 1) * DESCRIPTOR;
-  const feature = load<u8>(row, 4);
+  let row = DESCRIPTORS + ((value - 1) << 2);
+  let shape = shapeOf(row);
+  const feature = load<u8>(shape, 2);
   if (feature != 0 && load<u8>(FEATURE_BYTES + feature) == 0) {
-    const instead: u32 = load<u16>(row, 6);
+    const instead: u32 = load<u16>(shape, 12);
     if (instead == 0) return Decoded.UNDEFINED;
-    row = DESCRIPTORS + <usize>(instead - 1) * DESCRIPTOR;
+    row = DESCRIPTORS + ((instead - 1) << 2);
+    shape = shapeOf(row);
   }
-  const traits = load<u32>(row, 8);
+  const traits = load<u32>(shape, 4);
   if ((traits & Uses.VEX) != 0 && load<u8>(FEATURE_BYTES + Feature.AVX) == 0) return Decoded.UNDEFINED;
   if (vexL != 0 && (traits & Trait.L1_AVX2) != 0 && load<u8>(FEATURE_BYTES + Feature.AVX2) == 0) return Decoded.UNDEFINED;
   if ((traits & Trait.PROT) != 0 && (key & Key.REAL) != 0) return Decoded.UNDEFINED;
@@ -135,7 +137,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   if (mode == 2) {
     d.size = (d.rex & 8) != 0 || (traits & Trait.F64) != 0 ? 3 : operand66 ? 1 : (traits & Trait.D64) != 0 ? 3 : 2;
   } else d.size = (mode == 1) != operand66 ? 2 : 1;
-  const width = load<u8>(row, 5);
+  const width = load<u8>(shape, 3);
   const sizeIndex: u32 = width == 2 ? d.size : width == 3 ? (mode == 2 && ((d.rex & 8) != 0 || (traits & Trait.F64) != 0) ? 3 : 2) : 0;
 
   // ModRM and the memory operand
@@ -154,7 +156,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   d.isMemory = hasModrm && (modrm >> 6) != 3 && (traits & Trait.NOMOD) == 0;
   if (hasModrm) d.at++;
   if (d.isMemory) decodeMemory(r, modrm, mode);
-  decodeOperands(rec, row, mode);
+  decodeOperands(rec, load<u8>(shape), mode);
   const isMemory = d.isMemory;
   if ((traits & (Trait.VSIB | Trait.VSIB_XMM)) != 0 && !vectorIndex(r)) return Decoded.UNDEFINED;
   if ((traits & Uses.X87) != 0) r.b = ((opcode & 7) << 8) | modrm;
@@ -177,7 +179,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
     const vector = traits & (Uses.SSE | Uses.VEX);
     const index: u32 = (vector & Uses.VEX) != 0 ? 1 + vexL : sizeIndex;
     const needed: u32 = vector == 0 ? <u32>Key.FLAT : (vector & Uses.VEX) != 0 ? <u32>Key.VEX : <u32>Key.SSE;
-    const kind: u32 = load<u16>(HOT_PAIRS + (<usize>load<u16>(row, 2) << 4) + (index << 1) + (isMemory ? 8 : 0));
+    const kind: u32 = load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0));
     if (kind != 0 && (key & needed) != 0 && hotFits(r, mode, isMemory, chosen, opcode)) {
       r.kind = <u16>kind;
       if (vector != 0) {
@@ -193,18 +195,21 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
       return Decoded.OK;
     }
   }
-  const handler: u32 = load<u16>(row + (sizeIndex << 1), 12);
+  const handler: u32 = load<u8>(shape + sizeIndex, 8);
   if (handler == 0) return Decoded.UNDEFINED;
-  r.kind = <u16>(HOT_KINDS + handler - 1);
+  r.kind = <u16>(HOT_KINDS + load<u16>(row, 2) + handler - 1);
   // A cold record has no room for a 64-bit constant: a hot MOV serves 64-bit mode always, so this is not reached.
   if (d.wide) return Decoded.UNDEFINED;
   const flat = (key & Key.FLAT) != 0 && d.addressSize == mode && (mode == 2 ? chosen < <u32>Seg.FS : chosen <= <u32>Seg.DS && chosen != Seg.CS);
   r.info = length | (chosen << Info.SEGMENT_SHIFT) | (isMemory ? Info.MEMORY : 0) | ((d.size - 1) << Info.OPERAND_SHIFT)
     | (d.addressSize << Info.ADDRESS_SHIFT) | (lock || (isMemory && map == 0 && (opcode & 0xfe) == 0x86) ? Info.LOCK : 0) | (repeat == 2 ? Info.REP : repeat == 3 ? Info.REPNE : 0)
     | (operand66 ? Info.OPERAND_PREFIX : 0) | ((d.reg & 7) << Info.REG_SHIFT) | ((d.rex & 8) != 0 ? Info.REX_W : 0)
-    | (vexL != 0 ? Info.VEX_L : 0) | (traits & Uses.ALL) | (flat ? Info.FLAT : 0);
+    | (vexL != 0 ? Info.VEX_L : 0) | (traits & (Uses.ALL | Uses.PENDING)) | (flat ? Info.FLAT : 0);
   return Decoded.OK;
 }
+
+/** What the row at `row` has in common with others. */
+@inline function shapeOf(row: usize): usize { return SHAPES + <usize>load<u16>(row) * SHAPE; }
 
 /**
  * The memory operand of a gather: the vector register with the indices is in `imm`, log2 of their scale in `scale`.

@@ -48,7 +48,7 @@ export const enum Info {
   REG_SHIFT = 16,
   REX_W = 1 << 19,
   VEX_L = 1 << 20,
-  /** Bits 21 to 25 say what the instruction uses: cpu/vector-state.ts. */
+  /** Bits 21 to 25 and 27 say what the instruction uses: cpu/vector-state.ts. */
   VEX = 1 << 21,
   /** The memory operand needs neither a segment's base nor its limit nor a narrower address. */
   FLAT = 1 << 26,

@@ -6,12 +6,13 @@ export function emitInterpreter(): string {
 import { cpu, BOUNCE, GPR, LINK_NONE, setReg } from '../cpu/state';
 import { JUMP_CACHE } from '../cpu/window';
 import { condition, flagsLogic } from '../cpu/flags';
+import { isHeld, mayRun } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
 import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { hotMuludq, hotShuffle, hotVectorRead, hotVectorWrite } from '../ops/hot-vector';
-import { handlerIndex, leaveBlock, resolve } from './blocks';
+import { firstEntry, leaveBlock, resolve } from './blocks';
 
 /** Values of \`link\` below 16: the block is left before or after the current record. */
 const FAULT: usize = 0;
@@ -29,7 +30,9 @@ export function interpret(start: usize): void {
     switch (<u32>load<u16>(rec)) {
 ${HOT.map((kind, n) => `      case ${n}: { ${kind.code} } // ${kind.name}`).join('\n')}
       default: {
-        call_indirect<void>(handlerIndex(<u32>load<u16>(rec) - HOT_KINDS), changetype<Rec>(rec));
+        if (!isHeld(load<u32>(rec, 28)) || mayRun(load<u32>(rec, 28))) {
+          call_indirect<void>(<u32>load<u16>(rec) + firstEntry, changetype<Rec>(rec));
+        }
         if ((cpu.pending | cpu.leave) == 0) { rec += 32; continue; }
         if (cpu.pending != 0) { link = FAULT; break; }
         if (<u32>load<u16>(rec + 32) == Kind.END_JUMP) { cpu.leave = 0; rec += 32; continue; }

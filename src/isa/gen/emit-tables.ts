@@ -1,4 +1,4 @@
-/** Generates assembly/isa/tables.gen.ts: the decision tree, a descriptor for each row, weights and fusions of hot kinds. */
+/** Generates assembly/isa/tables.gen.ts: the decision tree, descriptors of the rows, weights and fusions of hot kinds. */
 import { rows } from '../opcodes.ts';
 import { type Feature, hasModrm, type Row, type Trait, widthOf } from '../table.ts';
 import type { Numbers } from './emit-handlers.ts';
@@ -6,7 +6,7 @@ import { fusedKinds, HOT } from './hot.ts';
 import { METHODS, operandsOf } from './operands.ts';
 import { hotKinds } from './rows.ts';
 import { buildTree } from './tree.ts';
-import { type Use, usesOf } from './uses.ts';
+import { type Use, usesOf, waits } from './uses.ts';
 
 /** Bits of a descriptor's flags. Keep in step with assembly/isa/decoder.ts. */
 const TRAITS: Trait[] = [
@@ -28,25 +28,39 @@ const TRAITS: Trait[] = [
 /** Bits 21 and up of the flags, as in assembly/cpu/vector-state.ts. */
 const USES: Use[] = ['vex', 'sse', 'mmx', 'x87', 'wait'];
 const WIDTHS = ['-', 'b', 'v', 'y'];
-const DESCRIPTOR = 20;
+/** The bit of what first reports a pending x87 exception. */
+const PENDING = 27;
+const SHAPE = 14;
 const PATTERN = 13;
 
 export const FEATURES: Feature[] = [...new Set(rows.flatMap((row) => (row.feature ? [row.feature] : [])))].sort();
 
-function descriptor(row: Row, handlers: number[], fallback: number, patterns: Pool, hots: Pool): number[] {
-  const bytes = new Uint8Array(DESCRIPTOR);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, patterns.add(pattern(row)), true);
-  view.setUint16(2, hots.add(hotPair(row)), true);
-  bytes[4] = row.feature ? FEATURES.indexOf(row.feature) + 1 : 0;
-  bytes[5] = WIDTHS.indexOf(widthOf(row));
+/**
+ * {pattern u8, hot pair u8, feature u8, width u8, flags u32, handlers by size u8 each, fallback u16} of a row; the handlers
+ * as 1 + distance from the row's first, 0 for none. Rows share shapes.
+ */
+function shape(row: Row, handlers: number[], fallback: number, patterns: Pool, hots: Pool): number[] {
+  const view = new DataView(new ArrayBuffer(SHAPE));
+  const byte = (at: number, value: number) => {
+    if (value > 255) throw new Error(`opcode table: ${row.code} ${row.op}: byte ${at} of its shape would be ${value}`);
+    view.setUint8(at, value);
+  };
+  byte(0, patterns.add(pattern(row)));
+  byte(1, hots.add(hotPair(row)));
+  byte(2, row.feature ? FEATURES.indexOf(row.feature) + 1 : 0);
+  byte(3, WIDTHS.indexOf(widthOf(row)));
   let flags = 0;
   for (const trait of row.traits ?? []) flags |= 1 << TRAITS.indexOf(trait);
   for (const use of usesOf(row)) flags |= 1 << (21 + USES.indexOf(use));
-  view.setUint16(6, fallback, true);
-  view.setUint32(8, flags, true);
-  for (let size = 0; size < 4; size++) view.setUint16(12 + 2 * size, handlers[size] + 1, true);
-  return [...bytes];
+  if (waits(row)) flags |= 1 << PENDING;
+  view.setUint32(4, flags, true);
+  const first = firstOf(handlers);
+  for (let size = 0; size < 4; size++) byte(8 + size, handlers[size] < 0 ? 0 : handlers[size] - first + 1);
+  view.setUint16(12, fallback, true);
+  return [...new Uint8Array(view.buffer)];
+}
+function firstOf(handlers: number[]): number {
+  return Math.min(...handlers.map((handler) => (handler < 0 ? 0xffff : handler))) % 0xffff;
 }
 
 /** {operands, 4 methods, 4 sizes, 4 fixed registers} of a row. */
@@ -84,16 +98,18 @@ export function emitTables(numbers: Numbers): string {
   const { tree, fallback } = buildTree(rows);
   const patterns = new Pool();
   const hots = new Pool();
-  const descriptors = rows.flatMap((row, n) =>
-    descriptor(row, numbers.get(row) ?? [-1, -1, -1, -1], (fallback.get(n) ?? -1) + 1, patterns, hots),
-  );
-  const modrm = new Array(7 * 256).fill(0);
+  const shapes = new Pool();
+  const descriptors = rows.flatMap((row, n) => {
+    const handlers = numbers.get(row) ?? [-1, -1, -1, -1];
+    return [shapes.add(shape(row, handlers, (fallback.get(n) ?? -1) + 1, patterns, hots)), firstOf(handlers)];
+  });
+  const modrm = new Array(7 * 32).fill(0);
   const walk = (value: number): boolean => {
     if (value < 0x8000) return value > 0 && hasModrm(rows[value - 1]);
     const node = value - 0x8000;
     return tree.slice(node + 1, node + 1 + [2, 2, 8, 2, 8, 4, 2, 2][tree[node]]).some(walk);
   };
-  for (let n = 0; n < modrm.length; n++) modrm[n] = walk(tree[n]) ? 1 : 0;
+  for (let n = 0; n < 8 * modrm.length; n++) if (walk(tree[n])) modrm[n >> 3] |= 1 << (n & 7);
   const fusions = HOT.flatMap((kind, n) => {
     const fused = /^(cmp|test)_(r|rm|mr)\d+$/.test(kind.name) ? fusedKinds(kind.name) : [];
     return fused.flatMap((to, condition) => (to ? [{ n, condition, to }] : []));
@@ -106,13 +122,17 @@ export function emitTables(numbers: Numbers): string {
 export const TREE: usize = memory.data<u16>([
   ${list(tree)},
 ]);
-/** 1 where ModRM follows the opcode, by map and opcode. */
+/** A bit for each map and opcode: 1 where ModRM follows. */
 export const HAS_MODRM: usize = memory.data<u8>([
   ${list(modrm)},
 ]);
-/** Row descriptors of ${DESCRIPTOR} bytes: see src/isa/gen/emit-tables.ts. */
-export const DESCRIPTORS: usize = memory.data<u8>([
+/** {shape, first handler} of rows. */
+export const DESCRIPTORS: usize = memory.data<u16>([
   ${list(descriptors)},
+]);
+/** Shapes of rows, ${SHAPE} bytes each: see src/isa/gen/emit-tables.ts. */
+export const SHAPES: usize = memory.data<u8>([
+  ${list(shapes.lists.flat())},
 ]);
 /** Operands of rows, ${PATTERN} bytes each. */
 export const PATTERNS: usize = memory.data<u8>([

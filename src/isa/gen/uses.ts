@@ -21,21 +21,19 @@ export function usesOf(row: Row): Use[] {
   return uses;
 }
 
-/** Does the row first report a pending x87 exception (SDM Vol. 1, "x87 FPU Exception Synchronization")? */
-function waits(row: Row): boolean {
-  return x87.has(row) && (row.op === 'fnop' || !row.op.startsWith('fn'));
+/** Does the row first report a pending x87 exception (SDM Vol. 1, "x87 FPU Exception Synchronization"; "MMX Technology")? */
+export function waits(row: Row): boolean {
+  if (x87.has(row)) return row.op === 'fnop' || !row.op.startsWith('fn');
+  return usesOf(row).includes('mmx') && !convertsFromMemory(row);
+}
+/** A conversion from memory touches no MMX register. */
+function convertsFromMemory(row: Row): boolean {
+  return argsOf(row)[0]?.startsWith('V') && argsOf(row)[1]?.startsWith('Q');
 }
 
-/** Code that a handler's call is wrapped in. */
+/** Code that a handler's call is wrapped in. What the record's bits say is asked before: assembly/cpu/vector-state.ts. */
 export function guarded(row: Row, call: string): string {
-  const uses = usesOf(row);
-  if (uses.length === 0) return call;
-  const checked = (then: string) => `if ((i.info & cpu.blocked) != 0) { refuse(i.info); return; } ${then}`;
-  if (waits(row)) return checked(`if (beginMmx()) ${call}`);
-  if (!uses.includes('mmx')) return checked(call);
-  if (row.op === 'emms') return checked(`if (beginMmx()) ${call}`);
-  const mmx = `if (!beginMmx()) return; ${call} endMmx();`;
-  // A conversion from memory touches no MMX register.
-  const fromMemory = argsOf(row)[0].startsWith('V') && argsOf(row)[1].startsWith('Q');
-  return checked(fromMemory ? `if (isMemory(i)) { ${call} return; } ${mmx}` : mmx);
+  if (x87.has(row) || row.op === 'emms' || !usesOf(row).includes('mmx')) return call;
+  if (!convertsFromMemory(row)) return `${call} endMmx();`;
+  return `if (isMemory(i)) { ${call} return; } if (!beginMmx()) return; ${call} endMmx();`;
 }
