@@ -35,7 +35,9 @@ async function compileAt(root: string, target: string, bases: readonly number[])
 /** A hash over everything that decides the bytes of `target`. */
 function stamp(root: string, target: string): string {
   const hash = createHash('sha256').update(`${target} ${compilerVersion()} `);
-  const tools = ['build-wasm.ts', 'compile.ts', 'asc.mjs', 'relocations.ts'].map((name) => join(HERE, name));
+  const tools = ['build-wasm.ts', 'compile.ts', 'asc.mjs', 'data-section.ts', 'relocations.ts'].map((name) =>
+    join(HERE, name),
+  );
   const sources = readdirSync(join(root, 'assembly'), { recursive: true, encoding: 'utf8' });
   const inputs = sources.filter((name) => name.endsWith('.ts')).map((name) => join(root, 'assembly', name));
   for (const file of [join(root, 'asconfig.json'), ...tools, ...inputs.sort()]) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { shrinkData } from './data-section.ts';
 
 /** The file that alone knows where a processor's state lies. */
 export const WINDOW_FILE = 'assembly/cpu/window.ts';
@@ -18,6 +19,8 @@ interface Window {
 interface Config {
   entries: string[];
   options: Record<string, unknown>;
+  /** Functions that optimised builds call and do not inline: what is rare, or what many call. */
+  outOfLine?: string[];
   targets: Record<string, Record<string, unknown>>;
 }
 
@@ -61,14 +64,17 @@ export async function compile(root: string, target: string, base?: number): Prom
   const window = parseWindow(source);
   base ??= window.base;
   const text = source.replace(BASE_LINE, `$10x${base.toString(16)}`);
+  const optimized = options.optimizeLevel === 3;
+  const outOfLine = optimized ? (config.outOfLine ?? []) : [];
   const merged = { ...config.options, ...options, memoryBase: base + window.staticOffset };
   const dir = mkdtempSync(join(tmpdir(), 'vmlaunch-asc-'));
   const out = join(dir, 'core.wasm');
-  const job = { root, args: [...config.entries, ...flags(merged)], file: WINDOW_FILE, text, out };
+  const job = { root, args: [...config.entries, ...flags(merged)], file: WINDOW_FILE, text, out, outOfLine };
   try {
     const { stderr } = await promisify(execFile)(process.execPath, [ASC, JSON.stringify(job)], { maxBuffer: 1 << 26 });
     process.stderr.write(stderr);
-    return new Uint8Array(readFileSync(out));
+    const bytes = new Uint8Array(readFileSync(out));
+    return optimized ? shrinkData(bytes) : bytes;
   } catch (error) {
     throw new Error((error as { stderr?: string }).stderr || (error as Error).message);
   } finally {
