@@ -13,7 +13,21 @@ export { ImageError } from './machine/loaders/image-error.ts';
 export type { BootModule } from './machine/loaders/multiboot.ts';
 export { Machine } from './machine/machine.ts';
 export type { CoreFactory, MachineOptions, MachineType } from './machine/options.ts';
-export { MACHINE_TYPES, MAX_VCPUS, parseMemory } from './machine/options.ts';
+export { DEFAULT_DATE, MACHINE_TYPES, MAX_VCPUS, parseMemory } from './machine/options.ts';
 export { formatReport, type Report, type StopName } from './machine/report.ts';
 export type { TracedEvent, Tracer } from './machine/tracer.ts';
 export { readLinear, translate } from './machine/translate.ts';
+export type { HostWork, NetCard, NetClock, Offload } from './net/backend.ts';
+export type {
+  HostDatagrams,
+  HostSockets,
+  HostStream,
+  Listener,
+  SocketAddress,
+  StreamEvents,
+  StreamFailure,
+} from './net/host-sockets.ts';
+export { type DumpOptions, dump } from './net/pcap.ts';
+export { Switch } from './net/switch.ts';
+export type { HostForward, UserNetOptions } from './net/user/options.ts';
+export { UserNet } from './net/user/user-net.ts';

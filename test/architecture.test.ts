@@ -22,12 +22,13 @@ const SRC: Layer[] = [
   },
   { name: 'jit', holds: ['jit/'], below: ['core', 'isa'] },
   { name: 'kvm', holds: ['kvm/'], below: ['jit', 'core', 'isa'] },
-  { name: 'devices', holds: ['devices/'], below: ['core'] },
-  { name: 'machine', holds: ['machine/'], below: ['devices', 'kvm', 'jit', 'core', 'isa'] },
+  { name: 'net', holds: ['net/'], below: [] },
+  { name: 'devices', holds: ['devices/'], below: ['net', 'core'] },
+  { name: 'machine', holds: ['machine/'], below: ['devices', 'net', 'kvm', 'jit', 'core', 'isa'] },
   { name: 'vectors', holds: ['vectors/'], below: ['core', 'isa'] },
-  { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'core'] },
-  { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'kvm', 'core', 'isa'] },
-  { name: 'cli', holds: ['cli/'], below: ['library', 'node', 'vectors', 'machine', 'devices', 'kvm', 'core', 'isa'] },
+  { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core'] },
+  { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
+  { name: 'cli', holds: ['cli/'], below: ['library', 'node', 'vectors', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
 ];
 
 /** Each layer imports only those before it. */

@@ -2,6 +2,7 @@
 import { type DeviceSpec, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
 import { addBackend, addDrive, addNic, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
+import { type DumpWish, parseObject } from './netdevs.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -23,6 +24,8 @@ export interface RunOptions {
   machine?: MachineType;
   devices: DeviceSpec[];
   backends: BackendWish[];
+  /** Networks to be written down. */
+  dumps: DumpWish[];
   serial: Sink[];
   debugcon: Sink;
   nographic: boolean;
@@ -106,6 +109,9 @@ const WITH_VALUE: Record<string, Handler> = {
   netdev: withHelp('netdev', (options, value) => addBackend(options, 'netdev', value)),
   chardev: withHelp('chardev', (options, value) => addBackend(options, 'chardev', value)),
   nic: withHelp('netdev', addNic),
+  object: (options, value) => {
+    options.dumps.push(parseObject(value));
+  },
   serial: (options, value) => {
     options.serial.push(parseSink('serial', value));
   },
@@ -140,6 +146,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     modules: [],
     devices: [],
     backends: [],
+    dumps: [],
     serial: [],
     debugcon: { kind: 'stdio' },
     nographic: false,

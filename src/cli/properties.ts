@@ -5,6 +5,8 @@ export interface PropertyList {
   /** The first word where it has no `=`; empty otherwise. */
   name: string;
   values: Map<string, string>;
+  /** Every value of keys that were given more than once. */
+  all: Map<string, string[]>;
 }
 
 /** Splits at single commas; doubled ones stay as one. */
@@ -25,12 +27,15 @@ export function parseProperties(option: string, text: string): PropertyList {
   const [first, ...rest] = splitCommas(text);
   const hasName = !first.includes('=');
   const values = new Map<string, string>();
+  const all = new Map<string, string[]>();
   for (const part of hasName ? rest : [first, ...rest]) {
     const at = part.indexOf('=');
     if (at < 1) throw new UsageError(`-${option} ${text}: '${part}' is not of the form key=value`);
-    values.set(part.slice(0, at), part.slice(at + 1));
+    const [key, value] = [part.slice(0, at), part.slice(at + 1)];
+    values.set(key, value);
+    all.set(key, [...(all.get(key) ?? []), value]);
   }
-  return { name: hasName ? first : '', values };
+  return { name: hasName ? first : '', values, all };
 }
 
 /** Throws UsageError where a key is none of `known`. */

@@ -1,9 +1,17 @@
 /** Boots a guest for the command line: files in, consoles out, an exit code at the end. */
-import { type ConsoleSource, formatReport, Machine, type MachineOptions, type Outcome } from '../index.ts';
+import {
+  type ConsoleSource,
+  DEFAULT_DATE,
+  formatReport,
+  Machine,
+  type MachineOptions,
+  type Outcome,
+} from '../index.ts';
 import { openBackends } from './backends.ts';
 import { demo } from './demo.ts';
 import type { CliHost } from './host.ts';
 import { keyFilter } from './keys.ts';
+import { withDumps } from './netdevs.ts';
 import type { RunOptions, Sink } from './options.ts';
 import { makeTracer } from './trace.ts';
 
@@ -32,7 +40,10 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
   const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
   const input = takesInput ? host.input : null;
   const backends = await openBackends(options.backends, host);
+  let closeDumps = (): void => {};
   try {
+    const dumped = withDumps(backends.netdevs ?? {}, options.dumps, host, options.date?.getTime() ?? DEFAULT_DATE);
+    closeDumps = dumped.close;
     const machine = await Machine.create({
       ...extras,
       ...images(options, host),
@@ -44,7 +55,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       machine: options.machine,
       devices: options.devices,
       drives: backends.drives,
-      netdevs: backends.netdevs,
+      netdevs: dumped.netdevs,
       chardevs: backends.chardevs,
       serialPorts: Math.max(1, options.serial.length),
       reboot: options.reboot,
@@ -81,6 +92,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     return ((outcome.code << 1) | 1) & 0xff;
   } finally {
     await backends.close();
+    closeDumps();
     closeTrace();
     for (const sink of new Set(sinks.values())) sink.close();
   }

@@ -19,7 +19,12 @@ export function parseValues(
     }
   }
   return Object.fromEntries(
-    [...list.values].map(([key, text]) => [key, parseValue(`${what},${key}=`, text, properties[key])]),
+    [...list.values].map(([key, last]) => {
+      const property = properties[key];
+      const repeats = property.kind === 'text' && property.repeats;
+      const text = (repeats && list.all.get(key)?.join('\n')) || last;
+      return [key, parseValue(`${what},${key}=`, text, property)];
+    }),
   );
 }
 

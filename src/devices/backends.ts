@@ -2,6 +2,9 @@
  * What devices stand on outside of the machine: disks, networks and character streams, as plain objects that outlive a
  * reset of the machine. Backends that answer later do so by promises or callbacks, never within the guest's access.
  */
+import type { NetBackend } from '../net/backend.ts';
+
+export type { NetBackend };
 
 /**
  * A disk: a run of bytes of fixed length. Offsets and lengths are in bytes, multiples of 512, and within the capacity:
@@ -22,14 +25,6 @@ export interface BlkBackend {
   discard(offset: number, length: number): void | Promise<void>;
   /** `mayUnmap`: the range may be deallocated, as long as it reads as zeros. */
   writeZeroes(offset: number, length: number, mayUnmap: boolean): void | Promise<void>;
-}
-
-/** A network as a card sees it: whole Ethernet frames without their check sequence. */
-export interface NetBackend {
-  /** The guest sends a frame; the bytes are the backend's to keep. */
-  send(frame: Uint8Array): void;
-  /** Hands every frame for the guest to `receive`, until the function that comes back is called. One card at a time. */
-  connect(receive: (frame: Uint8Array) => void): () => void;
 }
 
 /** A stream of bytes in both directions. */

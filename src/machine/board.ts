@@ -7,6 +7,7 @@ import type { Backends } from '../devices/backends.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import { PicPair } from '../devices/pic.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
+import type { HostWork } from '../net/backend.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
@@ -27,6 +28,7 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   ioapic: (pin: number, level: boolean) => void;
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
+  host: HostWork;
   log: (line: string) => void;
 }
 
@@ -104,7 +106,7 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): DeviceContext {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, log, end } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end } = this.#parts;
     return {
       clock,
       memory,
@@ -119,6 +121,7 @@ export class Board {
       output,
       defer: (work) => void clock.schedule(clock.now(), work),
       busy,
+      host,
       onReset: (callback) => this.#teardown.push(callback),
       log,
       end,

@@ -4,6 +4,7 @@ import type { BlkBackend, CharBackend, NetBackend } from '../devices/backends.ts
 import type { Clock } from '../devices/clock.ts';
 import type { IoDevice, IrqLine } from '../devices/device.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
+import type { HostWork } from '../net/backend.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
 
 export interface VirtioAttachment {
@@ -36,6 +37,8 @@ export interface DeviceContext {
   defer(work: () => void): void;
   /** While `work` goes on an idle guest waits for it, and its time stands still. */
   busy(work: Promise<unknown>): void;
+  /** For devices whose answers come from outside of the machine, nobody knows when. */
+  readonly host: HostWork;
   /** Called before the machine is reset and this device is made anew: to let go of backends. */
   onReset(callback: () => void): void;
   /** One line for people about what went wrong. */

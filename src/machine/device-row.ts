@@ -23,6 +23,8 @@ export interface TextProperty extends Common {
   readonly kind: 'text';
   readonly initial?: string;
   readonly required?: boolean;
+  /** May be given more than once on the command line; the values are lines of one text. */
+  readonly repeats?: boolean;
 }
 export interface ChoiceProperty extends Common {
   readonly kind: 'choice';

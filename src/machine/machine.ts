@@ -11,6 +11,7 @@ import { enter } from './boot-state.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import { Emitter, type MachineEvents, type Outcome } from './events.ts';
 import { hostMs, yieldToHost } from './host.ts';
+import { HostWorkGauge } from './host-work.ts';
 import { Keyboard, Mouse } from './input.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
@@ -18,6 +19,7 @@ import {
   checkMachineType,
   checkSerialPorts,
   checkVcpus,
+  DEFAULT_DATE,
   DEFAULT_MEMORY,
   type MachineOptions,
   parseMemory,
@@ -32,7 +34,6 @@ import { isStepping, stepTraced } from './tracer.ts';
 const SLICE = 100_000;
 /** Host milliseconds between two turns of the event loop. */
 const TURN_MS = 12;
-const DEFAULT_DATE = Date.UTC(2026, 0, 1);
 const RFLAGS_IF = 0x200n;
 const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
@@ -63,6 +64,7 @@ export class Machine extends Emitter<MachineEvents> {
   #isInTurn = false;
   /** What backends are at that an idle guest waits for. */
   #busy = 0;
+  readonly #hostWork: HostWorkGauge;
   #hostMs = 0;
   #waitsForInput: boolean;
   readonly #pacer: Pacer | null;
@@ -86,6 +88,9 @@ export class Machine extends Emitter<MachineEvents> {
         if (machine) machine.#cutSlice();
       },
     );
+    const host = new HostWorkGauge((ns) => {
+      if (machine) machine.#pass(ns);
+    });
     const output = new ConsoleBuffer((text, info) => machine?.emit('console', text, info));
     const board = new Board({
       clock,
@@ -106,6 +111,7 @@ export class Machine extends Emitter<MachineEvents> {
       busy: (work) => {
         if (machine) machine.#waitFor(work);
       },
+      host,
       log: (line) => machine?.emit('log', line),
       date: options.date?.getTime() ?? DEFAULT_DATE,
       intr: (level) => cores[0]?.setIntr(level),
@@ -126,7 +132,7 @@ export class Machine extends Emitter<MachineEvents> {
     for (let id = 0; id < vcpus; id++) {
       cores.push(await make({ memoryBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
     }
-    machine = new Machine(options, turns, board, clock, output);
+    machine = new Machine(options, turns, board, clock, output, host);
     machine.#load();
     return machine;
   }
@@ -137,6 +143,7 @@ export class Machine extends Emitter<MachineEvents> {
     board: Board,
     clock: VirtualClock,
     output: ConsoleBuffer,
+    hostWork: HostWorkGauge,
   ) {
     super();
     this.#options = options;
@@ -149,6 +156,7 @@ export class Machine extends Emitter<MachineEvents> {
     this.mouse = new Mouse(() => board.i8042);
     this.#clock = clock;
     this.#console = output;
+    this.#hostWork = hostWork;
     this.#waitsForInput = options.waitForInput ?? false;
     this.#pacer = options.clock === 'host' ? new Pacer() : null;
   }
@@ -166,7 +174,7 @@ export class Machine extends Emitter<MachineEvents> {
       for (;;) {
         const outcome = this.#turn(limit);
         this.#console.flush();
-        if (outcome === WAIT) await this.#sleep.until(this.#sleepMs);
+        if (outcome === WAIT) await this.#hostWork.during(this.#sleep.until(this.#sleepMs));
         else if (outcome) {
           this.emit('exit', outcome);
           return outcome;
@@ -181,7 +189,7 @@ export class Machine extends Emitter<MachineEvents> {
   stop(): void {
     if (!this.#running) return;
     this.#end({ reason: 'stopped' });
-    this.#poke();
+    this.#sleep.poke();
   }
 
   /** Executes `count` instructions at once, events included; returns the outcome where the guest ended. */
@@ -197,13 +205,13 @@ export class Machine extends Emitter<MachineEvents> {
   /** Types into a serial port. Text is sent as UTF-8. */
   send(input: string | Uint8Array, port = 0): void {
     this.#board.send(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
-    this.#poke();
+    this.#sleep.poke();
   }
 
   /** Presses the ACPI power button: the guest is asked to turn itself off. */
   powerButton(): void {
     this.#board.pressPowerButton();
-    this.#poke();
+    this.#sleep.poke();
   }
 
   /**
@@ -217,7 +225,7 @@ export class Machine extends Emitter<MachineEvents> {
   /** Nobody will type any more: a guest that only waits for input has halted. */
   closeInput(): void {
     this.#waitsForInput = false;
-    this.#poke();
+    this.#sleep.poke();
   }
 
   /** The numbers of all runs so far. */
@@ -253,7 +261,7 @@ export class Machine extends Emitter<MachineEvents> {
   }
 
   #slice(limit: number): Outcome | typeof WAIT | null {
-    if (this.#pacer) this.#catchUp(this.#pacer);
+    if (this.#pacer) this.#pass(this.#pacer.lag(this.#turns.now));
     this.#clock.runDue();
     const ending = this.#takeEnding();
     if (ending) return ending;
@@ -315,9 +323,11 @@ export class Machine extends Emitter<MachineEvents> {
     }
     if (ahead === Number.POSITIVE_INFINITY) {
       this.#sleepMs = ahead;
-      return this.#waitsForInput || this.#busy > 0 ? WAIT : { reason: 'halted' };
+      return this.#waitsForInput || this.#busy > 0 || this.#hostWork.mayCome ? WAIT : { reason: 'halted' };
     }
-    this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS : 0;
+    this.#sleepMs = this.#pacer
+      ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS
+      : this.#hostWork.sleepMs(ahead);
     if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
     this.#turns.advance(ahead);
     return null;
@@ -327,10 +337,10 @@ export class Machine extends Emitter<MachineEvents> {
     return Math.max(0, Math.min(this.#clock.nextDeadline, this.#turns.nextDeadline) - this.#turns.now);
   }
 
-  /** Moves virtual time up to the host's, but not past an event. */
-  #catchUp(pacer: Pacer): void {
-    const lag = Math.min(pacer.lag(this.#turns.now), this.#untilNextEvent());
-    if (lag > 0) this.#turns.advance(lag);
+  /** Lets virtual time pass, but not past an event. */
+  #pass(ns: number): void {
+    const part = Math.min(ns, this.#untilNextEvent());
+    if (part > 0) this.#turns.advance(part);
   }
 
   #takeEnding(): Outcome | null {
@@ -371,19 +381,15 @@ export class Machine extends Emitter<MachineEvents> {
 
   /** A device raised an interrupt: where no guest access was the cause, an idle guest is to look. */
   #wakeFromOutside(): void {
-    if (!this.#isInTurn) this.#poke();
+    if (!this.#isInTurn) this.#sleep.poke();
   }
 
   #waitFor(work: Promise<unknown>): void {
     this.#busy++;
     const done = (): void => {
       this.#busy--;
-      this.#poke();
+      this.#sleep.poke();
     };
     work.then(done, done);
-  }
-
-  #poke(): void {
-    this.#sleep.poke();
   }
 }

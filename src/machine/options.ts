@@ -64,6 +64,8 @@ export interface MachineOptions extends Backends {
 
 const MIB = 0x10_0000;
 const PAGE = 0x1000;
+/** Milliseconds since 1970 at power-on, so that equal runs see equal dates. */
+export const DEFAULT_DATE = Date.UTC(2026, 0, 1);
 export const DEFAULT_MEMORY = 128 * MIB;
 /** One linear memory of 4 GiB holds guest RAM and the processor's own state. */
 export const MAX_MEMORY = 4064 * MIB;

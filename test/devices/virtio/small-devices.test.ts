@@ -8,9 +8,11 @@ import { VirtioBalloon } from '../../../src/devices/virtio/balloon.ts';
 import { VirtioBlk } from '../../../src/devices/virtio/blk.ts';
 import { VirtioConsole } from '../../../src/devices/virtio/console.ts';
 import type { VirtioDevice } from '../../../src/devices/virtio/device.ts';
+import { VirtioNet } from '../../../src/devices/virtio/net.ts';
 import { virtioP9 } from '../../../src/devices/virtio/p9.ts';
 import { virtioRng } from '../../../src/devices/virtio/rng.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
+import { type NetBackend, type NetCard, NO_HOST } from '../../../src/net/backend.ts';
 import { RAM_BYTES, TestRam } from './driver.ts';
 import { MmioDriver } from './mmio-driver.ts';
 
@@ -128,6 +130,20 @@ describe('the 9P device', () => {
   });
 });
 
+/** A cable whose other end is its beginning. */
+function echo(): NetBackend {
+  let card: NetCard | null = null;
+  return {
+    takesOffload: true,
+    attach: (own) => {
+      card = own;
+    },
+    send: (frame, offload) => void card?.receive(frame, offload),
+  };
+}
+const clock = { now: () => 0, schedule: () => ({ cancel: () => {} }) };
+const mac = Uint8Array.of(0x52, 0x54, 0, 0, 0, 1);
+
 describe('a device under noise', () => {
   const devices: [string, () => VirtioDevice][] = [
     ['virtio-rng', () => virtioRng((bytes) => bytes.fill(0xa5))],
@@ -135,6 +151,7 @@ describe('a device under noise', () => {
     ['virtio-console', () => new VirtioConsole([{ isConsole: true, output: () => {} }])],
     ['virtio-serial', () => new VirtioConsole([null, { name: 'a', output: () => {} }])],
     ['virtio-9p', () => virtioP9('tag', new P9Server(new MemoryTree()))],
+    ['virtio-net', () => new VirtioNet({ backend: echo(), clock, host: NO_HOST, mac })],
     ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
   ];
   const registers = Object.values(Reg);

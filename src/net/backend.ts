@@ -1,0 +1,68 @@
+/**
+ * The seam between a network card and what is at the other end of its cable. Everything in src/net runs in Node and in
+ * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
+ */
+
+/** What the sender left undone on a frame, to be done by whoever needs it. */
+export interface Offload {
+  /**
+   * Where the sum of TCP or UDP begins. It is not made yet: its field, at `checksumStart + checksumOffset`, holds the
+   * sum of the pseudo header.
+   */
+  checksumStart: number;
+  checksumOffset: number;
+  /** Bytes of payload per segment, where the frame is several segments of TCP over IPv4 in one; otherwise 0. */
+  segmentBytes: number;
+}
+
+/** Virtual time, as devices know it: nanoseconds since power-on. */
+export interface NetClock {
+  now(): number;
+  schedule(deadline: number, callback: () => void): { cancel(): void };
+}
+
+/**
+ * How a backend says that it deals with the world outside the machine, whose time is not the guest's. The functions
+ * returned may be called more than once.
+ */
+export interface HostWork {
+  /** An answer of the host is under way. Until the returned function is called, idle time passes no faster than the host's. */
+  begin(): () => void;
+  /** The host may begin something at any time: until the returned function is called, a guest that sleeps has not halted. */
+  expect(): () => void;
+  /** To be called before what the host did is shown to the guest: the time that it slept meanwhile passes. */
+  arrived(): void;
+}
+
+/** The network card, as its backend sees it. */
+export interface NetCard {
+  /** What the card's driver takes of frames with work left undone. */
+  readonly takes: { readonly checksum: boolean; readonly segments: boolean };
+  readonly clock: NetClock;
+  readonly host: HostWork;
+  /**
+   * Hands a frame to the guest, which copies it. Returns false where there is no room: the backend may keep the frame
+   * until it hears `ready`. A card without a driver drops the frame and returns true.
+   */
+  receive(frame: Uint8Array, offload?: Offload): boolean;
+  /** Plugs the cable in or out. */
+  setLink(isUp: boolean): void;
+}
+
+export interface NetBackend {
+  /** Whether `send` takes frames with work left undone. */
+  readonly takesOffload: boolean;
+  /** Plugged into a card. After a power cycle of the machine it is another one, and the guest knows nothing any more. */
+  attach(card: NetCard): void;
+  /** Takes an Ethernet frame of the guest, without its check sequence; the bytes are the backend's own to keep. */
+  send(frame: Uint8Array, offload?: Offload): void;
+  /** The guest has sent what it had: a good moment to answer it all. */
+  flush?(): void;
+  /** The card has room again, after `receive` returned false. */
+  ready?(): void;
+  /** Ends all dealings with the host. */
+  close?(): void;
+}
+
+/** A host that never does anything: for backends within one process, and for tests. */
+export const NO_HOST: HostWork = { begin: () => () => {}, expect: () => () => {}, arrived: () => {} };

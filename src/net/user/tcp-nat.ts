@@ -1,0 +1,154 @@
+/** TCP between the guest and the host: the connections there are, and how new ones begin on either side. */
+import { BROADCAST_IP } from '../addresses.ts';
+import type { HostSockets, Listener, SocketAddress } from '../host-sockets.ts';
+import type { Lan } from './lan.ts';
+import { Flag, makeSegment, type Segment, type SegmentHead } from './segment.ts';
+import { type Outgoing, TcpConnection } from './tcp-connection.ts';
+import type { Endpoint } from './udp-nat.ts';
+
+const MOST_CONNECTIONS = 4096;
+/** Of IPv4 and TCP without options. */
+const HEADERS = 40;
+const MOST_PACKET = 65535;
+const OUR_MSS = MOST_PACKET - HEADERS;
+/** Numbers begin at other places, for old segments to be told from new ones. */
+const ISS_STEP = 64_021;
+const FIRST_DYNAMIC_PORT = 49152;
+
+interface Pair {
+  guest: Endpoint;
+  remote: Endpoint;
+}
+
+const keyOf = ({ guest, remote }: Pair): string => `${guest.ip}:${guest.port}-${remote.ip}:${remote.port}`;
+const nothing = (): void => {};
+
+export class TcpNat {
+  readonly #sockets: HostSockets;
+  readonly #lan: Lan;
+  readonly #connections = new Map<string, TcpConnection>();
+  /** Those that may have something to say. */
+  readonly #touched = new Set<TcpConnection>();
+  #iss = 1;
+
+  constructor(sockets: HostSockets, lan: Lan) {
+    this.#sockets = sockets;
+    this.#lan = lan;
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a segment of the guest; `to` is where a new connection leads, null for nowhere. */
+  receive(
+    guestIp: number,
+    remoteIp: number,
+    segment: Segment,
+    to: SocketAddress | null,
+    unreachable: () => void,
+  ): void {
+    const pair = {
+      guest: { ip: guestIp, port: segment.source },
+      remote: { ip: remoteIp, port: segment.destination },
+    };
+    const key = keyOf(pair);
+    const known = this.#connections.get(key);
+    if (known) {
+      this.#touched.add(known);
+      known.receive(segment);
+      return;
+    }
+    const { flags } = segment;
+    if (flags & Flag.RST) return;
+    if ((flags & (Flag.SYN | Flag.ACK)) !== Flag.SYN || !to) this.#refuse(pair, segment);
+    else if (this.#connections.size < MOST_CONNECTIONS) {
+      const connection = this.#make(key, pair, unreachable);
+      connection.accept(segment, this.#sockets.connect(to, connection));
+    }
+  }
+
+  /** Leads a port of the host to one of the guest; `knownAs` says as whom the guest sees an address of the host's side. */
+  forward(at: SocketAddress, guest: Endpoint, knownAs: (address: string) => number): Promise<Listener> {
+    return this.#sockets.listen(at, (from, open) => {
+      const pair = { guest, remote: { ip: knownAs(from.address), port: from.port } };
+      while (this.#connections.has(keyOf(pair))) {
+        pair.remote.port = pair.remote.port < MOST_PACKET ? pair.remote.port + 1 : FIRST_DYNAMIC_PORT;
+      }
+      if (!this.#lan.card || this.#connections.size >= MOST_CONNECTIONS) {
+        open({ connected: nothing, data: nothing, ended: nothing, drained: nothing, failed: nothing }).abort();
+        return;
+      }
+      this.#lan.card.host.arrived();
+      const connection = this.#make(keyOf(pair), pair, nothing);
+      connection.open(open(connection));
+    });
+  }
+
+  /** Answers what came since the last time. */
+  flush(): void {
+    for (const connection of this.#touched) connection.flush();
+    this.#touched.clear();
+  }
+
+  /** The guest has room again: everyone in turn. */
+  ready(): void {
+    for (const connection of [...this.#connections.values()]) connection.flush();
+  }
+
+  reset(): void {
+    for (const connection of [...this.#connections.values()]) connection.drop();
+    this.#touched.clear();
+  }
+
+  #make(key: string, pair: Pair, unreachable: () => void): TcpConnection {
+    const card = this.#lan.card;
+    if (!card) throw new Error('a connection without a card');
+    this.#iss = (this.#iss + ISS_STEP) >>> 0;
+    const connection: TcpConnection = new TcpConnection({
+      clock: card.clock,
+      host: card.host,
+      iss: this.#iss,
+      ourMss: card.takes.segments ? OUR_MSS : 1460,
+      most: (mss) => (card.takes.segments ? OUR_MSS - (OUR_MSS % mss) : mss),
+      emit: (head, length, fill, mss) => this.#emit(pair, head, length, fill, mss),
+      closed: () => {
+        this.#connections.delete(key);
+        this.#touched.delete(connection);
+      },
+      unreachable,
+    });
+    this.#connections.set(key, connection);
+    return connection;
+  }
+
+  #emit(
+    { guest, remote }: Pair,
+    head: Outgoing,
+    length: number,
+    fill: (target: Uint8Array) => void,
+    mss: number,
+  ): boolean {
+    return this.#send({ ...head, from: remote, to: guest }, length, fill, mss);
+  }
+
+  #send(head: SegmentHead, length: number, fill: (target: Uint8Array) => void, mss: number): boolean {
+    const lan = this.#lan;
+    if (!lan.card || !lan.isClear) return false;
+    const isSumLeft = lan.card.takes.checksum;
+    const cut = length > mss ? mss : 0;
+    const { frame, offload } = makeSegment(head, lan.nextId(), length, fill, { cut, isSumLeft });
+    return !lan.address(frame, head.to.ip) || lan.card.receive(frame, offload);
+  }
+
+  /** RFC 9293, "Reset Generation": an answer to a segment of no connection. */
+  #refuse({ guest, remote }: Pair, { flags, seq, ack, payload }: Segment): void {
+    if (guest.ip === BROADCAST_IP) return;
+    const length = payload.length + (flags & Flag.SYN ? 1 : 0) + (flags & Flag.FIN ? 1 : 0);
+    const answer =
+      flags & Flag.ACK
+        ? { seq: ack, ack: 0, flags: Flag.RST }
+        : { seq: 0, ack: (seq + length) >>> 0, flags: Flag.RST | Flag.ACK };
+    this.#send({ from: remote, to: guest, window: 0, ...answer }, 0, nothing, 1);
+  }
+}

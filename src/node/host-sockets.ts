@@ -1,0 +1,127 @@
+/** The sockets of Node for the user-mode network. */
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import { getServers } from 'node:dns';
+import { createServer, Socket } from 'node:net';
+import type {
+  HostDatagrams,
+  HostSockets,
+  HostStream,
+  OnDatagram,
+  SocketAddress,
+  StreamEvents,
+  StreamFailure,
+} from '../net/host-sockets.ts';
+
+const FAILURES: Record<string, StreamFailure> = {
+  ECONNREFUSED: 'refused',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  EACCES: 'unreachable',
+  EPERM: 'unreachable',
+  ETIMEDOUT: 'timeout',
+};
+/** Datagrams beyond this many bytes in the socket's queue are dropped, as networks do. */
+const MOST_QUEUED = 1 << 20;
+const DNS_PORT = 53;
+
+/** A Node socket as a stream. The socket must allow half-open connections. */
+function streamOf(socket: Socket, events: StreamEvents): HostStream {
+  socket.setNoDelay(true);
+  socket.on('data', (bytes) => events.data(bytes));
+  socket.on('end', () => events.ended());
+  socket.on('drain', () => events.drained());
+  socket.on('error', (error: NodeJS.ErrnoException) => events.failed(FAILURES[error.code ?? ''] ?? 'reset'));
+  return {
+    get buffered() {
+      return socket.writableLength;
+    },
+    write: (bytes) => void socket.write(bytes),
+    end: () => void socket.end(),
+    abort() {
+      socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('drain');
+      socket.removeAllListeners('error').on('error', () => {});
+      socket.resetAndDestroy();
+    },
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
+  };
+}
+
+function datagramsOf(socket: DatagramSocket, receive: OnDatagram): HostDatagrams {
+  let isClosed = false;
+  socket.on('message', (bytes, { address, port }) => {
+    if (!isClosed) receive(bytes, { address, port });
+  });
+  return {
+    get port() {
+      return socket.address().port;
+    },
+    send(bytes, { address, port }) {
+      if (isClosed || port === 0 || socket.getSendQueueSize() > MOST_QUEUED) return;
+      socket.send(bytes, port, address, () => {});
+    },
+    close() {
+      isClosed = true;
+      socket.close();
+    },
+  };
+}
+
+/** Resolves when the server or socket is ready, with a plain error where its port cannot be had. */
+function started(
+  what: { once(event: string, listener: (error: Error) => void): unknown },
+  { address, port }: SocketAddress,
+  start: (onStarted: () => void) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    what.once('error', (error) => reject(new Error(`cannot listen at ${address}:${port}: ${error.message}`)));
+    start(resolve);
+  });
+}
+
+/** `server` of the host's list, which may be `address`, `address:port` or `[address]:port`. */
+function resolverOf(server: string): SocketAddress {
+  const match = /^(\d+\.\d+\.\d+\.\d+):(\d+)$/.exec(server) ?? /^\[(.*)\]:(\d+)$/.exec(server);
+  return match ? { address: match[1], port: Number(match[2]) } : { address: server, port: DNS_PORT };
+}
+
+/** The sockets of this process. */
+export function nodeSockets(): HostSockets {
+  return {
+    connect({ address, port }, events) {
+      const socket = new Socket({ allowHalfOpen: true });
+      const stream = streamOf(socket, events);
+      if (port === 0) setImmediate(() => events.failed('refused'));
+      else socket.connect(port, address, () => events.connected());
+      return stream;
+    },
+    async listen(at, accept) {
+      const server = createServer({ allowHalfOpen: true }, (socket) => {
+        const from = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+        accept(from, (events) => streamOf(socket, events));
+      });
+      await started(server, at, (done) => server.listen(at.port, at.address, done));
+      const bound = server.address();
+      return { port: typeof bound === 'object' && bound ? bound.port : at.port, close: () => void server.close() };
+    },
+    datagrams(receive) {
+      const socket = createSocket('udp4');
+      socket.on('error', () => {});
+      return datagramsOf(socket, receive);
+    },
+    async bindDatagrams(at, receive) {
+      const socket = createSocket('udp4');
+      await started(socket, at, (done) => socket.bind(at.port, at.address, done));
+      socket.removeAllListeners('error').on('error', () => {});
+      return datagramsOf(socket, receive);
+    },
+    resolvers: () =>
+      getServers()
+        .map(resolverOf)
+        .sort((a, b) => Number(a.address.includes(':')) - Number(b.address.includes(':'))),
+    after(milliseconds, callback) {
+      const timer = setTimeout(callback, milliseconds);
+      return () => clearTimeout(timer);
+    },
+  };
+}
