@@ -2,6 +2,10 @@
 export type { Bus, Core, GuestMemory, Width } from './core-types.ts';
 export { Stop } from './core-types.ts';
 export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';
+export { type ByteFile, MemoryFile } from './devices/block/byte-file.ts';
+export { createQcow2, type NewImage } from './devices/block/create-qcow2.ts';
+export type { Disk } from './devices/block/disk.ts';
+export { type ImageFiles, type ImageOptions, openImage } from './devices/block/open-image.ts';
 export { ramDisk } from './devices/block/raw.ts';
 export type { IoDevice } from './devices/device.ts';
 export type { BootMode } from './machine/boot-state.ts';

@@ -58,7 +58,7 @@ export function addDrive(wishes: BackendWishes, value: string): void {
   if (!Object.hasOwn(INTERFACES, bus)) {
     throw new UsageError(`-drive if=${bus}: there are ${Object.keys(INTERFACES).join(', ')}`);
   }
-  const type = take('format', 'raw');
+  const type = take('format', 'auto');
   const row = findRow('drive', type);
   const count = wishes.backends.filter(({ option }) => option === 'drive').length;
   const id = takeId('drive', list) ?? `drive${count}`;

@@ -1,13 +1,53 @@
 /** Formats of disk images, for -drive format=. */
 import type { BlkBackend } from '../index.ts';
 import type { Properties } from '../machine/device-row.ts';
-import type { BackendRow } from './backend-row.ts';
+import { openDisk } from '../node/image-file.ts';
+import { type BackendRow, backend } from './backend-row.ts';
 
 /** What every format takes. */
 export const DRIVE_PROPERTIES = {
   file: { kind: 'text', required: true, about: 'path of the image' },
   readonly: { kind: 'flag', initial: false },
   snapshot: { kind: 'flag', initial: false, about: 'writes are forgotten at the end' },
+  cache: {
+    kind: 'choice',
+    choices: ['writeback', 'unsafe'],
+    initial: 'writeback',
+    about: 'unsafe: a flush does not wait for the medium',
+  },
 } as const satisfies Properties;
 
-export const DRIVES: Readonly<Record<string, BackendRow<BlkBackend>>> = {};
+interface Drive {
+  file: string;
+  readonly: boolean;
+  snapshot: boolean;
+  cache: string;
+  'load-snapshot'?: string;
+}
+
+const LOAD_SNAPSHOT = {
+  'load-snapshot': { kind: 'text', about: 'an internal snapshot, to be read instead of the disk as it is' },
+} as const satisfies Properties;
+
+function row(format: 'raw' | 'qcow2' | undefined, about: string, properties: Properties): BackendRow<BlkBackend> {
+  return backend({
+    about,
+    properties,
+    open(filled) {
+      const drive = filled as unknown as Drive;
+      return openDisk(drive.file, {
+        format,
+        isReadOnly: drive.readonly,
+        isTemporary: drive.snapshot,
+        isUnsafe: drive.cache === 'unsafe',
+        snapshot: drive['load-snapshot'],
+      });
+    },
+  });
+}
+
+export const DRIVES: Readonly<Record<string, BackendRow<BlkBackend>>> = {
+  auto: row(undefined, 'qcow2 where the image says so, raw otherwise', LOAD_SNAPSHOT),
+  raw: row('raw', 'the bytes of the disk', {}),
+  qcow2: row('qcow2', 'QEMU copy on write, versions 2 and 3, with backing files', LOAD_SNAPSHOT),
+};

@@ -32,6 +32,8 @@ export interface RunOptions {
   reboot: boolean;
   date?: Date;
   clock?: 'vm' | 'host';
+  /** What is written to disks is forgotten. */
+  temporaryDisks?: boolean;
   trace: TraceItem[];
   traceFile?: string;
   report: boolean;
@@ -58,13 +60,11 @@ const MACHINE_ALIASES: Record<string, MachineType> = { q35: 'pc' };
 const NOT_YET: Record<string, string> = {
   bios: 'firmware images',
   pflash: 'firmware images',
-  hda: 'disks',
   cdrom: 'disks',
   s: 'a debug stub',
   S: 'a debug stub',
   gdb: 'a debug stub',
   qmp: 'a control socket',
-  snapshot: 'disks',
   loadvm: 'snapshots',
   'enable-kvm': 'the accelerator kvm',
 };
@@ -79,6 +79,9 @@ const WITHOUT_VALUE: Record<string, (options: RunOptions) => void> = {
   nodefaults: () => {},
   report: (options) => {
     options.report = true;
+  },
+  snapshot: (options) => {
+    options.temporaryDisks = true;
   },
 };
 
@@ -106,6 +109,7 @@ const WITH_VALUE: Record<string, Handler> = {
   machine: setMachine,
   device: addDevice,
   drive: withHelp('drive', addDrive),
+  hda: (options, value) => addDrive(options, `file=${value.replaceAll(',', ',,')}`),
   netdev: withHelp('netdev', (options, value) => addBackend(options, 'netdev', value)),
   chardev: withHelp('chardev', (options, value) => addBackend(options, 'chardev', value)),
   nic: withHelp('netdev', addNic),
@@ -174,6 +178,9 @@ export function parseCommandLine(args: readonly string[]): Command {
     if (name === 'cpu' && (value === 'help' || value === '?')) return { kind: 'cpu-help' };
     handler(options, value);
     if (options.help !== undefined) return { kind: 'device-help', text: options.help };
+  }
+  for (const { option, values } of options.backends) {
+    if (option === 'drive' && options.temporaryDisks) values.snapshot ??= true;
   }
   if (options.kernel && options.flat) {
     throw new UsageError(`-kernel ${options.kernel} and -device loader,file=${options.flat.path} exclude each other`);

@@ -1,0 +1,106 @@
+/** Disk images in files of the host: opened, read and written at once. */
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import * as zlib from 'node:zlib';
+import type { ByteFile } from '../devices/block/byte-file.ts';
+import type { Disk } from '../devices/block/disk.ts';
+import { ImageError } from '../devices/block/image-error.ts';
+import { type ImageFiles, type ImageOptions, openImage } from '../devices/block/open-image.ts';
+import { OverlayDisk } from '../devices/block/overlay.ts';
+
+class HostFile implements ByteFile {
+  readonly name: string;
+  readonly id: string;
+  readonly isReadOnly: boolean;
+  #size: number;
+  readonly #file: number;
+
+  constructor(file: number, name: string, isReadOnly: boolean) {
+    const { dev, ino, size } = fs.fstatSync(file);
+    this.name = name;
+    this.id = `${dev}:${ino}`;
+    this.isReadOnly = isReadOnly;
+    this.#size = size;
+    this.#file = file;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  read(offset: number, into: Uint8Array): void {
+    let done = 0;
+    while (done < into.length) {
+      const count = fs.readSync(this.#file, into, done, into.length - done, offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    into.fill(0, done);
+  }
+
+  write(offset: number, from: Uint8Array): void {
+    for (let done = 0; done < from.length; ) {
+      done += fs.writeSync(this.#file, from, done, from.length - done, offset + done);
+    }
+    this.#size = Math.max(this.#size, offset + from.length);
+  }
+
+  flush(): void {
+    fs.fdatasyncSync(this.#file);
+  }
+
+  close(): void {
+    fs.closeSync(this.#file);
+  }
+}
+
+/** Opens a file that exists. Throws ImageError that names it. */
+function openFile(path: string, isReadOnly: boolean): ByteFile {
+  let file: number;
+  try {
+    file = fs.openSync(path, isReadOnly ? 'r' : 'r+');
+  } catch (error) {
+    throw new ImageError(`cannot open ${path}: ${(error as Error).message}`);
+  }
+  if (fs.fstatSync(file).isFile()) return new HostFile(file, path, isReadOnly);
+  fs.closeSync(file);
+  throw new ImageError(`cannot open ${path}: it is not a file`);
+}
+
+const FILES: ImageFiles = {
+  open: openFile,
+  resolve: (path, name) => (isAbsolute(name) ? name : join(dirname(path), name)),
+};
+
+/** A file that is gone when it is closed, or when the process ends. */
+function scratchFile(): ByteFile {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'vmlaunch-'));
+  const path = join(folder, 'scratch');
+  try {
+    return new HostFile(fs.openSync(path, 'wx+'), path, false);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Node has zstd since 22.15. */
+const UNZSTD = (zlib as { zstdDecompressSync?: (packed: Uint8Array) => Uint8Array }).zstdDecompressSync;
+
+export interface DiskOptions extends ImageOptions {
+  /** Writes are forgotten at the end. */
+  isTemporary?: boolean;
+  /** A flush does not wait for the medium: the disk is lost with the host, but not with this process. */
+  isUnsafe?: boolean;
+}
+
+/** Opens a disk image. Throws ImageError where that is not possible. */
+export function openDisk(path: string, { isTemporary, isUnsafe, ...options }: DiskOptions = {}): Disk {
+  const open = (name: string, isReadOnly: boolean): ByteFile => {
+    const file = FILES.open(name, isReadOnly);
+    return isUnsafe ? Object.assign(file, { flush: () => {} }) : file;
+  };
+  const files = { ...FILES, open };
+  const disk = openImage(files, path, { unzstd: UNZSTD, ...options, isReadOnly: options.isReadOnly || isTemporary });
+  return isTemporary ? new OverlayDisk(disk, scratchFile()) : disk;
+}
