@@ -1,11 +1,12 @@
 /**
- * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT, HPET and
- * the DSDT.
+ * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT, HPET,
+ * MCFG and the DSDT.
  */
 import type { GuestMemory } from '../core-types.ts';
 import { HPET_ID } from '../devices/hpet.ts';
 import { type AcpiBoard, dsdtCode } from './dsdt.ts';
 import type { MemoryLayout } from './memory-layout.ts';
+import { ECAM_BASE, ECAM_BYTES } from './pci-firmware.ts';
 
 /** Where guests search for the RSDP: the BIOS area, on a 16-byte boundary. */
 export const ACPI_BASE = 0xf_0000;
@@ -18,6 +19,8 @@ const RESET_VALUE = 6;
 const LOCAL_APIC = 0xfee0_0000;
 const IO_APIC = 0xfec0_0000;
 const OEM = 'VMLNCH';
+/** Configuration space of a bus. */
+const BUS_BYTES = 0x10_0000;
 
 const FADT_BYTES = 276;
 const FADT_REVISION = 6;
@@ -79,6 +82,12 @@ function hpet(): number[] {
   return table('HPET', 1, new Table().u32(HPET_ID).u8(0, 64, 0, 0).u64(HPET_BASE).u8(0).u16(128).u8(0).bytes);
 }
 
+/** "PCI Express Memory-mapped Configuration Space base address description table" (PCI Firmware Specification 3.2). */
+function mcfg(): number[] {
+  const lastBus = ECAM_BYTES / BUS_BYTES - 1;
+  return table('MCFG', 1, new Table().u64(0).u64(ECAM_BASE).u16(0).u8(0, lastBus).u32(0).bytes);
+}
+
 function fadt(dsdtAt: number, hasI8042: boolean): number[] {
   const bootArch = BootArch.LEGACY_DEVICES | BootArch.NO_VGA | (hasI8042 ? BootArch.I8042 : 0);
   const body = new Array<number>(FADT_BYTES - 36).fill(0);
@@ -114,7 +123,7 @@ export function writeAcpi(memory: GuestMemory, layout: MemoryLayout, board: Acpi
   };
   const isPc = board.machine === 'pc';
   const dsdtAt = place(table('DSDT', 2, dsdtCode(board)));
-  const bodies = [fadt(dsdtAt, isPc), madt(board.vcpus), ...(isPc ? [hpet()] : [])];
+  const bodies = [fadt(dsdtAt, isPc), madt(board.vcpus), ...(isPc ? [hpet(), mcfg()] : [])];
   const tables = bodies.map(place);
   const xsdt = new Table();
   for (const at of tables) xsdt.u64(at);

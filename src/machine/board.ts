@@ -5,14 +5,19 @@
 import type { GuestMemory } from '../core-types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { I8042 } from '../devices/i8042.ts';
+import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
+import { ResetControl } from '../devices/reset.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
+import { VirtioPci } from '../devices/virtio/transport-pci.ts';
 import type { HostWork } from '../net/backend.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard } from './dsdt.ts';
 import { Interrupts } from './interrupts.ts';
+import { PciBus } from './pci-bus.ts';
+import { setUpPci } from './pci-firmware.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
@@ -26,6 +31,8 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
   ioapic: (pin: number, level: boolean) => void;
+  /** Delivers a message-signalled interrupt. */
+  msi: (address: number, data: number) => void;
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
@@ -38,6 +45,7 @@ export class Board {
   #pics: PicPair;
   #platform!: Platform;
   #virtioMmio!: VirtioMmioSlots;
+  #pci: PciBus | null = null;
   readonly #handles = new Map<string, object>();
   readonly #teardown: (() => void)[] = [];
 
@@ -85,7 +93,7 @@ export class Board {
   /** What the ACPI tables say about this board. */
   get acpi(): AcpiBoard {
     const { vcpus, machine } = this.#parts;
-    return { vcpus, machine, virtioMmio: this.#virtioMmio.slots };
+    return { vcpus, machine, virtioMmio: this.#virtioMmio.slots, pciSlots: this.#pci?.slots };
   }
 
   #build(): void {
@@ -96,12 +104,20 @@ export class Board {
     const pin = (number: number) => interrupts.pin(number);
     this.#platform = buildPlatform({ ...parts, bus, pics: this.#pics, irq, pin });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
+    this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
     for (const spec of parts.devices) {
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
+    if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+  }
+
+  #makePci(interrupts: Interrupts): PciBus {
+    const { msi, end } = this.#parts;
+    const resetControl = new ResetControl(() => end({ reason: 'reset' }));
+    return new PciBus({ bus: this.bus, interrupts, msi, resetControl });
   }
 
   #context(irq: DeviceContext['irq']): DeviceContext {
@@ -115,6 +131,7 @@ export class Board {
       mapPorts: (name, base, length, device) => bus.mapPorts(name, base, length, device),
       mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
       attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
+      attachPci: (fn, address) => this.#attachPci(fn, address),
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
@@ -128,12 +145,24 @@ export class Board {
     };
   }
 
-  #attachVirtio(device: VirtioDevice, { bus, withhold }: VirtioAttachment = {}): void {
+  #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
     const { clock, memory, wrote, log } = this.#parts;
-    if (bus === 'pci') throw new RangeError(`${device.name}: this machine has no PCI bus`);
     const defer = (work: () => void): void => void clock.schedule(clock.now(), work);
-    const transport = this.#virtioMmio.attach({ device, memory, wrote, log, withhold, defer });
+    const parts = { device, memory, wrote, log, withhold, defer };
+    if (bus === 'pci' || (bus === undefined && this.#pci)) {
+      const transport = new VirtioPci({ ...parts, vectors });
+      this.#teardown.push(() => transport.reset());
+      this.#attachPci(transport, address);
+      return;
+    }
+    if (address !== undefined) throw new RangeError(`${device.name}: addr=${address} is for the PCI bus`);
+    const transport = this.#virtioMmio.attach(parts);
     this.#teardown.push(() => transport.reset());
+  }
+
+  #attachPci(fn: PciFunction, address?: string): void {
+    if (!this.#pci) throw new RangeError(`${fn.name}: machine ${this.#parts.machine} has no PCI bus`);
+    this.#pci.add(fn, address);
   }
 }
 

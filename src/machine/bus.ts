@@ -4,8 +4,11 @@
  */
 import type { Bus, Width } from '../core-types.ts';
 import type { IoDevice } from '../devices/device.ts';
+import { RangeMap } from './range-map.ts';
 
 const PORTS = 0x1_0000;
+/** As many ranges of ports as a byte can number. */
+const MAX_PORT_RANGES = 255;
 const ALL_ONES = [0, 0xff, 0xffff, 0, 0xffff_ffff] as const;
 
 /** A range with its device, and how often it was used. */
@@ -18,10 +21,22 @@ export interface Region {
   writes: number;
 }
 
+type Space = 'ports' | 'memory';
+
+/** A range that comes and goes, as the guest programs it. */
+export interface Movable {
+  /** Puts the range at `base`, or nowhere for null. Where a fixed range or an earlier one lies, that one answers. */
+  move(base: number | null, length?: number): void;
+}
+
 export class PcBus implements Bus {
   readonly #slots = new Uint8Array(PORTS);
-  readonly #ports: (Region | null)[] = [null];
-  readonly #mmio: Region[] = [];
+  /** Fixed ranges, and movable ones where they are now: the first are the strongest. */
+  readonly #ports: Region[] = [];
+  readonly #memory: Region[] = [];
+  readonly #movable: Record<Space, { region: Region | null }[]> = { ports: [], memory: [] };
+  #portRegions: readonly Region[] = [];
+  readonly #mmio = new RangeMap<Region>();
   readonly #acknowledge: () => number;
   /** Accesses by the processor, before any splitting. */
   readonly counts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
@@ -30,9 +45,9 @@ export class PcBus implements Bus {
     this.#acknowledge = acknowledge;
   }
 
-  /** Every range mapped so far, ports first. */
+  /** Every range mapped now, ports first. */
   get regions(): readonly Region[] {
-    return [...this.#ports.filter((region) => region !== null), ...this.#mmio];
+    return [...this.#all('ports'), ...this.#all('memory')];
   }
 
   /** Gives ports `base` .. `base + length - 1` to a device. Throws where they are taken or no ports. */
@@ -40,26 +55,58 @@ export class PcBus implements Bus {
     if (base < 0 || length < 1 || base + length > PORTS) {
       throw new RangeError(`ports ${hex(base)}+${length} of ${name} are outside 0x0 to 0xffff`);
     }
-    for (let port = base; port < base + length; port++) {
-      const owner = this.#ports[this.#slots[port]];
-      if (owner) throw new RangeError(`port ${hex(port)} of ${name} belongs to ${owner.name}`);
-    }
-    this.#slots.fill(this.#ports.length, base, base + length);
+    const owner = this.#ports.find((region) => base < region.base + region.length && region.base < base + length);
+    if (owner) throw new RangeError(`port ${hex(Math.max(base, owner.base))} of ${name} belongs to ${owner.name}`);
     this.#ports.push({ name, base, length, device, reads: 0, writes: 0 });
+    this.#changed('ports');
   }
 
   /** Gives `length` bytes of physical addresses from `base` to a device. Throws where they are taken. */
   mapMmio(name: string, base: number, length: number, device: IoDevice): void {
-    const other = this.#mmio.find((region) => base < region.base + region.length && region.base < base + length);
+    const other = this.#memory.find((region) => base < region.base + region.length && region.base < base + length);
     if (other) throw new RangeError(`addresses ${hex(base)}+${hex(length)} of ${name} overlap those of ${other.name}`);
-    this.#mmio.push({ name, base, length, device, reads: 0, writes: 0 });
+    this.#memory.push({ name, base, length, device, reads: 0, writes: 0 });
+    this.#changed('memory');
+  }
+
+  /** A range that lies nowhere yet. */
+  movable(space: Space, name: string, device: IoDevice): Movable {
+    const entry: { region: Region | null } = { region: null };
+    this.#movable[space].push(entry);
+    return {
+      move: (base, length = 0) => {
+        const { reads = 0, writes = 0 } = entry.region ?? {};
+        entry.region = base === null ? null : { name, base, length, device, reads, writes };
+        this.#changed(space);
+      },
+    };
   }
 
   /** Forgets all ranges, for a board that is built anew; the counts go on. */
   clear(): void {
+    for (const space of ['ports', 'memory'] as const) {
+      this.#movable[space].length = 0;
+      (space === 'ports' ? this.#ports : this.#memory).length = 0;
+      this.#changed(space);
+    }
+  }
+
+  #all(space: Space): readonly Region[] {
+    const fixed = space === 'ports' ? this.#ports : this.#memory;
+    return [...fixed, ...this.#movable[space].flatMap(({ region }) => region ?? [])];
+  }
+
+  #changed(space: Space): void {
+    const regions = this.#all(space);
+    if (space === 'memory') {
+      this.#mmio.set(regions);
+      return;
+    }
+    this.#portRegions = regions.slice(0, MAX_PORT_RANGES);
     this.#slots.fill(0);
-    this.#ports.length = 1;
-    this.#mmio.length = 0;
+    for (const [index, { base, length }] of [...this.#portRegions.entries()].reverse()) {
+      this.#slots.fill(index + 1, base, base + length);
+    }
   }
 
   portIn(port: number, width: Width): number {
@@ -87,11 +134,12 @@ export class PcBus implements Bus {
   }
 
   #portRegion(port: number): Region | null {
-    return this.#ports[this.#slots[port & 0xffff]];
+    const slot = this.#slots[port & 0xffff];
+    return slot === 0 ? null : this.#portRegions[slot - 1];
   }
 
   #mmioRegion(pa: number): Region | null {
-    return this.#mmio.find((region) => pa >= region.base && pa < region.base + region.length) ?? null;
+    return this.#mmio.find(pa);
   }
 
   #readPort(port: number, width: Width): number {

@@ -3,6 +3,7 @@ import type { GuestMemory } from '../core-types.ts';
 import type { BlkBackend, CharBackend, NetBackend } from '../devices/backends.ts';
 import type { Clock } from '../devices/clock.ts';
 import type { IoDevice, IrqLine } from '../devices/device.ts';
+import type { PciFunction } from '../devices/pci/function.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import type { HostWork } from '../net/backend.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
@@ -12,6 +13,10 @@ export interface VirtioAttachment {
   bus?: 'pci' | 'mmio';
   /** Features of the transport that the driver is not offered. */
   withhold?: bigint;
+  /** On PCI: the slot, as SLOT or SLOT.FUNCTION in hexadecimal; the next free one where absent. */
+  address?: string;
+  /** On PCI: vectors for MSI-X, 0 for none; one per queue and one more where absent. */
+  vectors?: number;
 }
 
 export interface DeviceContext {
@@ -27,6 +32,8 @@ export interface DeviceContext {
   mapMmio(name: string, base: number, length: number, device: IoDevice): void;
   /** Puts a virtio device on its transport. */
   attachVirtio(device: VirtioDevice, attachment?: VirtioAttachment): void;
+  /** Puts a function on the PCI bus, at `address` (SLOT or SLOT.FUNCTION) or in the next free slot. */
+  attachPci(fn: PciFunction, address?: string): void;
   /** Backends by id. Throw RangeError that names what exists. */
   drive(id: string): BlkBackend;
   netdev(id: string): NetBackend;

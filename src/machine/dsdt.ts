@@ -1,7 +1,9 @@
-/** The DSDT: the devices of the board that a guest cannot find by itself, and how to turn it off. */
+/** The DSDT: the devices of the board that a guest cannot find by itself, how they interrupt, and how to turn it off. */
 import { SLEEP_TYPE_S5 } from '../devices/acpi-pm.ts';
 import * as aml from './aml.ts';
 import type { MachineType } from './options.ts';
+import { ECAM_BASE, ECAM_BYTES, PCI_MEMORY, PIRQ_LINES } from './pci-firmware.ts';
+import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from './pirq.ts';
 import type { VirtioMmioSlot } from './virtio-mmio-slots.ts';
 
 /** What the ACPI tables say about a board. */
@@ -9,6 +11,8 @@ export interface AcpiBoard {
   vcpus: number;
   machine: MachineType;
   virtioMmio: readonly VirtioMmioSlot[];
+  /** PCI slots whose functions drive interrupt pins; absent where there is no PCI bus. */
+  pciSlots?: readonly number[];
 }
 
 /** The AML of a board. */
@@ -16,8 +20,62 @@ export function dsdtCode(board: AcpiBoard): aml.Aml {
   const sleepType = aml.integer(SLEEP_TYPE_S5);
   return [
     ...aml.name('_S5', aml.list(sleepType, sleepType, aml.integer(0), aml.integer(0))),
+    ...(board.pciSlots ? pci(board.pciSlots) : []),
     ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio)),
   ];
+}
+
+/** The PCI bus with its windows and wires; _PIC tells which controllers the guest uses. */
+function pci(slots: readonly number[]): aml.Aml {
+  const pins = Array.from({ length: PIRQS }, (_, pirq) => FIRST_PIRQ_PIN + pirq);
+  return [
+    ...aml.name('APIC', aml.integer(0)),
+    ...aml.method('_PIC', 1, aml.store(aml.arg0, aml.object('APIC'))),
+    ...aml.scope(
+      '\\_SB',
+      aml.device(
+        'PCI0',
+        aml.name('_HID', aml.eisaId('PNP0A08')),
+        aml.name('_CID', aml.eisaId('PNP0A03')),
+        aml.name('_UID', aml.integer(0)),
+        aml.name('_CRS', windows()),
+        aml.name('PICR', routes(slots, PIRQ_LINES)),
+        aml.name('APCR', routes(slots, pins)),
+        aml.method(
+          '_PRT',
+          0,
+          aml.when(aml.object('\\APIC'), aml.giveBack(aml.object('APCR'))),
+          aml.giveBack(aml.object('PICR')),
+        ),
+      ),
+      aml.device(
+        'ECAM',
+        aml.name('_HID', aml.eisaId('PNP0C02')),
+        aml.name('_CRS', aml.resources(aml.memory32(ECAM_BASE, ECAM_BYTES))),
+      ),
+    ),
+  ];
+}
+
+const windows = (): aml.Aml =>
+  aml.resources(
+    aml.busNumbers(0, 0xff),
+    aml.io(0xcf8, 8),
+    aml.ioWindow(0, 0xcf7),
+    aml.ioWindow(0xd00, 0xffff),
+    aml.memoryWindow(0xa_0000, 0xb_ffff),
+    ...PCI_MEMORY.map(({ first, last }) => aml.memoryWindow(first, last)),
+  );
+
+/** "_PRT (PCI Routing Table)": slot and pin of every wire, and the interrupt it arrives at. */
+function routes(slots: readonly number[], interrupts: readonly number[]): aml.Aml {
+  const entries = slots.flatMap((slot) =>
+    Array.from({ length: PIRQS }, (_, pin) => {
+      const interrupt = interrupts[pirqOf(slot, pin + 1)];
+      return aml.list(aml.integer(slot * 0x1_0000 + 0xffff), aml.integer(pin), aml.integer(0), aml.integer(interrupt));
+    }),
+  );
+  return aml.list(...entries);
 }
 
 /** Linux and others know a virtio-mmio device by this ID. */

@@ -23,6 +23,11 @@ export class Interrupts {
     return both(this.#pic.input(line), this.pin(line === PIT_LINE ? PIT_PIN : line));
   }
 
+  /** A new driver for a line of the PIC that has no pin of the I/O APIC behind it. */
+  picOnly(line: number): IrqLine {
+    return this.#pic.input(line);
+  }
+
   /** A new driver for pin `pin` of the I/O APIC, 0 to 23. */
   pin(pin: number): IrqLine {
     return this.#ioapic.input(pin);

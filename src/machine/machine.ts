@@ -108,6 +108,10 @@ export class Machine extends Emitter<MachineEvents> {
       wrote: (pa, length) => {
         for (const core of cores) core.invalidateCode(pa, length);
       },
+      msi: (address, data) => {
+        cores[0]?.deliverMsi(address, data);
+        if (machine) machine.#wakeFromOutside();
+      },
       busy: (work) => {
         if (machine) machine.#waitFor(work);
       },

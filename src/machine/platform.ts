@@ -94,7 +94,8 @@ export function buildPlatform(parts: PlatformParts): Platform {
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
   }
   bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset, a20));
-  bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
+  // On a PC this port lies within those of PCI configuration space.
+  if (parts.machine === 'microvm') bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
   bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
   const acpi = new AcpiPm({ clock, sci: irq(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
   bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, acpi);

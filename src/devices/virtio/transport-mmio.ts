@@ -4,6 +4,7 @@
  */
 import type { Width } from '../../core-types.ts';
 import type { IoDevice, IrqLine } from '../device.ts';
+import { half, withHalf } from './halves.ts';
 import type { QueueLayout } from './queue.ts';
 import { type TransportParts, VirtioTransport } from './transport.ts';
 
@@ -46,15 +47,10 @@ const VERSION = 2;
 const VENDOR = 0x4e4c4d56;
 const Interrupt = { USED_BUFFER: 1, CONFIG_CHANGE: 2 } as const;
 const NO_SUCH_REGION = 0xffff_ffff;
-const LOW = 0xffff_ffffn;
 
 export interface MmioParts extends TransportParts {
   irq: IrqLine;
 }
-
-const half = (value: bigint, sel: number): number => (sel > 1 ? 0 : Number((value >> BigInt(32 * sel)) & LOW));
-const withHalf = (value: bigint, sel: number, part: number): bigint =>
-  (value & ~(LOW << BigInt(32 * sel))) | (BigInt(part) << BigInt(32 * sel));
 
 export class VirtioMmio implements IoDevice {
   readonly maxWidth = 4;

@@ -13,6 +13,8 @@ const TRANSPORT = {
   event_idx: { kind: 'flag', initial: true },
   indirect_desc: { kind: 'flag', initial: true },
   packed: { kind: 'flag', initial: true },
+  addr: { kind: 'text', about: 'PCI slot, or slot.function, in hexadecimal' },
+  vectors: { kind: 'number', min: 0, max: 128, about: 'MSI-X vectors on PCI' },
 } as const satisfies Properties;
 
 type Names<K extends string> = K | `${K}-pci` | `${K}-device`;
@@ -30,9 +32,12 @@ export function virtio<const K extends string, const P extends Properties>(row: 
     properties: { ...row.properties, ...TRANSPORT },
     create(context, properties, name) {
       const made = row.make(context, properties as Filled<P>);
+      const transport = properties as Filled<typeof TRANSPORT>;
       context.attachVirtio(made, {
         bus: busOf(name),
-        withhold: withheld(properties as Filled<typeof TRANSPORT>),
+        withhold: withheld(transport),
+        address: transport.addr,
+        vectors: transport.vectors,
       });
       return made;
     },
