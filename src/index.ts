@@ -14,6 +14,7 @@ export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machi
 export type { Keyboard, Mouse } from './machine/input.ts';
 export type { FlatOptions } from './machine/loaders/flat.ts';
 export { ImageError } from './machine/loaders/image-error.ts';
+export { LINUX_BOOTS, type LinuxBoot } from './machine/loaders/linux.ts';
 export type { BootModule } from './machine/loaders/multiboot.ts';
 export { Machine } from './machine/machine.ts';
 export type { CoreFactory, MachineOptions, MachineType } from './machine/options.ts';

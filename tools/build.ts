@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { transformSync } from 'esbuild';
+import { buildSync, transformSync } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -33,6 +33,7 @@ function stamp(): string {
     'tsconfig.build.json',
     'build/core.wasm.stamp',
     'tools/build.ts',
+    'package-lock.json',
     ...sources.sort(),
   ]) {
     hash
@@ -68,6 +69,19 @@ function trimDeclarations(): void {
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 
+/** The modules that import a package, which goes into them with its licence beside. */
+const BUNDLED = { 'machine/loaders/decompress/zstd.js': 'fzstd' };
+
+/** Puts each package into the one module that imports it, so that the library depends on none. */
+function bundlePackages(): void {
+  for (const [module, name] of Object.entries(BUNDLED)) {
+    const path = join(dist, module);
+    const options = { bundle: true, format: 'esm', target: 'es2022', allowOverwrite: true } as const;
+    buildSync({ ...options, entryPoints: [path], outfile: path, external: ['../*'], minify: true });
+    copyFileSync(join(root, 'node_modules', name, 'LICENSE'), `${path.replace(/[\w-]+\.js$/, name)}.LICENSE`);
+  }
+}
+
 /** Comments stay in the sources and the declarations. */
 function stripComments(): void {
   for (const path of filesOf('.js')) {
@@ -93,6 +107,7 @@ async function build(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   trimDeclarations();
+  bundlePackages();
   stripComments();
   copyFileSync(core, join(dist, 'core.wasm'));
   const cli = join(dist, 'cli/main.js');

@@ -8,9 +8,9 @@ export const HELP = `usage: vmlaunch [options]           boots a guest; without 
 
 Options have one dash or two.
 
-  -kernel FILE           Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64
+  -kernel FILE           Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64 (by PVH where it can)
   -append TEXT           the kernel's command line
-  -initrd 'FILE ARGS,..' modules for Multiboot, the initial RAM disk for Linux
+  -initrd 'FILE ARGS,..' modules for Multiboot, parts of the initial RAM disk for Linux
   -device loader,file=FILE,addr=ADDRESS[,mode=16|32|64]
                          a flat binary instead of a kernel, entered at its start
   -m SIZE                memory: 256M, 1G; 128M if absent
@@ -19,6 +19,9 @@ Options have one dash or two.
   -smp N                 processors: 1 to 8, which take turns; 1 if absent
   -accel bare            the guest owns the processor
   -machine pc|microvm    the board
+  -machine linux-boot=unpack|image|image32
+                         a bzImage is unpacked by the host; or unpacks itself, entered in
+                         64-bit mode where it can; or in 32-bit mode
   -device NAME[,PROPERTY=VALUE..]
                          a device; -device help lists them, -device NAME,help its properties
   -drive file=FILE[,if=virtio|nvme|none][,format=FORMAT][,id=ID][,readonly=on][,snapshot=on]

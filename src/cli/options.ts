@@ -1,5 +1,5 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
-import { type DeviceSpec, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
+import { type DeviceSpec, LINUX_BOOTS, type LinuxBoot, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
 import { addBackend, addDrive, addNic, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
 import { type DumpWish, parseObject } from './netdevs.ts';
@@ -18,6 +18,7 @@ export interface RunOptions {
   append?: string;
   /** Module files with their arguments. */
   modules: { path: string; commandLine: string }[];
+  linuxBoot?: LinuxBoot;
   memory?: string;
   cpu?: string;
   vcpus?: number;
@@ -238,7 +239,7 @@ function checkAccel(name: string): void {
 
 function setMachine(options: RunOptions, value: string): void {
   const list = parseProperties('machine', value);
-  checkKeys('machine', list, ['accel']);
+  checkKeys('machine', list, ['accel', 'linux-boot']);
   if (list.name !== '') {
     const machine = own(MACHINE_ALIASES, list.name) ?? MACHINE_TYPES.find((type) => type === list.name);
     if (!machine) throw new UsageError(`-machine ${list.name}: there are ${MACHINE_TYPES.join(' and ')}`);
@@ -246,6 +247,10 @@ function setMachine(options: RunOptions, value: string): void {
   }
   const accel = list.values.get('accel');
   if (accel !== undefined) checkAccel(accel);
+  const boot = list.values.get('linux-boot');
+  if (boot === undefined) return;
+  options.linuxBoot = LINUX_BOOTS.find((one) => one === boot);
+  if (!options.linuxBoot) throw new UsageError(`-machine linux-boot=${boot}: there are ${LINUX_BOOTS.join(', ')}`);
 }
 
 function addDevice(options: RunOptions, value: string): void {

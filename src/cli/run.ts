@@ -57,6 +57,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       drives: backends.drives,
       netdevs: dumped.netdevs,
       chardevs: backends.chardevs,
+      linuxBoot: options.linuxBoot,
       serialPorts: Math.max(1, options.serial.length),
       reboot: options.reboot,
       waitForInput: input !== null,
@@ -64,6 +65,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       date: options.date,
       tracer,
     });
+    for (const note of machine.notes) host.error(`vmlaunch: ${note}\n`);
     machine.on('console', (_text, { source, bytes }) => sinks.get(source)?.write(bytes));
     machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
     const stopInput = input?.start(

@@ -5,16 +5,13 @@
 import { createCore } from '../core.ts';
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
-import { writeAcpi } from './acpi.ts';
 import { Board } from './board.ts';
-import { enter } from './boot-state.ts';
+import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import { Emitter, type MachineEvents, type Outcome } from './events.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { HostWorkGauge } from './host-work.ts';
 import { Keyboard, Mouse } from './input.ts';
-import { loadImage } from './loaders/load.ts';
-import { MemoryLayout } from './memory-layout.ts';
 import {
   checkMachineType,
   checkSerialPorts,
@@ -53,6 +50,7 @@ export class Machine extends Emitter<MachineEvents> {
   readonly #turns: RoundRobin;
   readonly #options: MachineOptions;
   readonly #board: Board;
+  readonly #boot: Boot;
   readonly #clock: VirtualClock;
   readonly #console: ConsoleBuffer;
   readonly #stops = emptyStops();
@@ -79,6 +77,7 @@ export class Machine extends Emitter<MachineEvents> {
     const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
+    const boot = await Boot.prepare(options);
     const cores: Core[] = [];
     const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
@@ -136,8 +135,8 @@ export class Machine extends Emitter<MachineEvents> {
     for (let id = 0; id < vcpus; id++) {
       cores.push(await make({ memoryBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
     }
-    machine = new Machine(options, turns, board, clock, output, host);
-    machine.#load();
+    machine = new Machine(options, turns, board, boot, clock, output, host);
+    machine.#boot.load(machine.core, board.acpi);
     return machine;
   }
 
@@ -145,6 +144,7 @@ export class Machine extends Emitter<MachineEvents> {
     options: MachineOptions,
     turns: RoundRobin,
     board: Board,
+    boot: Boot,
     clock: VirtualClock,
     output: ConsoleBuffer,
     hostWork: HostWorkGauge,
@@ -158,6 +158,7 @@ export class Machine extends Emitter<MachineEvents> {
     this.#board = board;
     this.keyboard = new Keyboard(() => board.i8042);
     this.mouse = new Mouse(() => board.i8042);
+    this.#boot = boot;
     this.#clock = clock;
     this.#console = output;
     this.#hostWork = hostWork;
@@ -230,6 +231,11 @@ export class Machine extends Emitter<MachineEvents> {
   closeInput(): void {
     this.#waitsForInput = false;
     this.#sleep.poke();
+  }
+
+  /** What happened at the making of the machine that its owner may want to know. */
+  get notes(): readonly string[] {
+    return this.#boot.notes;
   }
 
   /** The numbers of all runs so far. */
@@ -360,18 +366,9 @@ export class Machine extends Emitter<MachineEvents> {
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
     this.#board.reset();
-    this.#load();
+    this.#boot.load(this.core, this.#board.acpi);
     this.emit('reboot', cause);
     return null;
-  }
-
-  #load(): void {
-    const { kernel, flat, kernelName = 'kernel', append = '', modules = [] } = this.#options;
-    const layout = new MemoryLayout(this.core.memory.size);
-    const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
-    const rsdp = flat ? undefined : writeAcpi(this.core.memory, layout, this.#board.acpi);
-    const state = loadImage(this.core.memory, layout, kernel, { commandLine, append, modules, flat, rsdp });
-    enter(this.core, layout, state);
   }
 
   #end(outcome: Outcome): void {

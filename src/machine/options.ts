@@ -4,6 +4,7 @@ import type { Bus, Core } from '../core-types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { DeviceSpec } from './device-table.ts';
 import type { FlatOptions } from './loaders/flat.ts';
+import type { LinuxBoot } from './loaders/linux.ts';
 import type { BootModule } from './loaders/multiboot.ts';
 import type { Tracer } from './tracer.ts';
 
@@ -33,7 +34,7 @@ export interface MachineOptions extends Backends {
   cpu?: string;
   /** Processors, 1 to 8; 1 where absent. More than one take turns, and need the bytes of a release core. */
   vcpus?: number;
-  /** The image to boot: Multiboot 1 or 2, ELF32, ELF64, or flat with `flat`. */
+  /** The image to boot: Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64 (by PVH where it has that), or flat with `flat`. */
   kernel: Uint8Array;
   /** Where a flat image goes and how it is entered. */
   flat?: FlatOptions;
@@ -42,6 +43,8 @@ export interface MachineOptions extends Backends {
   /** The rest of the kernel's command line. */
   append?: string;
   modules?: readonly BootModule[];
+  /** How a bzImage is booted; 'unpack' where absent: the host unpacks the kernel, which is quicker than the guest. */
+  linuxBoot?: LinuxBoot;
   devices?: readonly DeviceSpec[];
   /** Serial ports, 0 to 4; 1 where absent. */
   serialPorts?: number;

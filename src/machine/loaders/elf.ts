@@ -12,8 +12,10 @@ const LITTLE_ENDIAN = 1;
 const Type = { EXEC: 2, DYN: 3 } as const;
 const Machine = { I386: 3, X86_64: 62 } as const;
 const PT_LOAD = 1;
+const PT_NOTE = 4;
 
 export interface ElfSegment {
+  type: number;
   offset: number;
   virtual: number;
   physical: number;
@@ -27,6 +29,13 @@ export interface ElfImage {
   entry: number;
   /** The PT_LOAD segments that occupy memory. */
   segments: ElfSegment[];
+  notes: ElfNote[];
+}
+
+export interface ElfNote {
+  name: string;
+  type: number;
+  desc: Uint8Array;
 }
 
 export function isElf(image: Uint8Array): boolean {
@@ -52,8 +61,13 @@ export function parseElf(image: Uint8Array): ElfImage {
   if (machine !== Machine.I386 && machine !== Machine.X86_64) {
     throw new ImageError(`ELF machine ${machine} is neither i386 (${Machine.I386}) nor x86-64 (${Machine.X86_64})`);
   }
-  const segments = readSegments(view, bits);
-  return { bits, entry: physicalEntry(segments, word(view, 24, bits)), segments };
+  const headers = readSegments(view, bits);
+  const segments = headers.filter(({ type, memoryBytes }) => type === PT_LOAD && memoryBytes > 0);
+  if (segments.length === 0) throw new ImageError('the ELF file has no segment to load');
+  const notes = headers
+    .filter((header) => header.type === PT_NOTE)
+    .flatMap(({ offset, fileBytes }) => readNotes(image.subarray(offset, offset + fileBytes)));
+  return { bits, entry: physicalEntry(segments, word(view, 24, bits)), segments, notes };
 }
 
 /** Copies the segments to their physical addresses and clears their tails. */
@@ -91,12 +105,11 @@ function readSegments(view: DataView, bits: 32 | 64): ElfSegment[] {
   const segments: ElfSegment[] = [];
   for (let i = 0; i < count; i++) {
     const at = table + i * expected;
-    if (view.getUint32(at, true) !== PT_LOAD) continue;
     const segment = readSegment(view, at, bits);
+    if (segment.type !== PT_LOAD && segment.type !== PT_NOTE) continue;
     checkSegment(segment, segments.length, view.byteLength);
-    if (segment.memoryBytes > 0) segments.push(segment);
+    segments.push(segment);
   }
-  if (segments.length === 0) throw new ImageError('the ELF file has no segment to load');
   return segments;
 }
 
@@ -106,7 +119,7 @@ function readSegment(view: DataView, at: number, bits: 32 | 64): ElfSegment {
   const [offset, virtual, physical, fileBytes, memoryBytes] = [0, 1, 2, 3, 4].map((i) =>
     word(view, at + first + i * step, bits),
   );
-  return { offset, virtual, physical, fileBytes, memoryBytes };
+  return { type: view.getUint32(at, true), offset, virtual, physical, fileBytes, memoryBytes };
 }
 
 function checkSegment(segment: ElfSegment, index: number, imageBytes: number): void {
@@ -122,6 +135,23 @@ function checkSegment(segment: ElfSegment, index: number, imageBytes: number): v
     );
   }
 }
+
+/** The notes of a PT_NOTE segment; what is cut short is left out. */
+function readNotes(bytes: Uint8Array): ElfNote[] {
+  const view = viewOf(bytes);
+  const notes: ElfNote[] = [];
+  for (let at = 0; at + 12 <= bytes.length; ) {
+    const [nameBytes, descBytes, type] = [0, 4, 8].map((offset) => view.getUint32(at + offset, true));
+    const desc = at + 12 + align4(nameBytes);
+    if (desc + descBytes > bytes.length) break;
+    const name = new TextDecoder().decode(bytes.subarray(at + 12, at + 12 + Math.max(0, nameBytes - 1)));
+    notes.push({ name, type, desc: bytes.subarray(desc, desc + descBytes) });
+    at = desc + align4(descBytes);
+  }
+  return notes;
+}
+
+const align4 = (bytes: number): number => Math.ceil(bytes / 4) * 4;
 
 /** Linkers give the entry point as a virtual address; loaders without paging need its physical twin. */
 function physicalEntry(segments: readonly ElfSegment[], entry: number): number {

@@ -1,102 +1,117 @@
 /**
- * A Linux bzImage, entered by the 64-bit boot protocol (Linux Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"):
- * the kernel unpacks itself. Command line and initial RAM disk are told in the zero page.
+ * Linux by its boot protocol (Linux Documentation/arch/x86/boot.rst): the kernel that was unpacked from a bzImage, at its
+ * ELF entry; or the bzImage itself, which unpacks in the guest, at its 64-bit or 32-bit entry. Command line, memory map and
+ * initial RAM disk are told in the zero page.
  */
 import type { GuestMemory } from '../../core-types.ts';
-import type { BootState } from '../boot-state.ts';
+import type { BootMode, BootState } from '../boot-state.ts';
 import { type MemoryLayout, memoryMap } from '../memory-layout.ts';
 import { stringBytes } from './boot-block.ts';
+import { unpackPayload } from './decompress/payload.ts';
+import { loadElf, parseElf } from './elf.ts';
 import { hex, ImageError } from './image-error.ts';
-import type { BootRequest } from './multiboot.ts';
+import type { BootModule, BootRequest } from './multiboot.ts';
+import { Header, isLinux, parseSetupHeader, type SetupHeader } from './setup-header.ts';
+
+/**
+ * How a bzImage is booted: `unpack` (the kernel is unpacked before the guest starts, where its compression is known),
+ * `image` (the untouched image at its 64-bit entry, or at its 32-bit one where it has no other), `image32` (always that).
+ */
+export const LINUX_BOOTS = ['unpack', 'image', 'image32'] as const;
+export type LinuxBoot = (typeof LINUX_BOOTS)[number];
 
 const PAGE = 0x1000;
-const SECTOR = 512;
-/** Offsets in the setup header ("The Real-Mode Kernel Header"). */
-const Header = {
-  START: 0x1f1,
-  SETUP_SECTS: 0x1f1,
-  JUMP: 0x200,
-  MAGIC: 0x202,
-  VERSION: 0x206,
-  TYPE_OF_LOADER: 0x210,
-  LOADFLAGS: 0x211,
-  RAMDISK_IMAGE: 0x218,
-  RAMDISK_SIZE: 0x21c,
-  CMD_LINE_PTR: 0x228,
-  INITRD_ADDR_MAX: 0x22c,
-  KERNEL_ALIGNMENT: 0x230,
-  XLOADFLAGS: 0x236,
-  CMDLINE_SIZE: 0x238,
-  PREF_ADDRESS: 0x258,
-  INIT_SIZE: 0x260,
-} as const;
 const ACPI_RSDP = 0x70;
 const E820_ENTRIES = 0x1e8;
 const E820_TABLE = 0x2d0;
 const E820_ENTRY = 20;
-const MAGIC = 0x5372_6448;
 const LOADER_UNDEFINED = 0xff;
-const XLF_KERNEL_64 = 1;
 const ENTRY_64 = 0x200;
-const OLDEST = 0x20c;
+const INITRD_ALIGN = 4;
 
-export function isLinux(image: Uint8Array): boolean {
-  return image.length >= Header.MAGIC + 4 && viewOf(image).getUint32(Header.MAGIC, true) === MAGIC;
+/** The kernel inside `image`, where it is a bzImage; or a note that says why it is left to unpack itself. */
+export async function unpackLinux(image: Uint8Array): Promise<{ unpacked?: Uint8Array; note?: string }> {
+  if (!isLinux(image)) return {};
+  const { kernel, payload } = parseSetupHeader(image);
+  if (payload.length === 0) return {};
+  const end = payload.offset + payload.length;
+  if (end > kernel.length) {
+    throw new ImageError(
+      `the kernel's compressed data end at ${hex(end)}, behind the image's ${hex(kernel.length)} bytes`,
+    );
+  }
+  const unpacked = await unpackPayload(kernel.subarray(payload.offset, end));
+  return unpacked instanceof Uint8Array
+    ? { unpacked }
+    : { note: `the kernel is compressed by ${unpacked.unknown}, which is not known here: it unpacks itself` };
 }
 
-/** Loads the kernel at its preferred address. Throws ImageError where the image or the RAM does not allow that. */
+/** Loads the kernel where it wants to be. Throws ImageError where the image or the RAM does not allow that. */
 export function loadLinux(
   memory: GuestMemory,
   layout: MemoryLayout,
   image: Uint8Array,
-  request: BootRequest,
+  request: BootRequest & { unpacked?: Uint8Array; linuxBoot?: LinuxBoot },
 ): BootState {
-  if (image.length < Header.INIT_SIZE + 4)
-    throw new ImageError(`the bzImage ends within its header (${image.length} bytes)`);
-  const header = viewOf(image);
-  const version = header.getUint16(Header.VERSION, true);
-  if (version < OLDEST)
-    throw new ImageError(`the bzImage speaks boot protocol ${hex(version)}; ${hex(OLDEST)} is the oldest known`);
-  if ((header.getUint16(Header.XLOADFLAGS, true) & XLF_KERNEL_64) === 0) {
-    throw new ImageError('the bzImage has no 64-bit entry, and the 32-bit one is not known to this version');
-  }
-  const start = ((header.getUint8(Header.SETUP_SECTS) || 4) + 1) * SECTOR;
-  if (start >= image.length)
-    throw new ImageError(`the bzImage ends before its kernel at ${hex(start)} (${image.length} bytes)`);
-  const address = Number(header.getBigUint64(Header.PREF_ADDRESS, true));
-  layout.take('the Linux kernel', address, Math.max(header.getUint32(Header.INIT_SIZE, true), image.length - start));
-  memory.bytes(address, image.length - start).set(image.subarray(start));
+  const header = parseSetupHeader(image);
+  const { mode, entry } = request.unpacked
+    ? loadUnpacked(memory, layout, request.unpacked)
+    : loadItself(memory, layout, header, request.linuxBoot);
+  const zeroPage = writeZeroPage(memory, layout, header, request);
+  return { mode, entry, registers: { rsi: BigInt(zeroPage) } };
+}
 
+function loadUnpacked(
+  memory: GuestMemory,
+  layout: MemoryLayout,
+  kernel: Uint8Array,
+): { mode: BootMode; entry: number } {
+  const elf = parseElf(kernel);
+  loadElf(memory, layout, kernel, elf);
+  return { mode: elf.bits, entry: elf.entry };
+}
+
+function loadItself(
+  memory: GuestMemory,
+  layout: MemoryLayout,
+  { kernel, address, initSize, has64BitEntry }: SetupHeader,
+  boot?: LinuxBoot,
+): { mode: BootMode; entry: number } {
+  layout.take('the Linux kernel', address, initSize);
+  memory.bytes(address, kernel.length).set(kernel);
+  if (boot === 'image32' || !has64BitEntry) return { mode: 32, entry: address };
+  return { mode: 64, entry: address + ENTRY_64 };
+}
+
+function writeZeroPage(memory: GuestMemory, layout: MemoryLayout, header: SetupHeader, request: BootRequest): number {
   const zeroPage = layout.placeLow('the zero page', PAGE);
   const params = memory.bytes(zeroPage, PAGE);
   params.fill(0);
-  const end = Header.MAGIC + header.getUint8(Header.JUMP + 1);
-  params.set(image.subarray(Header.START, end), Header.START);
-  const out = viewOf(params);
+  params.set(header.bytes, Header.START);
+  const out = new DataView(params.buffer, params.byteOffset, PAGE);
   out.setUint8(Header.TYPE_OF_LOADER, LOADER_UNDEFINED);
+  out.setUint32(Header.CODE32_START, header.address, true);
 
   const commandLine = stringBytes(request.commandLine);
-  const limit = header.getUint32(Header.CMDLINE_SIZE, true);
-  if (commandLine.length - 1 > limit) {
-    throw new ImageError(`the command line has ${commandLine.length - 1} bytes; this kernel takes at most ${limit}`);
+  if (commandLine.length - 1 > header.commandLineLimit) {
+    throw new ImageError(
+      `the command line has ${commandLine.length - 1} bytes; this kernel takes at most ${header.commandLineLimit}`,
+    );
   }
   const commandLineAt = layout.placeLow('the command line', commandLine.length);
   memory.bytes(commandLineAt, commandLine.length).set(commandLine);
   out.setUint32(Header.CMD_LINE_PTR, commandLineAt, true);
 
-  const size = request.modules.reduce((sum, module) => sum + module.bytes.length, 0);
-  if (size > 0) {
-    const at = layout.placeHigh('the initial RAM disk', size);
-    const highest = header.getUint32(Header.INITRD_ADDR_MAX, true);
-    if (at + size - 1 > highest)
-      throw new ImageError(`the initial RAM disk at ${hex(at)}+${hex(size)} ends above ${hex(highest)}`);
-    let to = at;
-    for (const { bytes } of request.modules) {
-      memory.bytes(to, bytes.length).set(bytes);
-      to += bytes.length;
+  const initrd = placeInitrd(memory, layout, request.modules);
+  if (initrd) {
+    const { start, end } = initrd;
+    if (end - 1 > header.initrdMax) {
+      throw new ImageError(
+        `the initial RAM disk at ${hex(start)}+${hex(end - start)} ends above ${hex(header.initrdMax)}, the last address that this kernel takes it at`,
+      );
     }
-    out.setUint32(Header.RAMDISK_IMAGE, at, true);
-    out.setUint32(Header.RAMDISK_SIZE, size, true);
+    out.setUint32(Header.RAMDISK_IMAGE, start, true);
+    out.setUint32(Header.RAMDISK_SIZE, end - start, true);
   }
 
   if (request.rsdp !== undefined) out.setBigUint64(ACPI_RSDP, BigInt(request.rsdp), true);
@@ -108,9 +123,25 @@ export function loadLinux(
     out.setBigUint64(entry + 8, BigInt(range.length), true);
     out.setUint32(entry + 16, range.type, true);
   }
-  return { mode: 64, entry: address + ENTRY_64, registers: { rsi: BigInt(zeroPage) } };
+  return zeroPage;
 }
 
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Puts archives one behind the other, each on a multiple of four bytes, as Linux unpacks them. */
+export function placeInitrd(
+  memory: GuestMemory,
+  layout: MemoryLayout,
+  modules: readonly BootModule[],
+): { start: number; end: number } | null {
+  let size = 0;
+  const places = modules.map(({ bytes }) => {
+    const at = Math.ceil(size / INITRD_ALIGN) * INITRD_ALIGN;
+    size = at + bytes.length;
+    return at;
+  });
+  if (size === 0) return null;
+  const start = layout.placeHigh('the initial RAM disk', size);
+  const target = memory.bytes(start, size);
+  target.fill(0);
+  for (const [index, { bytes }] of modules.entries()) target.set(bytes, places[index]);
+  return { start, end: start + size };
 }
