@@ -14,6 +14,8 @@ export interface Bus {
   mmioWrite(pa: number, width: Width, value: number): void;
   /** The INTA cycle: the PIC answers with the vector of the request that raised INTR. */
   interruptAcknowledge(): number;
+  /** The FERR# pin: an x87 exception waits to be heard of by other means than #MF. Absent where nobody listens. */
+  ferr?(asserted: boolean): void;
 }
 
 /** Why `run` came back. */
@@ -103,6 +105,8 @@ export interface Core {
   deliverMsi(address: number, data: number): void;
   /** The A20M# pin: while it is asserted (`isOpen` false) address bit 20 is 0. Absent where a processor has none. */
   setA20?(isOpen: boolean): void;
+  /** The IGNNE# pin: while it is asserted, pending x87 exceptions are ignored where CR0.NE = 0. */
+  setIgnne?(asserted: boolean): void;
   /** Sends an NMI edge. */
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */

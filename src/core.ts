@@ -133,6 +133,7 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
     mmioRead: (pa: number, width: number) => bus.mmioRead(pa, width as Width),
     mmioWrite: (pa: number, width: number, value: number) => bus.mmioWrite(pa, width as Width, value >>> 0),
     interruptAcknowledge: () => bus.interruptAcknowledge(),
+    ferr: (asserted: number) => bus.ferr?.(asserted !== 0),
   };
   const instance = await WebAssembly.instantiate(await moduleFor(options.source, id), { env });
   const ram = new Ram(memory, pool, memoryBytes);
@@ -274,6 +275,10 @@ export class WasmCore implements Core {
   setA20(isOpen: boolean): void {
     this.#state.setField('a20Mask', BigInt.asUintN(64, isOpen ? -1n : ~A20));
     this.#wasm.flushAll();
+  }
+
+  setIgnne(asserted: boolean): void {
+    this.#state.setNumber('ignne', asserted ? 1 : 0);
   }
 
   nmi(): void {

@@ -170,4 +170,6 @@ export const FIELDS = {
   entryRetired: { at: 0x3b0, type: 'u64' },
   recordExits: { at: 0x3b8, type: 'u32' },
   initPending: { at: 0x3bc, type: 'u32' },
+  ferr: { at: 0x3c0, type: 'u32' },
+  ignne: { at: 0x3c4, type: 'u32' },
 } as const;

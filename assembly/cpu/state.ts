@@ -221,6 +221,9 @@ export class Cpu {
   recordExits: u32;
   /** An INIT that VMX operation holds off. */
   initPending: u32;
+  /** 1 while the pin is asserted: FERR#, which we drive, and IGNNE#, which the board drives. */
+  ferr: u32;
+  ignne: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

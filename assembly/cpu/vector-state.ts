@@ -6,6 +6,7 @@
 import { cpu } from './state';
 import { abandoned, raise, Vector } from './pending';
 import { Cr0, Cr4 } from './control';
+import { ignoresError } from './ferr';
 
 export const enum Uses {
   VEX = 1 << 21, SSE = 1 << 22, MMX = 1 << 23, X87 = 1 << 24,
@@ -53,9 +54,13 @@ function isUndefined(use: u32): bool {
 
 const TOP: u32 = 0x3800;
 
-/** May an MMX instruction run: is no x87 exception pending (SDM Vol. 1, "MMX Technology")? False with #MF pending. */
+/**
+ * May a waiting x87 instruction or one of MMX run: is no x87 exception pending, or to be ignored? False with #MF pending, or
+ * with the processor frozen before the instruction.
+ */
 export function beginMmx(): bool {
   if ((cpu.fsw & ERROR_SUMMARY) == 0) return true;
+  if ((cpu.cr0 & Cr0.NE) == 0) return ignoresError();
   raise(Vector.MF);
   return false;
 }

@@ -78,6 +78,8 @@ export function reset(): void {
   cpu.mxcsr = 0x1f80;
   cpu.fcw = 0x40;
   cpu.fsw = 0;
+  cpu.ferr = 0;
+  cpu.ignne = 0;
   cpu.ftw = 0xff;
   const bootstrap = cpu.id == 0;
   cpu.apicBase = bootstrap ? 0xfee00900 : 0xfee00800;

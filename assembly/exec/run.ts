@@ -68,7 +68,7 @@ export function run(budget: u32): Stop {
       cpu.runEnd--;
       if (cpu.pending == Pending.RESTART) {
         cpu.pending = Pending.NONE;
-        setResume();
+        if (cpu.activity == Activity.ACTIVE) setResume();
       } else {
         if (cpu.pending == Pending.EVENT) deliverPending();
         else if (cpu.pending == Pending.VM_ENTRY) vmEntry();
@@ -93,7 +93,7 @@ function step(): void {
   // An iteration of a string instruction traps too, with RF set.
   if (debugging && cpu.pending == Pending.RESTART) {
     cpu.pending = Pending.NONE;
-    setResume();
+    if (cpu.activity == Activity.ACTIVE) setResume();
   }
   if (debugging && cpu.pending == Pending.NONE) afterStep(cpu.trapPending != 0);
 }

@@ -38,6 +38,8 @@ export class PcBus implements Bus {
   #portRegions: readonly Region[] = [];
   readonly #mmio = new RangeMap<Region>();
   readonly #acknowledge: () => number;
+  /** Who listens to the processor's FERR# pin. */
+  #ferr: ((asserted: boolean) => void) | null = null;
   /** Accesses by the processor, before any splitting. */
   readonly counts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
 
@@ -80,6 +82,15 @@ export class PcBus implements Bus {
         this.#changed(space);
       },
     };
+  }
+
+  /** Connects the processor's FERR# pin. */
+  onFerr(listener: (asserted: boolean) => void): void {
+    this.#ferr = listener;
+  }
+
+  ferr(asserted: boolean): void {
+    this.#ferr?.(asserted);
   }
 
   /** Forgets all ranges, for a board that is built anew; the counts go on. */

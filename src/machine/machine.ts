@@ -121,6 +121,9 @@ export class Machine extends Emitter<MachineEvents> {
       a20: (isOpen) => {
         for (const core of cores) core.setA20?.(isOpen);
       },
+      ignne: (asserted) => {
+        for (const core of cores) core.setIgnne?.(asserted);
+      },
       ioapic: (pin, level) => {
         cores[0]?.setIoapicPin(pin, level);
         if (machine) machine.#wakeFromOutside();

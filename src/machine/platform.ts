@@ -2,6 +2,7 @@
 import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
 import type { VirtualClock } from '../devices/clock.ts';
 import type { A20Gate, IoDevice, IrqLine } from '../devices/device.ts';
+import { FpuError } from '../devices/fpu-error.ts';
 import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
 import { HPET_BYTES, Hpet } from '../devices/hpet.ts';
 import { I8042 } from '../devices/i8042.ts';
@@ -17,7 +18,7 @@ import type { ConsoleSource, Outcome } from './events.ts';
 import { CutLine } from './irq-lines.ts';
 import type { MachineType } from './options.ts';
 
-const Irq = { PIT: 0, KEYBOARD: 1, RTC: 8, MOUSE: 12 } as const;
+const Irq = { PIT: 0, KEYBOARD: 1, RTC: 8, MOUSE: 12, FPU: 13 } as const;
 /** Pins of the I/O APIC for the HPET's interrupts: those of PIT and RTC, and the last four. */
 const HPET_PINS = [2, 8, 20, 21, 22, 23];
 const SERIAL_PORTS = [
@@ -43,6 +44,8 @@ export interface PlatformParts {
   pin: (pin: number) => IrqLine;
   /** Moves the A20 pin of every processor. */
   a20: (isOpen: boolean) => void;
+  /** Moves the IGNNE# pin of every processor. */
+  ignne: (asserted: boolean) => void;
   ramBytes: number;
   vcpus: number;
   commandLine: string;
@@ -92,6 +95,9 @@ export function buildPlatform(parts: PlatformParts): Platform {
       },
     });
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
+    const fpuError = new FpuError({ irq: irq(Irq.FPU), ignne: parts.ignne });
+    bus.mapPorts('fpu-error', 0xf0, 2, fpuError);
+    bus.onFerr((asserted) => fpuError.ferr(asserted));
   }
   bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset, a20));
   // On a PC this port lies within those of PCI configuration space.

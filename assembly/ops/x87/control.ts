@@ -3,6 +3,7 @@
  * B of the status word follow the exceptions that the control word does not mask.
  */
 import { cpu, GPR } from '../../cpu/state';
+import { releaseFerr } from '../../cpu/ferr';
 import { abandoned } from '../../cpu/pending';
 import { Rec } from '../../isa/record';
 
@@ -15,6 +16,7 @@ const FCW_BITS: u32 = 0x1f3f;
 export function updateSummary(): void {
   const pending = (cpu.fsw & ~cpu.fcw & Fsw.EXCEPTIONS) != 0;
   cpu.fsw = pending ? cpu.fsw | (Fsw.ES | Fsw.B) : cpu.fsw & ~(Fsw.ES | Fsw.B);
+  if (!pending) releaseFerr();
 }
 export function setControlWord(value: u32): void {
   cpu.fcw = (value & FCW_BITS) | 0x40;
@@ -29,10 +31,14 @@ export function initFpu(): void {
   cpu.fdp = 0;
   cpu.fipSelector = 0;
   cpu.fdpSelector = 0;
+  releaseFerr();
 }
 
 export function opFninit(i: Rec): void { initFpu(); }
-export function opFnclex(i: Rec): void { cpu.fsw &= ~(Fsw.EXCEPTIONS | Fsw.SF | Fsw.ES | Fsw.B); }
+export function opFnclex(i: Rec): void {
+  cpu.fsw &= ~(Fsw.EXCEPTIONS | Fsw.SF | Fsw.ES | Fsw.B);
+  releaseFerr();
+}
 export function opFwait(i: Rec): void {}
 export function opFnstsw<D>(i: Rec): void { changetype<D>(0).write<u16>(i, <u16>cpu.fsw); }
 export function opFnstswAx(i: Rec): void { store<u16>(GPR, <u16>cpu.fsw); }
