@@ -24,6 +24,22 @@ export const enum Msr {
 export const MTRR_PAIRS: u32 = 8;
 export const MC_BANKS: u32 = 10;
 
+/** Bits of IA32_DEBUGCTL that are not reserved: LBR and BTF. */
+export const DEBUGCTL_WRITABLE: u64 = 3;
+
+@inline export function isMtrrType(type: u32): bool { return type <= 1 || (type >= 4 && type <= 6); }
+/** Eight memory types of one byte each. */
+function areTypes(value: u64, pat: bool): bool {
+  for (let n: u64 = 0; n < 64; n += 8) {
+    const type = <u32>(value >> n) & 0xff;
+    if (!isMtrrType(type) && !(pat && type == 7)) return false;
+  }
+  return true;
+}
+export function areMtrrTypes(value: u64): bool { return areTypes(value, false); }
+/** PAT knows UC- (7) beside the types of the MTRRs. */
+export function isPat(value: u64): bool { return areTypes(value, true); }
+
 /** Where MSRs that only hold a value lie: MSR_STORE + 8 * slot. */
 export const enum MsrSlot {
   MTRR_VARIABLE = 0, MTRR_FIXED = 16, DEBUGCTL = 32, MCG_STATUS, MCG_CTL, PERF_CTL, XSS, AMD = 48, MC = 64,

@@ -7,7 +7,7 @@ import { raise, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
-import { heldMsr, holdMsr, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS } from '../cpu/msr';
+import { areMtrrTypes, DEBUGCTL_WRITABLE, heldMsr, holdMsr, isMtrrType, isPat, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS } from '../cpu/msr';
 import { apicBaseChanged, resetApic, setTscDeadline, x2apicFault, x2apicRead, x2apicWrite } from '../apic/apic';
 import { flushAll } from '../mmu/tlb';
 import { updateMode } from '../mmu/mode';
@@ -25,7 +25,6 @@ const MTRR_CAPABILITIES: u64 = 0x500 | MTRR_PAIRS;
 const MCG_CAPABILITIES: u64 = 0x100 | MC_BANKS;
 /** Ratio of the 100 MHz bus clock that makes the TSC's 1 GHz. */
 const RATIO: u64 = 10;
-const DEBUGCTL_WRITABLE: u64 = 3;
 const FEATURE_CONTROL_WRITABLE: u64 = 7;
 const MICROCODE_REVISION: u64 = 1;
 const ALL: u64 = 0xffffffffffffffff;
@@ -133,23 +132,13 @@ function heldSlot(index: u32): i32 {
   }
 }
 
-@inline function isMtrrType(type: u32): bool { return type <= 1 || (type >= 4 && type <= 6); }
-/** Eight memory types of one byte each; PAT knows UC- (7) beside those of the MTRRs. */
-function areTypes(value: u64, pat: bool): bool {
-  for (let n: u64 = 0; n < 64; n += 8) {
-    const type = <u32>(value >> n) & 0xff;
-    if (!isMtrrType(type) && !(pat && type == 7)) return false;
-  }
-  return true;
-}
-
 /** Writes `value` to a slot of heldSlot if the manual allows it there. */
 function hold(slot: u32, value: u64): bool {
   if (slot < <u32>MsrSlot.MTRR_FIXED) {
     const reserved = (slot & 1) == 0 ? ~cpu.physMask | 0xf00 : ~cpu.physMask | 0x7ff;
     if ((value & reserved) != 0 || ((slot & 1) == 0 && !isMtrrType(<u32>value & 0xff))) return false;
   } else if (slot < <u32>MsrSlot.DEBUGCTL) {
-    if (!areTypes(value, false)) return false;
+    if (!areMtrrTypes(value)) return false;
   } else if (slot >= <u32>MsrSlot.MC) {
     const kind = slot & 3;
     if (kind == 0 && value != 0 && value != ALL) return false;
@@ -261,7 +250,7 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
       cpu.sysenterEip = value;
       return true;
     case Msr.PAT:
-      if (!offers(Offer.PAT) || !areTypes(value, true)) return false;
+      if (!offers(Offer.PAT) || !isPat(value)) return false;
       cpu.pat = value;
       return true;
     case Msr.MTRR_DEF_TYPE:
