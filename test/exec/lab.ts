@@ -132,7 +132,7 @@ export class Lab {
   }
 }
 
-async function emptyLab(): Promise<Lab> {
+async function emptyLab(cpu?: string): Promise<Lab> {
   const bus = {
     portIn: () => 0xff,
     portOut: () => {},
@@ -140,7 +140,7 @@ async function emptyLab(): Promise<Lab> {
     mmioWrite: () => {},
     interruptAcknowledge: () => 0x20,
   };
-  return new Lab(await createCore({ memoryBytes: 0x400000, bus }));
+  return new Lab(await createCore({ memoryBytes: 0x400000, bus, cpu }));
 }
 
 function commonTables(lab: Lab): void {
@@ -158,9 +158,9 @@ function commonTables(lab: Lab): void {
   lab.set({ 'gdtr.base': GDT, 'gdtr.limit': 0xff, 'idtr.base': IDT, 'idtr.limit': 0xfff });
 }
 
-/** Ring 0 of 64-bit mode, the first 4 MiB mapped one to one for everybody. */
-export async function longLab(): Promise<Lab> {
-  const lab = await emptyLab();
+/** Ring 0 of 64-bit mode, the first 4 MiB mapped one to one for everybody. `cpu`: as `-cpu` says it. */
+export async function longLab(cpu?: string): Promise<Lab> {
+  const lab = await emptyLab(cpu);
   commonTables(lab);
   lab.put64(TABLES, BigInt(TABLES + 0x1007));
   lab.put64(TABLES + 0x1000, BigInt(TABLES + 0x2007));
@@ -175,8 +175,8 @@ export async function longLab(): Promise<Lab> {
 }
 
 /** Ring 0 of 32-bit protected mode without paging. */
-export async function protectedLab(): Promise<Lab> {
-  const lab = await emptyLab();
+export async function protectedLab(cpu?: string): Promise<Lab> {
+  const lab = await emptyLab(cpu);
   commonTables(lab);
   lab.set({ cr0: 0x11 });
   lab.put32(TSS + 4, STACK0);
