@@ -16,6 +16,8 @@ export class FakeCore implements Core {
   readonly bus: Bus;
   readonly program: readonly FakeInstruction[];
   readonly interrupts: number[] = [];
+  /** Pins of the I/O APIC that are high. */
+  readonly pins = new Set<number>();
   readonly registers = new Map<string, bigint>();
   readonly segments = new Map<SegmentName, Segment>();
   retired = 0;
@@ -67,7 +69,10 @@ export class FakeCore implements Core {
     this.#intr = level;
   }
 
-  setIoapicPin(): void {}
+  setIoapicPin(pin: number, level: boolean): void {
+    if (level) this.pins.add(pin);
+    else this.pins.delete(pin);
+  }
 
   deliverMsi(): void {}
 
