@@ -4,7 +4,8 @@ import { NetFeature, VirtioNet } from '../../../src/devices/virtio/net.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
 import { type NetBackend, type NetCard, NO_HOST, type Offload } from '../../../src/net/backend.ts';
 import { addWords, fold, pseudoHeader, put16 } from '../../../src/net/bytes.ts';
-import { MmioDriver, PACKED } from './mmio-driver.ts';
+import { HandClock } from '../hand-clock.ts';
+import { EVENT_IDX, MmioDriver, PACKED } from './mmio-driver.ts';
 
 const MAC = Uint8Array.of(0x52, 0x54, 0, 1, 2, 3);
 const BROADCAST = Array(6).fill(0xff);
@@ -43,7 +44,7 @@ class Recorder implements NetBackend {
 
 function make({ features = 0n, takesOffload = false, size = 16 } = {}) {
   const backend = new Recorder(takesOffload);
-  const device = new VirtioNet({ backend, clock, host: NO_HOST, mac: MAC });
+  const device = new VirtioNet({ backend, clock, host: NO_HOST, mac: MAC, gatherNs: 0 });
   const driver = new MmioDriver(device).up(features, size);
   return { backend, device, driver };
 }
@@ -191,6 +192,36 @@ describe('the network device', () => {
     expect([backend.card.receive(frameTo(MAC)), device.dropped.oversized]).toEqual([true, 1]);
     expect(backend.card.receive(frameTo(MAC, 20))).toBe(true);
     expect(driver.rings[RX].used()).toEqual([{ id: 0, written: 32 }]);
+  });
+
+  it.each([
+    ['split', 0n],
+    ['packed', PACKED],
+    ['split, with event index,', EVENT_IDX],
+  ])('takes frames a little after the first of them, all together, from %s queues', (_name, features) => {
+    const backend = new Recorder();
+    const time = new HandClock();
+    const driver = new MmioDriver(new VirtioNet({ backend, clock: time, host: NO_HOST, mac: MAC })).up(features, 4);
+    for (let round = 1; round <= 3; round++) {
+      for (let n = 0; n < 3; n++) {
+        driver.request(TX, [driver.ram.put([...header(), ...frameTo(BROADCAST)])]);
+        time.advance(10_000);
+      }
+      expect([backend.sent.length, backend.flushes]).toEqual([3 * (round - 1), round - 1]);
+      time.advance(20_000);
+      expect([backend.sent.length, backend.flushes, driver.rings[TX].used().length]).toEqual([3 * round, round, 3]);
+      time.advance(100_000);
+    }
+  });
+
+  it('takes no frames after a reset that came before their time', () => {
+    const backend = new Recorder();
+    const time = new HandClock();
+    const driver = new MmioDriver(new VirtioNet({ backend, clock: time, host: NO_HOST, mac: MAC })).up();
+    driver.request(TX, [driver.ram.put([...header(), ...frameTo(BROADCAST)])]);
+    driver.up();
+    time.advance(100_000);
+    expect(backend.sent).toEqual([]);
   });
 
   it('drops frames while there is no driver, and counts them', () => {

@@ -151,7 +151,7 @@ describe('a device under noise', () => {
     ['virtio-console', () => new VirtioConsole([{ isConsole: true, output: () => {} }])],
     ['virtio-serial', () => new VirtioConsole([null, { name: 'a', output: () => {} }])],
     ['virtio-9p', () => virtioP9('tag', new P9Server(new MemoryTree()))],
-    ['virtio-net', () => new VirtioNet({ backend: echo(), clock, host: NO_HOST, mac })],
+    ['virtio-net', () => new VirtioNet({ backend: echo(), clock, host: NO_HOST, mac, gatherNs: 0 })],
     ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
   ];
   const registers = Object.values(Reg);
