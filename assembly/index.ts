@@ -1,4 +1,5 @@
 /** The exports of the processor: what src/core.ts calls. Everything else it reads and writes in the state block. */
+import { flushNested } from './mmu/ept';
 import { resetTlbs } from './mmu/tlb';
 import { initBlocks } from './exec/blocks';
 import { setSlot } from './cpu/phys';
@@ -21,6 +22,7 @@ export { readMsr, msrValue, writeMsr } from './ops/msr';
 export function forgetCaches(): void {
   dropAllCode();
   resetTlbs();
+  flushNested();
   updateMode();
 }
 

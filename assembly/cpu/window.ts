@@ -22,6 +22,9 @@ export const FRAME_LINES: usize = WINDOW + 0x34000;
 /** Eight banks of read, write and execute tables, and the lists of used entries. */
 export const TLB: usize = WINDOW + 0x40000;
 export const TLB_USED: usize = WINDOW + 0xa0000;
+/** Cached translations of guest-physical addresses: see mmu/ept.ts. */
+export const NESTED: usize = WINDOW + 0xc0000;
+export const NESTED_ENTRIES: u32 = 512;
 /** Static data of the module (`--memoryBase`). */
 export const STATIC: usize = WINDOW + 0x180000;
 /** Instruction records. */

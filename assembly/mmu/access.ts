@@ -24,7 +24,7 @@ function pageFault(la: u64): void {
 /** Physical address of `la` for this access; false with a pending #PF. */
 @inline function physical(la: u64, access: u32, cls: u32): bool {
   if (translate(la, access, cls)) return true;
-  pageFault(la);
+  if (!abandoned()) pageFault(la);
   return false;
 }
 

@@ -4,7 +4,9 @@
  */
 import { cpu } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
+import { abandoned } from '../cpu/pending';
 import { Access, Class, EntryFlag } from './tlb';
+import { Linear, nested, Purpose, setLinear, tableAddress } from './ept';
 import { physRead, physWrite } from '../cpu/phys';
 
 /** Bits of a page-fault error code (SDM Vol. 3A, "Page-Fault Exceptions"). */
@@ -13,7 +15,7 @@ const enum Entry { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100
 const NX: u64 = 0x8000000000000000;
 const FRAME: u64 = 0x000ffffffffff000;
 
-/** Results of the last successful translate: the physical address, and TLB entry flags. */
+/** Results of the last successful translate: the physical address (through EPT where it is on), and TLB entry flags. */
 export let walkedPa: u64 = 0;
 export let walkedFlags: u32 = 0;
 
@@ -53,9 +55,17 @@ class Paging64 {
 
 /**
  * Translates `la` for an access of kind `access` by class `cls` with the current paging mode, setting accessed and dirty
- * bits. True: walkedPa and walkedFlags are valid. False: cpu.walkError is the page-fault error code.
+ * bits. True: walkedPa and walkedFlags are valid. False: cpu.walkError is the page-fault error code, unless
+ * abandoned(): EPT forbids it.
  */
 export function translate(la: u64, access: u32, cls: u32): bool {
+  if (cpu.eptp == 0) return translateLinear(la, access, cls);
+  setLinear(la, Linear.USER | Linear.WRITABLE);
+  if (!translateLinear(la, access, cls)) return false;
+  walkedPa = nested(walkedPa, access, Purpose.DATA);
+  return !abandoned();
+}
+function translateLinear(la: u64, access: u32, cls: u32): bool {
   if ((cpu.cr0 & Cr0.PG) == 0) {
     walkedPa = la;
     walkedFlags = EntryFlag.GLOBAL;
@@ -92,7 +102,9 @@ function walk<F>(root: u64, la: u64, top: i32, access: u32, cls: u32): bool {
   while (true) {
     const shift = 12 + f.indexBits() * <u32>level;
     const pa = table + (((la >> shift) & ((1 << f.indexBits()) - 1)) << f.entryShift());
-    const entry = f.read(pa);
+    const host = tableAddress(pa, false);
+    if (cpu.eptp != 0 && abandoned()) return false;
+    const entry = f.read(host);
     if ((entry & Entry.P) == 0) return deny(0, access, cls);
     const leaf = f.isLeaf(entry, level);
     if (f.reserved(entry, level, leaf)) return deny(PageFault.P | PageFault.RSVD, access, cls);
@@ -106,15 +118,27 @@ function walk<F>(root: u64, la: u64, top: i32, access: u32, cls: u32): bool {
     }
     if (!allowed(rights, noExecute, entry, access, cls)) return false;
     for (let l = started; pendingAccessed != 0 && l > level; l--) {
-      if ((pendingAccessed & (1 << l)) != 0) f.setBits(accessedPa(l), Entry.A);
+      if ((pendingAccessed & (1 << l)) != 0 && !update<F>(accessedPa(l), Entry.A)) return false;
     }
     const bits: u64 = access == Access.WRITE ? Entry.A | Entry.D : Entry.A;
-    if ((entry & bits) != bits) f.setBits(pa, bits);
+    if ((entry & bits) != bits && !update<F>(pa, bits)) return false;
+    if (cpu.eptp != 0) {
+      setLinear(la, ((rights & Entry.U) != 0 ? <u32>Linear.USER : 0) | ((rights & Entry.W) != 0 ? <u32>Linear.WRITABLE : 0)
+        | (noExecute != 0 ? <u32>Linear.EXECUTE_DISABLE : 0));
+    }
     walkedPa = f.frame(entry, level, true) | (la & ((<u64>1 << shift) - 1));
     walkedFlags = (entry & Entry.G) != 0 && (cpu.cr4 & Cr4.PGE) != 0 ? EntryFlag.GLOBAL : 0;
     if (level > 0) walkedFlags |= EntryFlag.LARGE;
     return true;
   }
+}
+
+/** Sets bits of the entry at `pa`; false where EPT forbids it. */
+@inline function update<F>(pa: u64, bits: u64): bool {
+  const host = tableAddress(pa, true);
+  if (cpu.eptp != 0 && abandoned()) return false;
+  changetype<F>(0).setBits(host, bits);
+  return true;
 }
 
 /** Tables of the current walk whose accessed bit must be set if the walk succeeds. */
@@ -153,9 +177,14 @@ function allowed(rights: u64, noExecute: u64, leaf: u64, access: u32, cls: u32):
   return deny(PageFault.P | keyBits, access, cls);
 }
 
-/** Loads the PDPTE registers from `cr3`. False where a present one has reserved bits set: #GP(0) for MOV to CR3. */
+/**
+ * Loads the PDPTE registers from `cr3`. False where a present one has reserved bits set: #GP(0) for MOV to CR3; or, with
+ * abandoned(), where EPT forbids to read them.
+ */
 export function loadPdptes(cr3: u64): bool {
-  const table = cr3 & 0xffffffe0;
+  let table = cr3 & 0xffffffe0;
+  if (cpu.eptp != 0) table = nested(table, Access.READ, Purpose.PDPTE);
+  if (abandoned()) return false;
   const reserved = (FRAME & ~cpu.physMask) | 0xfff00000000001e6;
   for (let n: u64 = 0; n < 4; n++) {
     const e = physRead<u64>(table + (n << 3));

@@ -13,7 +13,7 @@ import { Rec } from '../isa/record';
 function checkLine(i: Rec): void {
   const la = memoryAddress(i, 1, false);
   if (abandoned() || lookup(la, 1, Access.READ) != 0) return;
-  if (translate(la, Access.READ, accessClass())) return;
+  if (translate(la, Access.READ, accessClass()) || abandoned()) return;
   cpu.faultAddress = la;
   raise(Vector.PF, cpu.walkError);
 }

@@ -96,7 +96,7 @@ export function setCr4(value: u64): bool {
 }
 
 function fail(): bool {
-  raise(Vector.GP, 0);
+  if (!abandoned()) raise(Vector.GP, 0);
   return false;
 }
 

@@ -15,7 +15,9 @@ import { Field, field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region,
 import { checkControls } from '../vmx/check-controls';
 import { checkHost } from '../vmx/check-host';
 import { Rule } from '../vmx/fields.gen';
-import { flushAllVpids, flushEpt, flushVpid, flushVpidPage } from '../mmu/tlb';
+import { isEptPointer } from '../vmx/eptp';
+import { contextTagOf, flushAllVpids, flushEpt, flushVpid, flushVpidPage, selectBank } from '../mmu/tlb';
+import { flushNested } from '../mmu/ept';
 import { physRead } from '../cpu/phys';
 import { commitPointer, readPointer, writePointer } from '../isa/operand';
 import { isMemory, nextRip, Rec } from '../isa/record';
@@ -252,9 +254,10 @@ export function opInvept<T, A>(i: Rec): void {
     const eptp = load<u64>(p);
     const upper = load<u64>(p + 8);
     if (!offersType(type, InvalidateCap.INVEPT_TYPES) || upper != 0) fail(VmError.INVALIDATE_OPERAND);
-    else if (type == Invept.SINGLE && (eptp & ~cpu.physMask) != 0) fail(VmError.INVALIDATE_OPERAND);
+    else if (type == Invept.SINGLE && !isEptPointer(eptp)) fail(VmError.INVALIDATE_OPERAND);
     else {
       flushEpt(type == Invept.SINGLE, eptp);
+      flushNested();
       succeed();
     }
   }
@@ -279,5 +282,25 @@ export function opInvvpid<T, A>(i: Rec): void {
   }
 }
 
-/** Exists only in non-root operation under the control that enables VM functions, which is not offered. */
-export function opVmfunc(i: Rec): void { raise(Vector.UD); }
+const EPTP_SWITCHING: u32 = 0;
+const EPTP_LIST_ENTRIES: u32 = 512;
+
+/** SDM Vol. 3C, "VM Functions": the one there is, EPTP switching. */
+export function opVmfunc(i: Rec): void {
+  if (!inNonRoot() || !hasSecondary(Secondary.VM_FUNCTIONS)) {
+    raise(Vector.UD);
+    return;
+  }
+  const index = <u32>gpr(Gpr.RCX);
+  const enabled = <u32>gpr(Gpr.RAX) == EPTP_SWITCHING && (field<u64>(Field.VM_FUNCTION_CONTROLS) & 1) != 0;
+  const eptp = enabled && index < EPTP_LIST_ENTRIES ? physRead<u64>(field<u64>(Field.EPTP_LIST_ADDRESS) + (index << 3)) : u64.MAX_VALUE;
+  if (!isEptPointer(eptp)) {
+    instructionExit(i, Reason.VMFUNC);
+    return;
+  }
+  setField<u64>(Field.EPTP, eptp);
+  if (hasSecondary(Secondary.EPT_VIOLATION_VE)) setField<u32>(Field.EPTP_INDEX, index);
+  cpu.eptp = eptp;
+  cpu.contextTag = contextTagOf(hasSecondary(Secondary.VPID) ? field<u32>(Field.VPID) : 0, eptp);
+  selectBank();
+}

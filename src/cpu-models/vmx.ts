@@ -16,8 +16,9 @@ export const VMX_FEATURES = {
     30: 'vmx-pause-exit', 31: 'vmx-secondary-ctls',
   },
   secondary: {
-    2: 'vmx-desc-exit', 3: 'vmx-rdtscp-exit', 5: 'vmx-vpid', 6: 'vmx-wbinvd-exit', 11: 'vmx-rdrand-exit', 12: 'vmx-invpcid-exit',
-    16: 'vmx-rdseed-exit', 20: 'vmx-xsaves',
+    1: 'vmx-ept', 2: 'vmx-desc-exit', 3: 'vmx-rdtscp-exit', 5: 'vmx-vpid', 6: 'vmx-wbinvd-exit', 7: 'vmx-unrestricted-guest',
+    11: 'vmx-rdrand-exit', 12: 'vmx-invpcid-exit', 13: 'vmx-vmfunc', 16: 'vmx-rdseed-exit', 17: 'vmx-pml', 18: 'vmx-ve', 20: 'vmx-xsaves',
+    22: 'vmx-mbec',
   },
   exit: {
     2: 'vmx-exit-nosave-debugctl', 15: 'vmx-exit-ack-intr', 18: 'vmx-exit-save-pat', 19: 'vmx-exit-load-pat', 20: 'vmx-exit-save-efer',
@@ -29,29 +30,42 @@ export const VMX_FEATURES = {
     30: 'vmx-zero-len-inject',
   },
   ept: {
+    0: 'vmx-ept-execonly', 6: 'vmx-page-walk-4', 7: 'vmx-page-walk-5', 8: 'vmx-ept', 14: 'vmx-ept', 16: 'vmx-ept-2mb', 17: 'vmx-ept-1gb',
+    20: 'vmx-invept', 21: 'vmx-eptad', 22: 'vmx-ept-advanced-exitinfo', 25: 'vmx-invept-single-context', 26: 'vmx-invept-all-context',
     32: 'vmx-invvpid', 40: 'vmx-invvpid-single-addr', 41: 'vmx-invvpid-single-context', 42: 'vmx-invvpid-all-context',
     43: 'vmx-invvpid-single-context-noglobals',
   },
-  vmfunc: {},
+  vmfunc: { 0: 'vmx-eptp-switching' },
 } as const satisfies Record<string, Bits>;
 
-export const VMX_FEATURE_NAMES: readonly string[] = Object.values(VMX_FEATURES).flatMap((bits) => Object.values(bits));
+export const VMX_FEATURE_NAMES: readonly string[] = [
+  ...new Set(Object.values(VMX_FEATURES).flatMap((bits) => Object.values<string>(bits))),
+];
 
 /** What goes only with something else; everything needs 'vmx'. */
 const VMX_NEEDS: Readonly<Record<string, string>> = {
   'vmx-vnmi-pending': 'vmx-vnmi',
   'vmx-exit-save-preemption-timer': 'vmx-preemption-timer',
+  'vmx-ept': 'vmx-page-walk-4',
+  'vmx-page-walk-4': 'vmx-secondary-ctls',
+  'vmx-unrestricted-guest': 'vmx-ept',
+  'vmx-pml': 'vmx-eptad',
+  'vmx-ve': 'vmx-ept',
+  'vmx-mbec': 'vmx-ept',
+  'vmx-eptp-switching': 'vmx-vmfunc',
 };
 
 /** The features of NEEDS that virtualization adds. */
 export function vmxNeeds(): Record<string, readonly string[]> {
-  const inSecondary: readonly string[] = Object.values<string>(VMX_FEATURES.secondary);
-  return Object.fromEntries(
-    VMX_FEATURE_NAMES.map((name) => {
-      const needs = VMX_NEEDS[name] ?? (inSecondary.includes(name) ? 'vmx-secondary-ctls' : 'vmx');
-      return [name, name.startsWith('vmx-invvpid') ? ['vmx-vpid'] : [needs]];
-    }),
-  );
+  const secondary: readonly string[] = Object.values<string>(VMX_FEATURES.secondary);
+  const ept: readonly string[] = Object.values<string>(VMX_FEATURES.ept);
+  const needs = (name: string): string => {
+    if (VMX_NEEDS[name]) return VMX_NEEDS[name];
+    if (name.startsWith('vmx-invvpid')) return 'vmx-vpid';
+    if (secondary.includes(name)) return 'vmx-secondary-ctls';
+    return ept.includes(name) ? 'vmx-ept' : 'vmx';
+  };
+  return Object.fromEntries(VMX_FEATURE_NAMES.map((name) => [name, [needs(name)]]));
 }
 
 /** IA32_VMX_BASIC: revision identifier, regions of 4 KiB of type write-back, INS/OUTS information, TRUE controls. */

@@ -1,0 +1,189 @@
+/**
+ * Extended page tables (SDM Vol. 3C, "The Extended Page Table Mechanism (EPT)"): guest-physical to physical addresses, the
+ * VM exits of what they forbid, page-modification logging, and a cache of such translations that INVEPT empties.
+ *
+ * A cache entry: 0 guest page u64, its rights in bits 11:0 | 8 page u64. Rights that it does not have are looked up anew.
+ */
+import { cpu } from '../cpu/state';
+import { NESTED, NESTED_ENTRIES } from '../cpu/window';
+import { raise, Vector } from '../cpu/pending';
+import { Cr0 } from '../cpu/control';
+import { modelWord } from '../cpu/features';
+import { physRead, physWrite } from '../cpu/phys';
+import { Capability, Secondary } from '../vmx/controls';
+import { hasSecondary, Reason, vmExit } from '../vmx/exits';
+import { Field, field, setField } from '../vmx/vmcs';
+import { Access } from './tlb';
+
+/** Why a guest-physical address is accessed. */
+export const enum Purpose {
+  /** The access that an instruction makes. */
+  DATA,
+  /** To read an entry of a guest paging structure, or to set its accessed or dirty bit. */
+  TABLE, TABLE_UPDATE,
+  /** To load the PDPTE registers: no linear address is being translated. */
+  PDPTE,
+}
+/** What guest paging says of the linear address, in the places that the exit qualification has for it. */
+export const enum Linear { USER = 0x200, WRITABLE = 0x400, EXECUTE_DISABLE = 0x800 }
+
+const enum Ept { R = 1, W = 2, X = 4, LEAF = 0x80, A = 0x100, D = 0x200, XU = 0x400 }
+const enum Qualification { READ = 1, WRITE = 2, FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100 }
+const ACCESSED_DIRTY: u64 = 0x40;
+const FRAME: u64 = 0x000ffffffffff000;
+const SUPPRESS_VE: u64 = 0x8000000000000000;
+/** In a cache entry: a write needs no look at the tables (no dirty bit to be set). */
+const WRITE_THROUGH: u32 = 8;
+const VALID: u32 = 0x10;
+const CAP_EXECUTE_ONLY: u64 = 1;
+const CAP_ADVANCED: u64 = 0x400000;
+
+/** The linear address that is being translated, and what guest paging says of it (Linear bits). */
+export let linearAddress: u64 = 0;
+let linearRights: u32 = 0;
+export function setLinear(la: u64, rights: u32): void {
+  linearAddress = la;
+  linearRights = rights;
+}
+
+let cachedFor: u64 = 0;
+/** Forgets cached translations of guest-physical addresses. */
+export function flushNested(): void { memory.fill(NESTED, 0, NESTED_ENTRIES * 16); }
+
+@inline function slotOf(gpa: u64): usize { return NESTED + ((<usize>(gpa >> 12) & (NESTED_ENTRIES - 1)) << 4); }
+
+/** Rights that an access needs, as bits of entries. */
+@inline function needed(access: u32, purpose: Purpose): u32 {
+  if (purpose == Purpose.TABLE) return (cpu.eptp & ACCESSED_DIRTY) != 0 ? Ept.R | Ept.W : <u32>Ept.R;
+  if (purpose == Purpose.TABLE_UPDATE) return Ept.R | Ept.W;
+  if (access == Access.EXEC) return hasSecondary(Secondary.MODE_BASED_EXECUTE) && (linearRights & Linear.USER) != 0 ? <u32>Ept.XU : <u32>Ept.X;
+  return access == Access.WRITE ? <u32>Ept.W : <u32>Ept.R;
+}
+
+/** Physical address of guest-physical `gpa`. Test abandoned(): a VM exit (or #VE) may be pending instead. */
+export function nested(gpa: u64, access: u32, purpose: Purpose): u64 {
+  if (cachedFor != cpu.eptp) {
+    flushNested();
+    cachedFor = cpu.eptp;
+  }
+  const want = needed(access, purpose);
+  const slot = slotOf(gpa);
+  const tag = load<u64>(slot);
+  const wanted = (want & Ept.W) != 0 ? want | WRITE_THROUGH : want;
+  if ((tag & ~0xfff) == (gpa & ~0xfff) && (<u32>tag & (wanted | VALID)) == (wanted | VALID)) return load<u64>(slot, 8) | (gpa & 0xfff);
+  return walkEpt(gpa, want, access, purpose);
+}
+
+/** Entries of the current walk, by level. */
+const path = memory.data<u64>([0, 0, 0, 0, 0]);
+
+function walkEpt(gpa: u64, want: u32, access: u32, purpose: Purpose): u64 {
+  const dirtyBits = (cpu.eptp & ACCESSED_DIRTY) != 0;
+  const present: u64 = hasSecondary(Secondary.MODE_BASED_EXECUTE) ? Ept.R | Ept.W | Ept.X | Ept.XU : Ept.R | Ept.W | Ept.X;
+  const top = <i32>(cpu.eptp >> 3) & 7;
+  let table = cpu.eptp & FRAME;
+  let rights: u64 = present;
+  let level = top;
+  if (gpa >> (12 + 9 * (<u64>top + 1)) != 0) return violate(gpa, 0, SUPPRESS_VE, access, purpose);
+  while (true) {
+    const shift: u64 = 12 + 9 * <u64>level;
+    const at = table + (((gpa >> shift) & 511) << 3);
+    const entry = physRead<u64>(at);
+    if ((entry & present) == 0) return violate(gpa, 0, entry, access, purpose);
+    const leaf = level == 0 || (level < 3 && (entry & Ept.LEAF) != 0);
+    if (isMisconfigured(entry, level, leaf)) {
+      setField<u64>(Field.GUEST_PHYSICAL_ADDRESS, gpa);
+      vmExit(Reason.EPT_MISCONFIG);
+      return 0;
+    }
+    rights &= entry;
+    store<u64>(path + (level << 3), at);
+    if (!leaf) {
+      table = entry & FRAME;
+      level--;
+      continue;
+    }
+    if ((<u32>rights & want) != want) return violate(gpa, rights, entry, access, purpose);
+    const dirties = dirtyBits && (want & Ept.W) != 0;
+    if (dirtyBits && !setAccessed(top, level, entry, dirties, gpa)) return 0;
+    const offset = gpa & ((<u64>1 << shift) - 1);
+    const page = ((entry & FRAME & ~((<u64>1 << shift) - 1)) | offset) & ~0xfff;
+    const slot = slotOf(gpa);
+    const through: u64 = !dirtyBits || dirties || (entry & Ept.D) != 0 ? WRITE_THROUGH : 0;
+    store<u64>(slot, (gpa & ~0xfff) | (rights & (Ept.R | Ept.W | Ept.X | Ept.XU)) | through | VALID);
+    store<u64>(slot, page, 8);
+    return page | (gpa & 0xfff);
+  }
+}
+
+/** SDM Vol. 3C, "EPT Misconfigurations" */
+function isMisconfigured(entry: u64, level: i32, leaf: bool): bool {
+  const rwx = <u32>entry & 7;
+  if ((rwx & 3) == Ept.W) return true;
+  const executes = (entry & Ept.X) != 0 || (hasSecondary(Secondary.MODE_BASED_EXECUTE) && (entry & Ept.XU) != 0);
+  if ((rwx & 3) == 0 && executes && (modelWord(Capability.EPT_VPID) & CAP_EXECUTE_ONLY) == 0) return true;
+  if ((entry & FRAME & ~cpu.physMask) != 0) return true;
+  if (!leaf) return (entry & (level >= 3 ? 0xf8 : 0x78)) != 0;
+  if (level > 0 && (entry & FRAME & ((<u64>1 << (12 + 9 * <u64>level)) - 1)) != 0) return true;
+  const type = (entry >> 3) & 7;
+  return type == 2 || type == 3 || type == 7;
+}
+
+/** Sets accessed bits along the path, and the dirty bit of the leaf. False: a VM exit of page-modification logging. */
+function setAccessed(top: i32, level: i32, leaf: u64, dirties: bool, gpa: u64): bool {
+  if (dirties && (leaf & Ept.D) == 0 && hasSecondary(Secondary.PML) && !logPage(gpa)) return false;
+  for (let l = top; l >= level; l--) {
+    const at = load<u64>(path + (l << 3));
+    const entry = physRead<u64>(at);
+    const bits: u64 = l == level && dirties ? Ept.A | Ept.D : Ept.A;
+    if ((entry & bits) != bits) physWrite<u64>(at, entry | bits);
+  }
+  return true;
+}
+/** SDM Vol. 3C, "Page-Modification Logging" */
+function logPage(gpa: u64): bool {
+  const index = field<u32>(Field.PML_INDEX) & 0xffff;
+  if (index > 511) {
+    vmExit(Reason.PML_FULL);
+    return false;
+  }
+  physWrite<u64>(field<u64>(Field.PML_ADDRESS) + (index << 3), gpa & ~0xfff);
+  setField<u32>(Field.PML_INDEX, (index - 1) & 0xffff);
+  return true;
+}
+
+/** An EPT violation: a VM exit, or a virtualization exception of the guest where the entry lets it be one. */
+function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
+  let q: u64 = (rights & 7) << 3;
+  if (hasSecondary(Secondary.MODE_BASED_EXECUTE)) q |= (rights & Ept.XU) >> 4;
+  if (purpose == Purpose.DATA) q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE : Qualification.READ;
+  else q |= needed(access, purpose) == Ept.R ? Qualification.READ : Qualification.READ | Qualification.WRITE;
+  if (purpose != Purpose.PDPTE) q |= Qualification.LINEAR_VALID;
+  if (purpose == Purpose.DATA) {
+    q |= Qualification.TRANSLATED;
+    if ((modelWord(Capability.EPT_VPID) & CAP_ADVANCED) != 0) q |= linearRights;
+  }
+  if (hasSecondary(Secondary.EPT_VIOLATION_VE) && (entry & SUPPRESS_VE) == 0 && raiseVe(gpa, q)) return 0;
+  setField<u64>(Field.GUEST_PHYSICAL_ADDRESS, gpa);
+  setField<u64>(Field.GUEST_LINEAR_ADDRESS, linearAddress);
+  vmExit(Reason.EPT_VIOLATION, q);
+  return 0;
+}
+/** SDM Vol. 3C, "Virtualization Exceptions": fills the information area unless it is in use. */
+function raiseVe(gpa: u64, qualification: u64): bool {
+  const area = field<u64>(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS);
+  if ((cpu.cr0 & Cr0.PE) == 0 || cpu.delivering >= 0 || physRead<u32>(area + 4) != 0) return false;
+  physWrite<u32>(area, Reason.EPT_VIOLATION);
+  physWrite<u32>(area + 4, 0xffffffff);
+  physWrite<u64>(area + 8, qualification);
+  physWrite<u64>(area + 16, linearAddress);
+  physWrite<u64>(area + 24, gpa);
+  physWrite<u16>(area + 32, field<u16>(Field.EPTP_INDEX));
+  raise(Vector.VE);
+  return true;
+}
+
+/** Physical address of a guest paging-structure entry; EPT or not. Test abandoned(). */
+@inline export function tableAddress(gpa: u64, update: bool): u64 {
+  return cpu.eptp == 0 ? gpa : nested(gpa, update ? Access.WRITE : Access.READ, update ? Purpose.TABLE_UPDATE : Purpose.TABLE);
+}
