@@ -32,9 +32,8 @@ export const APIC: usize = STATE + 0x3000;
 export const PHYS_MAP: usize = STATE + 0x4000;
 /** CPUID: enabled feature words and the answers to its leaves. */
 export const CPUID: usize = STATE + 0x5000;
-/** VM exits by basic reason, u64 each. */
+/** VM exits by basic reason, and the ring of exit records: see vmx/record.ts. */
 export const EXIT_COUNTS: usize = STATE + 0x6000;
-/** Ring of exit records: see exec/vm-exit.ts. */
 export const EXIT_RING: usize = STATE + 0x8000;
 
 export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
@@ -214,10 +213,12 @@ export class Cpu {
   injected: u32;
   /** 1: an MTF VM exit is due before the next instruction. */
   trapPending: u32;
-  /** VM exits so far, clock and retired instructions at the last VM entry; 1 keeps records in the ring. */
+  /** Records so far, the clock at the last VM exit and its reason, retired instructions at the last VM entry. */
   exitCount: u64;
-  entryClock: u64;
+  exitClock: u64;
+  exitReason: u32;
   entryRetired: u64;
+  /** 1 keeps records in the ring, and returns from `run` before they are overwritten. */
   recordExits: u32;
   /** An INIT that VMX operation holds off. */
   initPending: u32;

@@ -3,7 +3,7 @@
  * state, injects an event, or becomes a VM exit that says why not.
  */
 import { cpu, Gpr, Seg, setGpr } from '../cpu/state';
-import { attend, Attention, clock, Event, Pending, retired, Vector } from '../cpu/pending';
+import { attend, Attention, clock, Event, Pending, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { setSegment } from '../cpu/segments';
@@ -13,6 +13,7 @@ import { holdMsr, MsrSlot } from '../cpu/msr';
 import { checkGuest, entryQualification } from '../vmx/check-guest';
 import { Blocking, Capability, EntryControl, Interruption, Misc, Pin, Primary, Secondary } from '../vmx/controls';
 import { Reason } from '../vmx/exits';
+import { recordEntry } from '../vmx/record';
 import { Rule } from '../vmx/fields.gen';
 import { Field, field, Region } from '../vmx/vmcs';
 import { contextTagOf, flushVpid } from '../mmu/tlb';
@@ -49,8 +50,7 @@ export function vmEntry(): void {
   store<u32>(cpu.vmcs, 1, Region.LAUNCHED);
   cpu.retiredEnd++;
   cpu.runEnd++;
-  cpu.entryClock = clock();
-  cpu.entryRetired = retired();
+  recordEntry();
   startTimer();
   beginGuest();
 }

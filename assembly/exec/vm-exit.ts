@@ -1,23 +1,19 @@
 /**
  * VM exits (SDM Vol. 3C, "VM Exits"): the one place that every exit passes. Saves the guest state, loads the host state;
  * counts the exit and keeps a record of it where somebody asked for one.
- *
- * A record: 0 reason u32 | 4 instruction length u32 | 8 qualification | 16 RIP | 24 guest-physical address | 32 guest-
- * linear address | 40 interruption information u32 | 44 IDT-vectoring information u32 | 48 instructions since the entry |
- * 56 clock
  */
-import { cpu, EXIT_COUNTS, EXIT_RING, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { attend, Attention, clock, Pending, retired } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
-import { segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
+import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
 import { clearResume, closeShadow, inShadow, inStackShadow, wholeRflags, writeRflags } from '../cpu/rflags';
 import { updateDebug, updateStepping } from '../cpu/debug';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
 import { Blocking, Capability, EntryControl, ExitControl, Misc, Pin, Secondary } from '../vmx/controls';
-import { Reason } from '../vmx/exits';
 import { Field, field, Region, setField } from '../vmx/vmcs';
-import { flushVpid } from '../mmu/tlb';
+import { recordExit } from '../vmx/record';
+import { Access, flushVpid, lookup } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { loadMsrs, storeMsrs } from './msr-lists';
@@ -25,16 +21,13 @@ import { Activity } from './run';
 import { CR0_KEPT } from './vm-entry';
 
 const ENTRY_FAILURE: u32 = 0x80000000;
-export const EXIT_RECORDS: u32 = 256;
-const RECORD_SIZE: usize = 64;
-const REASONS: u32 = 80;
 /** VMX-abort indicators (SDM Vol. 3C, "VMX Aborts"). */
 const enum Abort { SAVE_MSRS = 1, HOST_PDPTES, LOAD_MSRS = 4 }
 
 /** Carries out the VM exit that vmExit recorded. */
 export function leaveGuest(): void {
   cpu.pending = Pending.NONE;
-  count(field<u32>(Field.EXIT_REASON));
+  recordExit(field<u32>(Field.EXIT_REASON), codeBytes());
   saveGuest();
   if (!storeMsrs(field<u64>(Field.EXIT_MSR_STORE_ADDRESS), field<u32>(Field.EXIT_MSR_STORE_COUNT))) abort(Abort.SAVE_MSRS);
   else loadHost();
@@ -47,28 +40,13 @@ export function failEntry(reason: u32, qualification: u64): void {
   cpu.retiredEnd++;
   cpu.runEnd++;
   cpu.entryRetired = retired();
-  count(reason);
+  recordExit(reason | ENTRY_FAILURE, 0);
   loadHost();
 }
 
-function count(reason: u32): void {
-  const basic = min<u32>(reason & 0xffff, REASONS - 1);
-  store<u64>(EXIT_COUNTS + (basic << 3), load<u64>(EXIT_COUNTS + (basic << 3)) + 1);
-  if (cpu.recordExits != 0) {
-    const r = EXIT_RING + <usize>(<u32>cpu.exitCount & (EXIT_RECORDS - 1)) * RECORD_SIZE;
-    store<u32>(r, field<u32>(Field.EXIT_REASON));
-    store<u32>(r, field<u32>(Field.EXIT_INSTRUCTION_LENGTH), 4);
-    store<u64>(r, field<u64>(Field.EXIT_QUALIFICATION), 8);
-    store<u64>(r, cpu.blockRip, 16);
-    store<u64>(r, field<u64>(Field.GUEST_PHYSICAL_ADDRESS), 24);
-    store<u64>(r, field<u64>(Field.GUEST_LINEAR_ADDRESS), 32);
-    store<u32>(r, field<u32>(Field.EXIT_INTERRUPTION_INFORMATION), 40);
-    store<u32>(r, field<u32>(Field.IDT_VECTORING_INFORMATION), 44);
-    store<u64>(r, retired() - cpu.entryRetired, 48);
-    store<u64>(r, clock(), 56);
-    if (cpu.recordExits > 1) attend(Attention.STOP);
-  }
-  cpu.exitCount++;
+/** Host address of the guest's next instruction where a cached translation leads to it, else 0. */
+function codeBytes(): u32 {
+  return cpu.recordExits == 0 ? 0 : lookup(((cpu.modeKey & Key.FLAT) != 0 ? cpu.blockRip : segBase(Seg.CS) + cpu.blockRip) & cpu.laMask, 1, Access.EXEC);
 }
 
 /** SDM Vol. 3C, "Saving Guest State" */

@@ -14,6 +14,7 @@ import { hasSecondary, inNonRoot, Reason } from '../vmx/exits';
 import { Field, field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
 import { checkControls } from '../vmx/check-controls';
 import { checkHost } from '../vmx/check-host';
+import { recordFailure } from '../vmx/record';
 import { Rule } from '../vmx/fields.gen';
 import { isEptPointer } from '../vmx/eptp';
 import { contextTagOf, flushAllVpids, flushEpt, flushVpid, flushVpidPage, selectBank } from '../mmu/tlb';
@@ -222,6 +223,7 @@ function enter(i: Rec, reason: u32, resume: bool): void {
       }
       cpu.brokenRule = rule;
       fail(error);
+      recordFailure(error);
     }
   }
   cpu.blockRip = nextRip(i);
