@@ -23,7 +23,9 @@ export function chances(seed: number): (limit: number) => number {
 
 /** Bytes of which no two neighbouring sectors are equal. */
 export function pattern(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, at) => (at * 7 + (at >> 9) * 3) & 0xff);
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at++) bytes[at] = at * 7 + (at >> 9) * 3;
+  return bytes;
 }
 
 /** Does `count` things to a disk, and the same to `model`; every read must find what the model has. */

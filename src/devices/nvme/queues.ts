@@ -1,0 +1,108 @@
+/** Submission and completion queues in guest memory (NVM Express Base Specification 1.4, "Queue Model"). */
+import { type Command, readCommand } from './command.ts';
+import type { Dma } from './dma.ts';
+import { COMMAND_BYTES, COMPLETION_BYTES } from './spec.ts';
+
+const DO_NOT_RETRY = 0x4000;
+
+export class CompletionQueue {
+  readonly id: number;
+  readonly size: number;
+  /** Interrupt vector, null where there is no interrupt. */
+  readonly vector: number | null;
+  readonly #dma: Dma;
+  readonly #base: number;
+  #head = 0;
+  #tail = 0;
+  #phase = 1;
+
+  constructor(dma: Dma, id: number, base: number, size: number, vector: number | null) {
+    this.id = id;
+    this.size = size;
+    this.vector = vector;
+    this.#dma = dma;
+    this.#base = base;
+  }
+
+  /** The driver has not seen all that was posted. */
+  get hasNews(): boolean {
+    return this.#head !== this.#tail;
+  }
+
+  /** Entries that can be posted. */
+  get room(): number {
+    return (this.#head - this.#tail - 1 + this.size) % this.size;
+  }
+
+  /** The driver's doorbell; false where the value makes no sense. */
+  setHead(head: number): boolean {
+    if (head >= this.size) return false;
+    const seen = (head - this.#head + this.size) % this.size;
+    if (seen > (this.#tail - this.#head + this.size) % this.size) return false;
+    this.#head = head;
+    return true;
+  }
+
+  /** Throws NvmeError where the queue is outside RAM. */
+  post(queue: SubmissionQueue, cid: number, status: number, result: number): void {
+    const at = this.#base + COMPLETION_BYTES * this.#tail;
+    const view = this.#dma.view(at, COMPLETION_BYTES);
+    view.setUint32(0, result, true);
+    view.setUint32(4, 0, true);
+    view.setUint16(8, queue.head, true);
+    view.setUint16(10, queue.id, true);
+    view.setUint16(12, cid, true);
+    const field = status === 0 ? 0 : status | DO_NOT_RETRY;
+    view.setUint16(14, (field << 1) | this.#phase, true);
+    this.#dma.wrote(at, COMPLETION_BYTES);
+    this.#tail++;
+    if (this.#tail === this.size) {
+      this.#tail = 0;
+      this.#phase ^= 1;
+    }
+  }
+}
+
+export class SubmissionQueue {
+  readonly id: number;
+  readonly size: number;
+  readonly completions: CompletionQueue;
+  /** The queue was deleted: what is still being done is not reported. */
+  isDeleted = false;
+  /** Commands that were fetched and not completed. */
+  pending = 0;
+  readonly #dma: Dma;
+  readonly #base: number;
+  #head = 0;
+  #tail = 0;
+
+  constructor(dma: Dma, id: number, base: number, size: number, completions: CompletionQueue) {
+    this.id = id;
+    this.size = size;
+    this.completions = completions;
+    this.#dma = dma;
+    this.#base = base;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#tail;
+  }
+
+  /** The driver's doorbell; false where the value makes no sense. */
+  setTail(tail: number): boolean {
+    if (tail >= this.size) return false;
+    this.#tail = tail;
+    return true;
+  }
+
+  /** The next command. Throws NvmeError where the queue is outside RAM. */
+  fetch(): Command {
+    const command = readCommand(this.#dma.view(this.#base + COMMAND_BYTES * this.#head, COMMAND_BYTES));
+    this.#head = (this.#head + 1) % this.size;
+    return command;
+  }
+}
