@@ -13,6 +13,11 @@ Options have one dash or two.
   -initrd 'FILE ARGS,..' modules for Multiboot, parts of the initial RAM disk for Linux
   -device loader,file=FILE,addr=ADDRESS[,mode=16|32|64]
                          a flat binary instead of a kernel, entered at its start
+  -bios FILE             firmware such as SeaBIOS instead of a kernel: it boots a disk
+  -fw_cfg NAME,string=TEXT|file=FILE
+                         a file for firmware and guest
+  -smbios type=N,FIELD=TEXT..
+                         what the machine says it is
   -m SIZE                memory: 256M, 1G; 128M if absent
   -cpu MODEL[,+FEATURE][,-FEATURE]
                          the processor's model; -cpu help lists models and features

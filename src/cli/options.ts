@@ -2,6 +2,7 @@
 import { type DeviceSpec, LINUX_BOOTS, type LinuxBoot, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
 import { addBackend, addDrive, addNic, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
+import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';
 import { type DumpWish, parseObject } from './netdevs.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
 import { UsageError } from './usage-error.ts';
@@ -19,6 +20,7 @@ export interface RunOptions {
   /** Module files with their arguments. */
   modules: { path: string; commandLine: string }[];
   linuxBoot?: LinuxBoot;
+  firmware: FirmwareOptions;
   memory?: string;
   cpu?: string;
   vcpus?: number;
@@ -59,7 +61,6 @@ const MACHINE_ALIASES: Record<string, MachineType> = { q35: 'pc' };
 
 /** Options of the real thing that this version knows and has nothing behind yet. */
 const NOT_YET: Record<string, string> = {
-  bios: 'firmware images',
   pflash: 'firmware images',
   cdrom: 'disks',
   s: 'a debug stub',
@@ -90,6 +91,11 @@ const WITH_VALUE: Record<string, Handler> = {
   kernel: (options, value) => {
     options.kernel = value;
   },
+  bios: (options, value) => {
+    options.firmware.bios = value;
+  },
+  fw_cfg: (options, value) => addFwCfg(options.firmware, value),
+  smbios: (options, value) => addSmbios(options.firmware, value),
   append: (options, value) => {
     options.append = value;
   },
@@ -149,6 +155,7 @@ const WITH_VALUE: Record<string, Handler> = {
 export function parseCommandLine(args: readonly string[]): Command {
   const options: RunOptions = {
     modules: [],
+    firmware: { fwCfg: [], smbios: {} },
     devices: [],
     backends: [],
     dumps: [],
@@ -185,6 +192,10 @@ export function parseCommandLine(args: readonly string[]): Command {
   }
   if (options.kernel && options.flat) {
     throw new UsageError(`-kernel ${options.kernel} and -device loader,file=${options.flat.path} exclude each other`);
+  }
+  const { bios } = options.firmware;
+  if (bios && (options.kernel || options.flat)) {
+    throw new UsageError(`-bios ${bios} boots what it finds on disks; it takes no kernel`);
   }
   if (options.modules.length > 0 && !options.kernel) throw new UsageError('-initrd needs a -kernel that it is for');
   return { kind: 'run', options };

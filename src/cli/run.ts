@@ -9,6 +9,7 @@ import {
 } from '../index.ts';
 import { openBackends } from './backends.ts';
 import { demo } from './demo.ts';
+import { openFirmware } from './firmware.ts';
 import type { CliHost } from './host.ts';
 import { keyFilter } from './keys.ts';
 import { withDumps } from './netdevs.ts';
@@ -32,7 +33,7 @@ export type MachineExtras = Pick<MachineOptions, 'createCore'>;
 
 /** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
 export async function runGuest(wishes: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
-  const isDemo = wishes.kernel === undefined && wishes.flat === undefined;
+  const isDemo = [wishes.kernel, wishes.flat, wishes.firmware.bios].every((image) => image === undefined);
   const options = isDemo ? demo(wishes) : wishes;
   const stdio = openStdio(host);
   const sinks = openSinks(options, host, stdio);
@@ -47,6 +48,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     const machine = await Machine.create({
       ...extras,
       ...images(options, host),
+      ...openFirmware(options.firmware, (path) => readFile(host, path)),
       ...(isDemo ? { kernelName: 'hello.elf' } : {}),
       memory: options.memory,
       cpu: options.cpu,
@@ -105,7 +107,8 @@ function images(
   host: CliHost,
 ): Pick<MachineOptions, 'kernel' | 'kernelName' | 'flat' | 'modules'> {
   if (flat) return { kernel: readFile(host, flat.path), flat: { address: flat.address, mode: flat.mode } };
-  const path = kernel as string;
+  if (kernel === undefined) return {};
+  const path = kernel;
   return {
     kernel: readFile(host, path),
     kernelName: path,

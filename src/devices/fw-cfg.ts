@@ -1,9 +1,12 @@
 /**
- * fw_cfg, QEMU's firmware configuration, by its two ports: a 16-bit selector and a byte stream (QEMU documentation,
- * "QEMU Firmware Configuration (fw_cfg) Device"). No DMA interface; the ID register says so.
+ * fw_cfg, QEMU's firmware configuration: a 16-bit selector, a byte stream, and a DMA interface that copies items into guest
+ * memory (QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device"). Items are for reading; writes are errors.
  */
-import type { Width } from '../core-types.ts';
+import type { GuestMemory, Width } from '../core-types.ts';
 import type { IoDevice } from './device.ts';
+
+/** Ports from the selector to the end of the DMA address. */
+export const FW_CFG_PORTS = 12;
 
 /** Selector keys. */
 export const FwCfgKey = {
@@ -29,6 +32,21 @@ export const FwCfgKey = {
 
 const NAME_BYTES = 56;
 const TRADITIONAL_INTERFACE = 1;
+const DMA_INTERFACE = 2;
+const DMA_OFFSET = 4;
+const DMA_SIGNATURE = 0x51454d5520434647n;
+const DMA_REQUEST_BYTES = 16;
+const Dma = { ERROR: 1, READ: 2, SKIP: 4, SELECT: 8, WRITE: 16 } as const;
+
+/** What an item reads as; a function is asked at every selection, and its answer has the same length every time. */
+export type FwCfgItem = Uint8Array | (() => Uint8Array);
+
+/** Where DMA goes. */
+export interface FwCfgMemory {
+  memory: GuestMemory;
+  /** Guest RAM was written. */
+  wrote: (pa: number, length: number) => void;
+}
 
 /** Little-endian bytes of an integer item, as fw_cfg stores all of them but the file directory. */
 export function littleEndian(value: number | bigint, bytes: 2 | 4 | 8): Uint8Array {
@@ -47,48 +65,87 @@ export function cString(text: string): Uint8Array {
 }
 
 export class FwCfg implements IoDevice {
-  readonly maxWidth = 2;
-  readonly #items = new Map<number, Uint8Array>();
-  readonly #files: { name: string; bytes: Uint8Array }[] = [];
+  readonly maxWidth = 4;
+  readonly #target: FwCfgMemory | null;
+  readonly #items = new Map<number, FwCfgItem>();
+  readonly #files: { name: string; length: number }[] = [];
   #selected: Uint8Array = new Uint8Array(0);
   #offset = 0;
+  #addressHigh = 0;
 
-  constructor() {
+  /** Without `target` there is no DMA interface, and the ID register says so. */
+  constructor(target: FwCfgMemory | null = null) {
+    this.#target = target;
     this.set(FwCfgKey.SIGNATURE, new TextEncoder().encode('QEMU'));
-    this.set(FwCfgKey.ID, littleEndian(TRADITIONAL_INTERFACE, 4));
+    this.set(FwCfgKey.ID, littleEndian(TRADITIONAL_INTERFACE | (target ? DMA_INTERFACE : 0), 4));
     this.#writeDirectory();
   }
 
   /** Defines what `key` reads as; past its end it reads as zeros, as an unknown key does from its start. */
-  set(key: number, bytes: Uint8Array): void {
-    this.#items.set(key, bytes);
+  set(key: number, item: FwCfgItem): void {
+    this.#items.set(key, item);
   }
 
   /** Adds a named file to the directory. Throws where the name is empty, too long or taken. */
-  addFile(name: string, bytes: Uint8Array): void {
+  addFile(name: string, item: FwCfgItem): void {
     const length = new TextEncoder().encode(name).length;
     if (length === 0 || length >= NAME_BYTES) {
       throw new RangeError(`fw_cfg file name '${name}' has ${length} bytes; 1 to ${NAME_BYTES - 1} are possible`);
     }
     if (this.#files.some((file) => file.name === name)) throw new RangeError(`fw_cfg file '${name}' exists already`);
-    this.#files.push({ name, bytes });
-    this.set(FwCfgKey.FILE_FIRST + this.#files.length - 1, bytes);
+    this.#files.push({ name, length: read(item).length });
+    this.set(FwCfgKey.FILE_FIRST + this.#files.length - 1, item);
     this.#writeDirectory();
   }
 
   read(offset: number, width: Width): number {
+    if (offset >= DMA_OFFSET) return this.#target ? signature(offset - DMA_OFFSET, width) : 0;
     if (width === 2) return offset === 0 ? 0 : this.#next();
-    return offset === 1 ? this.#next() : 0;
+    return width === 1 && offset === 1 ? this.#next() : 0;
   }
 
   write(offset: number, width: Width, value: number): void {
-    if (offset !== 0 || width !== 2) return;
-    this.#selected = this.#items.get(value) ?? new Uint8Array(0);
+    if (offset === 0 && width === 2) this.#select(value);
+    if (width !== 4 || !this.#target) return;
+    if (offset === DMA_OFFSET) this.#addressHigh = swap(value);
+    if (offset === DMA_OFFSET + 4) {
+      const address = this.#addressHigh * 2 ** 32 + swap(value);
+      this.#addressHigh = 0;
+      this.#transfer(this.#target, address);
+    }
+  }
+
+  #select(key: number): void {
+    this.#selected = read(this.#items.get(key) ?? new Uint8Array(0));
     this.#offset = 0;
   }
 
   #next(): number {
     return this.#offset < this.#selected.length ? this.#selected[this.#offset++] : 0;
+  }
+
+  /** One request: big-endian control, length and address. Its control field ends as 0, or as the error bit. */
+  #transfer({ memory, wrote }: FwCfgMemory, at: number): void {
+    const request = bytesOrNull(memory, at, DMA_REQUEST_BYTES);
+    if (!request) return;
+    const view = new DataView(request.buffer, request.byteOffset, DMA_REQUEST_BYTES);
+    const control = view.getUint32(0);
+    const length = view.getUint32(4);
+    const address = Number(view.getBigUint64(8));
+    if (control & Dma.SELECT) this.#select(control >>> 16);
+    let isDone = (control & Dma.WRITE) === 0;
+    if (isDone && control & Dma.READ) {
+      const target = bytesOrNull(memory, address, length);
+      const source = this.#selected.subarray(this.#offset, this.#offset + length);
+      target?.fill(0).set(source);
+      if (target) wrote(address, length);
+      else isDone = length === 0;
+    }
+    if (isDone && control & (Dma.READ | Dma.SKIP)) {
+      this.#offset = Math.min(this.#offset + length, this.#selected.length);
+    }
+    view.setUint32(0, isDone ? 0 : Dma.ERROR);
+    wrote(at, DMA_REQUEST_BYTES);
   }
 
   /** A big-endian count, then per file: size (4), select key (2), reserved (2), name (56). */
@@ -99,10 +156,32 @@ export class FwCfg implements IoDevice {
     view.setUint32(0, this.#files.length);
     this.#files.forEach((file, index) => {
       const at = 4 + index * entryBytes;
-      view.setUint32(at, file.bytes.length);
+      view.setUint32(at, file.length);
       view.setUint16(at + 4, FwCfgKey.FILE_FIRST + index);
       bytes.set(new TextEncoder().encode(file.name), at + 8);
     });
     this.set(FwCfgKey.FILE_DIR, bytes);
+  }
+}
+
+const read = (item: FwCfgItem): Uint8Array => (typeof item === 'function' ? item() : item);
+
+/** The register is big-endian: its first byte in memory is the highest. */
+function signature(offset: number, width: Width): number {
+  const rest = DMA_SIGNATURE >> BigInt(8 * (8 - offset - width));
+  const value = Number(rest & 0xffff_ffffn);
+  return width === 4 ? swap(value) : width === 2 ? swap(value << 16) & 0xffff : value & 0xff;
+}
+
+function swap(value: number): number {
+  return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
+function bytesOrNull(memory: GuestMemory, pa: number, length: number): Uint8Array | null {
+  try {
+    return memory.bytes(pa, length);
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
   }
 }

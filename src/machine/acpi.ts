@@ -11,6 +11,8 @@ import { ECAM_BASE, ECAM_BYTES } from './pci-firmware.ts';
 /** Where guests search for the RSDP: the BIOS area, on a 16-byte boundary. */
 export const ACPI_BASE = 0xf_0000;
 const ACPI_BYTES = 0x4000;
+/** The tables behind the root pointer. */
+const TABLES = 64;
 export const ACPI_PM_BASE = 0x600;
 export const SCI_IRQ = 9;
 export const HPET_BASE = 0xfed0_0000;
@@ -83,9 +85,9 @@ function hpet(): number[] {
 }
 
 /** "PCI Express Memory-mapped Configuration Space base address description table" (PCI Firmware Specification 3.2). */
-function mcfg(): number[] {
+function mcfg(ecam = ECAM_BASE): number[] {
   const lastBus = ECAM_BYTES / BUS_BYTES - 1;
-  return table('MCFG', 1, new Table().u64(0).u64(ECAM_BASE).u16(0).u8(0, lastBus).u32(0).bytes);
+  return table('MCFG', 1, new Table().u64(0).u64(ecam).u16(0).u8(0, lastBus).u32(0).bytes);
 }
 
 function fadt(dsdtAt: number, hasI8042: boolean): number[] {
@@ -109,28 +111,68 @@ function fadt(dsdtAt: number, hasI8042: boolean): number[] {
   return table('FACP', FADT_REVISION, body);
 }
 
+/** The tables without a place yet. */
+export interface AcpiTables {
+  bytes: Uint8Array;
+  /** Where addresses stand, and in how many bytes. They count from the start of `bytes`. */
+  pointers: readonly { at: number; width: 4 | 8 }[];
+  /** Each table; its checksum is its tenth byte. */
+  extents: readonly { start: number; length: number }[];
+  /** Where the XSDT is. */
+  xsdt: number;
+}
+
+const CHECKSUM = 9;
+const RSDP_BYTES = 36;
+
+/** All tables but the root pointer. */
+export function buildAcpi(board: AcpiBoard): AcpiTables {
+  const all: number[] = [];
+  const extents: { start: number; length: number }[] = [];
+  const pointers: { at: number; width: 4 | 8 }[] = [];
+  const place = (bytes: readonly number[]): number => {
+    while (all.length % 16 !== 0) all.push(0);
+    const start = all.length;
+    all.push(...bytes);
+    extents.push({ start, length: bytes.length });
+    return start;
+  };
+  const isPc = board.machine === 'pc';
+  const dsdtAt = place(table('DSDT', 2, dsdtCode(board)));
+  const fadtAt = place(fadt(dsdtAt, isPc));
+  pointers.push({ at: fadtAt + 40, width: 4 }, { at: fadtAt + 140, width: 8 });
+  const tables = [fadtAt, ...[madt(board.vcpus), ...(isPc ? [hpet(), mcfg(board.ecam)] : [])].map(place)];
+  const xsdt = new Table();
+  for (const at of tables) xsdt.u64(at);
+  const xsdtAt = place(table('XSDT', 1, xsdt.bytes));
+  tables.forEach((_, index) => {
+    pointers.push({ at: xsdtAt + 36 + 8 * index, width: 8 });
+  });
+  return { bytes: Uint8Array.from(all), pointers, extents, xsdt: xsdtAt };
+}
+
+/** "Root System Description Pointer" to an XSDT. */
+export function buildRsdp(xsdt: number): Uint8Array {
+  const rsdp = new Table().text('RSD PTR ', 8).u8(0).text(OEM, 6).u8(2).u32(0).u32(RSDP_BYTES).u64(xsdt).u8(0, 0, 0, 0);
+  rsdp.bytes[8] = checksum(rsdp.bytes.slice(0, 20));
+  rsdp.bytes[32] = checksum(rsdp.bytes);
+  return Uint8Array.from(rsdp.bytes);
+}
+
 /** Writes the tables into the BIOS area; returns the address of the RSDP. */
 export function writeAcpi(memory: GuestMemory, layout: MemoryLayout, board: AcpiBoard): number {
   layout.take('the ACPI tables', ACPI_BASE, ACPI_BYTES);
   const out = memory.bytes(ACPI_BASE, ACPI_BYTES);
   out.fill(0);
-  let end = 64;
-  const place = (bytes: readonly number[]): number => {
-    const at = end;
-    out.set(bytes, at);
-    end = Math.ceil((at + bytes.length) / 16) * 16;
-    return ACPI_BASE + at;
-  };
-  const isPc = board.machine === 'pc';
-  const dsdtAt = place(table('DSDT', 2, dsdtCode(board)));
-  const bodies = [fadt(dsdtAt, isPc), madt(board.vcpus), ...(isPc ? [hpet(), mcfg()] : [])];
-  const tables = bodies.map(place);
-  const xsdt = new Table();
-  for (const at of tables) xsdt.u64(at);
-  const xsdtAt = place(table('XSDT', 1, xsdt.bytes));
-  const rsdp = new Table().text('RSD PTR ', 8).u8(0).text(OEM, 6).u8(2).u32(0).u32(36).u64(xsdtAt).u8(0, 0, 0, 0);
-  rsdp.bytes[8] = checksum(rsdp.bytes.slice(0, 20));
-  rsdp.bytes[32] = checksum(rsdp.bytes);
-  out.set(rsdp.bytes, 0);
+  const { bytes, pointers, extents, xsdt } = buildAcpi(board);
+  const base = ACPI_BASE + TABLES;
+  const view = new DataView(bytes.buffer);
+  for (const { at } of pointers) view.setUint32(at, view.getUint32(at, true) + base, true);
+  for (const { start, length } of extents) {
+    bytes[start + CHECKSUM] = 0;
+    bytes[start + CHECKSUM] = checksum([...bytes.subarray(start, start + length)]);
+  }
+  out.set(bytes, TABLES);
+  out.set(buildRsdp(base + xsdt), 0);
   return ACPI_BASE;
 }

@@ -2,7 +2,6 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
-import type { GuestMemory } from '../core-types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
@@ -15,6 +14,7 @@ import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard } from './dsdt.ts';
+import { addAcpiFiles } from './firmware-files.ts';
 import { Interrupts } from './interrupts.ts';
 import { PciBus } from './pci-bus.ts';
 import { setUpPci } from './pci-firmware.ts';
@@ -24,9 +24,6 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
   devices: readonly DeviceSpec[];
   backends: Backends;
-  memory: GuestMemory;
-  /** Guest RAM was written by a device. */
-  wrote: (pa: number, length: number) => void;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
@@ -93,7 +90,13 @@ export class Board {
   /** What the ACPI tables say about this board. */
   get acpi(): AcpiBoard {
     const { vcpus, machine } = this.#parts;
-    return { vcpus, machine, virtioMmio: this.#virtioMmio.slots, pciSlots: this.#pci?.slots };
+    return {
+      vcpus,
+      machine,
+      virtioMmio: this.#virtioMmio.slots,
+      pciSlots: this.#pci?.slots,
+      ecam: this.#pci?.hostBridge.ecam?.base,
+    };
   }
 
   #build(): void {
@@ -111,7 +114,10 @@ export class Board {
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
-    if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    if (parts.firmware.bios) {
+      addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
+      this.#pci?.hostBridge.showRom();
+    } else if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
   }
 
   #makePci(interrupts: Interrupts): PciBus {

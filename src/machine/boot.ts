@@ -1,42 +1,87 @@
-/** What the guest is started with: prepared once, put into RAM at every power-on. */
+/** What the guest is started with, prepared once and put in place at every power-on: a kernel in RAM, or firmware. */
 import type { Core } from '../core-types.ts';
 import { writeAcpi } from './acpi.ts';
 import { enter } from './boot-state.ts';
 import type { AcpiBoard } from './dsdt.ts';
+import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
+import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import type { MachineOptions } from './options.ts';
+import { writeSmbios } from './smbios.ts';
+
+const FOUR_GIB = 0x1_0000_0000;
+const MIB = 0x10_0000;
+const PAGE = 0x1000;
+const MOST_FIRMWARE = 8 * MIB;
+/** The end of a firmware image appears below 1 MiB too, where the processor jumps to first. */
+const SHADOW_BYTES = 0x2_0000;
 
 export class Boot {
   readonly #options: MachineOptions;
   /** The kernel that lay compressed in the image. */
   #unpacked: Uint8Array | undefined;
+  readonly #rom: ExtraRegion | null;
   /** What happened that the machine's owner may want to know. */
   readonly notes: readonly string[];
 
-  /** Unpacks what is to be unpacked. Throws ImageError where it is damaged. */
-  static async prepare(options: MachineOptions): Promise<Boot> {
-    const { kernel, flat, linuxBoot = 'unpack' } = options;
+  /** Unpacks what is to be unpacked. Throws ImageError where it is damaged, RangeError where there is nothing to boot. */
+  static async prepare(options: MachineOptions, extra: ExtraMemory): Promise<Boot> {
+    const { kernel, bios, flat, linuxBoot = 'unpack' } = options;
+    if (bios) {
+      if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
+      checkFirmware(bios);
+      return new Boot(options, extra.region('firmware', bios.length));
+    }
+    if (!kernel) throw new RangeError('there is nothing to boot: neither a kernel nor firmware');
     const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel);
-    return new Boot(options, unpacked, note ? [note] : []);
+    return new Boot(options, null, unpacked, note ? [note] : []);
   }
 
-  private constructor(options: MachineOptions, unpacked: Uint8Array | undefined, notes: readonly string[]) {
+  private constructor(
+    options: MachineOptions,
+    rom: ExtraRegion | null,
+    unpacked?: Uint8Array,
+    notes: readonly string[] = [],
+  ) {
     this.#options = options;
+    this.#rom = rom;
     this.#unpacked = unpacked;
     this.notes = notes;
   }
 
-  /** Loads the image and lets `core`, fresh from reset, stand where it begins. Throws ImageError where RAM is short. */
+  /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError where RAM is short. */
   load(core: Core, acpi: AcpiBoard): void {
-    const { kernel, flat, kernelName = 'kernel', append = '', modules = [], linuxBoot, reboot } = this.#options;
+    const { kernel, bios } = this.#options;
+    if (bios && this.#rom) loadFirmware(core, bios, this.#rom);
+    else if (kernel) this.#loadKernel(core, acpi, kernel);
+    if (!this.#options.reboot) this.#unpacked = undefined;
+  }
+
+  #loadKernel(core: Core, acpi: AcpiBoard, kernel: Uint8Array): void {
+    const { flat, kernelName = 'kernel', append = '', modules = [], linuxBoot, smbios } = this.#options;
     const { memory } = core;
     const layout = new MemoryLayout(memory.size);
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
     const rsdp = flat ? undefined : writeAcpi(memory, layout, acpi);
+    if (!flat) writeSmbios(memory, layout, { ramBytes: memory.size, vcpus: acpi.vcpus, texts: smbios });
     const request = { commandLine, append, modules, flat, rsdp, unpacked: this.#unpacked, linuxBoot };
     enter(core, layout, loadImage(memory, layout, kernel, request));
-    if (!reboot) this.#unpacked = undefined;
   }
+}
+
+function checkFirmware({ length }: Uint8Array): void {
+  if (length < SHADOW_BYTES || length > MOST_FIRMWARE || length % PAGE !== 0) {
+    throw new ImageError(
+      `the firmware image has ${length} bytes; ${SHADOW_BYTES} to ${MOST_FIRMWARE} in multiples of ${PAGE} are possible`,
+    );
+  }
+}
+
+/** The image ends below 4 GiB, where the processor fetches first after reset; its end is in RAM below 1 MiB as well. */
+function loadFirmware(core: Core, image: Uint8Array, rom: ExtraRegion): void {
+  rom.bytes().set(image);
+  rom.place(FOUR_GIB - image.length, 'rom');
+  core.memory.bytes(MIB - SHADOW_BYTES, SHADOW_BYTES).set(image.subarray(-SHADOW_BYTES));
 }

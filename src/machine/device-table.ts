@@ -5,12 +5,12 @@
 import type { IoDevice } from '../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
-import { debugExit, pcTestdev } from './rows/isa.ts';
+import { debugcon, debugExit, pcTestdev } from './rows/isa.ts';
 import { net } from './rows/net.ts';
 import { nvme } from './rows/nvme.ts';
 import { blk, rng, virtioConsole } from './rows/virtio.ts';
 
-const ROWS = [debugExit, pcTestdev, blk, net, nvme, rng, virtioConsole] as const;
+const ROWS = [debugcon, debugExit, pcTestdev, blk, net, nvme, rng, virtioConsole] as const;
 
 /** A device of the embedder's own, at ports of its choice. */
 export interface CustomDeviceSpec {

@@ -13,20 +13,25 @@ export interface AcpiBoard {
   virtioMmio: readonly VirtioMmioSlot[];
   /** PCI slots whose functions drive interrupt pins; absent where there is no PCI bus. */
   pciSlots?: readonly number[];
+  /** Where configuration space lies in memory; where this firmware puts it if absent. */
+  ecam?: number;
 }
+
+/** Firmware of others puts ranges right below the I/O APIC. */
+const FIRMWARE_LAST = 0xfebf_ffff;
 
 /** The AML of a board. */
 export function dsdtCode(board: AcpiBoard): aml.Aml {
   const sleepType = aml.integer(SLEEP_TYPE_S5);
   return [
     ...aml.name('_S5', aml.list(sleepType, sleepType, aml.integer(0), aml.integer(0))),
-    ...(board.pciSlots ? pci(board.pciSlots) : []),
+    ...(board.pciSlots ? pci(board.pciSlots, board.ecam) : []),
     ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio)),
   ];
 }
 
 /** The PCI bus with its windows and wires; _PIC tells which controllers the guest uses. */
-function pci(slots: readonly number[]): aml.Aml {
+function pci(slots: readonly number[], ecam = ECAM_BASE): aml.Aml {
   const pins = Array.from({ length: PIRQS }, (_, pirq) => FIRST_PIRQ_PIN + pirq);
   return [
     ...aml.name('APIC', aml.integer(0)),
@@ -38,7 +43,7 @@ function pci(slots: readonly number[]): aml.Aml {
         aml.name('_HID', aml.eisaId('PNP0A08')),
         aml.name('_CID', aml.eisaId('PNP0A03')),
         aml.name('_UID', aml.integer(0)),
-        aml.name('_CRS', windows()),
+        aml.name('_CRS', windows(ecam)),
         aml.name('PICR', routes(slots, PIRQ_LINES)),
         aml.name('APCR', routes(slots, pins)),
         aml.method(
@@ -51,20 +56,23 @@ function pci(slots: readonly number[]): aml.Aml {
       aml.device(
         'ECAM',
         aml.name('_HID', aml.eisaId('PNP0C02')),
-        aml.name('_CRS', aml.resources(aml.memory32(ECAM_BASE, ECAM_BYTES))),
+        aml.name('_CRS', aml.resources(aml.memory32(ecam, ECAM_BYTES))),
       ),
     ),
   ];
 }
 
-const windows = (): aml.Aml =>
+/** Windows where this firmware puts ranges, or behind the configuration space where another one put that. */
+const windows = (ecam: number): aml.Aml =>
   aml.resources(
     aml.busNumbers(0, 0xff),
     aml.io(0xcf8, 8),
     aml.ioWindow(0, 0xcf7),
     aml.ioWindow(0xd00, 0xffff),
     aml.memoryWindow(0xa_0000, 0xb_ffff),
-    ...PCI_MEMORY.map(({ first, last }) => aml.memoryWindow(first, last)),
+    ...(ecam === ECAM_BASE ? PCI_MEMORY : [{ first: ecam + ECAM_BYTES, last: FIRMWARE_LAST }]).map(({ first, last }) =>
+      aml.memoryWindow(first, last),
+    ),
   );
 
 /** "_PRT (PCI Routing Table)": slot and pin of every wire, and the interrupt it arrives at. */

@@ -2,13 +2,13 @@
  * The PC: a processor, its board and an image to boot. Time is virtual: it is a function of the instructions retired and
  * of the guest's waiting, so that two runs with the same input are the same run.
  */
-import { createCore } from '../core.ts';
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import { Emitter, type MachineEvents, type Outcome } from './events.ts';
+import { ExtraMemory } from './extra-memory.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { HostWorkGauge } from './host-work.ts';
 import { Keyboard, Mouse } from './input.ts';
@@ -22,6 +22,7 @@ import {
   parseMemory,
 } from './options.ts';
 import { Pacer } from './pacer.ts';
+import { addProcessors, processorWires } from './processors.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
 import { RoundRobin } from './round-robin.ts';
 import { Sleep } from './sleep.ts';
@@ -77,7 +78,8 @@ export class Machine extends Emitter<MachineEvents> {
     const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
-    const boot = await Boot.prepare(options);
+    const extra = new ExtraMemory();
+    const boot = await Boot.prepare(options, extra);
     const cores: Core[] = [];
     const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
@@ -92,21 +94,16 @@ export class Machine extends Emitter<MachineEvents> {
     });
     const output = new ConsoleBuffer((text, info) => machine?.emit('console', text, info));
     const board = new Board({
+      ...processorWires(cores, memoryBytes),
       clock,
       ramBytes: memoryBytes,
       vcpus,
       commandLine: options.append ?? '',
+      firmware: options,
       devices: options.devices ?? [],
       serialPorts,
       machine: checkMachineType(options.machine ?? 'pc'),
       backends: options,
-      memory: {
-        size: memoryBytes,
-        bytes: (pa, length) => cores[0].memory.bytes(pa, length),
-      },
-      wrote: (pa, length) => {
-        for (const core of cores) core.invalidateCode(pa, length);
-      },
       msi: (address, data) => {
         cores[0]?.deliverMsi(address, data);
         if (machine) machine.#wakeFromOutside();
@@ -117,13 +114,6 @@ export class Machine extends Emitter<MachineEvents> {
       host,
       log: (line) => machine?.emit('log', line),
       date: options.date?.getTime() ?? DEFAULT_DATE,
-      intr: (level) => cores[0]?.setIntr(level),
-      a20: (isOpen) => {
-        for (const core of cores) core.setA20?.(isOpen);
-      },
-      ignne: (asserted) => {
-        for (const core of cores) core.setIgnne?.(asserted);
-      },
       ioapic: (pin, level) => {
         cores[0]?.setIoapicPin(pin, level);
         if (machine) machine.#wakeFromOutside();
@@ -133,11 +123,7 @@ export class Machine extends Emitter<MachineEvents> {
         if (machine) machine.#end(outcome);
       },
     });
-    const { bus } = board;
-    const { cpu, source, createCore: make = createCore } = options;
-    for (let id = 0; id < vcpus; id++) {
-      cores.push(await make({ memoryBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
-    }
+    await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra });
     machine = new Machine(options, turns, board, boot, clock, output, host);
     machine.#boot.load(machine.core, board.acpi);
     return machine;

@@ -3,6 +3,7 @@ import type { CoreOptions } from '../core.ts';
 import type { Bus, Core } from '../core-types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { DeviceSpec } from './device-table.ts';
+import type { FirmwareWishes } from './firmware-files.ts';
 import type { FlatOptions } from './loaders/flat.ts';
 import type { LinuxBoot } from './loaders/linux.ts';
 import type { BootModule } from './loaders/multiboot.ts';
@@ -13,6 +14,7 @@ export type CoreSource = CoreOptions['source'];
 /** Makes the processor; the library's own by default. */
 export type CoreFactory = (options: {
   memoryBytes: number;
+  extraBytes?: number;
   bus: Bus;
   cpu?: string;
   source?: CoreSource;
@@ -25,7 +27,7 @@ export type CoreFactory = (options: {
 export const MACHINE_TYPES = ['pc', 'microvm'] as const;
 export type MachineType = (typeof MACHINE_TYPES)[number];
 
-export interface MachineOptions extends Backends {
+export interface MachineOptions extends Backends, FirmwareWishes {
   /** 'pc' where absent. */
   machine?: MachineType;
   /** Bytes, or a text such as '256M'; 128 MiB where absent. */
@@ -34,8 +36,9 @@ export interface MachineOptions extends Backends {
   cpu?: string;
   /** Processors, 1 to 8; 1 where absent. More than one take turns, and need the bytes of a release core. */
   vcpus?: number;
-  /** The image to boot: Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64 (by PVH where it has that), or flat with `flat`. */
-  kernel: Uint8Array;
+  /** The image to boot: Multiboot 1 or 2, Linux bzImage, ELF32 or ELF64 (by PVH where it has that), or flat with `flat`.
+   * Needed where there is no `bios`. */
+  kernel?: Uint8Array;
   /** Where a flat image goes and how it is entered. */
   flat?: FlatOptions;
   /** The first word of the kernel's command line; 'kernel' where absent. */

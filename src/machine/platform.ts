@@ -1,9 +1,11 @@
 /** The fixed devices of the board, at the ports and lines of a PC. */
+
+import type { GuestMemory } from '../core-types.ts';
 import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
 import type { VirtualClock } from '../devices/clock.ts';
 import type { A20Gate, IoDevice, IrqLine } from '../devices/device.ts';
 import { FpuError } from '../devices/fpu-error.ts';
-import { cString, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
+import { cString, FW_CFG_PORTS, FwCfg, FwCfgKey, littleEndian } from '../devices/fw-cfg.ts';
 import { HPET_BYTES, Hpet } from '../devices/hpet.ts';
 import { I8042 } from '../devices/i8042.ts';
 import type { PicPair } from '../devices/pic.ts';
@@ -15,6 +17,7 @@ import { Serial } from '../devices/serial.ts';
 import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from './acpi.ts';
 import type { PcBus } from './bus.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
+import { addBoardFiles, type FirmwareWishes } from './firmware-files.ts';
 import { CutLine } from './irq-lines.ts';
 import type { MachineType } from './options.ts';
 
@@ -49,6 +52,10 @@ export interface PlatformParts {
   ramBytes: number;
   vcpus: number;
   commandLine: string;
+  firmware: FirmwareWishes;
+  memory: GuestMemory;
+  /** Guest RAM was written by a device. */
+  wrote: (pa: number, length: number) => void;
   serialPorts: number;
   /** Milliseconds since 1970. */
   date: number;
@@ -64,6 +71,7 @@ export interface Platform {
   acpi: AcpiPm;
   /** Absent on a microvm. */
   i8042: I8042 | null;
+  fwCfg: FwCfg;
 }
 
 /** Makes the fixed devices and puts them on the bus. */
@@ -105,7 +113,8 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
   const acpi = new AcpiPm({ clock, sci: irq(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
   bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, acpi);
-  bus.mapPorts('fw_cfg', 0x510, 2, makeFwCfg(parts));
+  const fwCfg = makeFwCfg(parts);
+  bus.mapPorts('fw_cfg', 0x510, FW_CFG_PORTS, fwCfg);
   bus.mapPorts('shutdown', 0x8900, 1, new ShutdownPort(() => end({ reason: 'powered-off' })));
   const serial = SERIAL_PORTS.slice(0, parts.serialPorts).map(({ source, base, irq: line }) => {
     const device = new Serial({ clock, irq: irq(line), output: (byte) => output(source, byte) });
@@ -114,17 +123,18 @@ export function buildPlatform(parts: PlatformParts): Platform {
     return device;
   });
   initialize(pics);
-  return { serial, acpi, i8042 };
+  return { serial, acpi, i8042, fwCfg };
 }
 
-function makeFwCfg({ ramBytes, vcpus, commandLine }: PlatformParts): FwCfg {
-  const device = new FwCfg();
+function makeFwCfg({ ramBytes, vcpus, commandLine, memory, wrote, firmware }: PlatformParts): FwCfg {
+  const device = new FwCfg({ memory, wrote });
   device.set(FwCfgKey.RAM_SIZE, littleEndian(ramBytes, 8));
   device.set(FwCfgKey.NB_CPUS, littleEndian(vcpus, 2));
   device.set(FwCfgKey.MAX_CPUS, littleEndian(vcpus, 2));
   device.set(FwCfgKey.NOGRAPHIC, littleEndian(1, 2));
   device.set(FwCfgKey.CMDLINE_SIZE, littleEndian(cString(commandLine).length, 4));
   device.set(FwCfgKey.CMDLINE_DATA, cString(commandLine));
+  addBoardFiles(device, { ramBytes, vcpus, texts: firmware.smbios }, firmware.fwCfg);
   return device;
 }
 

@@ -79,6 +79,19 @@ describe('a command line', () => {
     expect(parsed.kind === 'device-help' ? parsed.text : parsed.kind).toMatch(text);
   });
 
+  it('takes firmware with its files and texts', () => {
+    const words = ['-bios', 'b.bin', '-fw_cfg', 'opt/a,string=x,,y', '-fw_cfg', 'name=opt/b,file=f'];
+    const parsed = parseCommandLine([...words, '-smbios', 'type=1,serial=S 1', '-smbios', 'type=1,sku=7']);
+    expect(parsed.kind === 'run' && parsed.options.firmware).toEqual({
+      bios: 'b.bin',
+      fwCfg: [
+        { name: 'opt/a', text: 'x,y' },
+        { name: 'opt/b', path: 'f' },
+      ],
+      smbios: { 1: { serial: 'S 1', sku: '7' } },
+    });
+  });
+
   it('asks for help or the version wherever the word stands', () => {
     expect(parseCommandLine(['-m', '1G', '--help']).kind).toBe('help');
     expect(parseCommandLine(['-version']).kind).toBe('version');
@@ -96,11 +109,16 @@ describe('a command line', () => {
   });
 
   it.each([
+    ['-bios b -kernel k', '-bios b boots what it finds on disks; it takes no kernel'],
+    ['-fw_cfg opt/a', '-fw_cfg opt/a: needs either string=TEXT or file=FILE'],
+    ['-fw_cfg string=x', 'needs a name'],
+    ['-smbios type=2,serial=1', 'needs type=N with N of 0, 1, 3, 4, 17'],
+    ['-smbios type=1,colour=red', "unknown property 'colour'"],
+    ['-machine linux-boot=never', 'linux-boot=never: there are unpack, image, image32'],
     ['-frobnicate', 'unknown option -frobnicate; --help'],
     ['--constructor', 'unknown option --constructor'],
     ['kernel.elf', "'kernel.elf' is no option; images are given by -kernel"],
     ['-kernel', '-kernel needs a value'],
-    ['-bios b.bin', '-bios: this version has no support for firmware images yet'],
     ['-smp 9', '-smp 9: 1 to 8 processors'],
     ['-smp sockets=3,cores=3', '-smp sockets=3,cores=3: 1 to 8 processors'],
     ['-smp 1,sockets=2', '-smp 1,sockets=2: sockets, cores and threads make 2 processors, not 1'],

@@ -175,8 +175,8 @@ describe('the timer of a guest', () => {
       0x01,
       0xe6,
       0x21,
-      ...options.kernel.subarray(0, 0x3c),
-      ...options.kernel.subarray(0x40),
+      ...options.kernel!.subarray(0, 0x3c),
+      ...options.kernel!.subarray(0x40),
     ]);
     const { outcome } = await run({ ...options, kernel: masked });
     expect(outcome).toEqual({ reason: 'limit' });

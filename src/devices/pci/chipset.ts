@@ -30,14 +30,20 @@ export class HostBridge extends PciFunction {
       subsystemVendor: SUBSYSTEM_VENDOR,
       subsystem: SUBSYSTEM,
     });
-    this.allowWrites(Mch.PCIEXBAR, PCIEXBAR_MASK, () => ecamMoved(this.#ecam()));
+    this.allowWrites(Mch.PCIEXBAR, PCIEXBAR_MASK, () => ecamMoved(this.ecam));
     this.allowWrites(Mch.PAM0, [0x30, ...new Array<number>(PAM_REGISTERS - 1).fill(0x33)]);
     this.allowWrites(Mch.SMRAM, [0x7f, 0xff]);
     // RAM below 1 MiB is RAM for reads and writes: what firmware would switch is on already.
     this.bytes.fill(0x33, Mch.PAM0, Mch.PAM0 + PAM_REGISTERS);
   }
 
-  #ecam(): Ecam {
+  /** Says that the firmware's ROM lies below 1 MiB, as at power-on: firmware then copies itself into the RAM there. */
+  showRom(): void {
+    this.bytes.fill(0, Mch.PAM0, Mch.PAM0 + PAM_REGISTERS);
+  }
+
+  /** Where configuration space lies in memory now. */
+  get ecam(): Ecam {
     const low = this.view.getUint32(Mch.PCIEXBAR, true);
     const length = ECAM_BYTES[(low >> 1) & 3];
     if ((low & PCIEXBAR_ENABLE) === 0 || length === undefined) return null;

@@ -1,5 +1,6 @@
 /** Devices at fixed ports. */
 import { DebugExit } from '../../devices/debug-exit.ts';
+import { PortE9 } from '../../devices/port-e9.ts';
 import { IrqPorts, PageFlush, ScratchBytes, TESTDEV_IORAM_BYTES, TESTDEV_IRQ_LINES } from '../../devices/testdev.ts';
 import { device } from '../device-row.ts';
 
@@ -16,6 +17,15 @@ export const debugExit = device({
   create(context, { iobase, iosize }) {
     const exit = new DebugExit((code) => context.end({ reason: 'debug-exit', code }));
     context.mapPorts('isa-debug-exit', iobase, iosize, exit);
+  },
+});
+
+export const debugcon = device({
+  names: ['isa-debugcon'],
+  about: 'a port for messages: what is written there comes out where -debugcon says',
+  properties: { iobase: { kind: 'number', min: 1, max: 0xffff, initial: 0x402 } },
+  create(context, { iobase }) {
+    context.mapPorts('isa-debugcon', iobase, 1, new PortE9((byte) => context.output('debugcon', byte)));
   },
 });
 

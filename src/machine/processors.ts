@@ -1,0 +1,46 @@
+/** The processors of a machine: how they are made, and the wires by which the board reaches them. */
+import { createCore } from '../core.ts';
+import type { Bus, Core, GuestMemory } from '../core-types.ts';
+import type { ExtraMemory } from './extra-memory.ts';
+import type { MachineOptions } from './options.ts';
+
+/** What the board does to processors. It is built before them, and touches them only when they run. */
+export interface ProcessorWires {
+  memory: GuestMemory;
+  /** Guest RAM was written by a device. */
+  wrote: (pa: number, length: number) => void;
+  /** The INTR pin of the first. */
+  intr: (level: boolean) => void;
+  a20: (isOpen: boolean) => void;
+  ignne: (asserted: boolean) => void;
+}
+
+export function processorWires(cores: readonly Core[], memoryBytes: number): ProcessorWires {
+  return {
+    memory: { size: memoryBytes, bytes: (pa, length) => cores[0].memory.bytes(pa, length) },
+    wrote: (pa, length) => {
+      for (const core of cores) core.invalidateCode(pa, length);
+    },
+    intr: (level) => cores[0]?.setIntr(level),
+    a20: (isOpen) => {
+      for (const core of cores) core.setA20?.(isOpen);
+    },
+    ignne: (asserted) => {
+      for (const core of cores) core.setIgnne?.(asserted);
+    },
+  };
+}
+
+/** Makes `vcpus` processors over one memory and adds them to `cores`. */
+export async function addProcessors(
+  cores: Core[],
+  options: MachineOptions,
+  { memoryBytes, vcpus, bus, extra }: { memoryBytes: number; vcpus: number; bus: Bus; extra: ExtraMemory },
+): Promise<void> {
+  const { cpu, source, createCore: make = createCore } = options;
+  const extraBytes = extra.size;
+  for (let id = 0; id < vcpus; id++) {
+    cores.push(await make({ memoryBytes, extraBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
+  }
+  extra.connect(cores);
+}
