@@ -3,6 +3,8 @@
  * processor only through these types; only core.ts knows that it is WebAssembly.
  */
 
+import type { VmxView } from './core-vmx.ts';
+
 /** Width of a port or MMIO access in bytes. Eight-byte MMIO is split by the processor into two accesses of four. */
 export type Width = 1 | 2 | 4;
 
@@ -128,4 +130,6 @@ export interface Core {
   setSegment(name: SegmentName, value: Segment): void;
   readMsr(index: number): bigint;
   writeMsr(index: number, value: bigint): void;
+  /** What there is to see of VMX: exits, failed entries, the current VMCS. */
+  readonly vmx?: VmxView;
 }

@@ -14,6 +14,7 @@ import type {
   Stop,
   Width,
 } from './core-types.ts';
+import { VmxView } from './core-vmx.ts';
 import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from './cpu-models/index.ts';
 import { LAYOUT } from './layout.gen.ts';
 import { relocate } from './relocate.ts';
@@ -174,6 +175,7 @@ export class WasmCore implements Core {
   readonly #ram: Ram;
   readonly #extraBytes: number;
 
+  readonly vmx: VmxView;
   /** What other vCPUs of the same machine are created with. */
   readonly backing: WebAssembly.Memory;
 
@@ -183,6 +185,7 @@ export class WasmCore implements Core {
     this.#extraBytes = extraBytes;
     this.backing = memory;
     this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
+    this.vmx = new VmxView(this.#state);
     this.#state.setNumber('id', id);
     this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
@@ -255,8 +258,8 @@ export class WasmCore implements Core {
   }
 
   get nextDeadline(): number {
-    const deadline = this.#state.field('apicDeadline');
-    return deadline === 0n ? Number.POSITIVE_INFINITY : Number(deadline);
+    const deadlines = [this.#state.field('apicDeadline'), this.#state.field('vmxDeadline')].filter((ns) => ns !== 0n);
+    return Math.min(...deadlines.map(Number));
   }
 
   setIntr(level: boolean): void {

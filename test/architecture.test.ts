@@ -28,7 +28,11 @@ const SRC: Layer[] = [
   { name: 'vectors', holds: ['vectors/'], below: ['core', 'isa'] },
   { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core'] },
   { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
-  { name: 'cli', holds: ['cli/'], below: ['library', 'node', 'vectors', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
+  {
+    name: 'cli',
+    holds: ['cli/'],
+    below: ['library', 'node', 'vectors', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
+  },
 ];
 
 /** Each layer imports only those before it. */

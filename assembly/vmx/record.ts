@@ -1,7 +1,9 @@
 /**
- * What people are shown of VM exits: counts and times by reason, and a ring of records.
+ * What people are shown of VM exits: counts and times by reason, and a ring of records. VM entries that fail are always
+ * recorded, exits where somebody asked for it.
  *
- * Counts, by basic reason: 0 exits u64 | 8 nanoseconds until the next VM entry u64 | 16 least, 24 most of them.
+ * Counts, by basic reason: 0 exits u64 | 8 nanoseconds until the next VM entry u64 | 16 least, 24 most of them | 32 how many
+ * of the exits were followed by one.
  *
  * A record: 0 reason u32 | 4 instruction length u16 | 6 broken rule of VM entry u16 | 8 qualification | 16 RIP | 24 guest-
  * physical address | 32 guest-linear address | 40 interruption information u32 | 44 IDT-vectoring information u32 |
@@ -14,7 +16,7 @@ import { Key } from '../cpu/segments';
 import { Field, field } from './vmcs';
 
 const REASONS: u32 = 80;
-const COUNTS_SIZE: usize = 32;
+const COUNTS_SIZE: usize = 40;
 const RECORDS: u32 = 256;
 const RECORD_SIZE: usize = 96;
 /** In the reason of a record: VMLAUNCH or VMRESUME failed with the VM-instruction error in bits 15:0. */
@@ -28,7 +30,7 @@ export function recordExit(reason: u32, code: u32): void {
   store<u64>(c, load<u64>(c) + 1);
   cpu.exitClock = clock();
   cpu.exitReason = reason;
-  if (cpu.recordExits != 0) addRecord(reason, code);
+  if (cpu.recordExits != 0 || (reason >> 31) != 0) addRecord(reason, code);
 }
 
 /** A VM entry goes through: the time since the last exit belongs to its reason. */
@@ -38,14 +40,16 @@ export function recordEntry(): void {
   const c = counts(cpu.exitReason);
   const ns = clock() - cpu.exitClock;
   store<u64>(c, load<u64>(c, 8) + ns, 8);
-  if (load<u64>(c, 24) == 0 || ns < load<u64>(c, 16)) store<u64>(c, ns, 16);
+  if (load<u64>(c, 32) == 0 || ns < load<u64>(c, 16)) store<u64>(c, ns, 16);
   if (ns > load<u64>(c, 24)) store<u64>(c, ns, 24);
+  store<u64>(c, load<u64>(c, 32) + 1, 32);
+  cpu.exitClock = 0;
 }
 
 /** VMLAUNCH or VMRESUME failed with VM-instruction error `error`. */
 export function recordFailure(error: u32): void {
   cpu.entryRetired = retired();
-  if (cpu.recordExits != 0) addRecord(INSTRUCTION_FAILURE | error, 0);
+  addRecord(INSTRUCTION_FAILURE | error, 0);
 }
 
 function addRecord(reason: u32, code: u32): void {
@@ -68,5 +72,5 @@ function addRecord(reason: u32, code: u32): void {
   store<u8>(r, <u8>(cpu.modeKey & Key.SIZE), 81);
   store<u32>(r, field<u32>(Field.EXIT_INSTRUCTION_INFORMATION), 82);
   cpu.exitCount++;
-  if ((<u32>cpu.exitCount & (RECORDS / 2 - 1)) == 0) attend(Attention.STOP);
+  if (cpu.recordExits != 0 && (<u32>cpu.exitCount & (RECORDS / 2 - 1)) == 0) attend(Attention.STOP);
 }

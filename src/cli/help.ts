@@ -4,6 +4,8 @@ import { IMPLEMENTED, MODELS } from '../cpu-models/index.ts';
 const COLUMNS = 100;
 
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
+       vmlaunch stat [options]      the same, and a table of VM exits at the end
+       vmlaunch trace [options]     the same as -d vmexit
        vmlaunch vectors FILE..      runs instruction vectors
 
 Options have one dash or two.
@@ -43,7 +45,9 @@ Options have one dash or two.
   -rtc base=utc|DATE     the date at power-on; 2026-01-01 if absent
   -rtc clock=vm|host     time counts instructions (every run is the same), or follows
                          the host's clock (if absent: where a person types)
-  -d in_asm,int,exec     writes a trace to stderr, or where -D FILE says
+  -d in_asm,int,exec,vmexit
+                         writes a trace to stderr, or where -D FILE says; vmexit: every VM exit
+                         of a guest's guest as a line of JSON
   -display none, -monitor none, -vga none, -net none, -parallel none, -nodefaults
                          accepted: there is nothing to switch off
   --report               says at the end what the machine did

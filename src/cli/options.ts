@@ -10,7 +10,7 @@ import { UsageError } from './usage-error.ts';
 /** Where the output of a serial port or of port 0xe9 goes. */
 export type Sink = { kind: 'stdio' } | { kind: 'none' } | { kind: 'file'; path: string };
 
-export const TRACE_ITEMS = ['in_asm', 'int', 'exec'] as const;
+export const TRACE_ITEMS = ['in_asm', 'int', 'exec', 'vmexit'] as const;
 export type TraceItem = (typeof TRACE_ITEMS)[number];
 
 export interface RunOptions {
@@ -40,6 +40,8 @@ export interface RunOptions {
   trace: TraceItem[];
   traceFile?: string;
   report: boolean;
+  /** Print the table of VM exits at the end. */
+  stat: boolean;
   limit?: number;
   /** What somebody asked about, to be said instead of a run. */
   help?: string;
@@ -165,6 +167,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     reboot: true,
     trace: [],
     report: false,
+    stat: false,
   };
   for (let i = 0; i < args.length; i++) {
     const word = args[i];

@@ -15,6 +15,7 @@ import { keyFilter } from './keys.ts';
 import { withDumps } from './netdevs.ts';
 import type { RunOptions, Sink } from './options.ts';
 import { makeTracer } from './trace.ts';
+import { exitLine, failureLine, statTable } from './vmexits.ts';
 
 interface OpenSink {
   write(bytes: Uint8Array | string): void;
@@ -37,7 +38,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
   const options = isDemo ? demo(wishes) : wishes;
   const stdio = openStdio(host);
   const sinks = openSinks(options, host, stdio);
-  const { tracer, close: closeTrace } = makeTracer(options, host);
+  const { tracer, write: writeTrace, close: closeTrace } = makeTracer(options, host);
   const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
   const input = takesInput ? host.input : null;
   const backends = await openBackends(options.backends, host);
@@ -66,6 +67,14 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       clock: options.clock ?? (input?.isTerminal ? 'host' : 'vm'),
       date: options.date,
       tracer,
+      recordExits: options.trace.includes('vmexit'),
+    });
+    let toldFailures = 0;
+    machine.on('vmexit', (record, cpu) => {
+      if (options.trace.includes('vmexit')) writeTrace(exitLine(record, cpu));
+      else if (record.failure && toldFailures++ === 0) {
+        host.error(`vmlaunch: ${failureLine(record)}; -d vmexit tells of further ones\n`);
+      }
     });
     for (const note of machine.notes) host.error(`vmlaunch: ${note}\n`);
     machine.on('console', (_text, { source, bytes }) => sinks.get(source)?.write(bytes));
@@ -92,6 +101,10 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     const text = isInterrupted ? 'ended by a signal' : OUTCOME_TEXT[outcome.reason];
     const last = [...(text ? [`vmlaunch: ${text}`] : []), ...(options.report ? [formatReport(machine.report)] : [])];
     if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
+    if (options.stat) {
+      const tables = machine.cores.map(({ vmx }, cpu) => statTable(vmx?.counts ?? [], cpu));
+      host.out(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
+    }
     if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
     return ((outcome.code << 1) | 1) & 0xff;
   } finally {

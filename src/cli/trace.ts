@@ -18,12 +18,12 @@ const REGISTERS = [
 ] as const;
 const PAGE_FAULT = 14;
 
-/** Makes the tracer that `-d` asks for, if any, and the function that ends it. */
+/** Makes the tracer that `-d` asks for, if any, the function that writes its lines, and the one that ends it. */
 export function makeTracer(
   { trace, traceFile }: Pick<RunOptions, 'trace' | 'traceFile'>,
   host: CliHost,
-): { tracer?: Tracer; close: () => void } {
-  if (trace.length === 0) return { close: () => {} };
+): { tracer?: Tracer; write: (line: string) => void; close: () => void } {
+  if (trace.length === 0) return { write: () => {}, close: () => {} };
   const file = traceFile === undefined ? null : host.openFile(traceFile);
   const write = (line: string): void => (file ? file.write(`${line}\n`) : host.error(`${line}\n`));
   const tracer: Tracer = {};
@@ -40,7 +40,7 @@ export function makeTracer(
     let count = 0;
     tracer.event = (event, core) => write(eventLines(count++, event, core));
   }
-  return { tracer, close: () => file?.close() };
+  return { tracer, write, close: () => file?.close() };
 }
 
 /** One line per address and bytes: code that changes is listed anew. */

@@ -1,5 +1,7 @@
 /** What a machine tells its embedder while it runs, by typed events. */
 
+import type { ExitRecord } from '../core-vmx.ts';
+
 /** How a run ended. */
 export type Outcome =
   /** HLT with no interrupt that could ever come. */
@@ -30,6 +32,8 @@ export interface MachineEvents {
   console: (text: string, info: ConsoleInfo) => void;
   /** A run ended. */
   exit: (outcome: Outcome) => void;
+  /** A VM exit of a guest hypervisor's guest, where `recordExits` asks for it; and always a VM entry that failed. */
+  vmexit: (record: ExitRecord, cpu: number) => void;
   /** The machine was reset and starts over. */
   reboot: (cause: 'shutdown' | 'reset') => void;
   /** A line for people about what went wrong in a device: a driver that broke a rule, a backend that failed. */

@@ -126,6 +126,7 @@ export class Machine extends Emitter<MachineEvents> {
     await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra });
     machine = new Machine(options, turns, board, boot, clock, output, host);
     machine.#boot.load(machine.core, board.acpi);
+    for (const { vmx } of cores) if (vmx && options.recordExits) vmx.recording = true;
     return machine;
   }
 
@@ -306,6 +307,7 @@ export class Machine extends Emitter<MachineEvents> {
       if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
       else this.#asleep.delete(core);
       this.#stops[stopName(stop)]++;
+      for (const record of core.vmx?.take() ?? []) this.emit('vmexit', record, this.cores.indexOf(core));
       return stop;
     } finally {
       this.#turns.running = null;

@@ -63,6 +63,8 @@ export interface MachineOptions extends Backends, FirmwareWishes {
   /** The date at power-on; 2026-01-01 where absent, so that equal runs see equal dates. */
   date?: Date;
   tracer?: Tracer;
+  /** Tell of every VM exit by the event 'vmexit', not only of VM entries that fail. */
+  recordExits?: boolean;
   /** The processor module, as bytes or compiled; by default the one that lies beside the library. */
   source?: CoreSource;
   createCore?: CoreFactory;

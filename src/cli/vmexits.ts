@@ -1,0 +1,53 @@
+/** VM exits for people: a JSON line each, the table of `vmlaunch stat`, and why a VM entry failed. */
+import type { BrokenRule, ExitCount, ExitRecord } from '../index.ts';
+
+const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
+
+const fieldTexts = (rule: BrokenRule): string[] => rule.fields.map(({ name, value }) => `${name}=${hex(value)}`);
+
+/** A record as one line of JSON: addresses and values in hexadecimal, what is empty or 0 left out. */
+export function exitLine(record: ExitRecord, cpu: number): string {
+  const { rule, instructionInformation, guestPhysical, guestLinear, ...rest } = record;
+  const about = ['EPT_VIOLATION', 'EPT_MISCONFIG', 'APIC_ACCESS', 'PML_FULL'].includes(record.reason);
+  const line = {
+    cpu,
+    ...rest,
+    ...(instructionInformation ? { instructionInformation: hex(instructionInformation) } : {}),
+    ...(about ? { guestPhysical, guestLinear } : {}),
+    ...(rule ? { rule: `${rule.section}: ${rule.text}`, fields: fieldTexts(rule) } : {}),
+  };
+  return JSON.stringify(line, (_key, value) =>
+    typeof value === 'bigint' ? hex(value) : value === '' ? undefined : value,
+  );
+}
+
+/** Why a VM entry failed, in one line. */
+export function failureLine({ failure, rule, rip }: ExitRecord): string {
+  const why = rule ? `: ${rule.text} (SDM Vol. 3C, "${rule.section}"): ${fieldTexts(rule).join(', ')}` : '';
+  return `VM entry at RIP ${hex(rip)}: ${failure}${why}`;
+}
+
+const COLUMNS = [20, 11, 10, 10, 12, 12, 12] as const;
+const HEADS = ['VM-EXIT', 'Samples', 'Samples%', 'Time%', 'Min Time', 'Max Time', 'Avg time'] as const;
+
+/** The counts in the look of `perf kvm stat report`; times are the guest's own virtual microseconds. */
+export function statTable(counts: readonly ExitCount[], cpu: number): string {
+  const row = (cells: readonly string[]): string => cells.map((cell, n) => cell.padStart(COLUMNS[n])).join('');
+  const samples = counts.reduce((sum, { count }) => sum + count, 0);
+  const time = counts.reduce((sum, { totalNs }) => sum + totalNs, 0);
+  const percent = (part: number, whole: number): string => `${whole > 0 ? ((100 * part) / whole).toFixed(2) : '0.00'}%`;
+  const us = (ns: number): string => `${(ns / 1000).toFixed(2)}us`;
+  const rows = counts.map(({ reason, count, totalNs, leastNs, mostNs, averageNs }) =>
+    row([reason, `${count}`, percent(count, samples), percent(totalNs, time), us(leastNs), us(mostNs), us(averageNs)]),
+  );
+  const title = `Analyze events for all VMs, VCPU ${cpu}:`;
+  return [
+    title,
+    '',
+    row(HEADS),
+    '',
+    ...rows,
+    '',
+    `Total Samples:${samples}, Total events handled time:${us(time)}.`,
+  ].join('\n');
+}
