@@ -1,6 +1,6 @@
 /**
  * Traditional memory balloon (virtio 1.2, 5.5 "Traditional Memory Balloon Device"): the guest gives pages to the host,
- * takes them back when the target falls, and tells statistics when asked.
+ * takes them back when the target falls, tells statistics when asked, and reports what is free anyway.
  */
 import type { GuestMemory, Width } from '../../core-types.ts';
 import type { Chain } from './chain.ts';
@@ -9,11 +9,20 @@ import { DeviceMemory, GuestError } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
 
 /** virtio 1.2, 5.5.3 "Feature bits". */
-export const BalloonFeature = { STATS_VQ: 1n << 1n, DEFLATE_ON_OOM: 1n << 2n } as const;
+export const BalloonFeature = {
+  STATS_VQ: 1n << 1n,
+  DEFLATE_ON_OOM: 1n << 2n,
+  FREE_PAGE_HINT: 1n << 3n,
+  PAGE_REPORTING: 1n << 5n,
+} as const;
 
-const Queue = { INFLATE: 0, DEFLATE: 1, STATS: 2 } as const;
-/** virtio 1.2, 5.5.4 "Device configuration layout": num_pages, actual. */
-const Config = { NUM_PAGES: 0, ACTUAL: 4, BYTES: 8 } as const;
+/**
+ * Hints are offered though never asked for: without them drivers differ on the number of the reporting queue, 4 by the
+ * specification and 3 by habit.
+ */
+const Queue = { INFLATE: 0, DEFLATE: 1, STATS: 2, HINT: 3, REPORTING: 4 } as const;
+/** virtio 1.2, 5.5.4 "Device configuration layout": num_pages, actual, free_page_hint_cmd_id, poison_val. */
+const Config = { NUM_PAGES: 0, ACTUAL: 4, BYTES: 16 } as const;
 const PAGE_BYTES = 4096;
 const STAT_BYTES = 10;
 const MAX_CHAIN_BYTES = 64 << 10;
@@ -24,6 +33,8 @@ export interface BalloonParts {
   inflate: (pa: number) => void;
   /** The guest uses the page at `pa` again. */
   deflate: (pa: number) => void;
+  /** The guest does not use these pages now; it takes them again without a word. */
+  report?: (pa: number, length: number) => void;
   /** Statistics by their tags: virtio 1.2, 5.5.6.4 "Memory Statistics Tags". */
   stats?: (values: ReadonlyMap<number, bigint>) => void;
 }
@@ -31,8 +42,12 @@ export interface BalloonParts {
 export class VirtioBalloon implements VirtioDevice {
   readonly id = 5;
   readonly name = 'virtio-balloon';
-  readonly queues = [128, 128, 128];
-  readonly features = BalloonFeature.STATS_VQ | BalloonFeature.DEFLATE_ON_OOM;
+  readonly queues = [128, 128, 128, 128, 128];
+  readonly features =
+    BalloonFeature.STATS_VQ |
+    BalloonFeature.DEFLATE_ON_OOM |
+    BalloonFeature.FREE_PAGE_HINT |
+    BalloonFeature.PAGE_REPORTING;
   readonly config = new Uint8Array(Config.BYTES);
   readonly #view = new DataView(this.config.buffer);
   readonly #parts: BalloonParts;
@@ -73,6 +88,10 @@ export class VirtioBalloon implements VirtioDevice {
 
   notify(index: number, queue: Virtqueue): void {
     for (let chain = queue.pop(); chain; chain = queue.pop()) {
+      if (index >= Queue.HINT) {
+        this.#takeReport(queue, chain, index);
+        continue;
+      }
       if (chain.readable > MAX_CHAIN_BYTES) {
         throw new GuestError(`balloon buffer of ${chain.readable} bytes; the limit is ${MAX_CHAIN_BYTES}`);
       }
@@ -97,6 +116,17 @@ export class VirtioBalloon implements VirtioDevice {
       const pa = view.getUint32(at, true) * PAGE_BYTES;
       this.#memory.bytes(BigInt(pa), PAGE_BYTES);
       move(pa);
+    }
+    queue.push(chain, 0);
+  }
+
+  /** Only whole pages count: a part of one is not free. */
+  #takeReport(queue: Virtqueue, chain: Chain, index: number): void {
+    const isHint = index === Queue.HINT && ((this.#host?.features ?? 0n) & BalloonFeature.FREE_PAGE_HINT) !== 0n;
+    for (const { gpa, length, deviceWritable } of chain.buffers) {
+      const start = Math.ceil(Number(gpa) / PAGE_BYTES) * PAGE_BYTES;
+      const end = Math.floor((Number(gpa) + length) / PAGE_BYTES) * PAGE_BYTES;
+      if (!isHint && deviceWritable && end > start) this.#parts.report?.(start, end - start);
     }
     queue.push(chain, 0);
   }

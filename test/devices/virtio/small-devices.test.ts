@@ -50,6 +50,7 @@ describe('the balloon', () => {
       memory: new TestRam(),
       inflate: (pa) => moves.push(`+${pa.toString(16)}`),
       deflate: (pa) => moves.push(`-${pa.toString(16)}`),
+      report: (pa, length) => moves.push(`free ${pa.toString(16)}+${length.toString(16)}`),
       stats: (values) => seen.push([...values]),
     });
     return { moves, seen, balloon, driver: new MmioDriver(balloon).up() };
@@ -76,6 +77,25 @@ describe('the balloon', () => {
     driver.request(0, [driver.ram.put(words(RAM_BYTES / 4096, 1))]);
     expect([moves, driver.get(Reg.STATUS) & 0x40]).toEqual([[], 0x40]);
     expect(driver.log.join()).toMatch(/outside RAM/);
+  });
+
+  it('hears which pages are free, of whole ones', () => {
+    const { moves, driver } = make();
+    const parts = [
+      { gpa: 0x41000n, length: 0x2000, writable: true },
+      { gpa: 0x50800n, length: 0x1800, writable: true },
+      { gpa: 0x60800n, length: 0x1000, writable: true },
+    ];
+    expect(driver.request(4, parts)).toEqual([{ id: 0, written: 0 }]);
+    expect(moves).toEqual(['free 41000+2000', 'free 51000+1000']);
+  });
+
+  it('hears of free pages on queue 3 from a driver that takes no hints, and not of hints', () => {
+    const { moves, driver } = make();
+    driver.request(3, [{ gpa: 0x41000n, length: 0x1000, writable: true }]);
+    driver.up(1n << 3n);
+    driver.request(3, [{ gpa: 0x42000n, length: 0x1000, writable: true }]);
+    expect(moves).toEqual(['free 41000+1000']);
   });
 
   it('holds the statistics buffer until somebody asks', () => {
