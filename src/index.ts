@@ -9,10 +9,15 @@ export type { Disk } from './devices/block/disk.ts';
 export { type ImageFiles, type ImageOptions, openImage } from './devices/block/open-image.ts';
 export { ramDisk } from './devices/block/raw.ts';
 export type { IoDevice } from './devices/device.ts';
+export type { FileTree } from './devices/p9/file-tree.ts';
+export { MemoryTree, type MemoryTreeOptions } from './devices/p9/memory-tree.ts';
+export type { VsockConnection, VsockEvents } from './devices/virtio/vsock-connection.ts';
+export type { BalloonControl, BalloonFigures, BalloonStatistics } from './machine/balloon-control.ts';
 export type { BootMode } from './machine/boot-state.ts';
 export type { CustomDeviceSpec, DeviceSpec } from './machine/device-table.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
 export type { FirmwareWishes } from './machine/firmware-files.ts';
+export type { GuestPort, GuestPortEvents } from './machine/guest-port.ts';
 export type { Keyboard, Mouse } from './machine/input.ts';
 export type { FlatOptions } from './machine/loaders/flat.ts';
 export { ImageError } from './machine/loaders/image-error.ts';
@@ -25,6 +30,7 @@ export { formatReport, type Report, type StopName } from './machine/report.ts';
 export { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from './machine/smbios.ts';
 export type { TracedEvent, Tracer } from './machine/tracer.ts';
 export { readLinear, translate } from './machine/translate.ts';
+export type { VsockHub, VsockListener } from './machine/vsock-hub.ts';
 export type { HostWork, NetCard, NetClock, Offload } from './net/backend.ts';
 export type {
   HostDatagrams,

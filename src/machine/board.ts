@@ -13,8 +13,9 @@ import type { HostWork } from '../net/backend.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
-import type { AcpiBoard } from './dsdt.ts';
+import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
 import { addAcpiFiles } from './firmware-files.ts';
+import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
 import { PciBus } from './pci-bus.ts';
 import { setUpPci } from './pci-firmware.ts';
@@ -30,6 +31,8 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   ioapic: (pin: number, level: boolean) => void;
   /** Delivers a message-signalled interrupt. */
   msi: (address: number, data: number) => void;
+  /** The embedder's ends of devices. */
+  services: HostServices;
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
@@ -43,6 +46,7 @@ export class Board {
   #platform!: Platform;
   #virtioMmio!: VirtioMmioSlots;
   #pci: PciBus | null = null;
+  #described: AcpiDevice[] = [];
   readonly #handles = new Map<string, object>();
   readonly #teardown: (() => void)[] = [];
 
@@ -96,6 +100,7 @@ export class Board {
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
       ecam: this.#pci?.hostBridge.ecam?.base,
+      devices: this.#described,
     };
   }
 
@@ -110,7 +115,9 @@ export class Board {
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
-    for (const spec of parts.devices) {
+    this.#described = [];
+    for (const [position, spec] of parts.devices.entries()) {
+      context.position = position;
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
@@ -126,10 +133,14 @@ export class Board {
     return new PciBus({ bus: this.bus, interrupts, msi, resetControl });
   }
 
-  #context(irq: DeviceContext['irq']): DeviceContext {
+  #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
     return {
+      specs: devices,
+      position: 0,
+      services,
+      describe: (device) => this.#described.push(device),
       clock,
       memory,
       wrote,

@@ -6,7 +6,9 @@ import type { IoDevice, IrqLine } from '../devices/device.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import type { HostWork } from '../net/backend.ts';
+import type { AcpiDevice } from './dsdt.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
+import type { HostServices } from './host-services.ts';
 
 export interface VirtioAttachment {
   /** The transport; the machine's natural one where absent. */
@@ -20,6 +22,11 @@ export interface VirtioAttachment {
 }
 
 export interface DeviceContext {
+  /** All devices wished for, and which of them is being made: some are parts of others. */
+  readonly specs: readonly { readonly type: string }[];
+  readonly position: number;
+  /** The embedder's ends of devices. */
+  readonly services: HostServices;
   readonly clock: Clock;
   /** Guest RAM. */
   readonly memory: GuestMemory;
@@ -30,6 +37,8 @@ export interface DeviceContext {
   /** Gives ports or physical addresses to a device. Throws RangeError where they are taken. */
   mapPorts(name: string, base: number, length: number, device: IoDevice): void;
   mapMmio(name: string, base: number, length: number, device: IoDevice): void;
+  /** Tells the guest about a device by the ACPI tables. */
+  describe(device: AcpiDevice): void;
   /** Puts a virtio device on its transport. */
   attachVirtio(device: VirtioDevice, attachment?: VirtioAttachment): void;
   /** Puts a function on the PCI bus, at `address` (SLOT or SLOT.FUNCTION) or in the next free slot. */

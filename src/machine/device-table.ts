@@ -5,12 +5,29 @@
 import type { IoDevice } from '../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
-import { debugcon, debugExit, pcTestdev } from './rows/isa.ts';
+import { balloon, p9, rng, vsock } from './rows/host-side.ts';
+import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
 import { net } from './rows/net.ts';
 import { nvme } from './rows/nvme.ts';
-import { blk, rng, virtioConsole } from './rows/virtio.ts';
+import { virtconsole, virtioSerial, virtserialport } from './rows/serial-ports.ts';
+import { blk } from './rows/virtio.ts';
 
-const ROWS = [debugcon, debugExit, pcTestdev, blk, net, nvme, rng, virtioConsole] as const;
+const ROWS = [
+  debugcon,
+  debugExit,
+  pcTestdev,
+  pvpanic,
+  blk,
+  net,
+  nvme,
+  rng,
+  balloon,
+  p9,
+  vsock,
+  virtioSerial,
+  virtconsole,
+  virtserialport,
+] as const;
 
 /** A device of the embedder's own, at ports of its choice. */
 export interface CustomDeviceSpec {

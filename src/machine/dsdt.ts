@@ -6,6 +6,14 @@ import { ECAM_BASE, ECAM_BYTES, PCI_MEMORY, PIRQ_LINES } from './pci-firmware.ts
 import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from './pirq.ts';
 import type { VirtioMmioSlot } from './virtio-mmio-slots.ts';
 
+/** A device at ports, which the guest finds by its ID. */
+export interface AcpiDevice {
+  /** Four letters. */
+  name: string;
+  hid: string;
+  ports: { base: number; length: number };
+}
+
 /** What the ACPI tables say about a board. */
 export interface AcpiBoard {
   vcpus: number;
@@ -15,10 +23,14 @@ export interface AcpiBoard {
   pciSlots?: readonly number[];
   /** Where configuration space lies in memory; where this firmware puts it if absent. */
   ecam?: number;
+  devices: readonly AcpiDevice[];
 }
 
 /** Firmware of others puts ranges right below the I/O APIC. */
 const FIRMWARE_LAST = 0xfebf_ffff;
+
+/** "_STA (Device Status)": present, enabled, shown, functioning. */
+const PRESENT = 15;
 
 /** The AML of a board. */
 export function dsdtCode(board: AcpiBoard): aml.Aml {
@@ -26,7 +38,7 @@ export function dsdtCode(board: AcpiBoard): aml.Aml {
   return [
     ...aml.name('_S5', aml.list(sleepType, sleepType, aml.integer(0), aml.integer(0))),
     ...(board.pciSlots ? pci(board.pciSlots, board.ecam) : []),
-    ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio)),
+    ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio), ...board.devices.map(device)),
   ];
 }
 
@@ -84,6 +96,15 @@ function routes(slots: readonly number[], interrupts: readonly number[]): aml.Am
     }),
   );
   return aml.list(...entries);
+}
+
+function device({ name, hid, ports }: AcpiDevice): aml.Aml {
+  return aml.device(
+    name,
+    aml.name('_HID', aml.string(hid)),
+    aml.name('_STA', aml.integer(PRESENT)),
+    aml.name('_CRS', aml.resources(aml.io(ports.base, ports.length))),
+  );
 }
 
 /** Linux and others know a virtio-mmio device by this ID. */

@@ -13,6 +13,8 @@ export type Outcome =
   /** The guest asked for a reset. */
   | { reason: 'reset' }
   | { reason: 'powered-off' }
+  /** The guest's kernel said, by pvpanic, that it cannot go on. */
+  | { reason: 'panicked' }
   /** Somebody called `stop`; `run` may be called again. */
   | { reason: 'stopped' }
   /** The limit given to `run` is reached; `run` may be called again. */

@@ -7,11 +7,12 @@ import { VirtualClock } from '../devices/clock.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
-import { Emitter, type MachineEvents, type Outcome } from './events.ts';
+import type { Outcome } from './events.ts';
 import { ExtraMemory } from './extra-memory.ts';
 import { hostMs, yieldToHost } from './host.ts';
+import { HostServices } from './host-services.ts';
+import { HostSide } from './host-side.ts';
 import { HostWorkGauge } from './host-work.ts';
-import { Keyboard, Mouse } from './input.ts';
 import {
   checkMachineType,
   checkSerialPorts,
@@ -23,6 +24,7 @@ import {
 } from './options.ts';
 import { Pacer } from './pacer.ts';
 import { addProcessors, processorWires } from './processors.ts';
+import { randomFor } from './random.ts';
 import { emptyStops, makeReport, type Report, stopName } from './report.ts';
 import { RoundRobin } from './round-robin.ts';
 import { Sleep } from './sleep.ts';
@@ -41,13 +43,11 @@ const SHORTEST_SLEEP_MS = 1;
 /** What a slice can end with besides an outcome: the guest sleeps, and somebody may type. */
 const WAIT = 'wait';
 
-export class Machine extends Emitter<MachineEvents> {
+export class Machine extends HostSide {
   /** The bootstrap processor. */
   readonly core: Core;
   /** All processors. */
   readonly cores: readonly Core[];
-  readonly keyboard: Keyboard;
-  readonly mouse: Mouse;
   readonly #turns: RoundRobin;
   readonly #options: MachineOptions;
   readonly #board: Board;
@@ -92,6 +92,7 @@ export class Machine extends Emitter<MachineEvents> {
     const host = new HostWorkGauge((ns) => {
       if (machine) machine.#pass(ns);
     });
+    const services = new HostServices(host, randomFor(options), options.folders);
     const output = new ConsoleBuffer((text, info) => machine?.emit('console', text, info));
     const board = new Board({
       ...processorWires(cores, memoryBytes),
@@ -112,6 +113,7 @@ export class Machine extends Emitter<MachineEvents> {
         if (machine) machine.#waitFor(work);
       },
       host,
+      services,
       log: (line) => machine?.emit('log', line),
       date: options.date?.getTime() ?? DEFAULT_DATE,
       ioapic: (pin, level) => {
@@ -124,7 +126,7 @@ export class Machine extends Emitter<MachineEvents> {
       },
     });
     await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra });
-    machine = new Machine(options, turns, board, boot, clock, output, host);
+    machine = new Machine(options, turns, board, boot, clock, output, host, services);
     machine.#boot.load(machine.core, board.acpi);
     for (const { vmx } of cores) if (vmx && options.recordExits) vmx.recording = true;
     return machine;
@@ -138,16 +140,15 @@ export class Machine extends Emitter<MachineEvents> {
     clock: VirtualClock,
     output: ConsoleBuffer,
     hostWork: HostWorkGauge,
+    services: HostServices,
   ) {
-    super();
+    super(services, () => board.i8042);
     this.#options = options;
     this.#turns = turns;
     this.cores = turns.cores;
     this.core = turns.cores[0];
     this.#asleep = new Set(turns.cores.slice(1));
     this.#board = board;
-    this.keyboard = new Keyboard(() => board.i8042);
-    this.mouse = new Mouse(() => board.i8042);
     this.#boot = boot;
     this.#clock = clock;
     this.#console = output;
@@ -238,6 +239,7 @@ export class Machine extends Emitter<MachineEvents> {
         stops: { ...this.#stops },
       },
       this.#board.bus,
+      this.balloon,
     );
   }
 

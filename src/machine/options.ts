@@ -2,6 +2,7 @@
 import type { CoreOptions } from '../core.ts';
 import type { Bus, Core } from '../core-types.ts';
 import type { Backends } from '../devices/backends.ts';
+import type { FileTree } from '../devices/p9/file-tree.ts';
 import type { DeviceSpec } from './device-table.ts';
 import type { FirmwareWishes } from './firmware-files.ts';
 import type { FlatOptions } from './loaders/flat.ts';
@@ -28,6 +29,13 @@ export const MACHINE_TYPES = ['pc', 'microvm'] as const;
 export type MachineType = (typeof MACHINE_TYPES)[number];
 
 export interface MachineOptions extends Backends, FirmwareWishes {
+  /** Folders to share by 9P, by their ids. */
+  folders?: Readonly<Record<string, FileTree>>;
+  /**
+   * Makes the guest's entropy a function of this number. Where it is absent the host's generator is asked, or, with the
+   * clock of instructions, the seed is 0, so that equal runs are equal.
+   */
+  seed?: number;
   /** 'pc' where absent. */
   machine?: MachineType;
   /** Bytes, or a text such as '256M'; 128 MiB where absent. */

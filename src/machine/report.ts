@@ -1,5 +1,6 @@
 /** What a machine did so far, in numbers, and as a few lines for people. */
 import { Stop } from '../core-types.ts';
+import type { BalloonControl, BalloonFigures } from './balloon-control.ts';
 import type { PcBus } from './bus.ts';
 
 /** Names of the processor's stops, in the order of their numbers. */
@@ -28,6 +29,8 @@ export interface Report {
   mmio: { reads: number; writes: number };
   /** Accesses by device, those that were used. */
   devices: { name: string; reads: number; writes: number }[];
+  /** Where there is a balloon. */
+  balloon?: BalloonFigures;
 }
 
 export function emptyStops(): Record<StopName, number> {
@@ -42,6 +45,7 @@ export function stopName(stop: Stop): StopName {
 export function makeReport(
   run: Pick<Report, 'instructions' | 'hostSeconds' | 'virtualSeconds' | 'stops'>,
   bus: PcBus,
+  balloon: BalloonControl,
 ): Report {
   const { portReads, portWrites, mmioReads, mmioWrites } = bus.counts;
   return {
@@ -52,6 +56,7 @@ export function makeReport(
     devices: bus.regions
       .filter(({ reads, writes }) => reads + writes > 0)
       .map(({ name, reads, writes }) => ({ name, reads, writes })),
+    ...(balloon.isThere ? { balloon: balloon.figures } : {}),
   };
 }
 
@@ -66,6 +71,10 @@ export function formatReport(report: Report): string {
     `port I/O      ${count(report.ports.reads)} reads, ${count(report.ports.writes)} writes`,
     `MMIO          ${count(report.mmio.reads)} reads, ${count(report.mmio.writes)} writes`,
   ];
+  if (report.balloon) {
+    const [actual, target, reported] = [report.balloon.actual, report.balloon.target, report.balloon.reported];
+    lines.push(`balloon       ${count(actual)} bytes of ${count(target)} to keep; ${count(reported)} reported free`);
+  }
   for (const { name, reads, writes } of report.devices) {
     lines.push(`  ${name.padEnd(16)}${count(reads)} reads, ${count(writes)} writes`);
   }

@@ -1,6 +1,6 @@
 /**
- * Guest pages that the guest gave back. WebAssembly cannot return memory to its host, so that a page given back is made
- * zero, where it is not so already, and counted (docs/decisions: "Memory that a guest gives back").
+ * Guest pages that the guest gave back. Memory of the core cannot be returned to the host, so that such a page is made
+ * zero, where it is not so already, and counted (docs/decisions/0011-memory-that-a-guest-gives-back.md).
  */
 import type { GuestMemory } from '../core-types.ts';
 

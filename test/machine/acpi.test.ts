@@ -13,6 +13,7 @@ function build(vcpus: number, more: Partial<AcpiBoard> = {}) {
     vcpus,
     machine: 'pc',
     virtioMmio: [],
+    devices: [],
     ...more,
   });
   const view = (at: number, length: number) => {

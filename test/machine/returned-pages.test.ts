@@ -1,3 +1,4 @@
+// Pages that a guest gave back: they are empty, and they are counted.
 import { describe, expect, it } from 'vitest';
 import { ReturnedPages } from '../../src/machine/returned-pages.ts';
 import { PlainMemory } from './plain-memory.ts';

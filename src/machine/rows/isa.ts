@@ -1,6 +1,7 @@
 /** Devices at fixed ports. */
 import { DebugExit } from '../../devices/debug-exit.ts';
 import { PortE9 } from '../../devices/port-e9.ts';
+import { Pvpanic } from '../../devices/pvpanic.ts';
 import { IrqPorts, PageFlush, ScratchBytes, TESTDEV_IORAM_BYTES, TESTDEV_IRQ_LINES } from '../../devices/testdev.ts';
 import { device } from '../device-row.ts';
 
@@ -42,5 +43,20 @@ export const pcTestdev = device({
     context.mapPorts('testdev-byte', TESTDEV.BYTE, 1, new ScratchBytes(1));
     context.mapPorts('testdev-irq', TESTDEV.LINES, TESTDEV_IRQ_LINES, new IrqPorts(inputs));
     context.mapMmio('testdev-ioram', TESTDEV.IORAM, TESTDEV_IORAM_BYTES, new ScratchBytes(TESTDEV_IORAM_BYTES));
+  },
+});
+
+/** Linux finds it by ACPI, at the port that is given. */
+export const pvpanic = device({
+  names: ['pvpanic'],
+  about: "tells when the guest's kernel panics, and ends the run then",
+  properties: { ioport: { kind: 'number', min: 1, max: 0xffff, initial: 0x505 } },
+  create(context, { ioport }) {
+    const device = new Pvpanic((event) => {
+      if (event === 'panicked') context.end({ reason: 'panicked' });
+      else context.log('the guest panicked and runs its crash kernel');
+    });
+    context.mapPorts('pvpanic', ioport, 1, device);
+    context.describe({ name: 'PVPN', hid: 'QEMU0001', ports: { base: ioport, length: 1 } });
   },
 });

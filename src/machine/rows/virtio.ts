@@ -3,9 +3,7 @@
  * `virtio-X` for the transport that is natural for the machine.
  */
 import { VirtioBlk } from '../../devices/virtio/blk.ts';
-import { VirtioConsole } from '../../devices/virtio/console.ts';
 import { Feature, type VirtioDevice } from '../../devices/virtio/device.ts';
-import { virtioRng } from '../../devices/virtio/rng.ts';
 import type { DeviceContext, VirtioAttachment } from '../device-context.ts';
 import { type DeviceRow, device, type Filled, type Properties } from '../device-row.ts';
 
@@ -69,23 +67,4 @@ export const blk = virtio({
       serial,
       onError: (error) => context.log(`drive ${drive}: ${error instanceof Error ? error.message : error}`),
     }),
-});
-
-export const rng = virtio({
-  name: 'virtio-rng',
-  about: 'random numbers of the host',
-  properties: {},
-  make: () => virtioRng((bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>)),
-});
-
-export const virtioConsole = virtio({
-  name: 'virtio-serial',
-  about: 'a console over virtio',
-  properties: { chardev: { kind: 'text', required: true, about: 'id of a -chardev' } },
-  make(context, { chardev }) {
-    const backend = context.chardev(chardev);
-    const console = new VirtioConsole([{ isConsole: true, output: (bytes) => backend.write(bytes) }]);
-    context.onReset(backend.connect((bytes) => console.ports[0]?.send(bytes)));
-    return console;
-  },
 });

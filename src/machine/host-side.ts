@@ -1,0 +1,35 @@
+/** The part of a machine by which its embedder talks to the guest: keys, ports, sockets, and its use of memory. */
+import type { BalloonControl } from './balloon-control.ts';
+import { Emitter, type MachineEvents } from './events.ts';
+import type { GuestPort } from './guest-port.ts';
+import type { HostServices } from './host-services.ts';
+import { Keyboard, Mouse } from './input.ts';
+import type { VsockHub } from './vsock-hub.ts';
+
+export abstract class HostSide extends Emitter<MachineEvents> {
+  readonly keyboard: Keyboard;
+  readonly mouse: Mouse;
+  readonly #services: HostServices;
+
+  constructor(services: HostServices, i8042: ConstructorParameters<typeof Keyboard>[0]) {
+    super();
+    this.#services = services;
+    this.keyboard = new Keyboard(i8042);
+    this.mouse = new Mouse(i8042);
+  }
+
+  /** The host's end of the port of a virtserialport, or of a virtconsole ('hvc0' where it has no name). Throws RangeError. */
+  port(name: string): GuestPort {
+    return this.#services.port(name);
+  }
+
+  /** How much memory the guest keeps. */
+  get balloon(): BalloonControl {
+    return this.#services.balloon;
+  }
+
+  /** Sockets between guest and host. */
+  get vsock(): VsockHub {
+    return this.#services.vsock;
+  }
+}

@@ -1,0 +1,41 @@
+/** virtio devices that the embedder has an end of: entropy, balloon, sockets and shared folders. */
+import { P9Server } from '../../devices/p9/server.ts';
+import { virtioP9 } from '../../devices/virtio/p9.ts';
+import { virtioRng } from '../../devices/virtio/rng.ts';
+import { virtio } from './virtio.ts';
+
+const FIRST_GUEST_CID = 3;
+const LAST_CID = 0xffff_fffe;
+
+export const rng = virtio({
+  name: 'virtio-rng',
+  about: 'random numbers: of the host, or of the seed where time is virtual',
+  properties: {},
+  make: ({ services }) => virtioRng(services.random),
+});
+
+export const balloon = virtio({
+  name: 'virtio-balloon',
+  about: 'memory that the guest gives back',
+  properties: {},
+  make({ memory, services, wrote }) {
+    return services.balloon.connect(memory, wrote);
+  },
+});
+
+export const p9 = virtio({
+  name: 'virtio-9p',
+  about: 'a shared folder',
+  properties: {
+    fsdev: { kind: 'text', required: true, about: 'id of a -fsdev' },
+    mount_tag: { kind: 'text', required: true, about: 'what the guest mounts' },
+  },
+  make: ({ services }, { fsdev, mount_tag }) => virtioP9(mount_tag, new P9Server(services.folder(fsdev))),
+});
+
+export const vsock = virtio({
+  name: 'vhost-vsock',
+  about: 'sockets between guest and host',
+  properties: { 'guest-cid': { kind: 'number', min: FIRST_GUEST_CID, max: LAST_CID, initial: FIRST_GUEST_CID } },
+  make: ({ services }, properties) => services.vsock.connectDevice(properties['guest-cid']),
+});
