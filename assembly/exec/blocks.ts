@@ -7,12 +7,13 @@ import { cpu, FETCH_BUFFER, LINK_NONE, Seg, STEP_BLOCK } from '../cpu/state';
 import { JUMP_CACHE } from '../cpu/window';
 import { attend, Attention, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
+import { isHeld, mayRun } from '../cpu/vector-state';
 import { fetchHost } from '../mmu/access';
 import { addBlock, Block, dropAllCode, findBlock, hasRoom, HEADER, setPatchBlock, weightOf, WEIGHTS } from '../mmu/blocks';
 import { decode, Decoded, decodedEnd, decodedExtra, decodedLength } from '../isa/decoder';
 import { fuse } from '../isa/decode-hot';
 import { HOT_KINDS, Kind, KIND_WEIGHTS } from '../isa/tables.gen';
-import { Rec } from '../isa/record';
+import { IMM, INFO, Rec } from '../isa/record';
 import { HANDLER_COUNT, HANDLERS } from './handlers.gen';
 
 const MAX_BYTES: u32 = 200;
@@ -23,6 +24,13 @@ export let firstEntry: u32 = 0;
 
 /** Entry of handler `n`, as the compiler recorded it. */
 function entryOf(n: u32): u32 { return load<u32>(changetype<usize>(unchecked(HANDLERS[n]))); }
+
+/** Runs the handler of a hot record of the x87, as a cold record would; true where the block goes on. */
+export function runCold(rec: usize): bool {
+  const info = load<u32>(rec, INFO);
+  if (!isHeld(info) || mayRun(info)) call_indirect<void>(load<u32>(rec, IMM) + firstEntry, changetype<Rec>(rec));
+  return (cpu.pending | cpu.leave) == 0;
+}
 
 /** Fills what static data cannot hold. To be called once before anything runs. */
 export function initBlocks(): void {

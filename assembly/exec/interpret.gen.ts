@@ -8,7 +8,8 @@ import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
 import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { hotMuludq, hotShuffle, hotVectorRead, hotVectorWrite } from '../ops/hot-vector';
-import { firstEntry, leaveBlock, resolve } from './blocks';
+import { hotAdd, hotCompare, hotCompareFlags, hotComparePop, hotConstant, hotDiv, hotDouble, hotFld, hotFst, hotFxch, hotLoadD, hotLoadDouble, hotLoadExtended, hotLoadQ, hotLoadSingle, hotLoadW, hotMul, hotSign, hotSingle, hotStoreD, hotStoreDouble, hotStoreExtended, hotStoreQ, hotStoreSingle } from '../ops/x87/hot';
+import { firstEntry, leaveBlock, resolve, runCold } from './blocks';
 
 /** Values of `link` below 16: the block is left before or after the current record. */
 const FAULT: usize = 0;
@@ -520,6 +521,30 @@ export function interpret(start: usize): void {
       case 493: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } v128.store(load<u32>(rec, 4), v128.load64_zero(p)); rec += 32; continue; } // movs64_x_load
       case 494: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load64_zero(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movs64_v128_load
       case 495: { const p = hotWrite<u64>(rec, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movs64_store
+      case 496: { if (hotAdd(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotAdd
+      case 497: { if (hotCompare(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompare
+      case 498: { if (hotCompareFlags(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompareFlags
+      case 499: { if (hotComparePop(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotComparePop
+      case 500: { if (hotConstant(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotConstant
+      case 501: { if (hotDiv(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotDiv
+      case 502: { if (hotDouble(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotDouble
+      case 503: { if (hotFld(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFld
+      case 504: { if (hotFst(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFst
+      case 505: { if (hotFxch(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFxch
+      case 506: { if (hotLoadD(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadD
+      case 507: { if (hotLoadDouble(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadDouble
+      case 508: { if (hotLoadExtended(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadExtended
+      case 509: { if (hotLoadQ(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadQ
+      case 510: { if (hotLoadSingle(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadSingle
+      case 511: { if (hotLoadW(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadW
+      case 512: { if (hotMul(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotMul
+      case 513: { if (hotSign(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotSign
+      case 514: { if (hotSingle(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotSingle
+      case 515: { if (hotStoreD(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreD
+      case 516: { if (hotStoreDouble(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreDouble
+      case 517: { if (hotStoreExtended(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreExtended
+      case 518: { if (hotStoreQ(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreQ
+      case 519: { if (hotStoreSingle(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreSingle
       default: {
         if (!isHeld(load<u32>(rec, 28)) || mayRun(load<u32>(rec, 28))) {
           call_indirect<void>(<u32>load<u16>(rec) + firstEntry, changetype<Rec>(rec));

@@ -2,7 +2,7 @@
  * A decoded instruction: 32 bytes in the record arena. Operands are absolute addresses of state, so that reading one
  * has no branch; an absent base or index is the address of ZERO, an immediate operand the address of the record's own
  * `imm`. Hot records (kind < HOT_KINDS) need no more than the first 28 bytes and may hold a 64-bit immediate; cold
- * records have `info`.
+ * records have `info`. Hot records of the x87 have it too, and in `imm` the kind that they would have if they were cold.
  *
  *    0 kind u16 | 2 scale u8 | 3 offset u8 | 4 a | 8 b | 12 base | 16 index | 20 disp i32 | 24 imm i32 | 28 info
  *
@@ -32,6 +32,7 @@ export const INDEX: usize = 16;
 export const DISP: usize = 20;
 export const IMM: usize = 24;
 export const IMM64: usize = 24;
+export const INFO: usize = 28;
 
 /** Fields of Rec.info. */
 export const enum Info {

@@ -34,6 +34,15 @@ const WRITE: usize = 0x4000;
   if (load<u64>(entry, WRITE) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, WRITE + 8));
   return writeMiss(la, sizeof<T>(), load<u8>(rec, 2) >> 6, keep);
 }
+/** Where the TLB has what lies at `la`; 0 where somebody else must look. */
+@inline export function hotHit(la: u64, size: u32): usize {
+  const entry = entryOf(la);
+  return load<u64>(entry) == ((la + (size - 1)) & ~0xfff) ? <usize>(<u32>la + load<u32>(entry, 8)) : 0;
+}
+@inline export function hotWriteHit(la: u64, size: u32): usize {
+  const entry = entryOf(la);
+  return load<u64>(entry, WRITE) == ((la + (size - 1)) & ~0xfff) ? <usize>(<u32>la + load<u32>(entry, WRITE + 8)) : 0;
+}
 
 const RSP: usize = GPR + 32;
 /** Host pointer to the slot that a push writes; hotPushed moves the stack pointer once nothing can fail any more. */

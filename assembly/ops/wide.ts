@@ -38,7 +38,7 @@ export function divide128(high: u64, low: u64, divisor: u64): u64 {
 /** One 32-bit digit of the quotient of top:next by d1:d0. */
 function digit(top: u64, d1: u64, d0: u64, next: u64): u64 {
   let q = top / d1;
-  let r = top % d1;
+  let r = top - q * d1;
   while (q >> 32 != 0 || q * d0 > ((r << 32) | next)) {
     q--;
     r += d1;

@@ -11,7 +11,7 @@ import {
   admitDenormals, finish, invalid, isNan, Kind, left, Operand, outSig, outTop, precision, propagate, propagateOne, right, rounding, setOut,
   unpackDouble, unpackInteger, unpackSingle, unpackSt,
 } from './number';
-import { doubleSig, doubleTop, quickAdd, quickMul, singleSig, singleTop } from './quick';
+import { doubleSig, doubleTop, quickAdd, quickDiv, quickMul, singleSig, singleTop } from './quick';
 import { INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, stackOperand, st, topOf, underflow } from './registers';
 
 export const enum Op { ADD, SUB, MUL, DIV }
@@ -82,7 +82,7 @@ function quotient(a: Operand, b: Operand): bool {
 }
 
 @inline function quick(op: Op, to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
-  if (op == Op.DIV) return false;
+  if (op == Op.DIV) return quickDiv(to, aSig, aTop, bSig, bTop);
   return op == Op.MUL ? quickMul(to, aSig, aTop, bSig, bTop) : quickAdd(to, aSig, aTop, bSig, op == Op.SUB ? bTop ^ 0x8000 : bTop);
 }
 /** op ST(i), ST(0) or op ST(0), ST(i): bit 2 of the escape opcode says which is the destination. */

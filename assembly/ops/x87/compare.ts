@@ -9,7 +9,7 @@ import { isNormal } from './quick';
 import { INDEFINITE, INDEFINITE_TOP, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, significand, stackOperand, topOf, underflow } from './registers';
 
 const CODES: u32 = Fsw.C0 | Fsw.C2 | Fsw.C3;
-const enum Order { GREATER = 0, LESS = Fsw.C0, EQUAL = Fsw.C3, UNORDERED = CODES }
+export const enum Order { GREATER = 0, LESS = Fsw.C0, EQUAL = Fsw.C3, UNORDERED = CODES }
 
 @inline function setCodes(codes: u32): void { cpu.fsw = (cpu.fsw & ~CODES) | codes; }
 
@@ -24,7 +24,8 @@ function orderOf(a: Operand, b: Operand): u32 {
   else c = a.sign != 0 ? -magnitude(a, b) : magnitude(a, b);
   return c > 0 ? Order.GREATER : c < 0 ? Order.LESS : Order.EQUAL;
 }
-@inline function orderOfNormal(a: u64, aTop: u32, b: u64, bTop: u32): u32 {
+/** The order of two normal numbers, or of a normal number and a zero. */
+@inline export function orderOfNormal(a: u64, aTop: u32, b: u64, bTop: u32): u32 {
   const negative = aTop >= 0x8000;
   if (negative != (bTop >= 0x8000)) return negative ? Order.LESS : Order.GREATER;
   if (a == b && aTop == bTop) return Order.EQUAL;

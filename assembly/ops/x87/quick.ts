@@ -4,7 +4,7 @@
  * false means that they changed nothing and the general code has to decide (SDM Vol. 1, "x87 FPU Floating-Point Exceptions").
  */
 import { cpu } from '../../cpu/state';
-import { mulHigh } from '../wide';
+import { divide128, mulHigh, remainder } from '../wide';
 import { Fsw } from './control';
 import { INTEGER_BIT } from './registers';
 
@@ -52,9 +52,28 @@ const LARGEST: u32 = 0x7ffe;
   return true;
 }
 
+@inline export function isZero(sig: u64, top: u32): bool { return sig == 0 && (top & 0x7fff) == 0; }
+
+/** quickAdd where not both are normal: a zero changes nothing but how the other is rounded. */
+function addZero(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
+  if (isZero(bSig, bTop) && isNormal(aSig, aTop)) return settle(to, aTop & 0x8000, aTop & 0x7fff, aSig, 0);
+  if (isZero(aSig, aTop) && isNormal(bSig, bTop)) return settle(to, bTop & 0x8000, bTop & 0x7fff, bSig, 0);
+  return false;
+}
+/** A zero with this sign for a product. */
+function mulZero(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
+  const zero = isZero(aSig, aTop) ? isZero(bSig, bTop) || isNormal(bSig, bTop) : isZero(bSig, bTop) && isNormal(aSig, aTop);
+  if (!zero) return false;
+  store<u64>(to, 0);
+  store<u16>(to, <u16>((aTop ^ bTop) & 0x8000), 8);
+  cpu.fsw &= ~Fsw.C1;
+  return true;
+}
+
 /** a + b into the register at `to`. */
 export function quickAdd(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
-  if (!isQuick() || !isNormal(aSig, aTop) || !isNormal(bSig, bTop)) return false;
+  if (!isQuick()) return false;
+  if (!isNormal(aSig, aTop) || !isNormal(bSig, bTop)) return addZero(to, aSig, aTop, bSig, bTop);
   let exponent = aTop & 0x7fff, sign = aTop & 0x8000, large = aSig, small = bSig;
   let by = exponent - (bTop & 0x7fff);
   if (<i32>by < 0 || (by == 0 && aSig < bSig)) {
@@ -101,7 +120,8 @@ export function quickAdd(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32):
 
 /** a * b into the register at `to`. */
 export function quickMul(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
-  if (!isQuick() || !isNormal(aSig, aTop) || !isNormal(bSig, bTop)) return false;
+  if (!isQuick()) return false;
+  if (!isNormal(aSig, aTop) || !isNormal(bSig, bTop)) return mulZero(to, aSig, aTop, bSig, bTop);
   let exponent = (aTop & 0x7fff) + (bTop & 0x7fff) - (BIAS - 1);
   let hi = mulHigh(aSig, bSig), lo = aSig * bSig;
   if (<i64>hi >= 0) {
@@ -110,6 +130,17 @@ export function quickMul(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32):
     exponent--;
   }
   return settle(to, (aTop ^ bTop) & 0x8000, exponent, hi, lo);
+}
+
+/** a / b into the register at `to`. */
+export function quickDiv(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
+  if (!isQuick() || !isNormal(aSig, aTop) || !isNormal(bSig, bTop)) return false;
+  const less = aSig < bSig;
+  const hi = divide128(less ? aSig : aSig >> 1, less ? 0 : aSig << 63, bSig);
+  // What is left says only how the next bits compare with a half.
+  const half = remainder > bSig - remainder ? INTEGER_BIT | 1 : remainder == bSig - remainder ? INTEGER_BIT : 1;
+  const exponent = (aTop & 0x7fff) - (bTop & 0x7fff) + (less ? BIAS - 1 : BIAS);
+  return settle(to, (aTop ^ bTop) & 0x8000, exponent, hi, remainder == 0 ? 0 : half);
 }
 
 /** A normal float or double (of `bits`) as significand and top of a register; the top is 0 for every other. */

@@ -3,6 +3,7 @@
  * through the handlers of assembly/ops. A kind is a name, the instructions that it stands for, and its code.
  */
 import { defineVectorKinds } from './hot-vector.ts';
+import { defineX87Kinds } from './hot-x87.ts';
 
 export interface Kind {
   readonly name: string;
@@ -208,6 +209,7 @@ for (const [form, left, right, list] of [
 }
 
 defineVectorKinds(define, NEXT, FAULT, COMMIT);
+defineX87Kinds(define);
 
 export const HOT: readonly Kind[] = kinds;
 /** Number of the hot kind `name`, or 0. */

@@ -2,6 +2,7 @@
 import { argsOf, handlerOf, type Row } from '../table.ts';
 import { CONDITIONS, kindOf } from './hot.ts';
 import { vectorKinds } from './hot-vector.ts';
+import { x87Kind } from './hot-x87.ts';
 import { usesOf } from './uses.ts';
 
 const BITS = ['8', '16', '32', '64'];
@@ -20,7 +21,11 @@ export function hotKinds(row: Row, size: number): { register: number; memory: nu
   const bits = BITS[size];
   const pair = (register: string, memory = '') => ({ register: kindOf(register), memory: kindOf(memory) });
   const uses = usesOf(row);
-  if (uses.includes('mmx') || uses.includes('x87')) return pair('');
+  if (uses.includes('x87')) {
+    const name = size === 0 ? x87Kind(row) : '';
+    return pair(name, name);
+  }
+  if (uses.includes('mmx')) return pair('');
   if (uses.includes('sse') || uses.includes('vex')) {
     const { register, memory } = vectorKinds(row, size);
     return pair(register, memory);
