@@ -65,7 +65,7 @@ function trimDeclarations(): void {
       visit(join(dirname(path), `${target}.d.ts`));
     }
   };
-  visit(join(dist, 'index.d.ts'));
+  for (const entry of ['index.d.ts', 'node/index.d.ts']) visit(join(dist, entry));
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 

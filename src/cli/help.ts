@@ -36,6 +36,8 @@ Options have one dash or two.
   -snapshot              what is written to disks is forgotten at the end
   -netdev TYPE,id=ID.., -nic TYPE[,model=DEVICE].., -chardev TYPE,id=ID..
                          what devices stand on; -netdev help, -chardev help
+  -object filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=N]
+                         writes a network down, as a pcap file
   -serial stdio|none|file:FILE
                          a serial port, up to four; the first is stdio if absent
   -debugcon stdio|none|file:FILE
@@ -56,6 +58,7 @@ Options have one dash or two.
 
   vmlaunch -kernel kernel.elf -append 'console=ttyS0' -m 256M -nographic
   vmlaunch -kernel test.flat -device isa-debug-exit,iobase=0xf4,iosize=0x4 -device pc-testdev -nographic -no-reboot
+  vmlaunch -kernel vmlinuz -initrd rd.img -append console=ttyS0 -nographic -nic user,hostfwd=tcp::2222-:22
   vmlaunch -device loader,file=boot.bin,addr=0x7c00 -d in_asm -D trace.txt
 
 Keys on a terminal: Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A.

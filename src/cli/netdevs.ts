@@ -5,11 +5,13 @@ import { dump } from '../net/pcap.ts';
 import type { HostForward } from '../net/user/options.ts';
 import { UserNet } from '../net/user/user-net.ts';
 import { nodeSockets } from '../node/host-sockets.ts';
+import { SocketNet } from '../node/socket-net.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 import type { CliHost } from './host.ts';
 import { checkKeys, parseNumber, parseProperties } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
+const LOOPBACK = '127.0.0.1';
 const LAST_PORT = 65535;
 const DNS_PORT = 53;
 const MOST_FRAME = 65550;
@@ -36,11 +38,27 @@ export const NETDEVS: Readonly<Record<string, BackendRow<NetBackend>>> = {
           ...rest,
           dhcpStart: dhcpstart,
           domain: domainname,
-          resolver: resolver === undefined ? undefined : parseResolver(resolver),
+          resolver: resolver === undefined ? undefined : parseAddress('resolver', resolver, LOOPBACK, DNS_PORT),
           forwards: hostfwd?.split('\n').map(parseForward) ?? [],
         },
         nodeSockets(),
       ),
+  }),
+  socket: backend({
+    about: 'a cable to another process, which may be a QEMU',
+    properties: {
+      listen: text('waits for the other end: [ADDRESS]:PORT'),
+      connect: text('connects with the other end: [ADDRESS]:PORT'),
+    },
+    open({ listen, connect }, host) {
+      if ((listen === undefined) === (connect === undefined)) {
+        throw new UsageError('-netdev socket needs listen= or connect=, and not both');
+      }
+      const log = (line: string): void => host.error(`vmlaunch: ${line}\n`);
+      return listen === undefined
+        ? SocketNet.connect(parseAddress('connect', connect as string, LOOPBACK), log)
+        : SocketNet.listen(parseAddress('listen', listen, LOOPBACK), log);
+    },
   }),
 };
 
@@ -58,9 +76,12 @@ export function parseForward(rule: string): HostForward {
   };
 }
 
-function parseResolver(value: string): SocketAddress {
-  const [address, port = String(DNS_PORT)] = value.split(':');
-  return { address, port: parseNumber(`resolver=${value}`, port, 1, LAST_PORT) };
+/** `[ADDRESS]:PORT`, and `ADDRESS` alone where there is a port to fall back on. */
+function parseAddress(key: string, value: string, address: string, port?: number): SocketAddress {
+  const [before, after] = value.split(':');
+  const number = after ?? port?.toString();
+  if (number === undefined) throw new UsageError(`${key}=${value}: the form is [ADDRESS]:PORT`);
+  return { address: before || address, port: parseNumber(`${key}=${value}`, number, 1, LAST_PORT) };
 }
 
 /** -object filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=N] */

@@ -1,6 +1,6 @@
 /**
  * How idle virtual time passes while the host works for the guest: as the host's, so that a guest does not hear its
- * timers before the answer (docs/decisions/0008-guests-that-wait-for-the-host.md).
+ * timers before the answer (docs/decisions/0009-guests-that-wait-for-the-host.md).
  */
 import type { HostWork } from '../net/backend.ts';
 import { hostMs } from './host.ts';

@@ -1,7 +1,8 @@
 /** Boots Debian's cloud kernel with an initramfs of busybox and whatever a test adds. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { Machine } from '../../src/machine/machine.ts';
+import type { MachineOptions } from '../../src/machine/options.ts';
 import { buildWasm } from '../../tools/build-wasm.ts';
 import { type ArchiveFile, cpio, DIRECTORY, EXECUTABLE } from './cpio.ts';
 import { debianPackage } from './debian.ts';
@@ -13,20 +14,57 @@ export interface Software {
   kernel: Uint8Array;
   busybox: Uint8Array;
   source: Uint8Array<ArrayBuffer>;
+  /** The folder of the kernel's modules. */
+  modules: string;
 }
 
 export async function prepareSoftware(): Promise<Software> {
-  const boot = join(debianPackage('linux-image-cloud-amd64', true), 'boot');
+  const root = debianPackage('linux-image-cloud-amd64', true);
+  const boot = join(root, 'boot');
   const image = readdirSync(boot).find((name) => name.startsWith('vmlinuz')) ?? '';
   return {
     kernel: readFileSync(join(boot, image)),
     busybox: readFileSync(join(debianPackage('busybox-static'), 'bin/busybox')),
     source: new Uint8Array(readFileSync(await buildWasm(resolve(import.meta.dirname, '../..'), 'release'))),
+    modules: join(root, 'lib/modules'),
   };
 }
 
+/** Kernel modules with all that they depend on, as files of the initramfs, and the commands that load them in order. */
+export function kernelModules(software: Software, names: readonly string[]): { files: ArchiveFile[]; load: string } {
+  const all = readdirSync(software.modules, { recursive: true, encoding: 'utf8' });
+  const files = new Map<string, ArchiveFile>();
+  const add = (name: string): void => {
+    const file = `${name}.ko`;
+    if (files.has(file)) return;
+    const path = all.find((one) => basename(one).replaceAll('-', '_') === file.replaceAll('-', '_'));
+    if (!path) throw new Error(`the kernel has no module ${name}`);
+    const bytes = readFileSync(join(software.modules, path));
+    const depends = /depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1] ?? '';
+    for (const other of depends.split(',').filter(Boolean)) add(other);
+    files.set(file, { path: `lib/${file}`, mode: 0o100644, bytes });
+  };
+  for (const name of names) add(name);
+  return {
+    files: [{ path: 'lib', mode: DIRECTORY }, ...files.values()],
+    load: [...files.keys()].map((file) => `/bin/busybox insmod /lib/${file}\n`).join(''),
+  };
+}
+
+export interface BootExtras {
+  options?: Partial<MachineOptions>;
+  /** Called with everything that the guest said so far, whenever it says something. */
+  onOutput?: (output: string, machine: Machine) => void;
+}
+
 /** Boots until the guest ends. `init` is the shell script that runs as the first process. */
-export async function boot(software: Software, init: string, append = '', files: readonly ArchiveFile[] = []) {
+export async function boot(
+  software: Software,
+  init: string,
+  append = '',
+  files: readonly ArchiveFile[] = [],
+  { options, onOutput }: BootExtras = {},
+) {
   const initrd = cpio([
     { path: 'bin', mode: DIRECTORY },
     { path: 'proc', mode: DIRECTORY },
@@ -41,10 +79,12 @@ export async function boot(software: Software, init: string, append = '', files:
     kernel: software.kernel,
     append: `console=ttyS0 panic=-1 cryptomgr.notests ${append}`,
     modules: [{ bytes: initrd, commandLine: '' }],
+    ...options,
   });
   let output = '';
   machine.on('console', (text) => {
     output += text;
+    onOutput?.(output, machine);
   });
   const outcome = await machine.run({ instructions: MOST_INSTRUCTIONS });
   return { outcome, output, retired: machine.core.retired };

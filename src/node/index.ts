@@ -1,0 +1,5 @@
+/** What only Node has: sockets for the user-mode network, folders and files of the host. */
+export { HostFolder, type HostFolderOptions } from './host-folder.ts';
+export { nodeSockets } from './host-sockets.ts';
+export { type DiskOptions, openDisk } from './image-file.ts';
+export { SocketNet } from './socket-net.ts';
