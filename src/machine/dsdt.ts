@@ -23,7 +23,7 @@ export interface AcpiBoard {
   pciSlots?: readonly number[];
   /** Where configuration space lies in memory; where this firmware puts it if absent. */
   ecam?: number;
-  devices: readonly AcpiDevice[];
+  devices?: readonly AcpiDevice[];
 }
 
 /** Firmware of others puts ranges right below the I/O APIC. */
@@ -38,7 +38,7 @@ export function dsdtCode(board: AcpiBoard): aml.Aml {
   return [
     ...aml.name('_S5', aml.list(sleepType, sleepType, aml.integer(0), aml.integer(0))),
     ...(board.pciSlots ? pci(board.pciSlots, board.ecam) : []),
-    ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio), ...board.devices.map(device)),
+    ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio), ...(board.devices ?? []).map(device)),
   ];
 }
 
