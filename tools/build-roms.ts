@@ -32,8 +32,13 @@ const BENCH = ['main', 'kernels', 'core', 'sha256', 'events', 'system', 'float']
 const FLOAT = ['bench/mandel87.c', 'bench/nbody.c', 'bench/chacha.c'];
 const FLOAT_64 = ['bench/avx2.c', 'bench/shani.c'];
 
+const VMX = ['common/start64.S', 'vmx/enter.S', 'vmx/vmx.c', ...COMMON];
+
 export const ROMS: readonly Rom[] = [
   { name: 'hello.elf', bits: 64, sources: ['common/start64.S', 'hello/hello.c', ...COMMON] },
+  { name: 'vmx-hello.elf', bits: 64, sources: [...VMX, 'vmx/hello.c'] },
+  { name: 'vmx-ept.elf', bits: 64, sources: [...VMX, 'vmx/program.c', 'vmx/ept.c'] },
+  { name: 'vmx-shadow.elf', bits: 64, sources: [...VMX, 'vmx/program.c', 'vmx/shadow.c'] },
   { name: 'bench32.elf', bits: 32, sources: ['common/start32.S', 'bench/stubs.S', ...BENCH, ...FLOAT, ...COMMON] },
   {
     name: 'bench64.elf',

@@ -1,0 +1,64 @@
+/* The round trip: int vmx_enter(struct registers *, int launched). 0: a VM exit came back; 1: the entry failed. */
+        .text
+        .globl vmx_enter, vmx_exited
+vmx_enter:
+        push %rbx
+        push %rbp
+        push %r12
+        push %r13
+        push %r14
+        push %r15
+        push %rdi
+        mov $0x6c14, %eax               /* HOST_RSP */
+        vmwrite %rsp, %rax
+        test %esi, %esi
+        mov (%rdi), %rax
+        mov 8(%rdi), %rcx
+        mov 16(%rdi), %rdx
+        mov 24(%rdi), %rbx
+        mov 40(%rdi), %rbp
+        mov 48(%rdi), %rsi
+        mov 64(%rdi), %r8
+        mov 72(%rdi), %r9
+        mov 80(%rdi), %r10
+        mov 88(%rdi), %r11
+        mov 96(%rdi), %r12
+        mov 104(%rdi), %r13
+        mov 112(%rdi), %r14
+        mov 120(%rdi), %r15
+        mov 56(%rdi), %rdi
+        jnz 1f
+        vmlaunch
+        jmp 2f
+1:      vmresume
+2:      pop %rdi
+        mov $1, %eax
+        jmp 3f
+vmx_exited:                             /* RSP is what HOST_RSP says: the address of the registers is on top */
+        push %rdi
+        mov 8(%rsp), %rdi
+        mov %rax, (%rdi)
+        mov %rcx, 8(%rdi)
+        mov %rdx, 16(%rdi)
+        mov %rbx, 24(%rdi)
+        mov %rbp, 40(%rdi)
+        mov %rsi, 48(%rdi)
+        mov %r8, 64(%rdi)
+        mov %r9, 72(%rdi)
+        mov %r10, 80(%rdi)
+        mov %r11, 88(%rdi)
+        mov %r12, 96(%rdi)
+        mov %r13, 104(%rdi)
+        mov %r14, 112(%rdi)
+        mov %r15, 120(%rdi)
+        pop %rax
+        mov %rax, 56(%rdi)
+        pop %rdi
+        xor %eax, %eax
+3:      pop %r15
+        pop %r14
+        pop %r13
+        pop %r12
+        pop %rbp
+        pop %rbx
+        ret
