@@ -6,8 +6,14 @@ const XSAVE = [0x0f, 0xae, 0x27]; // [RDI]
 const XRSTOR = [0x0f, 0xae, 0x2f];
 const XSAVEC = [0x0f, 0xc7, 0x27];
 const XRSTORS = [0x0f, 0xc7, 0x1f];
+const WRPKRU = [0x0f, 0x01, 0xef];
+const RDPKRU = [0x0f, 0x01, 0xee];
+const XSETBV = [0x0f, 0x01, 0xd1];
 const OSFXSR_OSXSAVE = 0x4_0600n;
+const PKE = 0x40_0000n;
 const ALL = 7n;
+const PKRU_STATE = 0x200;
+const COMPACTED = 1n << 63n;
 
 let cpu: OneInstruction;
 const area = () => cpu.core.memory.bytes(cpu.data, 1024);
@@ -63,5 +69,59 @@ describe('XSAVEC', () => {
     expect(run(XSAVEC)).toBe('done');
     expect(view().getBigUint64(520, true)).toBe(0x8000_0000_0000_0007n);
     expect(run(XRSTORS)).toBe('done');
+  });
+});
+
+describe('PKRU state', () => {
+  const PKRU = 0x5555_5554n;
+  const withMask = (code: readonly number[], mask: number) =>
+    cpu.step(code, { rdi: BigInt(cpu.data), rax: BigInt(mask), rdx: 0n });
+  const write = (value: bigint) => cpu.step(WRPKRU, { rax: value, rcx: 0n, rdx: 0n });
+  const read = () => {
+    expect(cpu.step(RDPKRU, { rcx: 0n })).toBe('done');
+    return cpu.core.get('rax');
+  };
+  const wide = () =>
+    new DataView(cpu.core.memory.bytes(cpu.data, 0xc00).buffer, cpu.core.memory.bytes(cpu.data, 1).byteOffset);
+
+  beforeEach(() => {
+    cpu.movToCr(4, cpu.core.get('cr4') | PKE);
+    expect(cpu.step(XSETBV, { rax: ALL | BigInt(PKRU_STATE), rcx: 0n, rdx: 0n })).toBe('done');
+    expect(write(PKRU)).toBe('done');
+  });
+
+  it('lies where CPUID says, and comes back', () => {
+    const { eax, ebx } = cpu.cpuid(0xd, 9);
+    expect(eax).toBe(8);
+    expect(withMask(XSAVE, PKRU_STATE)).toBe('done');
+    expect(wide().getUint32(512, true)).toBe(PKRU_STATE);
+    expect(wide().getBigUint64(ebx, true)).toBe(PKRU);
+    write(0n);
+    expect(withMask(XRSTOR, PKRU_STATE)).toBe('done');
+    expect(read()).toBe(PKRU);
+  });
+
+  it('is 0 after XRSTOR of an area without it', () => {
+    expect(withMask(XRSTOR, PKRU_STATE)).toBe('done');
+    expect(read()).toBe(0n);
+  });
+
+  it('follows what precedes it in a compacted area', () => {
+    expect(withMask(XSAVEC, PKRU_STATE)).toBe('done');
+    expect(wide().getBigUint64(520, true)).toBe(COMPACTED | BigInt(PKRU_STATE));
+    expect(wide().getBigUint64(576, true)).toBe(PKRU);
+    expect(withMask(XSAVEC, PKRU_STATE | 4)).toBe('done');
+    expect(wide().getBigUint64(576 + 256, true)).toBe(PKRU);
+    write(0n);
+    expect(withMask(XRSTORS, PKRU_STATE | 4)).toBe('done');
+    expect(read()).toBe(PKRU);
+  });
+
+  it('is not saved without its bit in XCR0, and cannot be restored', () => {
+    cpu.step(XSETBV, { rax: ALL, rcx: 0n, rdx: 0n });
+    expect(withMask(XSAVE, PKRU_STATE | 1)).toBe('done');
+    expect(wide().getUint32(512, true) & PKRU_STATE).toBe(0);
+    wide().setUint32(512, PKRU_STATE, true);
+    expect(withMask(XRSTOR, PKRU_STATE)).toEqual(GP);
   });
 });
