@@ -173,6 +173,9 @@ export const FIELDS = {
   entryRetired: { at: 0x3b8, type: 'u64' },
   recordExits: { at: 0x3c0, type: 'u32' },
   initPending: { at: 0x3c4, type: 'u32' },
-  ferr: { at: 0x3c8, type: 'u32' },
-  ignne: { at: 0x3cc, type: 'u32' },
+  trapExit: { at: 0x3c8, type: 'u32' },
+  pauseAt: { at: 0x3d0, type: 'u64' },
+  pauseLoopAt: { at: 0x3d8, type: 'u64' },
+  ferr: { at: 0x3e0, type: 'u32' },
+  ignne: { at: 0x3e4, type: 'u32' },
 } as const;

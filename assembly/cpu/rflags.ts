@@ -49,4 +49,6 @@ export function openStackShadow(): void {
 @inline export function inShadow(): bool { return cpu.shadowAt == retired(); }
 /** Are debug traps and instruction breakpoints held off too? */
 @inline export function inStackShadow(): bool { return cpu.shadowsDebug != 0 && cpu.shadowAt == retired(); }
+/** Was the shadow of a load of SS open when the running instruction, the last of its block, began? */
+@inline export function beganInStackShadow(): bool { return cpu.shadowsDebug != 0 && cpu.shadowAt == retired() - 1; }
 @inline export function closeShadow(): void { cpu.shadowAt = NEVER; }

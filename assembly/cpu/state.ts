@@ -222,6 +222,11 @@ export class Cpu {
   recordExits: u32;
   /** An INIT that VMX operation holds off. */
   initPending: u32;
+  /** Basic reason of a VM exit that is due behind the current instruction, 0 for none. */
+  trapExit: u32;
+  /** When the last PAUSE at CPL 0 came, and the first one of its loop (PAUSE-loop exiting). */
+  pauseAt: u64;
+  pauseLoopAt: u64;
   /** 1 while the pin is asserted: FERR#, which we drive, and IGNNE#, which the board drives. */
   ferr: u32;
   ignne: u32;

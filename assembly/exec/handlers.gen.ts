@@ -596,12 +596,12 @@ function h531(i: Rec): void { opEndbr64(i); }
 function h532(i: Rec): void { opEndbr32(i); }
 function h533(i: Rec): void { opMovFromCr<u32, Rm>(i); }
 function h534(i: Rec): void { opMovFromCr<u64, Rm>(i); }
-function h535(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u32, Rm>(i); }
-function h536(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovFromDr<u64, Rm>(i); }
+function h535(i: Rec): void { opMovFromDr<u32, Rm>(i); }
+function h536(i: Rec): void { opMovFromDr<u64, Rm>(i); }
 function h537(i: Rec): void { opMovToCr<u32, Rm>(i); }
 function h538(i: Rec): void { opMovToCr<u64, Rm>(i); }
-function h539(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u32, Rm>(i); }
-function h540(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opMovToDr<u64, Rm>(i); }
+function h539(i: Rec): void { opMovToDr<u32, Rm>(i); }
+function h540(i: Rec): void { opMovToDr<u64, Rm>(i); }
 function h541(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opWrmsr(i); }
 function h542(i: Rec): void { opRdtsc(i); }
 function h543(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opRdmsr(i); }
@@ -735,12 +735,12 @@ function h670(i: Rec): void { opMovnti<u32, Rm, A>(i); }
 function h671(i: Rec): void { opMovnti<u64, Rm, A>(i); }
 function h672(i: Rec): void { opCmpxchg8b(i); }
 function h673(i: Rec): void { opCmpxchg16b(i); }
-function h674(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXrstors(i); }
-function h675(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXrstors64(i); }
+function h674(i: Rec): void { opXrstors(i); }
+function h675(i: Rec): void { opXrstors64(i); }
 function h676(i: Rec): void { opXsavec(i); }
 function h677(i: Rec): void { opXsavec64(i); }
-function h678(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXsaves(i); }
-function h679(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opXsaves64(i); }
+function h678(i: Rec): void { opXsaves(i); }
+function h679(i: Rec): void { opXsaves64(i); }
 function h680(i: Rec): void { opVmptrld(i); }
 function h681(i: Rec): void { opVmclear(i); }
 function h682(i: Rec): void { opVmxon(i); }
@@ -763,8 +763,8 @@ function h698(i: Rec): void { opInvept<u32, A>(i); }
 function h699(i: Rec): void { opInvept<u64, A>(i); }
 function h700(i: Rec): void { opInvvpid<u32, A>(i); }
 function h701(i: Rec): void { opInvvpid<u64, A>(i); }
-function h702(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u32, A>(i); }
-function h703(i: Rec): void { if (cpu.cpl != 0) { raise(Vector.GP, 0); return; } opInvpcid<u64, A>(i); }
+function h702(i: Rec): void { opInvpcid<u32, A>(i); }
+function h703(i: Rec): void { opInvpcid<u64, A>(i); }
 function h704(i: Rec): void { opMovbe<u16, A, Rm>(i); }
 function h705(i: Rec): void { opMovbe<u32, A, Rm>(i); }
 function h706(i: Rec): void { opMovbe<u64, A, Rm>(i); }

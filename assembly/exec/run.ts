@@ -106,6 +106,12 @@ function attendTo(): i32 {
     cpu.attention &= ~(Attention.STOP);
     return Stop.REQUESTED;
   }
+  if (cpu.trapExit != 0) {
+    const reason = cpu.trapExit;
+    cpu.trapExit = 0;
+    vmExit(reason);
+    leaveGuest();
+  }
   if (cpu.trapPending != 0) {
     cpu.trapPending = 0;
     vmExit(Reason.MONITOR_TRAP_FLAG);

@@ -8,14 +8,17 @@ import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { in64, inProtected, Rights, segRights } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
-import { readCr8, writeCr8 } from '../apic/apic';
 import { flushAll, flushSpace } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { Dr6, Dr7, updateDebug } from '../cpu/debug';
-import { Capability, Secondary } from '../vmx/controls';
-import { hasSecondary } from '../vmx/exits';
+import { Capability, Primary, Secondary } from '../vmx/controls';
+import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
 import { Rec } from '../isa/record';
+import {
+  clearsNoTs, exitsOnLmsw, exitsOnReadCr, exitsOnWriteCr, seenCr0, seenCr4, seenCr8, setSeenCr8, writtenCr0, writtenCr4,
+} from './vmx-cr';
+import { instructionExit, registerNumber } from './vmx-exits';
 
 const CR0_WRITABLE: u64 = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.NW | Cr0.CD | <u64>Cr0.PG;
 /** CR4 bits on which cached translations depend. */
@@ -108,14 +111,14 @@ function mayAccessCr(n: u32): bool {
 }
 
 export function opMovFromCr<T, D>(i: Rec): void {
-  if (!mayAccessCr(i.b)) return;
+  if (!mayAccessCr(i.b) || exitsOnReadCr(i, i.b)) return;
   let value: u64;
   switch (i.b) {
-    case 0: value = cpu.cr0; break;
+    case 0: value = seenCr0(); break;
     case 2: value = cpu.cr2; break;
     case 3: value = cpu.cr3; break;
-    case 4: value = cpu.cr4; break;
-    default: value = readCr8(); break;
+    case 4: value = seenCr4(); break;
+    default: value = seenCr8(); break;
   }
   changetype<D>(0).write<T>(i, <T>value);
 }
@@ -123,25 +126,28 @@ export function opMovFromCr<T, D>(i: Rec): void {
 export function opMovToCr<T, S>(i: Rec): void {
   if (!mayAccessCr(i.b)) return;
   const value = <u64>changetype<S>(0).read<T>(i);
+  if (inNonRoot() && exitsOnWriteCr(i, i.b, value)) return;
   switch (i.b) {
-    case 0: setCr0(value); break;
+    case 0: setCr0(writtenCr0(value)); break;
     case 2: cpu.cr2 = value; break;
     case 3: setCr3(value); break;
-    case 4: setCr4(value); break;
+    case 4: setCr4(writtenCr4(value)); break;
     default:
       if (value > 15) raise(Vector.GP, 0);
-      else writeCr8(value);
+      else setSeenCr8(value);
       break;
   }
 }
 
-export function opClts(i: Rec): void { cpu.cr0 &= ~(<u64>Cr0.TS); }
+export function opClts(i: Rec): void {
+  if (!clearsNoTs(i)) cpu.cr0 &= ~(<u64>Cr0.TS);
+}
 
 /** LMSW changes PE, MP, EM and TS, and cannot clear PE. */
 export function opLmsw<S>(i: Rec): void {
   const word = <u64>changetype<S>(0).read<u16>(i);
-  if (abandoned()) return;
-  setCr0((cpu.cr0 & ~(<u64>(Cr0.MP | Cr0.EM | Cr0.TS))) | (word & (Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS)));
+  if (abandoned() || exitsOnLmsw(i, word)) return;
+  setCr0(writtenCr0((cpu.cr0 & ~(<u64>(Cr0.MP | Cr0.EM | Cr0.TS))) | (word & (Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS))));
 }
 
 /** User-mode instruction prevention: SGDT, SIDT, SLDT, SMSW and STR are #GP(0) outside CPL 0. */
@@ -152,20 +158,22 @@ export function preventedByUmip(): bool {
 }
 export function opSmsw<T, D>(i: Rec): void {
   if (preventedByUmip()) return;
-  changetype<D>(0).write<T>(i, <T>cpu.cr0);
+  changetype<D>(0).write<T>(i, <T>seenCr0());
 }
 export function opSmswMem<D>(i: Rec): void {
   if (preventedByUmip()) return;
-  changetype<D>(0).write<u16>(i, <u16>cpu.cr0);
+  changetype<D>(0).write<u16>(i, <u16>seenCr0());
 }
 
-/** The debug register that `i` names, 4 and 5 meaning 6 and 7; -1 with an event pending. */
-function debugRegister(i: Rec): i32 {
+/** The debug register that `i` names, 4 and 5 meaning 6 and 7; -1 with an event pending. `from`: 10H for MOV from it. */
+function debugRegister(i: Rec, from: u32): i32 {
   let n = i.b;
-  if (n > 7 || ((n == 4 || n == 5) && (cpu.cr4 & Cr4.DE) != 0)) {
-    raise(Vector.UD);
-    return -1;
-  }
+  // A VM exit comes even before faults of privilege and of CR4.DE.
+  if (n > 7) raise(Vector.UD);
+  else if (intercepts(Primary.MOV_DR)) instructionExit(i, Reason.DR_ACCESS, n | from | (registerNumber(i.base) << 8));
+  else if (cpu.cpl != 0) raise(Vector.GP, 0);
+  else if ((n == 4 || n == 5) && (cpu.cr4 & Cr4.DE) != 0) raise(Vector.UD);
+  if (abandoned()) return -1;
   if (n == 4 || n == 5) n += 2;
   if ((cpu.dr7 & Dr7.GD) != 0) {
     cpu.pendingDebug |= Dr6.BD;
@@ -175,13 +183,13 @@ function debugRegister(i: Rec): i32 {
   return n;
 }
 export function opMovFromDr<T, D>(i: Rec): void {
-  const n = debugRegister(i);
+  const n = debugRegister(i, 0x10);
   if (n < 0) return;
   const value = n == 0 ? cpu.dr0 : n == 1 ? cpu.dr1 : n == 2 ? cpu.dr2 : n == 3 ? cpu.dr3 : n == 6 ? cpu.dr6 : cpu.dr7;
   changetype<D>(0).write<T>(i, <T>value);
 }
 export function opMovToDr<T, S>(i: Rec): void {
-  const n = debugRegister(i);
+  const n = debugRegister(i, 0);
   if (n < 0) return;
   const value = <u64>changetype<S>(0).read<T>(i);
   if (n >= 6 && value >> 32 != 0) {

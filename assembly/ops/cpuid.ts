@@ -8,6 +8,8 @@ import { in64 } from '../cpu/segments';
 import { cpuidEntry, Offer, offers } from '../cpu/features';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { Rec } from '../isa/record';
+import { Reason } from '../vmx/exits';
+import { exitsAlways } from './vmx-exits';
 
 const EXTENDED: u32 = 0x80000000;
 const MISC_LIMIT_CPUID: u64 = 1 << 22;
@@ -45,6 +47,7 @@ function xsaveSize(components: u64, compacted: bool): u32 {
 @inline function bit(value: u32, n: u32, on: bool): u32 { return on ? value | (1 << n) : value & ~(1 << n); }
 
 export function opCpuid(i: Rec): void {
+  if (exitsAlways(i, Reason.CPUID)) return;
   const leaf = answering(<u32>gpr(Gpr.RAX));
   const subleaf = <u32>gpr(Gpr.RCX);
   const e = cpuidEntry(leaf, subleaf);

@@ -11,7 +11,12 @@ import { Access, lookup } from '../mmu/tlb';
 import { readMiss, readSystem, writeMiss } from '../mmu/access';
 import { portIn, portOut } from '../mmu/bus';
 import { commitPointer } from '../isa/operand';
-import { addressMask, Info, Rec, segmentOf } from '../isa/record';
+import { addressMask, addressSize, Info, Rec, segmentOf } from '../isa/record';
+import { physRead } from '../cpu/phys';
+import { Primary } from '../vmx/controls';
+import { intercepts, Reason } from '../vmx/exits';
+import { Field, field, setField } from '../vmx/vmcs';
+import { instructionExit, linearOf } from './vmx-exits';
 
 /** Iterations of a repeated INS or OUTS between two looks at interrupts and the budget. */
 const CHUNK: u32 = 64;
@@ -38,12 +43,40 @@ function mayAccess(port: u32, width: u32): bool {
 
 /** The port is DX or an immediate byte; the opcodes of the latter are E4H to E7H. */
 @inline function portOf(i: Rec): u32 { return (i.b & ~3) == 0xe4 ? <u32>i.imm & 0xff : <u32>gpr(Gpr.RDX) & 0xffff; }
+/** Bits of the exit qualification (SDM Vol. 3C, "Exit Qualification for I/O Instructions"). */
+const enum IoExit { IN = 8, STRING = 0x10, REP = 0x20, IMMEDIATE = 0x40 }
+
+/** True: access to `width` ports from `port` on causes a VM exit. A range that wraps around always does with bitmaps. */
+function exitsOnPort(i: Rec, port: u32, width: u32, how: u32): bool {
+  if (!intercepts(Primary.UNCONDITIONAL_IO | Primary.IO_BITMAPS)) return false;
+  if (intercepts(Primary.IO_BITMAPS)) {
+    let wanted = false;
+    for (let p = port; p < port + width; p++) {
+      const bitmap = field<u64>(p < 0x8000 ? Field.IO_BITMAP_A_ADDRESS : Field.IO_BITMAP_B_ADDRESS);
+      if (p > 0xffff || (physRead<u8>(bitmap + ((p & 0x7fff) >> 3)) >> <u8>(p & 7) & 1) != 0) wanted = true;
+    }
+    if (!wanted) return false;
+  }
+  instructionExit(i, Reason.IO_INSTRUCTION, (width - 1) | how | (port << 16));
+  return true;
+}
+/** The same for INS and OUTS. */
+function exitsOnString(i: Rec, port: u32, width: u32, input: bool): bool {
+  const repeated = (i.info & (Info.REP | Info.REPNE)) != 0;
+  if (!exitsOnPort(i, port, width, IoExit.STRING | (input ? IoExit.IN : 0) | (repeated ? IoExit.REP : 0))) return false;
+  const s: u32 = input ? Seg.ES : segmentOf(i);
+  setField<u64>(Field.GUEST_LINEAR_ADDRESS, linearOf(s, gpr(input ? Gpr.RDI : Gpr.RSI) & addressMask(i)));
+  setField<u32>(Field.EXIT_INSTRUCTION_INFORMATION, (addressSize(i) << 7) | (s << 15));
+  return true;
+}
+@inline function immediateBit(i: Rec): u32 { return (i.b & ~3) == 0xe4 ? <u32>IoExit.IMMEDIATE : 0; }
+
 /** There is no 64-bit I/O: REX.W changes nothing. */
 @inline function ioWidth<T>(): u32 { return sizeof<T>() == 8 ? 4 : sizeof<T>(); }
 
 export function opIn<T, D, S>(i: Rec): void {
   const port = portOf(i);
-  if (!mayAccess(port, ioWidth<T>())) return;
+  if (!mayAccess(port, ioWidth<T>()) || exitsOnPort(i, port, ioWidth<T>(), IoExit.IN | immediateBit(i))) return;
   const value = portIn(port, ioWidth<T>());
   hitsPortBreakpoint(port, ioWidth<T>());
   if (sizeof<T>() == 8) setReg<u32>(GPR, value);
@@ -51,7 +84,7 @@ export function opIn<T, D, S>(i: Rec): void {
 }
 export function opOut<T, D, S>(i: Rec): void {
   const port = portOf(i);
-  if (!mayAccess(port, ioWidth<T>())) return;
+  if (!mayAccess(port, ioWidth<T>()) || exitsOnPort(i, port, ioWidth<T>(), immediateBit(i))) return;
   hitsPortBreakpoint(port, ioWidth<T>());
   portOut(port, ioWidth<T>(), <u32>(sizeof<T>() == 1 ? gpr(Gpr.RAX) & 0xff : sizeof<T>() == 2 ? gpr(Gpr.RAX) & 0xffff : gpr(Gpr.RAX) & 0xffffffff));
 }
@@ -89,7 +122,7 @@ function stringIo(i: Rec, width: u32, input: bool): void {
   const repeated = (i.info & (Info.REP | Info.REPNE)) != 0;
   const port = <u32>gpr(Gpr.RDX) & 0xffff;
   // Silicon looks at the permission even where the count is 0.
-  if (!mayAccess(port, width)) return;
+  if (!mayAccess(port, width) || exitsOnString(i, port, width, input)) return;
   if (repeated && (gpr(Gpr.RCX) & mask) == 0) return;
   const delta: i64 = (cpu.rflags & Flag.DF) != 0 ? -<i64>width : width;
   for (let n: u32 = 0; n < CHUNK; n++) {

@@ -14,8 +14,12 @@ import { updateMode } from '../mmu/mode';
 import { FEATURE_BYTES } from '../isa/decoder';
 import { Feature } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
-import { Capability } from '../vmx/controls';
-import { clockAt } from './time';
+import { Capability, Primary } from '../vmx/controls';
+import { inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { Field, field } from '../vmx/vmcs';
+import { physRead } from '../cpu/phys';
+import { clockAt, seenTsc } from './time';
+import { instructionExit } from './vmx-exits';
 
 const enum ApicBase { BSP = 0x100, X2APIC = 0x400, ENABLE = 0x800 }
 const enum MtrrType { UC, WC, WT = 4, WP, WB }
@@ -304,15 +308,36 @@ function writeIntel(index: u32, value: u64): bool {
   }
 }
 
+/** Bytes of the MSR bitmaps before those for C0000000H on, and before those for writes. */
+const enum Bitmap { HIGH = 1024, WRITE = 2048, MSRS = 0x2000 }
+
+/** True: accessing MSR `index` in non-root operation causes a VM exit (SDM Vol. 3C, "MSR-Bitmap Address"). */
+function exitsOnMsr(i: Rec, index: u32, reason: u32, from: u64): bool {
+  if (!inNonRoot()) return false;
+  const high = index >= 0xc0000000;
+  const n = high ? index - 0xc0000000 : index;
+  if (intercepts(Primary.MSR_BITMAPS) && n < <u32>Bitmap.MSRS) {
+    const at = field<u64>(Field.MSR_BITMAPS_ADDRESS) + from + (high ? <u64>Bitmap.HIGH : 0) + (n >> 3);
+    if ((physRead<u8>(at) >> <u8>(n & 7) & 1) == 0) return false;
+  }
+  instructionExit(i, reason);
+  return true;
+}
+
 export function opRdmsr(i: Rec): void {
-  if (!readMsr(<u32>gpr(Gpr.RCX), clockAt(i))) {
+  const index = <u32>gpr(Gpr.RCX);
+  if (exitsOnMsr(i, index, Reason.MSR_READ, 0)) return;
+  if (!readMsr(index, clockAt(i))) {
     raise(Vector.GP, 0);
     return;
   }
+  if (index == Msr.TSC) msrValue = seenTsc(msrValue);
   setGpr(Gpr.RAX, msrValue & 0xffffffff);
   setGpr(Gpr.RDX, msrValue >> 32);
 }
 export function opWrmsr(i: Rec): void {
+  const index = <u32>gpr(Gpr.RCX);
+  if (exitsOnMsr(i, index, Reason.MSR_WRITE, Bitmap.WRITE)) return;
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-  if (!writeMsr(<u32>gpr(Gpr.RCX), value, clockAt(i))) raise(Vector.GP, 0);
+  if (!writeMsr(index, value, clockAt(i))) raise(Vector.GP, 0);
 }

@@ -4,8 +4,10 @@ import { abandoned, raise, Vector } from '../cpu/pending';
 import { changeFlags, Flag } from '../cpu/flags';
 import { isCanonicalForRegister } from '../cpu/features';
 import { inLongMode, Rights, selector, setSegment } from '../cpu/segments';
-import { Cr4 } from '../cpu/control';
+import { preventedByUmip } from './control-regs';
 import { Rec } from '../isa/record';
+import { Reason } from '../vmx/exits';
+import { exitsOnTable } from './vmx-exits';
 import {
   baseOf, dplOf, fetchDescriptor, fetchUpper, inTable, isConforming, isNull, isPresent, limitOf, loadNull, raiseFor, rightsOf, setTypeByte, System, typeOf,
 } from './descriptor';
@@ -29,7 +31,11 @@ function loadSystemSegment(s: u32, sel: u32, d: u64, rights: u32): void {
   setSegment(s, sel, base, limitOf(d), rights);
 }
 
+/** What the VM-exit instruction information calls them. */
+const enum Access { SLDT, STR, LLDT, LTR }
+
 export function opLldt<S>(i: Rec): void {
+  if (exitsOnTable(i, Reason.LDTR_TR, Access.LLDT)) return;
   const sel = <u32>changetype<S>(0).read<u16>(i);
   if (abandoned()) return;
   if (isNull(sel)) {
@@ -48,6 +54,7 @@ export function opLldt<S>(i: Rec): void {
 }
 
 export function opLtr<S>(i: Rec): void {
+  if (exitsOnTable(i, Reason.LDTR_TR, Access.LTR)) return;
   const sel = <u32>changetype<S>(0).read<u16>(i);
   if (abandoned()) return;
   if (isNull(sel)) {
@@ -66,16 +73,14 @@ export function opLtr<S>(i: Rec): void {
   else loadSystemSegment(Seg.TR, sel, d, rightsOf(d) | 2);
 }
 
-/** UMIP: false with a pending #GP(0) outside CPL 0. */
-function maySee(): bool {
-  if ((cpu.cr4 & Cr4.UMIP) == 0 || cpu.cpl == 0) return true;
-  raise(Vector.GP, 0);
-  return false;
+/** False with a pending #GP(0) where UMIP prevents it outside CPL 0, or with a VM exit. */
+function maySee(i: Rec, access: Access): bool {
+  return !preventedByUmip() && !exitsOnTable(i, Reason.LDTR_TR, access);
 }
-export function opSldt<T, D>(i: Rec): void { if (maySee()) changetype<D>(0).write<T>(i, <T>selector(Seg.LDTR)); }
-export function opSldtMem<D>(i: Rec): void { if (maySee()) changetype<D>(0).write<u16>(i, <u16>selector(Seg.LDTR)); }
-export function opStr<T, D>(i: Rec): void { if (maySee()) changetype<D>(0).write<T>(i, <T>selector(Seg.TR)); }
-export function opStrMem<D>(i: Rec): void { if (maySee()) changetype<D>(0).write<u16>(i, <u16>selector(Seg.TR)); }
+export function opSldt<T, D>(i: Rec): void { if (maySee(i, Access.SLDT)) changetype<D>(0).write<T>(i, <T>selector(Seg.LDTR)); }
+export function opSldtMem<D>(i: Rec): void { if (maySee(i, Access.SLDT)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.LDTR)); }
+export function opStr<T, D>(i: Rec): void { if (maySee(i, Access.STR)) changetype<D>(0).write<T>(i, <T>selector(Seg.TR)); }
+export function opStrMem<D>(i: Rec): void { if (maySee(i, Access.STR)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.TR)); }
 
 @inline function answer(yes: bool): void { changeFlags(Flag.ZF, yes ? Flag.ZF : 0); }
 

@@ -11,18 +11,28 @@ import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
 import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
 import { read } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
-import { addressMask, Rec, segmentOf } from '../isa/record';
-import { commitPointer, effectiveOffset, memoryAddress, readPointer, writePointer } from '../isa/operand';
+import { Field, field } from '../vmx/vmcs';
+import { addressMask, operandSize, Rec, segmentOf } from '../isa/record';
+import { commitPointer, memoryAddress, readPointer, writePointer } from '../isa/operand';
 import { preventedByUmip } from './control-regs';
-import { tscAt } from './time';
+import { Primary, Secondary } from '../vmx/controls';
+import { hasSecondary, intercepts, isDisabled, Reason } from '../vmx/exits';
+import {
+  displacement, exitsAlways, exitsIf, exitsIfSecondary, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber,
+} from './vmx-exits';
+import { clockAt, tscAt } from './time';
 
 // Descriptor-table registers -----------------------------------------------------------------------------------------
+
+/** What the VM-exit instruction information calls them. */
+const enum Table { SGDT, SIDT, LGDT, LIDT }
 
 /** Base of a table as operand size T loads it: 16-bit operands have 24 bits. */
 @inline function tableBase<T>(p: u32): u64 {
   return sizeof<T>() == 8 ? load<u64>(p + 2) : sizeof<T>() == 4 ? load<u32>(p + 2) : load<u32>(p + 2) & 0xffffff;
 }
-@inline function tableOperand<T>(i: Rec): u32 {
+@inline function tableOperand<T>(i: Rec, identity: Table): u32 {
+  if (exitsOnTable(i, Reason.GDTR_IDTR, identity)) return 0;
   const p = readPointer(i, sizeof<T>() == 8 ? 10 : 6);
   if (p != 0 && sizeof<T>() == 8 && !isCanonicalForRegister(load<u64>(p + 2))) {
     raise(Vector.GP, 0);
@@ -31,20 +41,20 @@ import { tscAt } from './time';
   return p;
 }
 export function opLgdt<T>(i: Rec): void {
-  const p = tableOperand<T>(i);
+  const p = tableOperand<T>(i, Table.LGDT);
   if (p == 0) return;
   cpu.gdtrLimit = load<u16>(p);
   cpu.gdtrBase = tableBase<T>(p);
 }
 export function opLidt<T>(i: Rec): void {
-  const p = tableOperand<T>(i);
+  const p = tableOperand<T>(i, Table.LIDT);
   if (p == 0) return;
   cpu.idtrLimit = load<u16>(p);
   cpu.idtrBase = tableBase<T>(p);
 }
 /** All 32 bits of the base are stored whatever the operand size, as on every processor since the 386. */
-function storeTable(i: Rec, limit: u32, base: u64): void {
-  if (preventedByUmip()) return;
+function storeTable(i: Rec, limit: u32, base: u64, identity: Table): void {
+  if (preventedByUmip() || exitsOnTable(i, Reason.GDTR_IDTR, identity)) return;
   const p = writePointer(i, in64() ? 10 : 6, false);
   if (p == 0) return;
   store<u16>(p, <u16>limit);
@@ -52,16 +62,18 @@ function storeTable(i: Rec, limit: u32, base: u64): void {
   else store<u32>(p + 2, <u32>base);
   commitPointer(p);
 }
-export function opSgdt(i: Rec): void { storeTable(i, cpu.gdtrLimit, cpu.gdtrBase); }
-export function opSidt(i: Rec): void { storeTable(i, cpu.idtrLimit, cpu.idtrBase); }
+export function opSgdt(i: Rec): void { storeTable(i, cpu.gdtrLimit, cpu.gdtrBase, Table.SGDT); }
+export function opSidt(i: Rec): void { storeTable(i, cpu.idtrLimit, cpu.idtrBase, Table.SIDT); }
 
 // Translations -------------------------------------------------------------------------------------------------------
 
 /** A non-canonical address makes INVLPG do nothing; limits and types of segments are not looked at. */
 export function opInvlpg<M>(i: Rec): void {
-  const s = segmentOf(i);
-  const offset = effectiveOffset(i);
-  const la = in64() ? (s >= <u32>Seg.FS ? segBase(s) + offset : offset) : (segBase(s) + offset) & 0xffffffff;
+  const la = operandLinear(i);
+  if (intercepts(Primary.INVLPG)) {
+    instructionExit(i, Reason.INVLPG, la);
+    return;
+  }
   if (in64() && !isCanonical(la)) return;
   flushPage(la);
 }
@@ -70,6 +82,10 @@ const enum Invpcid { ADDRESS, CONTEXT, ALL, ALL_BUT_GLOBAL }
 
 /** SDM Vol. 2A, "INVPCID—Invalidate Process-Context Identifier". */
 export function opInvpcid<T, A>(i: Rec): void {
+  if (isDisabled(Secondary.INVPCID)) raise(Vector.UD);
+  else if (cpu.cpl != 0) raise(Vector.GP, 0);
+  else if (intercepts(Primary.INVLPG)) instructionExit(i, Reason.INVPCID, displacement(i), operandInformation(i, registerNumber(i.a)));
+  if (abandoned()) return;
   const type = <u64>changetype<A>(0).read<T>(i);
   const p = readPointer(i, 16);
   if (p == 0) return;
@@ -91,9 +107,9 @@ export function opInvpcid<T, A>(i: Rec): void {
 @inline function inV86(): bool { return (cpu.rflags & Flag.VM) != 0; }
 
 /** Caches have no contents of their own here, so that writing back and dropping them are both nothing. */
-export function opInvd(i: Rec): void {}
-export function opWbinvd(i: Rec): void {}
-export function opWbnoinvd(i: Rec): void {}
+export function opInvd(i: Rec): void { exitsAlways(i, Reason.INVD); }
+export function opWbinvd(i: Rec): void { exitsIfSecondary(i, Secondary.WBINVD, Reason.WBINVD); }
+export function opWbnoinvd(i: Rec): void { exitsIfSecondary(i, Secondary.WBINVD, Reason.WBINVD); }
 
 // Time and idling ----------------------------------------------------------------------------------------------------
 
@@ -107,21 +123,36 @@ function timeForbidden(): bool {
   setGpr(Gpr.RDX, value >> 32);
 }
 export function opRdtsc(i: Rec): void {
-  if (!timeForbidden()) setEdxEax(tscAt(i));
+  if (!timeForbidden() && !exitsIf(i, Primary.RDTSC, Reason.RDTSC)) setEdxEax(tscAt(i));
 }
 export function opRdtscp(i: Rec): void {
-  if (timeForbidden()) return;
+  if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);
+  if (abandoned() || timeForbidden() || exitsIf(i, Primary.RDTSC, Reason.RDTSCP)) return;
   setEdxEax(tscAt(i));
   setGpr(Gpr.RCX, cpu.tscAux & 0xffffffff);
 }
 /** There are no performance counters, so that every index is out of range. */
-export function opRdpmc(i: Rec): void { raise(Vector.GP, 0); }
+export function opRdpmc(i: Rec): void {
+  const forbidden = cpu.cpl != 0 && (cpu.cr4 & Cr4.PCE) == 0;
+  if (forbidden || !exitsIf(i, Primary.RDPMC, Reason.RDPMC)) raise(Vector.GP, 0);
+}
 
 export function opHlt(i: Rec): void {
+  if (exitsIf(i, Primary.HLT, Reason.HLT)) return;
   cpu.activity = 1;
   attend(Attention.INACTIVE);
 }
-export function opPause(i: Rec): void {}
+export function opPause(i: Rec): void {
+  if (!exitsIf(i, Primary.PAUSE, Reason.PAUSE_INSTRUCTION) && hasSecondary(Secondary.PAUSE_LOOP) && cpu.cpl == 0) pauseInLoop(i);
+}
+/** SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally": PAUSE-loop exiting. */
+function pauseInLoop(i: Rec): void {
+  const time = clockAt(i);
+  const first = cpu.pauseAt < cpu.entryClock || time - cpu.pauseAt > <u64>field<u32>(Field.PLE_GAP);
+  cpu.pauseAt = time;
+  if (first) cpu.pauseLoopAt = time;
+  else if (time - cpu.pauseLoopAt > <u64>field<u32>(Field.PLE_WINDOW)) instructionExit(i, Reason.PAUSE_INSTRUCTION);
+}
 
 /** MONITOR and MWAIT outside CPL 0 are #UD (SDM Vol. 2B), and so are they where IA32_MISC_ENABLE switched them off. */
 function monitorForbidden(): bool {
@@ -130,7 +161,7 @@ function monitorForbidden(): bool {
   return true;
 }
 export function opMonitor(i: Rec): void {
-  if (monitorForbidden()) return;
+  if (monitorForbidden() || exitsIf(i, Primary.MONITOR, Reason.MONITOR_INSTRUCTION)) return;
   if (<u32>gpr(Gpr.RCX) != 0) {
     raise(Vector.GP, 0);
     return;
@@ -143,7 +174,8 @@ export function opMonitor(i: Rec): void {
 /** Wakes at once, which is one of the implementation-dependent wake-ups: who waits looks at the line again. */
 export function opMwait(i: Rec): void {
   if (monitorForbidden()) return;
-  if ((<u32>gpr(Gpr.RCX) & ~1) != 0) raise(Vector.GP, 0);
+  if (intercepts(Primary.MWAIT)) instructionExit(i, Reason.MWAIT_INSTRUCTION, cpu.monitorPa != 0 ? 1 : 0);
+  else if ((<u32>gpr(Gpr.RCX) & ~1) != 0) raise(Vector.GP, 0);
 }
 
 // Bases, keys, access flag -----------------------------------------------------------------------------------------------
@@ -193,7 +225,10 @@ export function opWrpkru(i: Rec): void {
   cpu.pkru = value;
   flushAll();
 }
-export function opRdpid<T, D>(i: Rec): void { changetype<D>(0).write<T>(i, <T>(cpu.tscAux & 0xffffffff)); }
+export function opRdpid<T, D>(i: Rec): void {
+  if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);
+  else changetype<D>(0).write<T>(i, <T>(cpu.tscAux & 0xffffffff));
+}
 
 // Extended control registers ---------------------------------------------------------------------------------------------
 
@@ -209,6 +244,7 @@ export function opXsetbv(i: Rec): void {
     raise(Vector.UD);
     return;
   }
+  if (cpu.cpl == 0 && exitsAlways(i, Reason.XSETBV)) return;
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
   if (cpu.cpl != 0 || <u32>gpr(Gpr.RCX) != 0 || (value & ~modelWord(Word.XCR0)) != 0 || (value & Xcr0.X87) == 0
     || (value & (Xcr0.SSE | Xcr0.AVX)) == Xcr0.AVX) raise(Vector.GP, 0);
@@ -228,12 +264,13 @@ function random(): u64 {
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
   return z ^ (z >> 31);
 }
-@inline function randomTo<T, D>(i: Rec): void {
+@inline function randomTo<T, D>(i: Rec, control: u32, reason: u32): void {
+  if (exitsIfSecondary(i, control, reason, (registerNumber(i.base) << 3) | (operandSize(i) << 11))) return;
   changetype<D>(0).write<T>(i, <T>random());
   setArithmeticFlags(Flag.CF);
 }
-export function opRdrand<T, D>(i: Rec): void { randomTo<T, D>(i); }
-export function opRdseed<T, D>(i: Rec): void { randomTo<T, D>(i); }
+export function opRdrand<T, D>(i: Rec): void { randomTo<T, D>(i, Secondary.RDRAND, Reason.RDRAND); }
+export function opRdseed<T, D>(i: Rec): void { randomTo<T, D>(i, Secondary.RDSEED, Reason.RDSEED); }
 
 // Nothing, and what is nothing ---------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ import {
   markAccessed, raiseFor, rightsOf, setTypeByte, System, typeOf,
 } from './descriptor';
 import { addItem, beginFrame, commitStackPointer, pushFrame } from './frame';
+import { inNonRoot, Reason, vmExit } from '../vmx/exits';
+import { Field, setField } from '../vmx/vmcs';
 import { setRealSegment } from './segments';
 
 /** What asks for the switch. */
@@ -64,6 +66,10 @@ export function switchTask(sel: u32, how: TaskSwitch, rip: u64, offset: u32, err
     raiseFor(Vector.TS, sel);
     return;
   }
+  if (inNonRoot()) {
+    exitOnSwitch(sel, how, rip, offset);
+    return;
+  }
   if (!readTss(baseOf(d), isWide(type)) || !saveOld(rip, how)) return;
   if (!markBusy(sel, d, how)) return;
   const nested = how == TaskSwitch.CALL || how == TaskSwitch.INTERRUPT;
@@ -76,6 +82,13 @@ export function switchTask(sel: u32, how: TaskSwitch, rip: u64, offset: u32, err
   updateMode();
   // The block loop adds the instruction's offset when it leaves a block for a fault.
   if (cpu.pending == Pending.EVENT) cpu.blockRip = cpu.blockRip - offset;
+}
+
+/** In non-root operation a task switch becomes a VM exit instead (SDM Vol. 3C, "Treatment of Task Switches"). */
+function exitOnSwitch(sel: u32, how: TaskSwitch, rip: u64, offset: u32): void {
+  const source: u64 = how == TaskSwitch.INTERRUPT ? 3 : how == TaskSwitch.JMP ? 2 : how == TaskSwitch.IRET ? 1 : 0;
+  vmExit(Reason.TASK_SWITCH, (source << 30) | sel);
+  setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, how == TaskSwitch.INTERRUPT ? 0 : <u32>(rip - cpu.blockRip) - offset);
 }
 
 /** Copies the new TSS, so that nothing of it can fault later. */

@@ -3,6 +3,10 @@ import { cpu } from '../cpu/state';
 import { clock } from '../cpu/pending';
 import { Block, HEADER, weightOf } from '../mmu/blocks';
 import { Rec } from '../isa/record';
+import { Primary, Secondary } from '../vmx/controls';
+import { hasSecondary, intercepts } from '../vmx/exits';
+import { Field, field } from '../vmx/vmcs';
+import { mulHigh } from './wide';
 
 /** The clock at instruction `i` of the running block, whose instructions were taken from the budget when it began. */
 export function clockAt(i: Rec): u64 {
@@ -11,4 +15,12 @@ export function clockAt(i: Rec): u64 {
   for (let r: usize = <usize>cpu.block + HEADER; r < changetype<usize>(i); r += 32) before += weightOf(load<u16>(r));
   return clock() - block.count + before;
 }
-@inline export function tscAt(i: Rec): u64 { return clockAt(i) + cpu.tscOffset; }
+@inline export function tscAt(i: Rec): u64 { return seenTsc(clockAt(i) + cpu.tscOffset); }
+
+/** The time-stamp counter as a guest reads it where it is `tsc` (SDM Vol. 3C, "Time-Stamp Counter Offset and Multiplier"). */
+export function seenTsc(tsc: u64): u64 {
+  if (!intercepts(Primary.TSC_OFFSETTING)) return tsc;
+  return field<u64>(Field.TSC_OFFSET) + (hasSecondary(Secondary.TSC_SCALING) ? scaled(tsc, field<u64>(Field.TSC_MULTIPLIER)) : tsc);
+}
+/** Bits 111:48 of the product. */
+@inline function scaled(a: u64, b: u64): u64 { return (mulHigh(a, b) << 16) | (a * b >> 48); }

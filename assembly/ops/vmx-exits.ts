@@ -2,10 +2,13 @@
  * VM exits that instructions cause: their length, and what the VM-exit instruction-information field says of their
  * operands (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
  */
-import { cpu, GPR } from '../cpu/state';
+import { cpu, GPR, Seg } from '../cpu/state';
+import { in64, segBase } from '../cpu/segments';
 import { Field, setField } from '../vmx/vmcs';
-import { inNonRoot, vmExit } from '../vmx/exits';
-import { addressSize, isMemory, lengthOf, Rec, segmentOf } from '../isa/record';
+import { hasSecondary, inNonRoot, vmExit } from '../vmx/exits';
+import { Secondary } from '../vmx/controls';
+import { effectiveOffset } from '../isa/operand';
+import { addressSize, isMemory, lengthOf, operandSize, Rec, segmentOf } from '../isa/record';
 
 @inline function isRegister(address: u32): bool { return address - <u32>GPR < 0x80; }
 /** Number of the general register that lies at `address`. */
@@ -27,6 +30,14 @@ export function displacement(i: Rec): u64 {
   return rip + <u64><i64>i.disp;
 }
 
+/** Linear address of `offset` in segment `s`, unchecked. */
+export function linearOf(s: u32, offset: u64): u64 {
+  if (in64()) return s == <u32>Seg.FS || s == <u32>Seg.GS ? segBase(s) + offset : offset;
+  return (segBase(s) + offset) & 0xffffffff;
+}
+/** Linear address of the memory operand, unchecked. */
+export function operandLinear(i: Rec): u64 { return linearOf(segmentOf(i), effectiveOffset(i)); }
+
 /** A VM exit takes the place of the instruction `i`. */
 export function instructionExit(i: Rec, reason: u32, qualification: u64 = 0, information: u32 = 0): void {
   vmExit(reason, qualification);
@@ -45,9 +56,16 @@ export function exitsIf(i: Rec, control: u32, reason: u32): bool {
   instructionExit(i, reason);
   return true;
 }
-/** True: the secondary control `control` makes `i` cause a VM exit. */
+/** True: the secondary control `control` makes `i`, which has no memory operand, cause a VM exit. */
 export function exitsIfSecondary(i: Rec, control: u32, reason: u32, information: u32 = 0): bool {
   if ((cpu.secondaryControls & control) == 0) return false;
-  instructionExit(i, reason, isMemory(i) ? displacement(i) : 0, information);
+  instructionExit(i, reason, 0, information);
+  return true;
+}
+/** True: `i` uses a descriptor-table register, and descriptor-table exiting makes it cause a VM exit. */
+export function exitsOnTable(i: Rec, reason: u32, identity: u32): bool {
+  if (!hasSecondary(Secondary.DESCRIPTOR_TABLE)) return false;
+  const size: u32 = operandSize(i) == 0 ? 0 : 1 << 11;
+  instructionExit(i, reason, displacement(i), operandInformation(i, identity) | size);
   return true;
 }

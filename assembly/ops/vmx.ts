@@ -8,7 +8,7 @@ import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { Cr0, Cr4 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { inLongMode, inProtected, isCanonical, Rights, segRights } from '../cpu/segments';
-import { inStackShadow } from '../cpu/rflags';
+import { beganInStackShadow } from '../cpu/rflags';
 import { Capability, Misc, Secondary } from '../vmx/controls';
 import { hasSecondary, inNonRoot, Reason } from '../vmx/exits';
 import { Field, field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
@@ -206,7 +206,7 @@ export function opVmresume(i: Rec): void { enter(i, Reason.VMRESUME, true); }
 function enter(i: Rec, reason: u32, resume: bool): void {
   if (forbidden(i, reason)) return;
   if (cpu.vmcs == 0 || (load<u32>(cpu.vmcs) & SHADOW_VMCS) != 0) failInvalid();
-  else if (inStackShadow()) fail(VmError.BLOCKED_BY_MOV_SS);
+  else if (beganInStackShadow()) fail(VmError.BLOCKED_BY_MOV_SS);
   else {
     const launched = load<u32>(cpu.vmcs, Region.LAUNCHED) != 0;
     if (launched != resume) fail(resume ? VmError.RESUME_NOT_LAUNCHED : VmError.LAUNCH_NOT_CLEAR);

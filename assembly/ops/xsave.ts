@@ -11,8 +11,12 @@ import { in64 } from '../cpu/segments';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 import { flushAll } from '../mmu/tlb';
+import { Secondary } from '../vmx/controls';
+import { hasSecondary, isDisabled, Reason } from '../vmx/exits';
+import { Field, field } from '../vmx/vmcs';
 import { loadX87, MXCSR_MASK, saveX87 } from './fxsave';
 import { copyIn, copyOut, probeWrite } from './linear-copy';
+import { displacement, instructionExit, operandInformation } from './vmx-exits';
 import { initFpu } from './x87/control';
 
 const enum Part { X87 = 1, SSE = 2, AVX = 4, PKRU = 0x200 }
@@ -155,15 +159,32 @@ function loadHalves(to: usize, offset: u32, count: u32, saved: bool): void {
   for (let n: u32 = 0; n < count; n++) v128.store(to + (n << 5), saved ? v128.load(image + offset + (n << 4)) : i64x2.splat(0));
 }
 
+/** What XSAVES and XRSTORS check first. True: an event is pending. */
+function forbidden(i: Rec, reason: u32): bool {
+  if (isDisabled(Secondary.XSAVES) || (cpu.cr4 & Cr4.OSXSAVE) == 0) raise(Vector.UD);
+  else if (cpu.cpl != 0) raise(Vector.GP, 0);
+  else if (hasSecondary(Secondary.XSAVES)) {
+    const mask = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
+    if ((mask & heldMsr(MsrSlot.XSS) & field<u64>(Field.XSS_EXITING_BITMAP)) != 0) instructionExit(i, reason, displacement(i), operandInformation(i));
+  }
+  return abandoned();
+}
+function saves(i: Rec, wide: bool): void {
+  if (!forbidden(i, Reason.XSAVES)) save(i, wide, true, true, true);
+}
+function restores(i: Rec, wide: bool): void {
+  if (!forbidden(i, Reason.XRSTORS)) restore(i, wide, true);
+}
+
 export function opXsave(i: Rec): void { save(i, false, false, false, false); }
 export function opXsave64(i: Rec): void { save(i, true, false, false, false); }
 export function opXsaveopt(i: Rec): void { save(i, false, true, false, false); }
 export function opXsaveopt64(i: Rec): void { save(i, true, true, false, false); }
 export function opXsavec(i: Rec): void { save(i, false, true, true, false); }
 export function opXsavec64(i: Rec): void { save(i, true, true, true, false); }
-export function opXsaves(i: Rec): void { save(i, false, true, true, true); }
-export function opXsaves64(i: Rec): void { save(i, true, true, true, true); }
+export function opXsaves(i: Rec): void { saves(i, false); }
+export function opXsaves64(i: Rec): void { saves(i, true); }
 export function opXrstor(i: Rec): void { restore(i, false, false); }
 export function opXrstor64(i: Rec): void { restore(i, true, false); }
-export function opXrstors(i: Rec): void { restore(i, false, true); }
-export function opXrstors64(i: Rec): void { restore(i, true, true); }
+export function opXrstors(i: Rec): void { restores(i, false); }
+export function opXrstors64(i: Rec): void { restores(i, true); }

@@ -9,12 +9,10 @@ import { modelWord } from '../cpu/features';
 import { physRead } from '../cpu/phys';
 import { capability, Capability, EntryControl, ExitControl, Interruption, isAllowed, Misc, Pin, Primary, Secondary } from './controls';
 import { isAddress, secondaryControls } from './check-fields';
+import { isEptPointer } from './eptp';
 import { Rule } from './fields.gen';
 import { Field, field } from './vmcs';
 
-/** IA32_VMX_EPT_VPID_CAP, and bits of an EPT pointer. */
-const enum EptCap { LENGTH_4 = 0x40, LENGTH_5 = 0x80, UC = 0x100, WB = 0x4000, ACCESSED_DIRTY = 0x200000 }
-const enum Eptp { TYPE = 7, LENGTH = 0x38, LENGTH_4 = 0x18, LENGTH_5 = 0x20, ACCESSED_DIRTY = 0x40, RESERVED = 0xf80 }
 const EPTP_SWITCHING: u64 = 1;
 /** VTPR's place in the virtual-APIC page. */
 const VTPR: u64 = 0x80;
@@ -63,7 +61,7 @@ function checkExecution(): Rule {
   }
   if ((secondary & Secondary.VPID) != 0 && field<u16>(Field.VPID) == 0) return Rule.VPID;
   const ept = (secondary & Secondary.EPT) != 0;
-  if (ept && !isValidEptp(field<u64>(Field.EPTP))) return Rule.EPTP;
+  if (ept && !isEptPointer(field<u64>(Field.EPTP))) return Rule.EPTP;
   if ((secondary & Secondary.PML) != 0) {
     if (!ept) return Rule.PML_NEEDS_EPT;
     if (!isAddress(Field.PML_ADDRESS)) return Rule.PML_ADDRESS;
@@ -78,16 +76,6 @@ function checkExecution(): Rule {
   if ((secondary & Secondary.EPT_VIOLATION_VE) != 0 && !isAddress(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS)) return Rule.VE_ADDRESS;
   if ((secondary & Secondary.TSC_SCALING) != 0 && field<u64>(Field.TSC_MULTIPLIER) == 0) return Rule.TSC_SCALING;
   return Rule.NONE;
-}
-
-/** May this be an EPT pointer ("EPT Pointer")? */
-export function isValidEptp(eptp: u64): bool {
-  const caps = modelWord(Capability.EPT_VPID);
-  const type = eptp & Eptp.TYPE, length = eptp & Eptp.LENGTH;
-  if ((caps & (type == 0 ? <u64>EptCap.UC : type == 6 ? <u64>EptCap.WB : 0)) == 0) return false;
-  if ((caps & (length == Eptp.LENGTH_4 ? <u64>EptCap.LENGTH_4 : length == Eptp.LENGTH_5 ? <u64>EptCap.LENGTH_5 : 0)) == 0) return false;
-  if ((eptp & Eptp.ACCESSED_DIRTY) != 0 && (caps & EptCap.ACCESSED_DIRTY) == 0) return false;
-  return (eptp & (Eptp.RESERVED | ~cpu.physMask)) == 0;
 }
 
 /** Checks an MSR area: `rule` is that of its address, the one after it that of its end. */

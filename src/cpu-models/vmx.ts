@@ -17,8 +17,8 @@ export const VMX_FEATURES = {
   },
   secondary: {
     1: 'vmx-ept', 2: 'vmx-desc-exit', 3: 'vmx-rdtscp-exit', 5: 'vmx-vpid', 6: 'vmx-wbinvd-exit', 7: 'vmx-unrestricted-guest',
-    11: 'vmx-rdrand-exit', 12: 'vmx-invpcid-exit', 13: 'vmx-vmfunc', 16: 'vmx-rdseed-exit', 17: 'vmx-pml', 18: 'vmx-ve', 20: 'vmx-xsaves',
-    22: 'vmx-mbec',
+    10: 'vmx-ple', 11: 'vmx-rdrand-exit', 12: 'vmx-invpcid-exit', 13: 'vmx-vmfunc', 16: 'vmx-rdseed-exit', 17: 'vmx-pml', 18: 'vmx-ve',
+    20: 'vmx-xsaves', 22: 'vmx-mbec', 25: 'vmx-tsc-scaling',
   },
   exit: {
     2: 'vmx-exit-nosave-debugctl', 15: 'vmx-exit-ack-intr', 18: 'vmx-exit-save-pat', 19: 'vmx-exit-load-pat', 20: 'vmx-exit-save-efer',

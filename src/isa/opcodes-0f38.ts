@@ -8,7 +8,7 @@ import type { Row } from './table.ts';
 export const rows0f38: readonly Row[] = [
   { code: '66 0F 38 80 m',  op: 'invept',    args: 'Gy,Mdq', traits: ['f64', 'ends'], feature: 'vmx' },
   { code: '66 0F 38 81 m',  op: 'invvpid',   args: 'Gy,Mdq', traits: ['f64', 'ends'], feature: 'vmx' },
-  { code: '66 0F 38 82 m',  op: 'invpcid',   args: 'Gy,Mdq', traits: ['f64', 'cpl0', 'ends'], feature: 'invpcid' },
+  { code: '66 0F 38 82 m',  op: 'invpcid',   args: 'Gy,Mdq', traits: ['f64', 'ends'], feature: 'invpcid' },
   { code: 'NFx 0F 38 F0 m', op: 'movbe',     args: 'Gv,Mv',  feature: 'movbe' },
   { code: 'NFx 0F 38 F1 m', op: 'movbe',     args: 'Mv,Gv',  feature: 'movbe' },
   { code: 'F2 0F 38 F0',    op: 'crc32',     args: 'Gy,Eb',  w: 'b', feature: 'sse4_2' },
