@@ -224,7 +224,7 @@ export class Cpu {
   initPending: u32;
   /** Basic reason of a VM exit that is due behind the current instruction, 0 for none. */
   trapExit: u32;
-  /** When the last PAUSE at CPL 0 came, and the first one of its loop (PAUSE-loop exiting). */
+  /** When the last PAUSE at CPL 0 since the VM entry came (0: none did), and the first one of its loop. */
   pauseAt: u64;
   pauseLoopAt: u64;
   /** 1 while the pin is asserted: FERR#, which we drive, and IGNNE#, which the board drives. */

@@ -50,6 +50,7 @@ export function vmEntry(): void {
   store<u32>(cpu.vmcs, 1, Region.LAUNCHED);
   cpu.retiredEnd++;
   cpu.runEnd++;
+  cpu.pauseAt = 0;
   recordEntry();
   startTimer();
   beginGuest();

@@ -148,7 +148,7 @@ export function opPause(i: Rec): void {
 /** SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally": PAUSE-loop exiting. */
 function pauseInLoop(i: Rec): void {
   const time = clockAt(i);
-  const first = cpu.pauseAt < cpu.entryClock || time - cpu.pauseAt > <u64>field<u32>(Field.PLE_GAP);
+  const first = cpu.pauseAt == 0 || time - cpu.pauseAt > <u64>field<u32>(Field.PLE_GAP);
   cpu.pauseAt = time;
   if (first) cpu.pauseLoopAt = time;
   else if (time - cpu.pauseLoopAt > <u64>field<u32>(Field.PLE_WINDOW)) instructionExit(i, Reason.PAUSE_INSTRUCTION);
