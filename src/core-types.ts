@@ -120,6 +120,8 @@ export interface Core {
    * are 12 slots; a slot defined again moves. RAM has precedence. Throws RangeError outside `extra` and the slots.
    */
   mapExtra?(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void;
+  /** From now on 0xa0000 to 0xbffff is no RAM but a device's. RAM has 1 MiB at least. */
+  openVgaWindow?(): void;
   /** Tells the processor that the embedder wrote to memory which may hold decoded code. */
   invalidateCode(pa: number, length: number): void;
   getFpu(into: FpuState): void;

@@ -75,6 +75,9 @@ const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const LOW_RAM_LIMIT = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
 const Slot = { RAM: 1, ROM: 2 } as const;
+/** RAM below the window of a VGA; that above it keeps slot 0, where look-ups begin. */
+const LOWEST_SLOT = 2;
+const VGA_WINDOW = { START: 0xa_0000, END: 0xc_0000 } as const;
 const FIRST_EXTRA_SLOT = 4;
 const EXTRA_SLOTS = 12;
 const A20 = 1n << 20n;
@@ -223,6 +226,14 @@ export class WasmCore implements Core {
       host,
       access === 'rom' ? Slot.ROM : Slot.RAM,
     );
+    this.#wasm.flushAll();
+  }
+
+  openVgaWindow(): void {
+    const { pool, size } = this.#ram;
+    const end = BigInt(Math.min(size, LOW_RAM_LIMIT));
+    this.#wasm.setSlot(0, BigInt(VGA_WINDOW.END), end, pool + VGA_WINDOW.END, Slot.RAM);
+    this.#wasm.setSlot(LOWEST_SLOT, 0n, BigInt(VGA_WINDOW.START), pool, Slot.RAM);
     this.#wasm.flushAll();
   }
 

@@ -50,7 +50,8 @@ Options have one dash or two.
   -d in_asm,int,exec,vmexit
                          writes a trace to stderr, or where -D FILE says; vmexit: every VM exit
                          of a guest's guest as a line of JSON
-  -display none, -monitor none, -vga none, -net none, -parallel none, -nodefaults
+  -vga std|none          a VGA, which only programs can look at; std if absent on a pc
+  -display none, -monitor none, -net none, -parallel none, -nodefaults
                          accepted: there is nothing to switch off
   --report               says at the end what the machine did
   --limit N              ends the run after N instructions

@@ -32,6 +32,7 @@ export interface RunOptions {
   serial: Sink[];
   debugcon: Sink;
   nographic: boolean;
+  vga?: 'std' | 'none';
   reboot: boolean;
   date?: Date;
   clock?: 'vm' | 'host';
@@ -134,7 +135,10 @@ const WITH_VALUE: Record<string, Handler> = {
   display: onlyNone('display'),
   monitor: onlyNone('monitor'),
   parallel: onlyNone('parallel'),
-  vga: onlyNone('vga'),
+  vga: (options, value) => {
+    if (value !== 'std' && value !== 'none') throw new UsageError(`-vga ${value}: there are std and none`);
+    options.vga = value;
+  },
   net: onlyNone('net'),
   rtc: (options, value) => {
     const list = parseProperties('rtc', value);

@@ -56,6 +56,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       vcpus: options.vcpus,
       append: options.append,
       machine: options.machine,
+      vga: options.vga,
       devices: options.devices,
       drives: backends.drives,
       netdevs: dumped.netdevs,

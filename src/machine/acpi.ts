@@ -90,8 +90,8 @@ function mcfg(ecam = ECAM_BASE): number[] {
   return table('MCFG', 1, new Table().u64(0).u64(ecam).u16(0).u8(0, lastBus).u32(0).bytes);
 }
 
-function fadt(dsdtAt: number, hasI8042: boolean): number[] {
-  const bootArch = BootArch.LEGACY_DEVICES | BootArch.NO_VGA | (hasI8042 ? BootArch.I8042 : 0);
+function fadt(dsdtAt: number, { machine, hasVga }: AcpiBoard): number[] {
+  const bootArch = BootArch.LEGACY_DEVICES | (hasVga ? 0 : BootArch.NO_VGA) | (machine === 'pc' ? BootArch.I8042 : 0);
   const body = new Array<number>(FADT_BYTES - 36).fill(0);
   const put = (at: number, from: Table): void => {
     body.splice(at - 36, from.bytes.length, ...from.bytes);
@@ -139,7 +139,7 @@ export function buildAcpi(board: AcpiBoard): AcpiTables {
   };
   const isPc = board.machine === 'pc';
   const dsdtAt = place(table('DSDT', 2, dsdtCode(board)));
-  const fadtAt = place(fadt(dsdtAt, isPc));
+  const fadtAt = place(fadt(dsdtAt, board));
   pointers.push({ at: fadtAt + 40, width: 4 }, { at: fadtAt + 140, width: 8 });
   const tables = [fadtAt, ...[madt(board.vcpus), ...(isPc ? [hpet(), mcfg(board.ecam)] : [])].map(place)];
   const xsdt = new Table();

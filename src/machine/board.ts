@@ -7,6 +7,7 @@ import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
 import { ResetControl } from '../devices/reset.ts';
+import type { Vga } from '../devices/vga.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { VirtioPci } from '../devices/virtio/transport-pci.ts';
 import type { HostWork } from '../net/backend.ts';
@@ -14,6 +15,7 @@ import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
+import type { ExtraMemory } from './extra-memory.ts';
 import { addAcpiFiles } from './firmware-files.ts';
 import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
@@ -25,6 +27,7 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
   devices: readonly DeviceSpec[];
   backends: Backends;
+  extra: ExtraMemory;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
@@ -46,6 +49,7 @@ export class Board {
   #platform!: Platform;
   #virtioMmio!: VirtioMmioSlots;
   #pci: PciBus | null = null;
+  #vga: Vga | null = null;
   #described: AcpiDevice[] = [];
   readonly #handles = new Map<string, object>();
   readonly #teardown: (() => void)[] = [];
@@ -86,6 +90,12 @@ export class Board {
     return i8042;
   }
 
+  /** What the screen shows, until the next reset. Throws RangeError where there is none. */
+  get vga(): Vga {
+    if (!this.#vga) throw new RangeError('the machine has no screen: it was made without a VGA');
+    return this.#vga;
+  }
+
   /** What the device with this id may be driven by. */
   device(id: string): object | undefined {
     return this.#handles.get(id);
@@ -97,6 +107,7 @@ export class Board {
     return {
       vcpus,
       machine,
+      hasVga: this.#vga !== null,
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
       ecam: this.#pci?.hostBridge.ecam?.base,
@@ -115,6 +126,7 @@ export class Board {
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
+    this.#vga = null;
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
       context.position = position;
@@ -148,6 +160,10 @@ export class Board {
       mapPorts: (name, base, length, device) => bus.mapPorts(name, base, length, device),
       mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
       attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
+      extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
+      showOn: (vga) => {
+        this.#vga = vga;
+      },
       attachPci: (fn, address) => this.#attachPci(fn, address),
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),

@@ -66,7 +66,8 @@ export class Boot {
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
     const rsdp = flat ? undefined : writeAcpi(memory, layout, acpi);
     if (!flat) writeSmbios(memory, layout, { ramBytes: memory.size, vcpus: acpi.vcpus, texts: smbios });
-    const request = { commandLine, append, modules, flat, rsdp, unpacked: this.#unpacked, linuxBoot };
+    const { hasVga } = acpi;
+    const request = { commandLine, append, modules, flat, rsdp, hasVga, unpacked: this.#unpacked, linuxBoot };
     enter(core, layout, loadImage(memory, layout, kernel, request));
   }
 }

@@ -4,10 +4,12 @@ import type { BlkBackend, CharBackend, NetBackend } from '../devices/backends.ts
 import type { Clock } from '../devices/clock.ts';
 import type { IoDevice, IrqLine } from '../devices/device.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
+import type { Vga } from '../devices/vga.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import type { HostWork } from '../net/backend.ts';
 import type { AcpiDevice } from './dsdt.ts';
 import type { ConsoleSource, Outcome } from './events.ts';
+import type { ExtraRegion } from './extra-memory.ts';
 import type { HostServices } from './host-services.ts';
 
 export interface VirtioAttachment {
@@ -43,6 +45,10 @@ export interface DeviceContext {
   attachVirtio(device: VirtioDevice, attachment?: VirtioAttachment): void;
   /** Puts a function on the PCI bus, at `address` (SLOT or SLOT.FUNCTION) or in the next free slot. */
   attachPci(fn: PciFunction, address?: string): void;
+  /** Memory beside RAM, by a name that only this device has. */
+  extraMemory(name: string, bytes: number): ExtraRegion;
+  /** The device is what the machine's screen shows. */
+  showOn(vga: Vga): void;
   /** Backends by id. Throw RangeError that names what exists. */
   drive(id: string): BlkBackend;
   netdev(id: string): NetBackend;

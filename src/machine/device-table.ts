@@ -5,6 +5,7 @@
 import type { IoDevice } from '../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
+import { vga } from './rows/display.ts';
 import { balloon, p9, rng, vsock } from './rows/host-side.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
 import { net } from './rows/net.ts';
@@ -21,6 +22,7 @@ const ROWS = [
   net,
   nvme,
   rng,
+  vga,
   balloon,
   p9,
   vsock,

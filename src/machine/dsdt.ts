@@ -18,6 +18,7 @@ export interface AcpiDevice {
 export interface AcpiBoard {
   vcpus: number;
   machine: MachineType;
+  hasVga?: boolean;
   virtioMmio: readonly VirtioMmioSlot[];
   /** PCI slots whose functions drive interrupt pins; absent where there is no PCI bus. */
   pciSlots?: readonly number[];

@@ -1,21 +1,26 @@
 /** The part of a machine by which its embedder talks to the guest: keys, ports, sockets, and its use of memory. */
+import type { I8042 } from '../devices/i8042.ts';
+import type { Vga } from '../devices/vga.ts';
 import type { BalloonControl } from './balloon-control.ts';
 import { Emitter, type MachineEvents } from './events.ts';
 import type { GuestPort } from './guest-port.ts';
 import type { HostServices } from './host-services.ts';
 import { Keyboard, Mouse } from './input.ts';
+import { Screen } from './screen.ts';
 import type { VsockHub } from './vsock-hub.ts';
 
 export abstract class HostSide extends Emitter<MachineEvents> {
   readonly keyboard: Keyboard;
   readonly mouse: Mouse;
+  readonly screen: Screen;
   readonly #services: HostServices;
 
-  constructor(services: HostServices, i8042: ConstructorParameters<typeof Keyboard>[0]) {
+  constructor(services: HostServices, board: { readonly i8042: I8042; readonly vga: Vga }) {
     super();
     this.#services = services;
-    this.keyboard = new Keyboard(i8042);
-    this.mouse = new Mouse(i8042);
+    this.keyboard = new Keyboard(() => board.i8042);
+    this.mouse = new Mouse(() => board.i8042);
+    this.screen = new Screen(() => board.vga);
   }
 
   /** The host's end of the port of a virtserialport, or of a virtconsole ('hvc0' where it has no name). Throws RangeError. */

@@ -19,6 +19,7 @@ import {
   checkVcpus,
   DEFAULT_DATE,
   DEFAULT_MEMORY,
+  devicesOf,
   type MachineOptions,
   parseMemory,
 } from './options.ts';
@@ -101,7 +102,8 @@ export class Machine extends HostSide {
       vcpus,
       commandLine: options.append ?? '',
       firmware: options,
-      devices: options.devices ?? [],
+      devices: devicesOf(options),
+      extra,
       serialPorts,
       machine: checkMachineType(options.machine ?? 'pc'),
       backends: options,
@@ -125,7 +127,7 @@ export class Machine extends HostSide {
         if (machine) machine.#end(outcome);
       },
     });
-    await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra });
+    await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra, hasVga: board.acpi.hasVga });
     machine = new Machine(options, turns, board, boot, clock, output, host, services);
     machine.#boot.load(machine.core, board.acpi);
     for (const { vmx } of cores) if (vmx && options.recordExits) vmx.recording = true;
@@ -142,7 +144,7 @@ export class Machine extends HostSide {
     hostWork: HostWorkGauge,
     services: HostServices,
   ) {
-    super(services, () => board.i8042);
+    super(services, board);
     this.#options = options;
     this.#turns = turns;
     this.cores = turns.cores;

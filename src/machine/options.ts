@@ -57,6 +57,8 @@ export interface MachineOptions extends Backends, FirmwareWishes {
   /** How a bzImage is booted; 'unpack' where absent: the host unpacks the kernel, which is quicker than the guest. */
   linuxBoot?: LinuxBoot;
   devices?: readonly DeviceSpec[];
+  /** 'std', where absent on a pc, is a VGA at PCI slot 2, as if `devices` began with one. */
+  vga?: 'std' | 'none';
   /** Serial ports, 0 to 4; 1 where absent. */
   serialPorts?: number;
   /** Start over after a triple fault or a reset instead of ending the run. */
@@ -125,4 +127,11 @@ export function checkVcpus(count: number): number {
     throw new RangeError(`${count} processors are not possible: 1 to ${MAX_VCPUS}`);
   }
   return count;
+}
+
+/** The devices that are asked for, with those that a machine has unless they are declined. */
+export function devicesOf({ machine = 'pc', vga, devices = [] }: MachineOptions): readonly DeviceSpec[] {
+  const wanted = vga ?? (machine === 'pc' && !devices.some(({ type }) => type === 'VGA') ? 'std' : 'none');
+  if (wanted !== 'std' && wanted !== 'none') throw new RangeError(`vga '${wanted}' is unknown: there are std and none`);
+  return wanted === 'std' ? [{ type: 'VGA', addr: '2' }, ...devices] : devices;
 }

@@ -35,7 +35,13 @@ export function processorWires(cores: readonly Core[], memoryBytes: number): Pro
 export async function addProcessors(
   cores: Core[],
   options: MachineOptions,
-  { memoryBytes, vcpus, bus, extra }: { memoryBytes: number; vcpus: number; bus: Bus; extra: ExtraMemory },
+  {
+    memoryBytes,
+    vcpus,
+    bus,
+    extra,
+    hasVga,
+  }: { memoryBytes: number; vcpus: number; bus: Bus; extra: ExtraMemory; hasVga?: boolean },
 ): Promise<void> {
   const { cpu, source, createCore: make = createCore } = options;
   const extraBytes = extra.size;
@@ -43,4 +49,5 @@ export async function addProcessors(
     cores.push(await make({ memoryBytes, extraBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
   }
   extra.connect(cores);
+  if (hasVga) for (const core of cores) core.openVgaWindow?.();
 }

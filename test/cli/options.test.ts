@@ -29,8 +29,13 @@ describe('a command line', () => {
   });
 
   it('takes what switches off what is not there', () => {
-    const words = ['display', 'monitor', 'vga', 'net', 'parallel'].flatMap((word) => [`-${word}`, 'none']);
+    const words = ['display', 'monitor', 'net', 'parallel'].flatMap((word) => [`-${word}`, 'none']);
     expect(parse(...words, '-nodefaults', '-accel', 'tcg', '-M', 'accel=bare')).toEqual(parse());
+  });
+
+  it('takes a VGA or none', () => {
+    expect([parse('-vga', 'std').vga, parse('-vga', 'none').vga, parse().vga]).toEqual(['std', 'none', undefined]);
+    expect(() => parse('-vga', 'qxl')).toThrow('-vga qxl: there are std and none');
   });
 
   it('gives every -serial a port in order', () => {

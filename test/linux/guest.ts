@@ -51,6 +51,17 @@ export function kernelModules(software: Software, names: readonly string[]): { f
   };
 }
 
+/** An initial RAM disk with busybox, `init` as its first process, and what a test adds. */
+export function initramfs(software: Pick<Software, 'busybox'>, init: string, files: readonly ArchiveFile[] = []) {
+  return cpio([
+    { path: 'bin', mode: DIRECTORY },
+    { path: 'proc', mode: DIRECTORY },
+    { path: 'bin/busybox', mode: EXECUTABLE, bytes: software.busybox },
+    { path: 'init', mode: EXECUTABLE, bytes: new TextEncoder().encode(init) },
+    ...files,
+  ]);
+}
+
 export interface BootExtras {
   options?: Partial<MachineOptions>;
   /** Called with everything that the guest said so far, whenever it says something. */
@@ -65,13 +76,7 @@ export async function boot(
   files: readonly ArchiveFile[] = [],
   { options, onOutput }: BootExtras = {},
 ) {
-  const initrd = cpio([
-    { path: 'bin', mode: DIRECTORY },
-    { path: 'proc', mode: DIRECTORY },
-    { path: 'bin/busybox', mode: EXECUTABLE, bytes: software.busybox },
-    { path: 'init', mode: EXECUTABLE, bytes: new TextEncoder().encode(init) },
-    ...files,
-  ]);
+  const initrd = initramfs(software, init, files);
   const machine = await Machine.create({
     memory: '128M',
     cpu: 'max',

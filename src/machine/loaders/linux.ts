@@ -21,6 +21,9 @@ export const LINUX_BOOTS = ['unpack', 'image', 'image32'] as const;
 export type LinuxBoot = (typeof LINUX_BOOTS)[number];
 
 const PAGE = 0x1000;
+/** "struct screen_info" from the video mode on: mode 3 of page 0, 80 columns and 25 lines, a VGA with 16 lines a character. */
+const SCREEN_INFO = 6;
+const TEXT_SCREEN = [3, 80, 0, 0, 0, 0, 0, 0, 25, 1, 16, 0];
 const ACPI_RSDP = 0x70;
 const E820_ENTRIES = 0x1e8;
 const E820_TABLE = 0x2d0;
@@ -114,6 +117,7 @@ function writeZeroPage(memory: GuestMemory, layout: MemoryLayout, header: SetupH
     out.setUint32(Header.RAMDISK_SIZE, end - start, true);
   }
 
+  if (request.hasVga) params.set(TEXT_SCREEN, SCREEN_INFO);
   if (request.rsdp !== undefined) out.setBigUint64(ACPI_RSDP, BigInt(request.rsdp), true);
   const map = memoryMap(layout.ramBytes);
   out.setUint8(E820_ENTRIES, map.length);

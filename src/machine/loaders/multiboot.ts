@@ -22,6 +22,8 @@ export interface BootRequest {
   modules: readonly BootModule[];
   /** Physical address of the ACPI root pointer, where the board has one. */
   rsdp?: number;
+  /** There is a VGA in text mode. */
+  hasVga?: boolean;
 }
 
 export interface PlacedModule {
