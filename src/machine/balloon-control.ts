@@ -29,13 +29,14 @@ export class BalloonControl {
   #statistics: BalloonStatistics = {};
 
   /** For the machine: a new device. */
-  connect(memory: GuestMemory, wrote: (pa: number, length: number) => void): VirtioBalloon {
+  connect(memory: GuestMemory, wrote: (pa: number, length: number) => void, withhold: bigint): VirtioBalloon {
     const pages = new ReturnedPages(memory, wrote);
     this.#ramBytes = memory.size;
     this.#statistics = {};
     this.#pages = pages;
     this.#device = new VirtioBalloon({
       memory,
+      withhold,
       inflate: (pa) => pages.inflate(pa),
       deflate: (pa) => pages.deflate(pa),
       report: (pa, length) => pages.report(pa, length),

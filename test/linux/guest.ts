@@ -18,8 +18,9 @@ export interface Software {
   modules: string;
 }
 
-export async function prepareSoftware(): Promise<Software> {
-  const root = debianPackage('linux-image-cloud-amd64', true);
+/** `kernel` is the meta-package of Debian's that names the kernel. */
+export async function prepareSoftware(kernel = 'linux-image-cloud-amd64'): Promise<Software> {
+  const root = debianPackage(kernel, true);
   const boot = join(root, 'boot');
   const image = readdirSync(boot).find((name) => name.startsWith('vmlinuz')) ?? '';
   return {
@@ -64,6 +65,8 @@ export function initramfs(software: Pick<Software, 'busybox'>, init: string, fil
 
 export interface BootExtras {
   options?: Partial<MachineOptions>;
+  /** Called before the first instruction. */
+  onCreate?: (machine: Machine) => void;
   /** Called with everything that the guest said so far, whenever it says something. */
   onOutput?: (output: string, machine: Machine) => void;
 }
@@ -74,7 +77,7 @@ export async function boot(
   init: string,
   append = '',
   files: readonly ArchiveFile[] = [],
-  { options, onOutput }: BootExtras = {},
+  { options, onCreate, onOutput }: BootExtras = {},
 ) {
   const initrd = initramfs(software, init, files);
   const machine = await Machine.create({
@@ -86,6 +89,7 @@ export async function boot(
     modules: [{ bytes: initrd, commandLine: '' }],
     ...options,
   });
+  onCreate?.(machine);
   let output = '';
   machine.on('console', (text) => {
     output += text;

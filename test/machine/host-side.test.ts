@@ -79,6 +79,15 @@ describe('the balloon', () => {
     expect(() => machine.balloon.target(2 << 20)).toThrow('balloon target 2097152 is not possible: 0 to 1048576 bytes');
   });
 
+  it('offers what its properties say, and statistics always', async () => {
+    const offered = async (spec: object): Promise<number> => {
+      const { bus } = await machineWith([{ type: 'virtio-balloon-device', ...spec }]);
+      return bus.mmioRead(BASE + 0x10, 4) & 0x3f;
+    };
+    expect(await offered({})).toBe(0b001010);
+    expect(await offered({ 'deflate-on-oom': true, 'free-page-reporting': true })).toBe(0b101110);
+  });
+
   it('must be there', async () => {
     const { machine } = await machineWith([]);
     expect(() => machine.balloon.target(0)).toThrow('no balloon: add the device virtio-balloon');

@@ -37,17 +37,15 @@ export interface BalloonParts {
   report?: (pa: number, length: number) => void;
   /** Statistics by their tags: virtio 1.2, 5.5.6.4 "Memory Statistics Tags". */
   stats?: (values: ReadonlyMap<number, bigint>) => void;
+  /** Features that are not offered. */
+  withhold?: bigint;
 }
 
 export class VirtioBalloon implements VirtioDevice {
   readonly id = 5;
   readonly name = 'virtio-balloon';
   readonly queues = [128, 128, 128, 128, 128];
-  readonly features =
-    BalloonFeature.STATS_VQ |
-    BalloonFeature.DEFLATE_ON_OOM |
-    BalloonFeature.FREE_PAGE_HINT |
-    BalloonFeature.PAGE_REPORTING;
+  readonly features: bigint;
   readonly config = new Uint8Array(Config.BYTES);
   readonly #view = new DataView(this.config.buffer);
   readonly #parts: BalloonParts;
@@ -59,6 +57,7 @@ export class VirtioBalloon implements VirtioDevice {
   constructor(parts: BalloonParts) {
     this.#parts = parts;
     this.#memory = new DeviceMemory(parts.memory);
+    this.features = Object.values(BalloonFeature).reduce((all, bit) => all | bit, 0n) & ~(parts.withhold ?? 0n);
   }
 
   attach(host: VirtioHost): void {

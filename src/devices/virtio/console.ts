@@ -170,10 +170,8 @@ export class VirtioConsole implements VirtioDevice {
     if (port.isConnected) this.#tell(port.id, ControlEvent.PORT_OPEN, 1);
   }
 
-  /** Rows before columns, as Linux reads them: the specification has the other order, and nobody follows it. */
   #sendSize(port: ConsolePort): void {
-    const { config } = this;
-    this.#tell(port.id, ControlEvent.RESIZE, 0, Uint8Array.of(config[2], config[3], config[0], config[1]));
+    this.#tell(port.id, ControlEvent.RESIZE, 0, this.config.slice(0, Config.MAX_PORTS));
   }
 
   #tell(id: number, event: ControlEvent, value: number, more = new Uint8Array(0)): void {

@@ -1,5 +1,6 @@
 /** virtio devices that the embedder has an end of: entropy, balloon, sockets and shared folders. */
 import { P9Server } from '../../devices/p9/server.ts';
+import { BalloonFeature } from '../../devices/virtio/balloon.ts';
 import { virtioP9 } from '../../devices/virtio/p9.ts';
 import { virtioRng } from '../../devices/virtio/rng.ts';
 import { virtio } from './virtio.ts';
@@ -17,9 +18,14 @@ export const rng = virtio({
 export const balloon = virtio({
   name: 'virtio-balloon',
   about: 'memory that the guest gives back',
-  properties: {},
-  make({ memory, services, wrote }) {
-    return services.balloon.connect(memory, wrote);
+  properties: {
+    'deflate-on-oom': { kind: 'flag', initial: false, about: 'the guest takes pages back before it kills a program' },
+    'free-page-reporting': { kind: 'flag', initial: false, about: 'the guest tells which pages are free anyway' },
+  },
+  make({ memory, services, wrote }, properties) {
+    const onOom = properties['deflate-on-oom'] ? 0n : BalloonFeature.DEFLATE_ON_OOM;
+    const reporting = properties['free-page-reporting'] ? 0n : BalloonFeature.PAGE_REPORTING;
+    return services.balloon.connect(memory, wrote, onOom | reporting);
   },
 });
 

@@ -105,7 +105,7 @@ describe('a console device with ports', () => {
     say(CHANNEL, ControlEvent.PORT_READY, 1);
     expect(told()).toEqual([
       [CONSOLE, ControlEvent.CONSOLE_PORT, 1],
-      [CONSOLE, ControlEvent.RESIZE, 0, '\x19\0\x50\0'],
+      [CONSOLE, ControlEvent.RESIZE, 0, '\x50\0\x19\0'],
       [CONSOLE, ControlEvent.PORT_OPEN, 1],
       [CHANNEL, ControlEvent.PORT_NAME, 1, 'org.example.0'],
       [CHANNEL, ControlEvent.PORT_OPEN, 1],
