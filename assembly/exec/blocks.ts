@@ -25,7 +25,7 @@ export let firstEntry: u32 = 0;
 /** Entry of handler `n`, as the compiler recorded it. */
 function entryOf(n: u32): u32 { return load<u32>(changetype<usize>(unchecked(HANDLERS[n]))); }
 
-/** Runs the handler of a hot record of the x87, as a cold record would; true where the block goes on. */
+/** Runs the handler of a whole hot record, as a cold record would; true where the block goes on. */
 export function runCold(rec: usize): bool {
   const info = load<u32>(rec, INFO);
   if (!isHeld(info) || mayRun(info)) call_indirect<void>(load<u32>(rec, IMM) + firstEntry, changetype<Rec>(rec));

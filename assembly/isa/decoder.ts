@@ -10,7 +10,7 @@ import { decodeOperands } from './decode-operands';
 import { hotFits, hotJump } from './decode-hot';
 import { addRip, decodeMemory } from './modrm';
 import { Info, Rec } from './record';
-import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, SHAPES, TREE } from './tables.gen';
+import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, Kind, SHAPES, TREE } from './tables.gen';
 
 /** Outcomes of decode. */
 export const enum Decoded { OK, UNDEFINED, TOO_LONG }
@@ -175,12 +175,12 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   if (chosen == Seg.SS) r.scale |= 0x40;
 
   // A hot kind where one fits
-  if ((key & Key.FLAT) != 0 && !lock && (traits & Uses.X87) == 0) {
-    const vector = traits & (Uses.SSE | Uses.VEX);
-    const index: u32 = (vector & Uses.VEX) != 0 ? 1 + vexL : sizeIndex;
-    const needed: u32 = vector == 0 ? <u32>Key.FLAT : (vector & Uses.VEX) != 0 ? <u32>Key.VEX : <u32>Key.SSE;
-    const kind: u32 = load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0));
-    if (kind != 0 && (key & needed) != 0 && hotFits(r, mode, isMemory, chosen, opcode)) {
+  const vector = traits & (Uses.SSE | Uses.VEX);
+  const index: u32 = (vector & Uses.VEX) != 0 ? 1 + vexL : sizeIndex;
+  const usable = vector == 0 || (key & ((vector & Uses.VEX) != 0 ? <u32>Key.VEX : <u32>Key.SSE)) != 0;
+  const kind: u32 = usable && !lock ? load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0)) : 0;
+  if (kind != 0 && kind < <u32>Kind.FIRST_WHOLE && (key & Key.FLAT) != 0) {
+    if (hotFits(r, mode, isMemory, chosen, opcode)) {
       r.kind = <u16>kind;
       if (vector != 0) {
         decodedEnd = 0;
@@ -205,12 +205,9 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
     | (d.addressSize << Info.ADDRESS_SHIFT) | (lock || (isMemory && map == 0 && (opcode & 0xfe) == 0x86) ? Info.LOCK : 0) | (repeat == 2 ? Info.REP : repeat == 3 ? Info.REPNE : 0)
     | (operand66 ? Info.OPERAND_PREFIX : 0) | ((d.reg & 7) << Info.REG_SHIFT) | ((d.rex & 8) != 0 ? Info.REX_W : 0)
     | (vexL != 0 ? Info.VEX_L : 0) | (traits & (Uses.ALL | Uses.PENDING)) | (flat ? Info.FLAT : 0);
-  if ((traits & Uses.X87) != 0 && (flat || !isMemory)) {
-    const hot: u32 = load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (isMemory ? 8 : 0));
-    if (hot != 0) {
-      r.imm = r.kind;
-      r.kind = <u16>hot;
-    }
+  if (kind >= <u32>Kind.FIRST_WHOLE && (flat || !isMemory)) {
+    r.imm = r.kind;
+    r.kind = <u16>kind;
   }
   return Decoded.OK;
 }

@@ -2,7 +2,8 @@
  * A decoded instruction: 32 bytes in the record arena. Operands are absolute addresses of state, so that reading one
  * has no branch; an absent base or index is the address of ZERO, an immediate operand the address of the record's own
  * `imm`. Hot records (kind < HOT_KINDS) need no more than the first 28 bytes and may hold a 64-bit immediate; cold
- * records have `info`. Hot records of the x87 have it too, and in `imm` the kind that they would have if they were cold.
+ * records have `info`. Those from Kind.FIRST_WHOLE on have it too, and in `imm` the kind that
+ * they would have if they were cold.
  *
  *    0 kind u16 | 2 scale u8 | 3 offset u8 | 4 a | 8 b | 12 base | 16 index | 20 disp i32 | 24 imm i32 | 28 info
  *

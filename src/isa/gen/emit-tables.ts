@@ -2,7 +2,7 @@
 import { rows } from '../opcodes.ts';
 import { type Feature, hasModrm, type Row, type Trait, widthOf } from '../table.ts';
 import type { Numbers } from './emit-handlers.ts';
-import { fusedKinds, HOT } from './hot.ts';
+import { FIRST_WHOLE, fusedKinds, HOT } from './hot.ts';
 import { METHODS, operandsOf } from './operands.ts';
 import { hotKinds } from './rows.ts';
 import { buildTree } from './tree.ts';
@@ -152,7 +152,7 @@ export const FUSIONS: usize = memory.data<u16>([
 ]);
 export const FUSION_COUNT: u32 = ${fusions.length};
 export const HOT_KINDS: u32 = ${HOT.length};
-export const enum Kind { END = ${kind('end')}, END_SLOW = ${kind('end_slow')}, END_JUMP = ${kind('end_jump')}, SKIP = ${kind('skip')}, JCC_FIRST = ${kind('jcc_o')}, JMP = ${kind('jmp')}, CALL_32 = ${kind('call_32')}, CALL_64 = ${kind('call_64')} }
+export const enum Kind { END = ${kind('end')}, END_SLOW = ${kind('end_slow')}, END_JUMP = ${kind('end_jump')}, SKIP = ${kind('skip')}, FIRST_WHOLE = ${FIRST_WHOLE}, JCC_FIRST = ${kind('jcc_o')}, JMP = ${kind('jmp')}, CALL_32 = ${kind('call_32')}, CALL_64 = ${kind('call_64')} }
 
 /** CPUID features that gate instructions; FEATURE_BYTES + n is 1 where feature n is on. */
 export const enum Feature { NONE, ${FEATURES.map((feature) => feature.toUpperCase()).join(', ')} }

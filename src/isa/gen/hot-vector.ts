@@ -35,6 +35,8 @@ const SHIFTS: Record<string, string> = {
   psllqImm: 'i64x2.shl',
   psrlqImm: 'i64x2.shr_u',
 };
+/** Arithmetic on scalars: the host's operation where its result is known to be the processor's, else the handler. */
+const SCALARS: Record<string, string> = { add: '+', sub: '-', mul: '*', div: '/' };
 const ALIGNED = ['movdqa', 'movaps', 'movapd'];
 const UNALIGNED = ['movdqu', 'movups', 'movupd', 'lddqu'];
 
@@ -102,6 +104,27 @@ export function defineVectorKinds(define: Define, next: string, fault: string, c
   }
 }
 
+/** Defines kinds that go the handler's way with `cold` where the short path does not serve. */
+export function defineScalarKinds(define: Define, next: string, cold: string): void {
+  for (const [suffix, type, forms] of [
+    ['sd', 'f64', ['x', 'v128']],
+    ['ss', 'f32', ['x']],
+  ] as const) {
+    for (const [name, operator] of Object.entries(SCALARS)) {
+      for (const form of forms) {
+        const upper = form === 'v128' ? 'v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); ' : '';
+        const go = `const a = ${A}, b = ${B}, x = load<${type}>(b), y = load<${type}>(p), r = x ${operator} y; if (isQuick() && plain<${type}>(x, y, r)) { ${upper}store<${type}>(a, r); ${next} }`;
+        const bytes = type === 'f64' ? 8 : 4;
+        define(`${name}${suffix}_${form}_r`, `const p: usize = ${R}; ${go} ${cold}`);
+        define(
+          `${name}${suffix}_${form}_m`,
+          `const p = hotHit(hotOffset(rec) & cpu.laMask, ${bytes}); if (p != 0) { ${go} } ${cold}`,
+        );
+      }
+    }
+  }
+}
+
 /** Names of the kinds of a row at vector form `size`: VEX rows have 1 for 128 bits and 2 for 256, others any. */
 export function vectorKinds(row: Row, size: number): { register: string; memory: string } {
   const none = { register: '', memory: '' };
@@ -118,6 +141,8 @@ export function vectorKinds(row: Row, size: number): { register: string; memory:
     if (/^[WM]/.test(args[0])) return { register: '', memory: `${move}_${form}_store` };
     return { register: args[1].startsWith('M') ? '' : `mov_${form}_r`, memory: `${move}_${form}_load` };
   }
+  const arithmetic = /^(add|sub|mul|div)(sd|ss)$/.test(name) && (!vex || name.endsWith('sd'));
+  if (arithmetic) return { register: `${name}_${form === 'v256' ? 'v128' : form}_r`, memory: `${name}_${form === 'v256' ? 'v128' : form}_m` };
   if (!vex && (name in SHIFTS || name === 'pshufd')) return { register: `${name}_x_r`, memory: '' };
   if (name === 'pmovmskb') return { register: form === 'v256' ? 'pmovmskb_v256_r' : 'pmovmskb_x_r', memory: '' };
   const scalar = /^mov(ss|sd)(Store)?$/.exec(name);

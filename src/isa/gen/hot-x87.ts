@@ -25,10 +25,9 @@ const FUNCTIONS: Record<string, string> = {
 
 export const X87_FUNCTIONS = [...new Set(Object.values(FUNCTIONS))].sort();
 
-export function defineX87Kinds(define: (name: string, code: string) => void): void {
-  for (const name of X87_FUNCTIONS) {
-    define(name, `if (${name}(rec) || runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break;`);
-  }
+/** Defines kinds that go the handler's way with `cold` where their function does nothing. */
+export function defineX87Kinds(define: (name: string, code: string) => void, next: string, cold: string): void {
+  for (const name of X87_FUNCTIONS) define(name, `if (${name}(rec)) { ${next} } ${cold}`);
 }
 
 /** Undocumented aliases, which pop by other bits than those that the functions look at. */

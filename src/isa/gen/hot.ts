@@ -2,7 +2,7 @@
  * The hot records: operand forms common enough to have their own case in the interpreter's switch. Everything else goes
  * through the handlers of assembly/ops. A kind is a name, the instructions that it stands for, and its code.
  */
-import { defineVectorKinds } from './hot-vector.ts';
+import { defineScalarKinds, defineVectorKinds } from './hot-vector.ts';
 import { defineX87Kinds } from './hot-x87.ts';
 
 export interface Kind {
@@ -209,7 +209,11 @@ for (const [form, left, right, list] of [
 }
 
 defineVectorKinds(define, NEXT, FAULT, COMMIT);
-defineX87Kinds(define);
+/** Kinds from here on have whole records, which their handlers can execute as well. */
+export const FIRST_WHOLE = kinds.length;
+const COLD = `if (runCold(rec)) { ${NEXT} } link = cpu.pending != 0 ? FAULT : LEAVE; break;`;
+defineX87Kinds(define, NEXT, COLD);
+defineScalarKinds(define, NEXT, COLD);
 
 export const HOT: readonly Kind[] = kinds;
 /** Number of the hot kind `name`, or 0. */
