@@ -8,7 +8,7 @@ import { inLongMode, inProtected, isCanonical, segBase, segLimit, segRights, sel
 import { read, readSystem } from '../mmu/access';
 import { selectBank } from '../mmu/tlb';
 import { updateMode } from '../mmu/mode';
-import { isMemory, nextRip, Rec } from '../isa/record';
+import { IMM, isMemory, nextRip, Rec } from '../isa/record';
 import { memoryAddress } from '../isa/operand';
 import {
   baseOf, dplOf, fetchDescriptor, fetchStack, fetchUpper, isBig, isCode, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment,
@@ -25,7 +25,7 @@ let farSelector: u32 = 0;
 /** Reads the operand, an immediate or a far pointer in memory. */
 @inline function readTarget<T>(i: Rec): bool {
   if (!isMemory(i)) {
-    farOffset = <u64><T>i.imm;
+    farOffset = <u64>load<T>(changetype<usize>(i), IMM);
     farSelector = i.b;
     return true;
   }

@@ -1,6 +1,7 @@
 /**
  * How the processor stands when a loaded image begins: in real mode, in flat 32-bit protected mode, or in 64-bit mode
- * under identity-mapping page tables. A small GDT that matches the loaded selectors is left in RAM.
+ * under identity-mapping page tables. A small GDT that matches the loaded selectors is left in RAM; the selectors are Linux's,
+ * whose 32-bit kernels load them again before they have a GDT of their own.
  */
 import type { Core, GprName, GuestMemory, Segment, SegmentName } from '../core-types.ts';
 import { hex, ImageError } from './loaders/image-error.ts';
@@ -21,8 +22,9 @@ const GIB = 0x4000_0000;
 const MAPPED_GIB = 4;
 const STACK_TOP = 0x7c00;
 
-const CODE_SELECTOR = 0x08;
-const DATA_SELECTOR = 0x10;
+const CODE_SELECTOR = 0x10;
+const DATA_SELECTOR = 0x18;
+const GDT_BYTES = 0x20;
 const CODE_32 = 0xc09b;
 const CODE_64 = 0xa09b;
 const DATA = 0xc093;
@@ -56,7 +58,7 @@ function enterFlat(core: Core, layout: MemoryLayout, state: BootState): void {
   const gdt = layout.placeLow('the boot GDT', PAGE);
   writeGdt(core.memory, gdt, is64 ? CODE_64 : CODE_32);
   core.set('gdtr.base', BigInt(gdt));
-  core.set('gdtr.limit', 0x17n);
+  core.set('gdtr.limit', BigInt(GDT_BYTES - 1));
   const flat = (selector: number, rights: number): Segment => ({ selector, base: 0n, limit: 0xffff_ffff, rights });
   if (is64) {
     core.set('cr3', BigInt(buildIdentityTables(core.memory, layout)));
@@ -71,7 +73,7 @@ function enterFlat(core: Core, layout: MemoryLayout, state: BootState): void {
 }
 
 function writeGdt(memory: GuestMemory, at: number, codeRights: number): void {
-  const view = viewOf(memory, at, 24);
+  const view = viewOf(memory, at, GDT_BYTES);
   [CODE_SELECTOR, DATA_SELECTOR].forEach((selector, index) => {
     const rights = index === 0 ? codeRights : DATA;
     view.setUint32(selector, 0x0000_ffff, true);

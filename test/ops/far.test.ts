@@ -41,6 +41,17 @@ describe('protected mode', () => {
     expect(lab.view().getUint8(GDT + Sel.FREE + 5)).toBe(0x9b);
   });
 
+  it.each([
+    ['jump', 'ea'],
+    ['call', '9a'],
+  ])('a far %s goes to the upper half of a segment of 4 GiB', (_name, opcode) => {
+    lab.put64(GDT + Sel.FREE, descriptor(0, 0xfffff, 0xc09b));
+    lab.code(CODE, `${opcode} 38 01 00 c1 60 00`);
+    lab.step();
+    expect(at()).toBe(0xc100_0138);
+    expect(lab.selector('cs')).toBe(Sel.FREE);
+  });
+
   it('a far jump beyond the limit is #GP(0), to an absent segment #NP, beyond the table #GP for the selector', () => {
     lab.put64(GDT + Sel.FREE, descriptor(0, 0xfff, 0x409a));
     lab.code(CODE, 'ea 00 10 00 00 60 00');
