@@ -224,6 +224,9 @@ export class Cpu {
   initPending: u32;
   /** Basic reason of a VM exit that is due behind the current instruction, 0 for none. */
   trapExit: u32;
+  trapQualification: u64;
+  /** Physical address of the APIC-access page, all ones for none. */
+  apicAccessPage: u64;
   /** When the last PAUSE at CPL 0 since the VM entry came (0: none did), and the first one of its loop. */
   pauseAt: u64;
   pauseLoopAt: u64;

@@ -7,17 +7,20 @@ import { abandoned, Attention, clock, Event, Pending, retired, Vector } from '..
 import { Flag } from '../cpu/flags';
 import { setSegBase, setSelector } from '../cpu/segments';
 import { inShadow } from '../cpu/rflags';
-import { apicAccept, apicAcceptsExtInt, apicRequest } from '../apic/apic';
+import { apicAccept, apicAcceptsExtInt, apicRequest, apicWrite } from '../apic/apic';
 import { Signal, sipiVector, takeSignals } from '../apic/mailbox';
 import { ExitControl, Interruption, Pin, Primary } from '../vmx/controls';
 import { inNonRoot, intercepts, Reason, vmExit } from '../vmx/exits';
 import { Field, field, setField } from '../vmx/vmcs';
+import { acceptVirtual, takePosted, virtualRequest } from '../vmx/virtual-apic';
 import { interruptAcknowledge } from '../mmu/bus';
 import { updateMode } from '../mmu/mode';
 import { deliverPending, wake } from './deliver';
 import { resetByInit } from './reset';
 import { Activity } from './run';
 import { leaveGuest } from './vm-exit';
+
+const APIC_EOI: u32 = 0xb0;
 
 /** Takes the highest-priority event that may be delivered now, if any. */
 export function takeInterrupt(): void {
@@ -101,8 +104,9 @@ function takeInGuest(): void {
   const request = external || cpu.activity == Activity.SHUTDOWN ? -1 : apicRequest();
   const interrupt = external || request >= 0;
   const interruptExits = (cpu.pinControls & Pin.EXTERNAL_INTERRUPT) != 0;
+  const virtual = intercepts(Primary.INTERRUPT_WINDOW) ? 0 : virtualRequest();
   if (intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || (cpu.nmiPending != 0 && !nmi)) cpu.deferred = 1;
-  if (!nmi && !nmiWindow && !window && !interrupt) return;
+  if (!nmi && !nmiWindow && !window && !interrupt && virtual == 0) return;
   if (waitsForShadow()) return;
   if (nmiWindow) exitNow(Reason.NMI_WINDOW, 0);
   else if (nmi) {
@@ -113,12 +117,26 @@ function takeInGuest(): void {
       cpu.nmiBlocked = 1;
     }
   } else if (window) exitNow(Reason.INTERRUPT_WINDOW, 0);
-  else if (!interrupt) return;
+  else if (!interrupt) takeVirtual(virtual);
   else if (interruptExits) {
     const acknowledges = (field<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
-    exitNow(Reason.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | acknowledge(external, request) : 0);
+    const vector = acknowledges ? acknowledge(external, request) : 0;
+    if ((cpu.pinControls & Pin.POSTED_INTERRUPTS) != 0 && vector == (field<u32>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) & 0xffff)) {
+      apicWrite(APIC_EOI, 4, 0);
+      takePosted();
+      cpu.attention |= Attention.INTERRUPT;
+    } else exitNow(Reason.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | vector : 0);
   } else if ((cpu.rflags & Flag.IF) == 0) cpu.deferred = 1;
   else take(acknowledge(external, request), Event.EXTERNAL);
+}
+/** Virtual-interrupt delivery. */
+function takeVirtual(vector: u32): void {
+  if ((cpu.rflags & Flag.IF) == 0) {
+    cpu.deferred = 1;
+    return;
+  }
+  acceptVirtual(vector);
+  take(vector, Event.EXTERNAL);
 }
 /** A VM exit between instructions, with its interruption information. */
 function exitNow(reason: u32, information: u32): void {

@@ -65,6 +65,8 @@ function resetRegisters(): void {
   cpu.eptp = 0;
   cpu.contextTag = 0;
   cpu.vmxDeadline = 0;
+  cpu.apicAccessPage = u64.MAX_VALUE;
+  cpu.trapExit = 0;
   cpu.injected = 0;
   cpu.trapPending = 0;
 }

@@ -109,7 +109,7 @@ function attendTo(): i32 {
   if (cpu.trapExit != 0) {
     const reason = cpu.trapExit;
     cpu.trapExit = 0;
-    vmExit(reason);
+    vmExit(reason, cpu.trapQualification);
     leaveGuest();
   }
   if (cpu.trapPending != 0) {
@@ -125,7 +125,7 @@ function attendTo(): i32 {
         apicTimer();
         return -1;
       }
-      return Stop.HALT;
+      return cpu.vmxDeadline != 0 && clock() >= cpu.vmxDeadline ? -1 : Stop.HALT;
     case Activity.SHUTDOWN: return Stop.SHUTDOWN;
     case Activity.WAIT_FOR_SIPI: return Stop.WAIT_FOR_SIPI;
     default: return -1;

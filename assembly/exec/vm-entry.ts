@@ -14,6 +14,7 @@ import { checkGuest, entryQualification } from '../vmx/check-guest';
 import { Blocking, Capability, EntryControl, Interruption, Misc, Pin, Primary, Secondary } from '../vmx/controls';
 import { Reason } from '../vmx/exits';
 import { recordEntry } from '../vmx/record';
+import { enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
 import { Field, field, Region } from '../vmx/vmcs';
 import { contextTagOf, flushVpid } from '../mmu/tlb';
@@ -52,6 +53,7 @@ export function vmEntry(): void {
   cpu.runEnd++;
   cpu.pauseAt = 0;
   recordEntry();
+  enterVirtualApic();
   startTimer();
   beginGuest();
 }

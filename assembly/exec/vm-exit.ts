@@ -120,6 +120,8 @@ function loadHost(): void {
   cpu.eptp = 0;
   cpu.contextTag = 0;
   cpu.vmxDeadline = 0;
+  cpu.apicAccessPage = u64.MAX_VALUE;
+  cpu.trapExit = 0;
   cpu.trapPending = 0;
   cpu.injected = 0;
   cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.HOST_CR0) & ~CR0_KEPT);

@@ -11,6 +11,8 @@ import { translate, walkedFlags, walkedPa } from './walk';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
 import { codeWritten, holdsCode } from './blocks';
 import { mmioRead, mmioWrite } from './bus';
+import { Reason, vmExit } from '../vmx/exits';
+import { inApicAccessPage, readsVirtually, writesVirtually } from '../vmx/virtual-apic';
 import { hitsDataBreakpoint } from '../cpu/debug';
 
 /** How commitBounce finishes a write: straight to memory (it may hold code), or part by part. */
@@ -27,6 +29,31 @@ function pageFault(la: u64): void {
   if (!abandoned()) pageFault(la);
   return false;
 }
+
+const enum ApicAccess { FETCH = 2 << 12, EVENT = 3 << 12 }
+
+/**
+ * An access to the APIC-access page (SDM Vol. 3C, "Virtualizing Memory-Mapped APIC Accesses"): true where the virtual-APIC
+ * page serves it, else a VM exit is pending.
+ */
+function isVirtualized(pa: u64, size: u32, access: u32, keep: bool): bool {
+  const offset = <u32>pa & 0xfff;
+  if (cpu.delivering < 0) {
+    if (access == Access.READ && readsVirtually(offset, size)) return true;
+    if (access == Access.WRITE && writesVirtually(offset, size) && (!keep || readsVirtually(offset, size))) return true;
+  }
+  vmExit(Reason.APIC_ACCESS, offset | (cpu.delivering >= 0 ? <u32>ApicAccess.EVENT : access == Access.EXEC ? <u32>ApicAccess.FETCH : access << 12));
+  return false;
+}
+/** True: part of an access that crosses pages is to the APIC-access page, and a VM exit is pending. */
+function crossesApicPage(pa1: u64, pa2: u64, access: u32): bool {
+  if (!inApicAccessPage(pa1) && !inApicAccessPage(pa2)) return false;
+  // Nothing of 8 bytes and more is virtualized.
+  isVirtualized(inApicAccessPage(pa1) ? pa1 : pa2, 8, access, true);
+  return true;
+}
+/** Host address of `pa` if it is plain memory; 0 for devices and the APIC-access page. */
+@inline function plainHost(pa: u64): u32 { return inApicAccessPage(pa) ? 0 : hostOf(pa); }
 
 function checkCanonical(la: u64, size: u32, stack: u32): bool {
   if (!in64() || (isCanonical(la) && isCanonical(la + size - 1))) return true;
@@ -49,8 +76,9 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (size <= inPage) {
     if (!physical(la, Access.READ, cls)) return 0;
-    const host = hostOf(walkedPa & cpu.a20Mask);
+    const host = plainHost(walkedPa & cpu.a20Mask);
     if (host == 0) {
+      if (inApicAccessPage(walkedPa) && !isVirtualized(walkedPa, size, Access.READ, false)) return 0;
       readMmio(walkedPa & cpu.a20Mask, size, <u32>BOUNCE);
       return abandoned() ? 0 : <u32>BOUNCE;
     }
@@ -63,6 +91,7 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   const pa1 = walkedPa & cpu.a20Mask;
   if (!physical((la + inPage) & cpu.laMask, Access.READ, cls)) return 0;
   const pa2 = walkedPa & cpu.a20Mask;
+  if (crossesApicPage(pa1, pa2, Access.READ)) return 0;
   if (cpu.slowData != 0) hitsDataBreakpoint(la, size, false);
   readPart(pa1, inPage, <u32>BOUNCE);
   readPart(pa2, size - inPage, <u32>BOUNCE + inPage);
@@ -94,12 +123,12 @@ function writeMmio(pa: u64, size: u32, from: u32): void {
   }
 }
 function readPart(pa: u64, size: u32, to: u32): void {
-  const host = hostOf(pa);
+  const host = plainHost(pa);
   if (host == 0) readMmio(pa, size, to);
   else memory.copy(to, host, size);
 }
 function writePart(pa: u64, size: u32, from: u32): bool {
-  const host = hostOf(pa);
+  const host = plainHost(pa);
   if (host == 0) {
     writeMmio(pa, size, from);
     return false;
@@ -130,8 +159,9 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
   cpu.bounceLength = size;
   cpu.bouncePa = pa;
   if (size <= inPage) {
-    const host = hostOf(pa);
+    const host = plainHost(pa);
     if (host == 0 || slotFlags != Slot.RAM) {
+      if (inApicAccessPage(pa) && !isVirtualized(pa, size, Access.WRITE, keep)) return 0;
       cpu.bounceKind = Bounce.MMIO;
       if (keep) readPart(pa, size, <u32>BOUNCE);
       return abandoned() ? 0 : <u32>BOUNCE;
@@ -143,6 +173,7 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
   }
   if (!physical((la + inPage) & cpu.laMask, Access.WRITE, cls)) return 0;
   cpu.bouncePa2 = walkedPa & cpu.a20Mask;
+  if (crossesApicPage(pa, cpu.bouncePa2, Access.WRITE)) return 0;
   cpu.bounceKind = Bounce.SPLIT;
   if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
   if (keep) {
@@ -231,6 +262,10 @@ export function fetchHost(lip: u64): u32 {
   }
   const cls = accessClass() & 1;
   if (!physical(lip, Access.EXEC, cls)) return 0;
+  if (inApicAccessPage(walkedPa)) {
+    isVirtualized(walkedPa, 1, Access.EXEC, false);
+    return 0;
+  }
   host = hostOf(walkedPa & cpu.a20Mask);
   if (host == 0) {
     raise(Vector.GP, 0);

@@ -1,5 +1,6 @@
 /** The way out of the processor: imports that the embedder serves. */
 import { apicOwns, apicRead, apicWrite } from '../apic/apic';
+import { inApicAccessPage, virtualRead, virtualWrite } from '../vmx/virtual-apic';
 import { ioapicOwns, ioapicRead, ioapicWrite } from '../apic/ioapic';
 
 @external('env', 'portIn') declare function envPortIn(port: u32, width: u32): u32;
@@ -14,6 +15,7 @@ import { ioapicOwns, ioapicRead, ioapicWrite } from '../apic/ioapic';
 @inline export function portOut(port: u32, width: u32, value: u32): void { envPortOut(port, width, value); }
 
 function readDevice(pa: u64, width: u32): u64 {
+  if (inApicAccessPage(pa)) return virtualRead(<u32>pa & 0xfff, width);
   if (apicOwns(pa)) return apicRead(<u32>pa & 0xfff, width);
   if (ioapicOwns(pa)) return ioapicRead(<u32>pa & 0xff);
   return envMmioRead(<f64>pa, width);
@@ -33,7 +35,8 @@ export function mmioWrite(pa: u64, width: u32, value: u64): void {
     mmioWrite(pa, 4, value & 0xffffffff);
     mmioWrite(pa + 4, 4, value >> 32);
   } else if (width == 1 || width == 2 || width == 4) {
-    if (apicOwns(pa)) apicWrite(<u32>pa & 0xfff, width, <u32>value);
+    if (inApicAccessPage(pa)) virtualWrite(<u32>pa & 0xfff, width, <u32>value);
+    else if (apicOwns(pa)) apicWrite(<u32>pa & 0xfff, width, <u32>value);
     else if (ioapicOwns(pa)) ioapicWrite(<u32>pa & 0xff, <u32>value);
     else envMmioWrite(<f64>pa, width, <u32>value);
   } else {

@@ -3,7 +3,7 @@
  * values that the manual forbids are #GP(0).
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { raise, Vector } from '../cpu/pending';
+import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
@@ -14,8 +14,9 @@ import { updateMode } from '../mmu/mode';
 import { FEATURE_BYTES } from '../isa/decoder';
 import { Feature } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
-import { Capability, Primary } from '../vmx/controls';
-import { inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { Capability, Primary, Secondary } from '../vmx/controls';
+import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { endVirtualInterrupt, setVirtualTpr, virtualReg, virtualSelfIpi } from '../vmx/virtual-apic';
 import { Field, field } from '../vmx/vmcs';
 import { physRead } from '../cpu/phys';
 import { clockAt, seenTsc } from './time';
@@ -324,10 +325,30 @@ function exitsOnMsr(i: Rec, index: u32, reason: u32, from: u64): bool {
   return true;
 }
 
+const enum X2apic { TPR = 0x808, EOI = 0x80b, SELF_IPI = 0x83f }
+
+/** Registers of x2APIC mode that the virtual-APIC page serves (SDM Vol. 3C, "Virtualizing MSR-Based APIC Accesses"). */
+function readVirtualMsr(index: u32): bool {
+  if (!hasSecondary(Secondary.X2APIC_MODE) || index - Msr.X2APIC >= 0x100) return false;
+  if (index != X2apic.TPR && !hasSecondary(Secondary.APIC_REGISTERS)) return false;
+  const offset = (index & 0xff) << 4;
+  return found(<u64>virtualReg(offset) | (<u64>virtualReg(offset + 4) << 32));
+}
+function writeVirtualMsr(index: u32, value: u64): bool {
+  if (!hasSecondary(Secondary.X2APIC_MODE) || index - Msr.X2APIC >= 0x100) return false;
+  const delivers = hasSecondary(Secondary.VIRTUAL_INTERRUPTS);
+  if (index != X2apic.TPR && !(delivers && (index == X2apic.EOI || index == X2apic.SELF_IPI))) return false;
+  if (value > (index == X2apic.EOI ? 0 : 0xff)) raise(Vector.GP, 0);
+  else if (index == X2apic.TPR) setVirtualTpr(<u32>value);
+  else if (index == X2apic.EOI) endVirtualInterrupt();
+  else virtualSelfIpi(<u32>value);
+  return !abandoned();
+}
+
 export function opRdmsr(i: Rec): void {
   const index = <u32>gpr(Gpr.RCX);
   if (exitsOnMsr(i, index, Reason.MSR_READ, 0)) return;
-  if (!readMsr(index, clockAt(i))) {
+  if (!readVirtualMsr(index) && !readMsr(index, clockAt(i))) {
     raise(Vector.GP, 0);
     return;
   }
@@ -339,5 +360,5 @@ export function opWrmsr(i: Rec): void {
   const index = <u32>gpr(Gpr.RCX);
   if (exitsOnMsr(i, index, Reason.MSR_WRITE, Bitmap.WRITE)) return;
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-  if (!writeMsr(index, value, clockAt(i))) raise(Vector.GP, 0);
+  if (!writeVirtualMsr(index, value) && !abandoned() && !writeMsr(index, value, clockAt(i))) raise(Vector.GP, 0);
 }

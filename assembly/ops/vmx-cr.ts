@@ -3,20 +3,19 @@
  * "Instructions That Cause VM Exits Conditionally", "Changes to Instruction Behavior in VMX Non-Root Operation").
  */
 import { cpu } from '../cpu/state';
-import { attend, Attention } from '../cpu/pending';
 import { Cr0 } from '../cpu/control';
-import { physRead, physWrite } from '../cpu/phys';
 import { readCr8, writeCr8 } from '../apic/apic';
-import { Primary, Secondary } from '../vmx/controls';
-import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { Primary } from '../vmx/controls';
+import { inNonRoot, intercepts, Reason } from '../vmx/exits';
 import { Field, field, setField } from '../vmx/vmcs';
+import { setVirtualTpr, virtualReg } from '../vmx/virtual-apic';
 import { isMemory, Rec } from '../isa/record';
 import { instructionExit, operandLinear, registerNumber } from './vmx-exits';
 
 /** Access types in the exit qualification. */
 const enum CrAccess { TO = 0, FROM = 0x10, CLTS = 0x20, LMSW = 0x30 }
 const LMSW_MEMORY: u32 = 0x40;
-const VTPR: u64 = 0x80;
+const VTPR: u32 = 0x80;
 
 @inline function cr0Mask(): u64 { return field<u64>(Field.CR0_GUEST_HOST_MASK); }
 @inline function cr0Shadow(): u64 { return field<u64>(Field.CR0_READ_SHADOW); }
@@ -72,15 +71,12 @@ export function exitsOnLmsw(i: Rec, word: u64): bool {
 /** CR8: the TPR, or in non-root operation with a TPR shadow the virtual one. */
 export function seenCr8(): u64 {
   if (!intercepts(Primary.TPR_SHADOW)) return readCr8();
-  return (physRead<u8>(field<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR) >> 4) & 15;
+  return (virtualReg(VTPR) >> 4) & 15;
 }
 export function setSeenCr8(value: u64): void {
   if (!intercepts(Primary.TPR_SHADOW)) {
     writeCr8(value);
     return;
   }
-  physWrite<u32>(field<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR, <u32>value << 4);
-  if (hasSecondary(Secondary.VIRTUAL_INTERRUPTS) || <u32>value >= (field<u32>(Field.TPR_THRESHOLD) & 15)) return;
-  cpu.trapExit = Reason.TPR_BELOW_THRESHOLD;
-  attend(Attention.INTERRUPT);
+  setVirtualTpr(<u32>value << 4);
 }

@@ -8,7 +8,7 @@ type Bits = Readonly<Record<number, string>>;
 
 // biome-ignore format: a line per few bits
 export const VMX_FEATURES = {
-  pin: { 5: 'vmx-vnmi', 6: 'vmx-preemption-timer' },
+  pin: { 5: 'vmx-vnmi', 6: 'vmx-preemption-timer', 7: 'vmx-posted-intr' },
   primary: {
     2: 'vmx-vintr-pending', 3: 'vmx-tsc-offset', 7: 'vmx-hlt-exit', 9: 'vmx-invlpg-exit', 10: 'vmx-mwait-exit', 11: 'vmx-rdpmc-exit',
     12: 'vmx-rdtsc-exit', 19: 'vmx-cr8-load-exit', 20: 'vmx-cr8-store-exit', 21: 'vmx-flexpriority', 22: 'vmx-vnmi-pending',
@@ -16,8 +16,9 @@ export const VMX_FEATURES = {
     30: 'vmx-pause-exit', 31: 'vmx-secondary-ctls',
   },
   secondary: {
-    1: 'vmx-ept', 2: 'vmx-desc-exit', 3: 'vmx-rdtscp-exit', 5: 'vmx-vpid', 6: 'vmx-wbinvd-exit', 7: 'vmx-unrestricted-guest',
-    10: 'vmx-ple', 11: 'vmx-rdrand-exit', 12: 'vmx-invpcid-exit', 13: 'vmx-vmfunc', 16: 'vmx-rdseed-exit', 17: 'vmx-pml', 18: 'vmx-ve',
+    0: 'vmx-apicv-xapic', 1: 'vmx-ept', 2: 'vmx-desc-exit', 3: 'vmx-rdtscp-exit', 4: 'vmx-apicv-x2apic', 5: 'vmx-vpid',
+    6: 'vmx-wbinvd-exit', 7: 'vmx-unrestricted-guest', 8: 'vmx-apicv-register', 9: 'vmx-apicv-vid', 10: 'vmx-ple', 11: 'vmx-rdrand-exit',
+    12: 'vmx-invpcid-exit', 13: 'vmx-vmfunc', 14: 'vmx-shadow-vmcs', 16: 'vmx-rdseed-exit', 17: 'vmx-pml', 18: 'vmx-ve',
     20: 'vmx-xsaves', 22: 'vmx-mbec', 25: 'vmx-tsc-scaling',
   },
   exit: {
@@ -45,6 +46,10 @@ export const VMX_FEATURE_NAMES: readonly string[] = [
 /** What goes only with something else; everything needs 'vmx'. */
 const VMX_NEEDS: Readonly<Record<string, string>> = {
   'vmx-vnmi-pending': 'vmx-vnmi',
+  'vmx-apicv-x2apic': 'vmx-flexpriority',
+  'vmx-apicv-register': 'vmx-flexpriority',
+  'vmx-apicv-vid': 'vmx-flexpriority',
+  'vmx-posted-intr': 'vmx-apicv-vid',
   'vmx-exit-save-preemption-timer': 'vmx-preemption-timer',
   'vmx-ept': 'vmx-page-walk-4',
   'vmx-page-walk-4': 'vmx-secondary-ctls',
