@@ -50,7 +50,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       ...extras,
       ...images(options, host),
       ...openFirmware(options.firmware, (path) => readFile(host, path)),
-      ...(isDemo ? { kernelName: 'hello.elf' } : {}),
+      ...(isDemo ? { kernelName: 'vmx-ept.elf' } : {}),
       memory: options.memory,
       cpu: options.cpu,
       vcpus: options.vcpus,

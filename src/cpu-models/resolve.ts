@@ -57,9 +57,8 @@ export function resolveModel(text: string): CpuModel {
   const definition = definitionOf(name, text);
   const everything = definition.features === 'everything';
   const wanted = new Set(everything ? FEATURE_NAMES : definition.features.split(/\s+/));
-  // One vendor's virtualisation at a time; VMX where it is asked for, until all of it is there.
+  // One vendor's virtualization at a time.
   if (everything) wanted.delete('svm');
-  wanted.delete('vmx');
   let physBits = definition.physBits;
   for (const word of words) {
     const [, sign, plain, value] = /^([+-])?([^=]+)(?:=(.*))?$/.exec(word) ?? [];
