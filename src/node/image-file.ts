@@ -2,12 +2,12 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import * as zlib from 'node:zlib';
 import type { ByteFile } from '../devices/block/byte-file.ts';
 import type { Disk } from '../devices/block/disk.ts';
 import { ImageError } from '../devices/block/image-error.ts';
 import { type ImageFiles, type ImageOptions, openImage } from '../devices/block/open-image.ts';
 import { OverlayDisk } from '../devices/block/overlay.ts';
+import { unzstd } from '../machine/loaders/decompress/zstd.ts';
 
 class HostFile implements ByteFile {
   readonly name: string;
@@ -84,9 +84,6 @@ function scratchFile(): ByteFile {
   }
 }
 
-/** Node has zstd since 22.15. */
-const UNZSTD = (zlib as { zstdDecompressSync?: (packed: Uint8Array) => Uint8Array }).zstdDecompressSync;
-
 export interface DiskOptions extends ImageOptions {
   /** Writes are forgotten at the end. */
   isTemporary?: boolean;
@@ -101,6 +98,6 @@ export function openDisk(path: string, { isTemporary, isUnsafe, ...options }: Di
     return isUnsafe ? Object.assign(file, { flush: () => {} }) : file;
   };
   const files = { ...FILES, open };
-  const disk = openImage(files, path, { unzstd: UNZSTD, ...options, isReadOnly: options.isReadOnly || isTemporary });
+  const disk = openImage(files, path, { unzstd, ...options, isReadOnly: options.isReadOnly || isTemporary });
   return isTemporary ? new OverlayDisk(disk, scratchFile()) : disk;
 }

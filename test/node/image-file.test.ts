@@ -81,6 +81,16 @@ describe('a temporary disk', () => {
 });
 
 describe('a qcow2 image', () => {
+  it.each(['zlib', 'zstd'])('may be compressed by %s', (type) => {
+    const bytes = pattern(CAPACITY);
+    for (let at = 0; at < CAPACITY / 2; at++) bytes[at] = (at * at) >> 11;
+    writeFileSync(raw, bytes);
+    qemuImgOk('convert', '-c', '-f', 'raw', '-O', 'qcow2', '-o', `compression_type=${type}`, raw, image);
+    const disk = openDisk(image, { isReadOnly: true });
+    expect(Buffer.compare(contents(disk), bytes)).toBe(0);
+    disk.close();
+  });
+
   it('finds its backing file beside itself', () => {
     qemuImgOk('create', '-q', '-f', 'qcow2', '-b', 'a.raw', '-F', 'raw', image);
     const disk = openDisk(image);

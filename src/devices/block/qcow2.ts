@@ -10,6 +10,7 @@ import { HeaderField, Incompatible, type Qcow2Header, readHeader } from './qcow2
 import { type Cluster, ClusterMap } from './qcow2-map.ts';
 import { Refcounts } from './qcow2-refcounts.ts';
 import { countReferences } from './qcow2-references.ts';
+import { zstdFrameLength } from './zstd-frame.ts';
 
 const MAX_DIRTY_TABLES = 32;
 const MAX_WAITING_CLUSTERS = 4096;
@@ -197,7 +198,8 @@ export class Qcow2Disk implements Disk {
     if (this.#unpacked.at !== at) {
       const packed = new Uint8Array(bytes);
       this.#file.read(at, packed);
-      this.#unpacked = { at, bytes: new Uint8Array(this.#unpack(packed, this.#size)) };
+      const length = this.header.compression === 'zstd' ? zstdFrameLength(packed) : bytes;
+      this.#unpacked = { at, bytes: new Uint8Array(this.#unpack(packed.subarray(0, length), this.#size)) };
     }
     return this.#unpacked.bytes;
   }
