@@ -72,6 +72,11 @@ export class VmxView {
     this.#state = state;
   }
 
+  /** Is the processor in VMX non-root operation? */
+  get inGuest(): boolean {
+    return this.#state.number('nonRoot') !== 0;
+  }
+
   /** Exits so far by reason, the most frequent first. */
   get counts(): ExitCount[] {
     const bytes = this.#state.bytes(LAYOUT.EXIT_COUNTS, REASONS * COUNTS_BYTES);

@@ -6,6 +6,8 @@ import { hostOf, physRead, physWrite, Slot, slotFlags } from '../cpu/phys';
 import { msrValue, readMsr, writeMsr } from '../ops/msr';
 
 const ENTRY: u64 = 16;
+/** Entries of a list that IA32_VMX_MISC[27:25] recommends at most; one more cannot be loaded or stored. */
+const MOST: u32 = 512;
 const SMM_MONITOR_CTL: u32 = 0x9b;
 
 @inline function isX2apic(index: u32): bool { return (index & 0xffffff00) == 0x800; }
@@ -16,7 +18,7 @@ export function loadMsrs(pa: u64, count: u32): u32 {
     const at = pa + <u64>n * ENTRY;
     const index = physRead<u32>(at);
     const reserved = physRead<u32>(at + 4) != 0;
-    if (reserved || index == Msr.FS_BASE || index == Msr.GS_BASE || index == SMM_MONITOR_CTL || index == Msr.BIOS_UPDT_TRIG
+    if (n >= MOST || reserved || index == Msr.FS_BASE || index == Msr.GS_BASE || index == SMM_MONITOR_CTL || index == Msr.BIOS_UPDT_TRIG
       || (isX2apic(index) && inX2apic()) || !writeMsr(index, physRead<u64>(at + 8), clock())) return n + 1;
   }
   return 0;
@@ -27,7 +29,7 @@ export function storeMsrs(pa: u64, count: u32): bool {
   for (let n: u32 = 0; n < count; n++) {
     const at = pa + <u64>n * ENTRY;
     const index = physRead<u32>(at);
-    if (physRead<u32>(at + 4) != 0 || (isX2apic(index) && inX2apic()) || !readMsr(index, clock())) return false;
+    if (n >= MOST || physRead<u32>(at + 4) != 0 || (isX2apic(index) && inX2apic()) || !readMsr(index, clock())) return false;
     if (hostOf(at + 8) != 0 && slotFlags == Slot.RAM) physWrite<u64>(at + 8, msrValue);
   }
   return true;

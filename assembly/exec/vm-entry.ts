@@ -3,7 +3,7 @@
  * state, injects an event, or becomes a VM exit that says why not.
  */
 import { cpu, Gpr, Seg, setGpr } from '../cpu/state';
-import { attend, Attention, clock, Event, Pending, Vector } from '../cpu/pending';
+import { attend, Attention, clock, Event, Pending, raise, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { setSegment } from '../cpu/segments';
@@ -144,6 +144,12 @@ function beginGuest(): void {
   const trap = (cpu.primaryControls & Primary.MONITOR_TRAP) != 0;
   if ((info & Interruption.VALID) == 0) {
     if (trap) attend(Attention.TRAP);
+    // They come before everything else, the preemption timer too ("Delivery of Pending Debug Exceptions after VM Entry").
+    if (cpu.pendingDebug != 0 && (blocking & Blocking.MOV_SS) == 0 && cpu.activity <= <u32>Activity.HLT) {
+      cpu.trapPending = trap ? 1 : 0;
+      raise(Vector.DB);
+      deliverPending();
+    }
     return;
   }
   const type = (info >> Interruption.TYPE_SHIFT) & 7;

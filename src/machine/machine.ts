@@ -318,9 +318,13 @@ export class Machine extends HostSide {
     }
   }
 
-  /** HLT: time jumps to the next event. Without one, or with interrupts off, the guest sleeps for good. */
+  /**
+   * HLT: time jumps to the next event. Without one, or with interrupts off, the guest sleeps for good; but a VM exit may
+   * end the HLT of a hypervisor's guest all the same.
+   */
   #idle(): Outcome | typeof WAIT | null {
-    if (this.cores.every((core) => (core.get('rflags') & RFLAGS_IF) === 0n)) return { reason: 'halted' };
+    if (this.cores.every((core) => (core.get('rflags') & RFLAGS_IF) === 0n && !core.vmx?.inGuest))
+      return { reason: 'halted' };
     const ahead = this.#untilNextEvent();
     if (this.#busy > 0 && !this.#pacer) {
       this.#sleepMs = Number.POSITIVE_INFINITY;
