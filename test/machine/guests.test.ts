@@ -41,8 +41,8 @@ describe('a flat guest', () => {
   });
 
   it('finds a GDT behind its selectors', async () => {
-    // mov eax, 0x10; mov ds, eax; mov es, eax; jmp 0x08:0x7c10; .. 0x7c10: mov al, 9; out 0xf4, al
-    const code = [0xb8, 0x10, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0xea, 0x10, 0x7c, 0, 0, 8, 0, 0xb0, 9, 0xe6, 0xf4];
+    // mov eax, 0x18; mov ds, eax; mov es, eax; jmp 0x10:0x7c10; .. 0x7c10: mov al, 9; out 0xf4, al
+    const code = [0xb8, 0x18, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0xea, 0x10, 0x7c, 0, 0, 0x10, 0, 0xb0, 9, 0xe6, 0xf4];
     expect((await run(flat(32, ...code))).outcome).toEqual({ reason: 'debug-exit', code: 9 });
   });
 
@@ -229,7 +229,7 @@ describe('the trace of a guest', () => {
       '0x00007c02:  0f 0b                             ud2',
       'Trace 0: [0000000000000000/0000000000007c02/00000002]',
     ]);
-    expect(lines[4]).toMatch(/^ {5}0: v=.. e=.... i=0 cpl=0 IP=0008:0000000000007c02 SP=0010:0000000000007c00$/);
+    expect(lines[4]).toMatch(/^ {5}0: v=.. e=.... i=0 cpl=0 IP=0010:0000000000007c02 SP=0018:0000000000007c00$/);
   });
 
   it('shows interrupts too, where they came', async () => {
