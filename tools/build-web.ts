@@ -17,9 +17,11 @@ export async function buildWeb(): Promise<string> {
   const out = join(root, 'build/web');
   mkdirSync(out, { recursive: true });
   await build({
-    entryPoints: [join(root, 'web/playground.ts')],
-    outfile: join(out, 'playground.js'),
+    entryPoints: ['playground', 'vm-launch', 'machine-worker'].map((name) => join(root, `web/${name}.ts`)),
+    outdir: out,
+    loader: { '.css': 'text' },
     bundle: true,
+    splitting: true,
     format: 'esm',
     target: 'es2022',
     external: ['node:*'],

@@ -111,18 +111,23 @@ describe('a guest in a page', () => {
     await page.close();
   });
 
-  it('is shown by the playground, with its report', async () => {
+  it('is shown by the playground: console, report, and what is wrong with a wish', async () => {
     const page = await browser.newPage();
     await page.goto(`${server.origin}/web/index.html`);
     await page.fill('#append', 'from the playground');
     await page.click('#run');
-    await page.waitForFunction(`document.querySelector('#report').textContent !== ''`, undefined, { timeout: 10_000 });
-    expect(await page.inputValue('#console')).toMatch(/^Hello from a guest.*"[^"]*from the playground".*Bye\.\n$/s);
-    expect(await page.textContent('#report')).toMatch(/^ended +debug-exit\ninstructions +[\d,]+ in /);
+    const vm = 'document.querySelector("vm-launch")';
+    await page.waitForFunction(`${vm}.output.includes('Bye.')`, undefined, { timeout: 20_000 });
+    expect(await page.evaluate(`${vm}.output`)).toMatch(/^Hello from a guest.*"[^"]*from the playground".*Bye\.\n$/s);
+    await page.waitForFunction(
+      `/debug-exit .* instructions/.test(${vm}.shadowRoot.querySelector('.figures').textContent)`,
+    );
+    await page.click('vm-launch [name=report]');
+    expect(await page.textContent('vm-launch [data-tab=report]')).toContain('serial0');
     await page.fill('#memory', '12Q');
     await page.click('#run');
-    await page.waitForFunction(`document.querySelector('#problem').textContent.includes('12Q')`, undefined, {
-      timeout: 5000,
+    await page.waitForFunction(`${vm}.shadowRoot.querySelector('.problem').textContent.includes('12Q')`, undefined, {
+      timeout: 20_000,
     });
     await page.close();
   });

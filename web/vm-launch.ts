@@ -1,0 +1,279 @@
+/**
+ * <vm-launch>: a PC in a page. Attributes: `kernel` and `initrd` (addresses), `append`, `memory`, `cpu`, `clock` (host,
+ * or vm for runs that are all the same) and `autostart`; files may be dropped on it too. The machine runs in a Worker.
+ */
+import { FitAddon } from '@xterm/addon-fit';
+import { Terminal } from '@xterm/xterm';
+import terminalStyle from '@xterm/xterm/css/xterm.css';
+import { KEY_CODES } from '../src/devices/i8042-keys.ts';
+import type { Report } from '../src/index.ts';
+import type { FromWorker, StartOptions, ToWorker } from './protocol.ts';
+import { drawScreen } from './screen-view.ts';
+import style from './vm-launch.css';
+
+const SIGNATURE_AT = 0x202;
+const BZIMAGE = 'HdrS';
+const ELF = '\x7fELF';
+const MOST_OUTPUT = 1 << 20;
+
+const MARKUP = `
+  <div class="frame">
+    <div class="bar">
+      <span class="light" title="power"></span>
+      <button name="start">Start</button>
+      <button name="power" disabled title="Press the ACPI power button">Power button</button>
+      <button name="stop" disabled title="Pull the plug">Stop</button>
+      <span role="tablist">
+        <button role="tab" name="console" aria-selected="true">Console</button>
+        <button role="tab" name="screen" aria-selected="false">Screen</button>
+        <button role="tab" name="report" aria-selected="false">Report</button>
+      </span>
+      <span class="figures"></span>
+    </div>
+    <div class="problem" role="alert"></div>
+    <div class="view" data-tab="console"></div>
+    <div class="view" data-tab="screen" hidden><canvas tabindex="0" width="720" height="400"></canvas></div>
+    <div class="view" data-tab="report" hidden></div>
+  </div>`;
+
+type Tab = 'console' | 'screen' | 'report';
+
+export class VmLaunch extends HTMLElement {
+  /** Files to boot; they have precedence over the attributes. */
+  files: { kernel?: Blob; initrd?: Blob } = {};
+  /** The end of what came over the serial console. */
+  output = '';
+  readonly #root = this.attachShadow({ mode: 'open' });
+  readonly #terminal = new Terminal({ fontSize: 14, scrollback: 5000, theme: { background: '#0e1116' } });
+  readonly #fit = new FitAddon();
+  #worker: Worker | null = null;
+
+  connectedCallback(): void {
+    if (this.#root.childElementCount > 0) return;
+    this.#root.innerHTML = `<style>${terminalStyle}${style}</style>${MARKUP}`;
+    this.#button('start').onclick = () => void this.start();
+    this.#button('power').onclick = () => this.powerButton();
+    this.#button('stop').onclick = () => this.stop();
+    for (const tab of ['console', 'screen', 'report'] as const) this.#button(tab).onclick = () => this.show(tab);
+    this.#terminal.loadAddon(this.#fit);
+    this.#terminal.open(this.#find('[data-tab=console]'));
+    this.#fit.fit();
+    new ResizeObserver(() => this.#fit.fit()).observe(this);
+    this.#terminal.onData((text) => this.send(text));
+    this.#listenToCanvas();
+    this.#acceptFiles();
+    if (this.hasAttribute('autostart')) void this.start();
+  }
+
+  disconnectedCallback(): void {
+    this.#dismiss();
+  }
+
+  /** Boots. What goes wrong is shown, and told by the event `problem`. */
+  async start(): Promise<void> {
+    this.#dismiss();
+    this.#terminal.reset();
+    this.output = '';
+    this.#setRunning(true);
+    this.#tell('');
+    try {
+      const options = await this.#options();
+      this.#worker = new Worker(new URL('./machine-worker.js', import.meta.url), { type: 'module' });
+      this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
+      this.#worker.onerror = ({ message }) => this.#fail(message);
+      this.#post({ type: 'start', options });
+      this.#post({ type: 'watch', isOn: this.#isShown('screen') });
+      this.#terminal.focus();
+    } catch (error) {
+      this.#fail((error as Error).message);
+    }
+  }
+
+  /** Ends the run, as if unplugged. */
+  stop(): void {
+    this.#post({ type: 'stop' });
+  }
+
+  /** Presses the ACPI power button. */
+  powerButton(): void {
+    this.#post({ type: 'power' });
+  }
+
+  /** Types into the serial console. */
+  send(text: string): void {
+    this.#post({ type: 'input', text });
+  }
+
+  /** Shows one of the three views. */
+  show(tab: Tab): void {
+    for (const view of this.#root.querySelectorAll<HTMLElement>('.view')) view.hidden = view.dataset.tab !== tab;
+    for (const button of this.#root.querySelectorAll('[role=tab]')) {
+      button.setAttribute('aria-selected', String(button.getAttribute('name') === tab));
+    }
+    this.#post({ type: 'watch', isOn: tab === 'screen' });
+    if (tab === 'console') this.#terminal.focus();
+    if (tab === 'screen') this.#find<HTMLElement>('canvas').focus();
+  }
+
+  async #options(): Promise<StartOptions> {
+    const kernel = await this.#bytes('kernel');
+    if (!kernel) throw new Error('choose a kernel, or drop one here');
+    return {
+      kernel,
+      initrd: await this.#bytes('initrd'),
+      append: this.getAttribute('append') ?? '',
+      memory: this.getAttribute('memory') ?? '128M',
+      cpu: this.getAttribute('cpu') ?? undefined,
+      clock: this.getAttribute('clock') === 'vm' ? 'vm' : 'host',
+    };
+  }
+
+  async #bytes(what: 'kernel' | 'initrd'): Promise<Uint8Array | undefined> {
+    const file = this.files[what];
+    if (file) return new Uint8Array(await file.arrayBuffer());
+    const address = this.getAttribute(what);
+    if (!address) return undefined;
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(`${what} ${address}: ${response.status} ${response.statusText}`);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case 'console':
+        this.output = (this.output + message.text).slice(-MOST_OUTPUT);
+        this.#terminal.write(message.text.replace(/(?<!\r)\n/g, '\r\n'));
+        this.dispatchEvent(new CustomEvent('console', { detail: message.text }));
+        break;
+      case 'screen':
+        drawScreen(this.#find('canvas'), message.picture);
+        break;
+      case 'report':
+        this.#report(message.report);
+        break;
+      case 'ended':
+        this.#report(message.report, message.outcome.reason);
+        this.#dismiss();
+        this.dispatchEvent(new CustomEvent('ended', { detail: message.outcome }));
+        break;
+      case 'problem':
+        this.#fail(message.message);
+        break;
+    }
+  }
+
+  #report(report: Report, reason = 'running'): void {
+    const { instructions, mips, virtualSeconds, stops, devices } = report;
+    this.#find('.figures').textContent =
+      `${reason} · ${virtualSeconds.toFixed(1)} s · ${(instructions / 1e6).toFixed(0)} M instructions · ${mips.toFixed(0)} MIPS`;
+    const stopRows = Object.entries(stops).map(([name, count]) => [name, count.toLocaleString('en'), '']);
+    const deviceRows = devices
+      .toSorted((a, b) => b.reads + b.writes - a.reads - a.writes)
+      .map(({ name, reads, writes }) => [name, reads.toLocaleString('en'), writes.toLocaleString('en')]);
+    this.#find('[data-tab=report]').replaceChildren(
+      table(['the processor came back because of', 'times', ''], stopRows),
+      table(['device', 'reads', 'writes'], deviceRows),
+    );
+  }
+
+  #fail(message: string): void {
+    this.#tell(message);
+    this.#dismiss();
+    this.dispatchEvent(new CustomEvent('problem', { detail: message }));
+  }
+
+  #tell(problem: string): void {
+    this.#find('.problem').textContent = problem;
+  }
+
+  #dismiss(): void {
+    this.#worker?.terminate();
+    this.#worker = null;
+    if (this.#root.childElementCount > 0) this.#setRunning(false);
+  }
+
+  #setRunning(isOn: boolean): void {
+    this.#find('.light').classList.toggle('on', isOn);
+    this.#button('start').disabled = isOn;
+    this.#button('power').disabled = !isOn;
+    this.#button('stop').disabled = !isOn;
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker?.postMessage(message);
+  }
+
+  #isShown(tab: Tab): boolean {
+    return !this.#find<HTMLElement>(`[data-tab=${tab}]`).hidden;
+  }
+
+  #listenToCanvas(): void {
+    const canvas = this.#find<HTMLCanvasElement>('canvas');
+    const key = (isDown: boolean) => (event: KeyboardEvent) => {
+      if (!KEY_CODES.includes(event.code)) return;
+      this.#post({ type: 'key', code: event.code, isDown });
+      event.preventDefault();
+    };
+    canvas.onkeydown = key(true);
+    canvas.onkeyup = key(false);
+    canvas.onmousemove = ({ movementX, movementY, buttons }) => {
+      if (document.pointerLockElement || buttons) this.#post({ type: 'mouse', x: movementX, y: movementY, wheel: 0 });
+    };
+    const button = (isDown: boolean) => (event: MouseEvent) => {
+      if (event.button < 3) this.#post({ type: 'button', button: event.button, isDown });
+    };
+    canvas.onmousedown = button(true);
+    canvas.onmouseup = button(false);
+  }
+
+  #acceptFiles(): void {
+    const frame = this.#find('.frame');
+    this.addEventListener('dragover', (event) => {
+      event.preventDefault();
+      frame.classList.add('drop');
+    });
+    this.addEventListener('dragleave', () => frame.classList.remove('drop'));
+    this.addEventListener('drop', (event) => {
+      event.preventDefault();
+      frame.classList.remove('drop');
+      void this.#take([...(event.dataTransfer?.files ?? [])]);
+    });
+  }
+
+  /** A kernel is known by its signature; any other file is an initial RAM disk. Starts with a kernel. */
+  async #take(files: readonly File[]): Promise<void> {
+    let hasKernel = false;
+    for (const file of files) {
+      const isKernel = await looksLikeKernel(file);
+      hasKernel ||= isKernel;
+      this.files[isKernel ? 'kernel' : 'initrd'] = file;
+    }
+    if (hasKernel) await this.start();
+  }
+
+  #find<T extends Element = Element>(selector: string): T & HTMLElement {
+    return this.#root.querySelector(selector) as T & HTMLElement;
+  }
+
+  #button(name: string): HTMLButtonElement {
+    return this.#find(`[name=${name}]`);
+  }
+}
+
+async function looksLikeKernel(file: Blob): Promise<boolean> {
+  const text = new TextDecoder('latin1').decode(await file.slice(0, SIGNATURE_AT + 4).arrayBuffer());
+  return text.startsWith(ELF) || text.slice(SIGNATURE_AT) === BZIMAGE;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): HTMLTableElement {
+  const element = document.createElement('table');
+  const addRow = (cells: readonly string[], tag: 'th' | 'td'): void => {
+    const row = element.insertRow();
+    for (const text of cells) row.append(Object.assign(document.createElement(tag), { textContent: text }));
+  };
+  addRow(head, 'th');
+  for (const row of rows) addRow(row, 'td');
+  return element;
+}
+
+customElements.define('vm-launch', VmLaunch);
