@@ -59,6 +59,8 @@ export interface BlkOptions {
   serial?: string;
   /** Told of what the backend failed with, once per failure. */
   onError?: (error: unknown) => void;
+  /** Told of work that the guest waits for. */
+  busy?: (work: Promise<unknown>) => void;
 }
 
 export class VirtioBlk implements VirtioDevice {
@@ -70,14 +72,16 @@ export class VirtioBlk implements VirtioDevice {
   readonly #backend: BlkBackend;
   readonly #serial: Uint8Array;
   readonly #onError: (error: unknown) => void;
+  readonly #busy: (work: Promise<unknown>) => void;
   #host: VirtioHost | null = null;
 
-  constructor(backend: BlkBackend, { serial = '', onError = () => {} }: BlkOptions = {}) {
+  constructor(backend: BlkBackend, { serial = '', onError = () => {}, busy = () => {} }: BlkOptions = {}) {
     const { SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, RO, DISCARD, WRITE_ZEROES } = BlkFeature;
     this.#backend = backend;
     this.#serial = new Uint8Array(ID_BYTES);
     this.#serial.set(new TextEncoder().encode(serial).subarray(0, ID_BYTES));
     this.#onError = onError;
+    this.#busy = busy;
     const always = SEG_MAX | BLK_SIZE | FLUSH | TOPOLOGY;
     this.features = always | (backend.isReadOnly ? RO : CONFIG_WCE | DISCARD | WRITE_ZEROES);
     this.config = configOf(backend.capacity);
@@ -131,7 +135,7 @@ export class VirtioBlk implements VirtioDevice {
       outcome = fail(error);
     }
     if (typeof outcome === 'number') finish(outcome);
-    else outcome.catch(fail).then((status) => this.#host?.attempt(() => finish(status)));
+    else this.#busy(outcome.catch(fail).then((status) => this.#host?.attempt(() => finish(status))));
   }
 
   #perform(chain: Chain): Outcome | Promise<Outcome> {

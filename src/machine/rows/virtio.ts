@@ -66,5 +66,6 @@ export const blk = virtio({
     new VirtioBlk(context.drive(drive), {
       serial,
       onError: (error) => context.log(`drive ${drive}: ${error instanceof Error ? error.message : error}`),
+      busy: (work) => context.busy(work),
     }),
 });

@@ -228,6 +228,17 @@ describe('a backend that answers later', () => {
     expect(driver.rings[0].used()).toEqual([{ id: 0, written: 513 }]);
   });
 
+  it('is waited for', async () => {
+    const work: Promise<unknown>[] = [];
+    driver = new MmioDriver(new VirtioBlk(slow, { busy: (promise) => work.push(promise) }));
+    driver.up();
+    driver.request(0, [header(IN, 0), driver.ram.room(512), statusRoom()]);
+    expect(work.length).toBe(1);
+    slow.waiting[0].resolve();
+    await work[0];
+    expect(driver.rings[0].used()).toEqual([{ id: 0, written: 513 }]);
+  });
+
   it('completes a flush no sooner than the backend', async () => {
     const status = statusRoom();
     expect(driver.request(0, [header(FLUSH, 0), status])).toEqual([]);
