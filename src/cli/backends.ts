@@ -1,12 +1,13 @@
 /**
- * -drive, -netdev, -chardev and -nic: each names a row of a table, which says what properties it has and how the backend
+ * -drive, -netdev, -chardev, -fsdev and their short forms: each names a row of a table, which says what properties it has and how the backend
  * is opened. Parsing touches nothing; backends are opened when the machine is made, and closed when it has ended.
  */
-import type { Backends, DeviceSpec } from '../index.ts';
+import type { Backends, DeviceSpec, FileTree } from '../index.ts';
 import { fillProperties } from '../machine/device-row.ts';
 import type { BackendRow, Opened } from './backend-row.ts';
 import { CHARDEVS } from './chardevs.ts';
 import { DRIVE_PROPERTIES, DRIVES } from './drives.ts';
+import { FSDEVS, takeMountTag } from './fsdevs.ts';
 import type { CliHost } from './host.ts';
 import { NETDEVS } from './netdevs.ts';
 import { type PropertyList, parseProperties } from './properties.ts';
@@ -15,7 +16,7 @@ import { UsageError } from './usage-error.ts';
 
 /** A backend as the command line asks for it. */
 export interface BackendWish {
-  option: 'drive' | 'netdev' | 'chardev';
+  option: 'drive' | 'netdev' | 'chardev' | 'fsdev';
   id: string;
   /** Name of the row. */
   type: string;
@@ -31,19 +32,29 @@ const TABLES: Record<BackendWish['option'], Readonly<Record<string, BackendRow<u
   drive: DRIVES,
   netdev: NETDEVS,
   chardev: CHARDEVS,
+  fsdev: FSDEVS,
 };
-const PLURALS = { drive: 'drives', netdev: 'netdevs', chardev: 'chardevs' } as const;
+const PLURALS = { drive: 'drives', netdev: 'netdevs', chardev: 'chardevs', fsdev: 'folders' } as const;
 /** The device that -drive if=... makes. */
 const INTERFACES: Record<string, string | null> = { none: null, virtio: 'virtio-blk', nvme: 'nvme' };
 const DEFAULT_NIC = 'virtio-net';
 
-/** -netdev TYPE,id=ID,... and -chardev TYPE,id=ID,... */
-export function addBackend(wishes: BackendWishes, option: 'netdev' | 'chardev', value: string): void {
+/** -netdev TYPE,id=ID,..., -chardev TYPE,id=ID,... and -fsdev TYPE,id=ID,... */
+export function addBackend(wishes: BackendWishes, option: 'netdev' | 'chardev' | 'fsdev', value: string): void {
   const list = parseProperties(option, value);
   const row = findRow(option, list.name);
   const id = takeId(option, list) ?? '';
   if (id === '') throw new UsageError(`-${option} ${value}: id= is missing`);
   push(wishes, { option, id, type: list.name, values: parseValues(option, list, row.properties) });
+}
+
+/** -virtfs TYPE,mount_tag=TAG,...: a -fsdev and its device in one. */
+export function addVirtfs(wishes: BackendWishes, value: string): void {
+  const list = parseProperties('virtfs', value);
+  const row = findRow('fsdev', list.name);
+  const id = takeId('virtfs', list) ?? `virtfs${wishes.backends.filter(({ option }) => option === 'fsdev').length}`;
+  wishes.devices.push(takeMountTag(list, id));
+  push(wishes, { option: 'fsdev', id, type: list.name, values: parseValues('virtfs', list, row.properties) });
 }
 
 /** -drive file=FILE[,if=virtio|nvme|none][,format=FORMAT][,id=ID],... */
@@ -95,8 +106,13 @@ export function backendHelp(option: BackendWish['option']): string {
 export async function openBackends(
   wishes: readonly BackendWish[],
   host: CliHost,
-): Promise<Backends & { close(): Promise<void> }> {
-  const opened: Record<string, Record<string, Opened<unknown>>> = { drives: {}, netdevs: {}, chardevs: {} };
+): Promise<Backends & { folders?: Record<string, FileTree>; close(): Promise<void> }> {
+  const opened: Record<string, Record<string, Opened<unknown>>> = {
+    drives: {},
+    netdevs: {},
+    chardevs: {},
+    folders: {},
+  };
   const close = async (): Promise<void> => {
     for (const one of Object.values(opened).flatMap((all) => Object.values(all))) {
       await (one as { close?(): void | Promise<void> }).close?.();

@@ -1,6 +1,7 @@
 /** Kinds of character streams, for -chardev. */
 import type { CharBackend } from '../index.ts';
 import { type BackendRow, backend } from './backend-row.ts';
+import { StdioChardev } from './stdio-chardev.ts';
 
 const nothing = (): (() => void) => () => {};
 
@@ -17,5 +18,10 @@ export const CHARDEVS: Readonly<Record<string, BackendRow<CharBackend>>> = {
       const file = host.openFile(path);
       return { write: (bytes) => file.write(bytes), connect: nothing, close: () => file.close() };
     },
+  }),
+  stdio: backend({
+    about: 'the terminal, which is no serial port then',
+    properties: {},
+    open: (_properties, host) => new StdioChardev((bytes) => host.out(bytes)),
   }),
 };

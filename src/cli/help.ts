@@ -36,6 +36,9 @@ Options have one dash or two.
   -snapshot              what is written to disks is forgotten at the end
   -netdev TYPE,id=ID.., -nic TYPE[,model=DEVICE].., -chardev TYPE,id=ID..
                          what devices stand on; -netdev help, -chardev help
+  -virtfs local,path=FOLDER,mount_tag=TAG[,readonly=on]
+                         shares a folder by 9P; also as -fsdev local,id=ID,path=FOLDER
+                         and -device virtio-9p,fsdev=ID,mount_tag=TAG
   -object filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=N]
                          writes a network down, as a pcap file
   -serial stdio|none|file:FILE
@@ -63,7 +66,8 @@ Options have one dash or two.
   vmlaunch -device loader,file=boot.bin,addr=0x7c00 -d in_asm -D trace.txt
 
 Keys on a terminal: Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A.
-Exit code: 0, or (N << 1) | 1 by isa-debug-exit; 1 for errors.
+SIGTERM presses the power button, where the guest listens; once more ends the run, as SIGINT does.
+Exit code: 0, or (N << 1) | 1 by isa-debug-exit; 1 for errors and for a guest that crashed by pvpanic.
 `;
 
 /** Models and the features that may be switched on and off. */

@@ -10,8 +10,11 @@ export interface CliHost {
   /** Null where there is nobody to type. */
   input: CliInput | null;
   /** Calls back on an interrupt from outside; returns how to stop listening. */
-  onInterrupt(callback: () => void): () => void;
+  onInterrupt(callback: (signal: Interrupt) => void): () => void;
 }
+
+/** SIGINT ends, SIGTERM asks first. */
+export type Interrupt = 'SIGINT' | 'SIGTERM';
 
 export interface CliInput {
   isTerminal: boolean;
@@ -33,11 +36,10 @@ export function processHost(): CliHost {
     },
     input: processInput(),
     onInterrupt: (callback) => {
-      process.on('SIGINT', callback);
-      process.on('SIGTERM', callback);
+      const signals = ['SIGINT', 'SIGTERM'] as const;
+      for (const signal of signals) process.on(signal, callback);
       return () => {
-        process.off('SIGINT', callback);
-        process.off('SIGTERM', callback);
+        for (const signal of signals) process.off(signal, callback);
       };
     },
   };

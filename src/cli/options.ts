@@ -1,6 +1,6 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
 import { type DeviceSpec, LINUX_BOOTS, type LinuxBoot, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
-import { addBackend, addDrive, addNic, type BackendWish, backendHelp } from './backends.ts';
+import { addBackend, addDrive, addNic, addVirtfs, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';
 import { type DumpWish, parseObject } from './netdevs.ts';
@@ -123,6 +123,8 @@ const WITH_VALUE: Record<string, Handler> = {
   netdev: withHelp('netdev', (options, value) => addBackend(options, 'netdev', value)),
   chardev: withHelp('chardev', (options, value) => addBackend(options, 'chardev', value)),
   nic: withHelp('netdev', addNic),
+  fsdev: withHelp('fsdev', (options, value) => addBackend(options, 'fsdev', value)),
+  virtfs: withHelp('fsdev', addVirtfs),
   object: (options, value) => {
     options.dumps.push(parseObject(value));
   },

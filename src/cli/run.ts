@@ -7,14 +7,18 @@ import {
   type MachineOptions,
   type Outcome,
 } from '../index.ts';
+import { VsockUnix } from '../node/vsock-unix.ts';
 import { openBackends } from './backends.ts';
+import { CrashWatch } from './crash-report.ts';
 import { demo } from './demo.ts';
 import { openFirmware } from './firmware.ts';
 import type { CliHost } from './host.ts';
 import { keyFilter } from './keys.ts';
 import { withDumps } from './netdevs.ts';
 import type { RunOptions, Sink } from './options.ts';
+import { StdioChardev } from './stdio-chardev.ts';
 import { makeTracer } from './trace.ts';
+import { UsageError } from './usage-error.ts';
 import { exitLine, failureLine, statTable } from './vmexits.ts';
 
 interface OpenSink {
@@ -35,14 +39,17 @@ export type MachineExtras = Pick<MachineOptions, 'createCore'>;
 /** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
 export async function runGuest(wishes: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
   const isDemo = [wishes.kernel, wishes.flat, wishes.firmware.bios].every((image) => image === undefined);
-  const options = isDemo ? demo(wishes) : wishes;
+  const options = withoutTwoTerminals(isDemo ? demo(wishes) : wishes);
   const stdio = openStdio(host);
   const sinks = openSinks(options, host, stdio);
   const { tracer, write: writeTrace, close: closeTrace } = makeTracer(options, host);
-  const takesInput = options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file';
-  const input = takesInput ? host.input : null;
   const backends = await openBackends(options.backends, host);
+  const terminal = Object.values(backends.chardevs ?? {}).find((chardev) => chardev instanceof StdioChardev);
+  const takesInput = terminal || (options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file');
+  const input = takesInput ? host.input : null;
+  const crash = new CrashWatch();
   let closeDumps = (): void => {};
+  let sockets: VsockUnix | undefined;
   try {
     const dumped = withDumps(backends.netdevs ?? {}, options.dumps, host, options.date?.getTime() ?? DEFAULT_DATE);
     closeDumps = dumped.close;
@@ -61,6 +68,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       drives: backends.drives,
       netdevs: dumped.netdevs,
       chardevs: backends.chardevs,
+      folders: backends.folders,
       linuxBoot: options.linuxBoot,
       serialPorts: Math.max(1, options.serial.length),
       reboot: options.reboot,
@@ -78,42 +86,58 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       }
     });
     for (const note of machine.notes) host.error(`vmlaunch: ${note}\n`);
-    machine.on('console', (_text, { source, bytes }) => sinks.get(source)?.write(bytes));
+    machine.on('console', (text, { source, bytes }) => {
+      sinks.get(source)?.write(bytes);
+      crash.hear(text);
+    });
     machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
+    if (machine.vsock.path) sockets = await VsockUnix.open(machine.vsock, machine.vsock.path);
+    const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes));
     const stopInput = input?.start(
-      input.isTerminal
-        ? keyFilter({
-            passesCtrlC: options.nographic,
-            send: (bytes) => machine.send(bytes),
-            leave: () => machine.stop(),
-          })
-        : (bytes) => machine.send(bytes),
+      input.isTerminal ? keyFilter({ passesCtrlC: options.nographic, send, leave: () => machine.stop() }) : send,
       () => machine.closeInput(),
     );
     let isInterrupted = false;
-    const stopListening = host.onInterrupt(() => {
-      isInterrupted = true;
-      machine.stop();
+    let isAsked = false;
+    const stopListening = host.onInterrupt((signal) => {
+      if (signal === 'SIGTERM' && !isAsked && machine.powerButton()) isAsked = true;
+      else {
+        isInterrupted = true;
+        machine.stop();
+      }
     });
     const outcome = await machine.run({ instructions: options.limit }).finally(() => {
       stopInput?.();
       stopListening();
     });
+    const crashed = crash.report(outcome, machine.cores);
     const text = isInterrupted ? 'ended by a signal' : OUTCOME_TEXT[outcome.reason];
-    const last = [...(text ? [`vmlaunch: ${text}`] : []), ...(options.report ? [formatReport(machine.report)] : [])];
+    const said = crashed ?? (text && `vmlaunch: ${text}`);
+    const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
     if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
     if (options.stat) {
       const tables = machine.cores.map(({ vmx }, cpu) => statTable(vmx?.counts ?? [], cpu));
       host.out(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
     }
+    if (outcome.reason === 'panicked') return 1;
     if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
     return ((outcome.code << 1) | 1) & 0xff;
   } finally {
+    await sockets?.close();
     await backends.close();
     closeDumps();
     closeTrace();
     for (const sink of new Set(sinks.values())) sink.close();
   }
+}
+
+/** The terminal is that of -chardev stdio or of the serial ports. Throws UsageError where both are asked for. */
+function withoutTwoTerminals(options: RunOptions): RunOptions {
+  if (!options.backends.some(({ option, type }) => option === 'chardev' && type === 'stdio')) return options;
+  if (options.serial.some(({ kind }) => kind === 'stdio')) {
+    throw new UsageError('-chardev stdio and -serial stdio exclude each other: there is one terminal');
+  }
+  return { ...options, serial: options.serial.length > 0 ? options.serial : [{ kind: 'none' }] };
 }
 
 function images(

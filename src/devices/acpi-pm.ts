@@ -35,6 +35,11 @@ export class AcpiPm implements IoDevice {
     this.#parts = parts;
   }
 
+  /** Whether the guest wants to hear of the power button. */
+  get hearsPowerButton(): boolean {
+    return (this.#enable & POWER_BUTTON) !== 0;
+  }
+
   /** Presses the power button. */
   pressPowerButton(): void {
     this.#status |= POWER_BUTTON;

@@ -78,9 +78,10 @@ export class Board {
     serial[port].send(bytes);
   }
 
-  /** Presses the power button. */
-  pressPowerButton(): void {
+  /** Presses the power button. Returns whether the guest wants to hear of it. */
+  pressPowerButton(): boolean {
     this.#platform.acpi.pressPowerButton();
+    return this.#platform.acpi.hearsPowerButton;
   }
 
   /** The keyboard controller, until the next reset. Throws RangeError where there is none. */

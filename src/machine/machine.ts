@@ -206,10 +206,11 @@ export class Machine extends HostSide {
     this.#sleep.poke();
   }
 
-  /** Presses the ACPI power button: the guest is asked to turn itself off. */
-  powerButton(): void {
-    this.#board.pressPowerButton();
+  /** Presses the ACPI power button: the guest is asked to turn itself off. Returns whether it wants to hear of that. */
+  powerButton(): boolean {
+    const isHeard = this.#board.pressPowerButton();
     this.#sleep.poke();
+    return isHeard;
   }
 
   /**

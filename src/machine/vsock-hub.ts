@@ -13,13 +13,16 @@ export class VsockHub {
   readonly #listeners = new Map<number, VsockListener>();
   #others: ((port: number) => VsockListener | undefined) | null = null;
   #device: VirtioVsock | null = null;
+  /** A socket of the host that the guest's sockets are to be reached by; whoever can make one looks here. */
+  path: string | undefined;
 
   constructor(host: HostWork) {
     this.host = host;
   }
 
   /** For the machine: a new device. */
-  connectDevice(cid: number): VirtioVsock {
+  connectDevice(cid: number, path?: string): VirtioVsock {
+    this.path = path;
     this.#device = new VirtioVsock(cid, (port) => this.#listeners.get(port) ?? this.#others?.(port));
     return this.#device;
   }

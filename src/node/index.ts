@@ -3,3 +3,4 @@ export { HostFolder, type HostFolderOptions } from './host-folder.ts';
 export { nodeSockets } from './host-sockets.ts';
 export { type DiskOptions, openDisk } from './image-file.ts';
 export { SocketNet } from './socket-net.ts';
+export { VsockUnix } from './vsock-unix.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../../src/cli/command.ts';
 import { keyFilter } from '../../src/cli/keys.ts';
 import { VERSION } from '../../src/cli/version.ts';
-import { Stop } from '../../src/index.ts';
+import { type Bus, Stop } from '../../src/index.ts';
 import { type FakeInstruction, fakeCore, forever, hlt, out, sti } from '../machine/fake-core.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
 
@@ -105,6 +105,50 @@ describe('the command', () => {
     setTimeout(() => host.interrupt(), 20);
     const { code } = await boot('', [forever], host);
     expect([code, host.isReading(), host.errors]).toEqual([0, false, 'vmlaunch: ended by a signal\n']);
+  });
+
+  it('presses the power button on SIGTERM where the guest listens, and ends at the second', async () => {
+    const [PM1_STATUS, PM1_ENABLE, PM1_CONTROL] = [0x600, 0x602, 0x604];
+    const listen: FakeInstruction = (bus) => bus.portOut(PM1_ENABLE, 2, 0x100);
+    const obey: FakeInstruction = (bus) => {
+      if (!(bus.portIn(PM1_STATUS, 2) & 0x100)) return 'again';
+      return bus.portOut(PM1_CONTROL, 2, 0x3400);
+    };
+    const terminate = async (program: FakeInstruction[], times: number) => {
+      const host = fakeHost();
+      for (let i = 1; i <= times; i++) setTimeout(() => host.interrupt('SIGTERM'), 20 * i);
+      return (await boot('', program, host)).host.errors;
+    };
+    expect(await terminate([listen, obey, forever], 1)).toBe('');
+    expect(await terminate([listen, forever], 2)).toBe('vmlaunch: ended by a signal\n');
+    expect(await terminate([forever], 1)).toBe('vmlaunch: ended by a signal\n');
+  });
+
+  it('reports a panic with the last lines of the console and the registers', async () => {
+    const panic: FakeInstruction = (bus) => bus.portOut(0x505, 1, 1);
+    const program = [say('fine so far\n[    1.5] Kernel panic - not syncing: no init\n'), panic, forever];
+    const { code, host } = await boot('-device pvpanic', program);
+    expect(code).toBe(1);
+    expect(host.errors).toMatch(
+      /^vmlaunch: the guest panicked: Kernel panic - not syncing: no init\nlast lines of its console:\n {2}fine so far\n/,
+    );
+    expect(host.errors).toMatch(/registers of processor 0:\n {2}rip {4}[0-9a-f]{16} {2}rflags [0-9a-f]{16} /);
+  });
+
+  it('reports a panic that ends in a reset, and no reset without one', async () => {
+    const reset = out(0xcf9, 6);
+    const end = async (text: string) => (await boot('-no-reboot', [say(text), reset, forever])).host.errors;
+    expect(await end('Kernel panic - not syncing: Attempted to kill init!\n')).toContain('the guest panicked: Kernel');
+    expect(await end('rebooting\n')).toBe('');
+  });
+
+  it('gives the terminal to -chardev stdio instead of a serial port', async () => {
+    const host = fakeHost();
+    const program = [say('unseen'), (bus: Bus) => bus.mmioWrite(0xfeb0_0108, 4, 0x48), hlt];
+    const line = '-machine microvm -chardev stdio,id=c -device virtio-serial -device virtconsole,chardev=c';
+    await boot(line, program, host);
+    expect(host.output).toBe('H');
+    expect((await boot(`${line} -serial stdio`, program)).host.errors).toContain('there is one terminal');
   });
 
   const echo: FakeInstruction[] = [

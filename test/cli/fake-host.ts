@@ -1,5 +1,5 @@
 /** A process for the command that exists in memory only. */
-import type { CliHost } from '../../src/cli/host.ts';
+import type { CliHost, Interrupt } from '../../src/cli/host.ts';
 
 export interface FakeHost extends CliHost {
   output: string;
@@ -7,14 +7,14 @@ export interface FakeHost extends CliHost {
   files: Map<string, Uint8Array | string>;
   /** Types into the command. */
   type: (text: string) => void;
-  interrupt: () => void;
+  interrupt: (signal?: Interrupt) => void;
   /** Whether the terminal is still taken. */
   isReading: () => boolean;
 }
 
 export function fakeHost(files: Record<string, Uint8Array | string> = {}, terminal = false): FakeHost {
   let onBytes: ((bytes: Uint8Array) => void) | null = null;
-  let onInterrupt: (() => void) | null = null;
+  let onInterrupt: ((signal: Interrupt) => void) | null = null;
   const decoder = new TextDecoder();
   const textOf = (bytes: Uint8Array | string): string => (typeof bytes === 'string' ? bytes : decoder.decode(bytes));
   const host: FakeHost = {
@@ -56,7 +56,7 @@ export function fakeHost(files: Record<string, Uint8Array | string> = {}, termin
       };
     },
     type: (text) => onBytes?.(new TextEncoder().encode(text)),
-    interrupt: () => onInterrupt?.(),
+    interrupt: (signal = 'SIGINT') => onInterrupt?.(signal),
     isReading: () => onBytes !== null,
   };
   return host;

@@ -42,6 +42,9 @@ export const p9 = virtio({
 export const vsock = virtio({
   name: 'vhost-vsock',
   about: 'sockets between guest and host',
-  properties: { 'guest-cid': { kind: 'number', min: FIRST_GUEST_CID, max: LAST_CID, initial: FIRST_GUEST_CID } },
-  make: ({ services }, properties) => services.vsock.connectDevice(properties['guest-cid']),
+  properties: {
+    'guest-cid': { kind: 'number', min: FIRST_GUEST_CID, max: LAST_CID, initial: FIRST_GUEST_CID },
+    uds_path: { kind: 'text', about: 'a Unix socket of the host, used as Firecracker uses it' },
+  },
+  make: ({ services }, properties) => services.vsock.connectDevice(properties['guest-cid'], properties.uds_path),
 });

@@ -1,0 +1,44 @@
+/** What a user sees when the guest comes to a bad end: its last words on the console, and its registers. */
+import { GPRS, type RegisterName } from '../core-types.ts';
+import type { Core, Outcome } from '../index.ts';
+
+const KEPT_LINES = 200;
+/** Of a panic: as much as Linux prints before its registers and its call trace. */
+const SHOWN_LINES = 24;
+const PANIC = /kernel panic|panic: /i;
+const CONTROL: readonly RegisterName[] = ['rip', 'rflags', 'cr0', 'cr2', 'cr3', 'cr4'];
+const PER_LINE = 4;
+
+export class CrashWatch {
+  readonly #lines: string[] = [''];
+
+  /** Takes console output as it comes. */
+  hear(text: string): void {
+    const [first, ...rest] = text.replaceAll('\r', '').split('\n');
+    this.#lines[this.#lines.length - 1] += first;
+    this.#lines.push(...rest);
+    if (this.#lines.length > KEPT_LINES) this.#lines.splice(0, this.#lines.length - KEPT_LINES);
+  }
+
+  /** The report, where `outcome` is a crash; undefined for ends that are none. */
+  report(outcome: Outcome, cores: readonly Core[]): string | undefined {
+    const panic = this.#lines.findLastIndex((line) => PANIC.test(line));
+    const isEnd = outcome.reason === 'reset' || outcome.reason === 'shutdown';
+    if (outcome.reason !== 'panicked' && !(isEnd && panic >= 0)) return undefined;
+    const why = panic >= 0 ? `: ${this.#lines[panic].replace(/^\[[ \d.]+\] /, '')}` : '';
+    const words = this.#lines.filter((line) => line.trim() !== '').slice(-SHOWN_LINES);
+    return [
+      `vmlaunch: the guest panicked${why}`,
+      ...(words.length > 0 ? ['last lines of its console:', ...words.map((line) => `  ${line}`)] : []),
+      ...cores.flatMap((core, cpu) => [`registers of processor ${cpu}:`, ...registers(core)]),
+    ].join('\n');
+  }
+}
+
+function registers(core: Core): string[] {
+  const names: RegisterName[] = [...CONTROL, ...GPRS];
+  const shown = names.map((name) => `${name.padEnd(6)} ${core.get(name).toString(16).padStart(16, '0')}`);
+  return Array.from({ length: Math.ceil(shown.length / PER_LINE) }, (_, row) =>
+    `  ${shown.slice(row * PER_LINE, (row + 1) * PER_LINE).join('  ')}`.trimEnd(),
+  );
+}
