@@ -1,16 +1,19 @@
 /**
- * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events and library; without one, all but float run.
+ * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events, library and network; without one, all but float
+ * and network run.
  * Names restrict the benches (roms/README.md).
  */
 import { benchEvents } from './events.ts';
 import { benchInterpreter } from './interpreter.ts';
 import { benchLibrary } from './library.ts';
+import { benchNetwork } from './network.ts';
 
 const PARTS: Record<string, (only: readonly string[]) => Promise<void>> = {
   interpreter: (only) => benchInterpreter('kernel', only),
   float: (only) => benchInterpreter('float', only),
   events: benchEvents,
   library: benchLibrary,
+  network: benchNetwork,
 };
 const DEFAULT = ['interpreter', 'events', 'library'];
 

@@ -1,12 +1,22 @@
-// Debian's cloud kernel on the user-mode network: DHCP, names, 64 MB each way through real sockets, ports of the guest.
+// Debian's cloud kernel on the user-mode network: DHCP, names, 64 MB each way through real sockets, ports of the guest,
+// a cable that is pulled, a dump that tcpdump reads; and two machines on a switch.
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createWebServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { VirtioNet } from '../../src/devices/virtio/net.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
+import type { NetBackend } from '../../src/net/backend.ts';
+import { dump } from '../../src/net/pcap.ts';
+import { Switch } from '../../src/net/switch.ts';
 import { UserNet } from '../../src/net/user/user-net.ts';
 import { nodeSockets } from '../../src/node/host-sockets.ts';
+import { debianPackage } from './debian.ts';
 import { boot, kernelModules, prepareSoftware, type Software } from './guest.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -104,14 +114,37 @@ function hear(port: number, say: string): Promise<string> {
   });
 }
 
+/** What tcpdump says of a dump, with checksums verified. */
+function readDump(bytes: Buffer): string[] {
+  const [tool, library] = ['tcpdump', 'libpcap0.8'].map((name) => debianPackage(name));
+  const folder = mkdtempSync(join(tmpdir(), 'vmlaunch-pcap-'));
+  const file = join(folder, 'net.pcap');
+  writeFileSync(file, bytes);
+  try {
+    const env = { ...process.env, LD_LIBRARY_PATH: join(library, 'usr/lib/x86_64-linux-gnu') };
+    const args = ['-Z', 'root', '-nvvr', file];
+    const stdio: ['ignore', 'pipe', 'ignore'] = ['ignore', 'pipe', 'ignore'];
+    return execFileSync(join(tool, 'usr/bin/tcpdump'), args, {
+      env,
+      stdio,
+      encoding: 'utf8',
+      maxBuffer: 64 * MIB,
+    }).split('\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 interface Trial {
   megabytes: number;
   options: Partial<MachineOptions>;
   bus: string;
+  /** What the card is plugged into instead of the network itself. */
+  wrap?: (net: NetBackend) => NetBackend;
 }
 
 /** Boots with a card, moves that many megabytes down and up, and connects to two ports of the guest. */
-async function trial({ megabytes, options, bus }: Trial) {
+async function trial({ megabytes, options, bus, wrap = (net) => net }: Trial) {
   const net = await UserNet.create(
     { hostname: 'guest', resolver: { address: LOOPBACK, port: ports.names } },
     nodeSockets(),
@@ -131,13 +164,21 @@ httpd -h /tmp
 echo 'the guest listens'
 nc -l -p 7
 grep ^Tcp /proc/net/snmp
+carrier() { read state < /sys/class/net/eth0/carrier; [ $state = $1 ]; }
+echo 'pull the cable'
+until carrier 0; do sleep 0.1; done
+echo 'put it back'
+until carrier 1; do sleep 0.1; done
+echo 'there it is'
 poweroff -f
 `;
   let calls: Promise<string[]> | null = null;
   try {
     const result = await boot(software, init, 'quiet', modules.files, {
-      options: { memory: '256M', netdevs: { n0: net }, ...options },
-      onOutput: (output) => {
+      options: { memory: '256M', netdevs: { n0: wrap(net) }, ...options },
+      onOutput: (output, machine) => {
+        const card = machine.device('card') as VirtioNet;
+        if (output.includes('pull the cable')) card.setLink(output.includes('put it back'));
         if (!output.includes('the guest listens')) return;
         calls ??= fetch(`http://${LOOPBACK}:${web}/`).then(async (page) => [
           await page.text(),
@@ -162,6 +203,7 @@ function expectAll({ output, outcome, heard }: Awaited<ReturnType<typeof trial>>
   expect(output).toContain('thank you');
   expect(heard).toEqual(['page of the guest\n', '']);
   expect(output).toContain('spoken from outside');
+  expect(output).toContain('there it is');
   expect(outcome.reason).toBe('powered-off');
   const [heads, values] = [...output.matchAll(/^Tcp: (.*)\r?$/gm)].map(([, line]) => line.split(' '));
   expect(Number(values[heads.indexOf('RetransSegs')])).toBe(0);
@@ -169,14 +211,51 @@ function expectAll({ output, outcome, heard }: Awaited<ReturnType<typeof trial>>
 
 describe("Debian's kernel with a virtio network card", () => {
   it('moves 64 MB each way through NAT, resolves names and is reached by its ports, over PCI', async () => {
-    const devices = [{ type: 'virtio-net-pci', netdev: 'n0' }] as const;
+    const devices = [{ type: 'virtio-net-pci', netdev: 'n0', id: 'card' }] as const;
     expectAll(await trial({ megabytes: 64, bus: 'virtio_pci', options: { devices } }), 64);
   }, 900_000);
 
   it('does so without any offload, on memory-mapped registers', async () => {
     const off = { csum: false, guest_csum: false, mrg_rxbuf: false, packed: false };
-    const devices = [{ type: 'virtio-net-device', netdev: 'n0', ...off }] as const;
-    expectAll(await trial({ megabytes: 4, bus: 'virtio_mmio', options: { devices, machine: 'microvm' } }), 4);
+    const devices = [{ type: 'virtio-net-device', netdev: 'n0', id: 'card', ...off }] as const;
+    const written: Uint8Array[] = [];
+    const wrap = (net: NetBackend): NetBackend => dump(net, (bytes) => written.push(bytes));
+    expectAll(await trial({ megabytes: 4, bus: 'virtio_mmio', options: { devices, machine: 'microvm' }, wrap }), 4);
+    const lines = readDump(Buffer.concat(written));
+    expect(lines.filter((line) => /incorrect|bad cksum|invalid|\[\|/.test(line))).toEqual([]);
+    for (const what of [
+      /BOOTP\/DHCP, Reply/,
+      /ICMP echo reply/,
+      /files\.example/,
+      /Flags \[S\], cksum 0x\w+ \(correct\)/,
+    ]) {
+      expect(lines.some((line) => what.test(line))).toBe(true);
+    }
+  }, 900_000);
+
+  it('reaches another machine through a switch, and the world through its uplink', async () => {
+    const lan = new Switch();
+    const net = await UserNet.create({}, nodeSockets());
+    lan.connect(net);
+    const modules = kernelModules(software, ['virtio_mmio', 'virtio_net']);
+    const run = (host: number, work: string) => {
+      const address = `ip addr add 10.0.2.${host}/24 dev eth0\n`;
+      const init = `#!/bin/busybox sh\n${modules.load}${ONLINE.split('cat >')[0]}${address}${work}poweroff -f\n`;
+      const devices = [{ type: 'virtio-net', netdev: 'n0', mac: `52:54:00:00:00:${host}` }] as const;
+      const options = { devices, machine: 'microvm', memory: '256M', netdevs: { n0: lan.port() } } as const;
+      return boot(software, init, 'quiet', modules.files, { options });
+    };
+    const [server, client] = await Promise.all([
+      run(50, `wget -q -O /tmp/big http://10.0.2.2:${ports.web}/2\nhttpd -h /tmp\nnc -l -p 7\n`),
+      run(
+        51,
+        'until wget -q -O /tmp/big http://10.0.2.50/big; do sleep 1; done\nmd5sum < /tmp/big\necho done | nc 10.0.2.50 7\n',
+      ),
+    ]);
+    net.close();
+    expect(client.output).toContain(`${md5(data.subarray(0, 2 * MIB))}  -`);
+    expect(server.output).toContain('done');
+    expect([server.outcome.reason, client.outcome.reason]).toEqual(['powered-off', 'powered-off']);
   }, 900_000);
 
   it('runs twice in the same way to the bit where the gateway answers everything itself', async () => {

@@ -138,7 +138,7 @@ export class TcpSender {
     for (;;) {
       const unsent = queue.length - this.#sent;
       const length = Math.min(unsent, this.#window - this.#sent, this.#parts.most());
-      if (length <= 0 || (length < this.mss && length < unsent && this.#sent > 0)) break;
+      if (length <= 0 || (length < this.mss && this.#mayWait(length < unsent))) break;
       if (!this.#send(this.#sent, length)) return;
       this.#sent += length;
       this.#high = Math.max(this.#high, this.#sent);
@@ -151,6 +151,14 @@ export class TcpSender {
       this.#high = queue.length + 1;
     }
     this.#arm();
+  }
+
+  /**
+   * Whether less than a segment waits for more: for a wider window while something is under way; and for more data while
+   * so much is under way that the guest acknowledges it at once (RFC 9293, "Silly Window Syndrome Avoidance").
+   */
+  #mayWait(isCutByWindow: boolean): boolean {
+    return isCutByWindow ? this.#sent > 0 : this.#sent > 2 * this.mss && !this.#hasEnded;
   }
 
   #send(offset: number, length: number): boolean {

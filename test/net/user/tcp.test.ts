@@ -201,6 +201,20 @@ describe('data of the host', () => {
     );
   });
 
+  it('waits with a short last segment while much is under way, unless it is the end', () => {
+    toGuest(new Uint8Array(4500));
+    expect(shape().map(([, at, , length]) => [at, length])).toEqual([0, 1460, 2920].map((at) => [at, 1460]));
+    say({ seq: ISS + 1, ack: theirs + 2920 });
+    expect(shape().map(([, at, , length]) => [at, length])).toEqual([[4380, 120]]);
+    toGuest(new Uint8Array(3000));
+    expect(shape()).toHaveLength(2);
+    stream.events.ended();
+    expect(shape().map(([flags, at, , length]) => [flags, at, length])).toEqual([
+      ['PA', 7420, 80],
+      ['FA', 7500, 0],
+    ]);
+  });
+
   it('stays within the window of the guest, and goes on as it opens', async () => {
     await connect(MSS_1460, 2000);
     toGuest(new Uint8Array(5000));
