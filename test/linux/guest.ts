@@ -95,6 +95,8 @@ export async function boot(
     output += text;
     onOutput?.(output, machine);
   });
+  const log: string[] = [];
+  machine.on('log', (line) => log.push(line));
   const outcome = await machine.run({ instructions: MOST_INSTRUCTIONS });
-  return { outcome, output, retired: machine.core.retired };
+  return { outcome, output, log, retired: machine.core.retired };
 }
