@@ -77,10 +77,14 @@ export function withinSegment(limit: u32, rights: u32, first: u32, size: u32): b
   return last <= limit && last >= first;
 }
 
-/** May `size` bytes at `first` of segment `s` be read or written, by its limit and type? Not for 64-bit mode. */
+/**
+ * May `size` bytes at `first` of segment `s` be read or written, by its limit and, where protection is on, its type? Real
+ * mode writes through a CS that was loaded as code. Not for 64-bit mode.
+ */
 export function segmentAllows(s: u32, first: u32, size: u32, write: bool): bool {
   const rights = segRights(s);
   if ((rights & Rights.UNUSABLE) != 0 || !withinSegment(segLimit(s), rights, first, size)) return false;
+  if ((cpu.cr0 & Cr0.PE) == 0) return true;
   if (write) return (rights & (Rights.CODE | Rights.WRITABLE)) == Rights.WRITABLE;
   return (rights & (Rights.CODE | Rights.READABLE)) != Rights.CODE;
 }

@@ -1,6 +1,7 @@
 // Decoded code depends on the segments it was decoded under: what changes them ends a block, and links do not survive it.
 import { expect, it } from 'vitest';
-import { flat32, u32 } from './guest.ts';
+import { createCore } from '../../src/core.ts';
+import { emptyBus, flat32, u32 } from './guest.ts';
 
 /** GDT at 0x2000: null, flat code, flat data, data with base 0x10000. */
 const GDT = [0n, 0x00cf9b000000ffffn, 0x00cf93000000ffffn, 0x00cf93010000ffffn];
@@ -35,4 +36,14 @@ it('code that ran with a flat DS is decoded anew when DS has a base', async () =
   core.set('rcx', 10n);
   core.run(4 * 10 + 1);
   expect([u32(core, 0x4000), u32(core, 0x14000)]).toEqual([5, 5]);
+});
+
+it('real mode writes through CS, whatever it was loaded as', async () => {
+  const core = await createCore({ memoryBytes: 1 << 20, bus: emptyBus });
+  core.memory.bytes(0x1000, 6).set([0x2e, 0xc6, 0x06, 0x00, 0x20, 0x55]); // mov byte cs:[0x2000], 0x55
+  core.setSegment('cs', { selector: 0, base: 0n, limit: 0xffff, rights: 0x9f });
+  core.set('rip', 0x1000n);
+  core.run(1);
+  expect(core.get('rip')).toBe(0x1006n);
+  expect(core.memory.bytes(0x2000, 1)[0]).toBe(0x55);
 });
