@@ -1,8 +1,8 @@
 /** FMA: a * b + c with one rounding. The digits name the operands' order: 132, 213, 231. */
 import { isLong, Rec } from '../../isa/record';
 import { put128, put256, source, sourceOf } from '../../isa/vector';
-import { isQuick } from '../fp/fast';
-import { fits, fused32x4, fused64x2 } from '../fp/fast-fused';
+import { isNearest, isQuick } from '../fp/fast';
+import { exact, fits, fused32x4, fused64x2 } from '../fp/fast-fused';
 import { fused, Fused } from '../fp/fused';
 import { begin, Format, settle, use } from '../fp/ieee';
 
@@ -23,24 +23,25 @@ const enum Order { O132, O213, O231 }
 }
 /** 128 bits of results from those at a, b and c; `bytes` of them count. */
 function half(format: u32, variant: u32, a: u32, b: u32, c: u32, bytes: u32, to: usize): void {
-  if (isQuick() && bytes == 16) {
-    const x = v128.xor(v128.load(a), productSigns(format, variant)), z = v128.xor(v128.load(c), addendSigns(format, variant));
-    const r = format == Format.DOUBLE ? fused64x2(x, v128.load(b), z) : fused32x4(x, v128.load(b), z);
-    if (fits) {
-      v128.store(to, r);
-      return;
+  if (isNearest()) {
+    let x: v128, y: v128, z: v128;
+    if (bytes == 16) {
+      x = v128.load(a);
+      y = v128.load(b);
+      z = v128.load(c);
+    } else if (format == Format.DOUBLE) {
+      x = v128.load64_splat(a);
+      y = v128.load64_splat(b);
+      z = v128.load64_splat(c);
+    } else {
+      x = v128.load32_splat(a);
+      y = v128.load32_splat(b);
+      z = v128.load32_splat(c);
     }
-  } else if (isQuick() && format == Format.DOUBLE) {
-    const x = v128.xor(v128.load64_splat(a), productSigns(format, variant));
-    const r = fused64x2(x, v128.load64_splat(b), v128.xor(v128.load64_splat(c), addendSigns(format, variant)));
-    if (fits) {
-      v128.store(to, r);
-      return;
-    }
-  } else if (isQuick()) {
-    const x = v128.xor(v128.load32_splat(a), productSigns(format, variant));
-    const r = fused32x4(x, v128.load32_splat(b), v128.xor(v128.load32_splat(c), addendSigns(format, variant)));
-    if (fits) {
+    x = v128.xor(x, productSigns(format, variant));
+    z = v128.xor(z, addendSigns(format, variant));
+    const r = format == Format.DOUBLE ? fused64x2(x, y, z) : fused32x4(x, y, z);
+    if (fits && (exact || isQuick())) {
       v128.store(to, r);
       return;
     }
