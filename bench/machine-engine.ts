@@ -6,32 +6,27 @@ import { fileURLToPath } from 'node:url';
 import { createCore } from '../src/core.ts';
 import type { Bus, Core } from '../src/core-types.ts';
 import { Machine } from '../src/index.ts';
-import {
-  benchImage,
-  type Engine,
-  EXIT_PORT,
-  type GuestRun,
-  MARK_PORT,
-  RAM_BYTES,
-  UnitClock,
-  type Width,
-} from './guest-run.ts';
+import { benchImage, type Engine, EXIT_PORT, type GuestRun, MARK_PORT, RAM_BYTES, UnitClock } from './guest-run.ts';
 
 const RELEASE = fileURLToPath(new URL('../build/core.wasm', import.meta.url));
 const INSTRUCTION_LIMIT = 20e9;
 
-/** Our interpreter. Throws where the release build is missing. */
-export function machineEngine(): Engine {
+/** Our interpreter, on an image other than the usual where `image` gives one. Throws where the release build is missing. */
+export function machineEngine(image?: Uint8Array): Engine {
   if (!existsSync(RELEASE)) throw new Error('build/core.wasm is missing: npm run build makes it');
   const source = new WebAssembly.Module(readFileSync(RELEASE));
-  return { name: 'vmlaunch', widths: [32, 64], run: (width, commandLine) => run(source, width, commandLine) };
+  return {
+    name: 'vmlaunch',
+    widths: image ? [64] : [32, 64],
+    run: (width, commandLine) => run(source, image ?? benchImage(width), commandLine),
+  };
 }
 
-async function run(source: WebAssembly.Module, width: Width, commandLine: string): Promise<GuestRun> {
+async function run(source: WebAssembly.Module, kernel: Uint8Array, commandLine: string): Promise<GuestRun> {
   let core: Core | undefined;
   const clock = new UnitClock(() => core?.retired ?? 0);
   const machine = await Machine.create({
-    kernel: benchImage(width),
+    kernel,
     memory: RAM_BYTES,
     append: commandLine,
     devices: [{ type: 'isa-debug-exit', iobase: EXIT_PORT, iosize: 4 }],

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events, library and network; without one, all but float
+ * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events, library, network and traps; without one, all but float
  * and network run.
  * Names restrict the benches (roms/README.md).
  */
@@ -7,6 +7,7 @@ import { benchEvents } from './events.ts';
 import { benchInterpreter } from './interpreter.ts';
 import { benchLibrary } from './library.ts';
 import { benchNetwork } from './network.ts';
+import { benchTraps } from './traps.ts';
 
 const PARTS: Record<string, (only: readonly string[]) => Promise<void>> = {
   interpreter: (only) => benchInterpreter('kernel', only),
@@ -14,6 +15,7 @@ const PARTS: Record<string, (only: readonly string[]) => Promise<void>> = {
   events: benchEvents,
   library: benchLibrary,
   network: benchNetwork,
+  traps: benchTraps,
 };
 const DEFAULT = ['interpreter', 'events', 'library'];
 

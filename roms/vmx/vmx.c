@@ -135,4 +135,8 @@ uint32_t vmx_run(struct registers *registers) {
   return reason;
 }
 
+void vmx_again(void) {
+  if (operand_fails("clear", vmcs_region) || operand_fails("load", vmcs_region)) fail("the VMCS was not taken");
+}
+
 void vmx_skip(void) { vmwrite(GUEST_RIP, vmread(GUEST_RIP) + vmread(INSTRUCTION_LENGTH)); }

@@ -34,6 +34,8 @@ void vmx_on(void);
 void vmx_guest(void (*entry)(void), uint8_t *stack_top, uint32_t primary, uint32_t secondary);
 /* Runs the guest until the next VM exit; returns its reason. Leaves with code 1 where the entry fails. */
 uint32_t vmx_run(struct registers *registers);
+/* Makes the VMCS as new: the next entry is a VMLAUNCH. */
+void vmx_again(void);
 /* Moves the guest behind the instruction that exited. */
 void vmx_skip(void);
 #endif

@@ -64,6 +64,8 @@ export function initramfs(software: Pick<Software, 'busybox'>, init: string, fil
 }
 
 export interface BootExtras {
+  /** Ends the run after so many. */
+  instructions?: number;
   options?: Partial<MachineOptions>;
   /** Called before the first instruction. */
   onCreate?: (machine: Machine) => void;
@@ -77,7 +79,7 @@ export async function boot(
   init: string,
   append = '',
   files: readonly ArchiveFile[] = [],
-  { options, onCreate, onOutput }: BootExtras = {},
+  { options, onCreate, onOutput, instructions = MOST_INSTRUCTIONS }: BootExtras = {},
 ) {
   const initrd = initramfs(software, init, files);
   const machine = await Machine.create({
@@ -97,6 +99,6 @@ export async function boot(
   });
   const log: string[] = [];
   machine.on('log', (line) => log.push(line));
-  const outcome = await machine.run({ instructions: MOST_INSTRUCTIONS });
+  const outcome = await machine.run({ instructions });
   return { outcome, output, log, retired: machine.core.retired };
 }
