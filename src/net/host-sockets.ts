@@ -24,8 +24,10 @@ export interface HostStream {
   write(bytes: Uint8Array): void;
   /** No more will be written. */
   end(): void;
-  /** Ends both ways at once; no event comes any more. */
+  /** Ends both ways at once, whatever was written; no event comes any more. */
   abort(): void;
+  /** Ends both ways when what was written is sent; no event comes any more. */
+  finish(): void;
   pause(): void;
   resume(): void;
 }

@@ -31,6 +31,10 @@ function streamOf(socket: Socket, events: StreamEvents): HostStream {
   socket.on('end', () => events.ended());
   socket.on('drain', () => events.drained());
   socket.on('error', (error: NodeJS.ErrnoException) => events.failed(FAILURES[error.code ?? ''] ?? 'reset'));
+  const silence = (): void => {
+    for (const event of ['data', 'end', 'drain', 'error']) socket.removeAllListeners(event);
+    socket.on('error', () => {});
+  };
   return {
     get buffered() {
       return socket.writableLength;
@@ -38,9 +42,12 @@ function streamOf(socket: Socket, events: StreamEvents): HostStream {
     write: (bytes) => void socket.write(bytes),
     end: () => void socket.end(),
     abort() {
-      socket.removeAllListeners('data').removeAllListeners('end').removeAllListeners('drain');
-      socket.removeAllListeners('error').on('error', () => {});
+      silence();
       socket.resetAndDestroy();
+    },
+    finish() {
+      silence();
+      socket.destroySoon();
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
@@ -101,6 +108,7 @@ export function nodeSockets(): HostSockets {
         accept(from, (events) => streamOf(socket, events));
       });
       await started(server, at, (done) => server.listen(at.port, at.address, done));
+      server.on('error', () => {});
       const bound = server.address();
       return { port: typeof bound === 'object' && bound ? bound.port : at.port, close: () => void server.close() };
     },

@@ -35,7 +35,7 @@ export class SocketNet implements NetBackend {
       server.once('error', (error) => reject(new Error(`cannot listen at ${address}:${port}: ${error.message}`)));
       server.listen(port, address, resolve);
     });
-    net.#server = server;
+    net.#server = server.on('error', () => {});
     return net;
   }
 

@@ -87,6 +87,22 @@ describe('a stream', () => {
     stream.abort();
   });
 
+  it('sends what was written before it finishes', async () => {
+    let bytes = 0;
+    let hasEnded = false;
+    const port = await serve((socket) => {
+      socket.on('data', (part) => (bytes += part.length));
+      socket.on('end', () => (hasEnded = true));
+    });
+    const log = new Log();
+    const stream = sockets.connect({ address: LOOPBACK, port }, log);
+    await vi.waitFor(() => expect(log.lines).toEqual(['connected']));
+    for (let n = 0; n < 100; n++) stream.write(new Uint8Array(65536));
+    stream.finish();
+    await vi.waitFor(() => expect([bytes, hasEnded]).toEqual([100 * 65536, true]), { timeout: 10_000 });
+    expect(log.lines).toEqual(['connected']);
+  });
+
   it('resets the other side when it is aborted, and is silent then', async () => {
     const errors: (string | undefined)[] = [];
     const port = await serve((socket) => {

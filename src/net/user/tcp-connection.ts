@@ -161,9 +161,10 @@ export class TcpConnection implements StreamEvents {
     } else this.#reset(false);
   }
 
-  /** The guest is gone: the host's side ends without a word to it. */
+  /** The guest is gone: the host's side ends without a word to it, but hears out a guest that had said its last. */
   drop(): void {
-    this.#stream?.abort();
+    if (this.#hasGuestEnded) this.#stream?.finish();
+    else this.#stream?.abort();
     this.#remove();
   }
 

@@ -6,7 +6,7 @@ import { Flag, makeSegment, type Segment, type SegmentHead } from './segment.ts'
 import { type Outgoing, TcpConnection } from './tcp-connection.ts';
 import type { Endpoint } from './udp-nat.ts';
 
-const MOST_CONNECTIONS = 4096;
+const MOST_CONNECTIONS = 1024;
 /** Of IPv4 and TCP without options. */
 const HEADERS = 40;
 const MOST_PACKET = 65535;

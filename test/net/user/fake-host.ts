@@ -18,6 +18,7 @@ export class FakeStream implements HostStream {
   isSlow = false;
   isEnded = false;
   isAborted = false;
+  isFinished = false;
   isPaused = false;
 
   constructor(to: SocketAddress, events: StreamEvents) {
@@ -37,6 +38,10 @@ export class FakeStream implements HostStream {
 
   end(): void {
     this.isEnded = true;
+  }
+
+  finish(): void {
+    this.isFinished = true;
   }
 
   abort(): void {

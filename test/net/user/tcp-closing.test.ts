@@ -99,6 +99,16 @@ describe('closing', () => {
     expect(stream.isAborted).toBe(false);
   });
 
+  it.each([
+    ['resets a stream that the guest was not done with', 'A', [true, false]],
+    ['sends the rest of what a guest said that had ended', 'FA', [false, true]],
+  ])('of the network %s', (_what, flags, ends) => {
+    say({ seq: ISS + 1, flags, data: textBytes('last words') });
+    guest.net.close();
+    expect([stream.isAborted, stream.isFinished]).toEqual(ends);
+    expect(guest.pending).toBe(0);
+  });
+
   it('by a failure of the host resets the guest', () => {
     stream.events.failed('reset');
     expect(shape()).toEqual([['RA', 0, 1, 0]]);
