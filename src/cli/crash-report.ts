@@ -5,6 +5,7 @@ import type { Core, Outcome } from '../index.ts';
 const KEPT_LINES = 200;
 /** Of a panic: as much as Linux prints before its registers and its call trace. */
 const SHOWN_LINES = 24;
+const LINES_BEFORE = 3;
 const PANIC = /kernel panic|panic: /i;
 const CONTROL: readonly RegisterName[] = ['rip', 'rflags', 'cr0', 'cr2', 'cr3', 'cr4'];
 const PER_LINE = 4;
@@ -26,10 +27,11 @@ export class CrashWatch {
     const isEnd = outcome.reason === 'reset' || outcome.reason === 'shutdown';
     if (outcome.reason !== 'panicked' && !(isEnd && panic >= 0)) return undefined;
     const why = panic >= 0 ? `: ${this.#lines[panic].replace(/^\[[ \d.]+\] /, '')}` : '';
-    const words = this.#lines.filter((line) => line.trim() !== '').slice(-SHOWN_LINES);
+    const from = panic >= 0 ? Math.max(0, panic - LINES_BEFORE) : -SHOWN_LINES;
+    const words = this.#lines.slice(from).filter((line) => line.trim() !== '');
     return [
       `vmlaunch: the guest panicked${why}`,
-      ...(words.length > 0 ? ['last lines of its console:', ...words.map((line) => `  ${line}`)] : []),
+      ...(words.length > 0 ? ['its last words:', ...words.slice(0, SHOWN_LINES).map((line) => `  ${line}`)] : []),
       ...cores.flatMap((core, cpu) => [`registers of processor ${cpu}:`, ...registers(core)]),
     ].join('\n');
   }

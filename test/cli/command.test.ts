@@ -124,13 +124,13 @@ describe('the command', () => {
     expect(await terminate([forever], 1)).toBe('vmlaunch: ended by a signal\n');
   });
 
-  it('reports a panic with the last lines of the console and the registers', async () => {
+  it('reports a panic with the last words on the console and the registers', async () => {
     const panic: FakeInstruction = (bus) => bus.portOut(0x505, 1, 1);
     const program = [say('fine so far\n[    1.5] Kernel panic - not syncing: no init\n'), panic, forever];
     const { code, host } = await boot('-device pvpanic', program);
     expect(code).toBe(1);
     expect(host.errors).toMatch(
-      /^vmlaunch: the guest panicked: Kernel panic - not syncing: no init\nlast lines of its console:\n {2}fine so far\n/,
+      /^vmlaunch: the guest panicked: Kernel panic - not syncing: no init\nits last words:\n {2}fine so far\n/,
     );
     expect(host.errors).toMatch(/registers of processor 0:\n {2}rip {4}[0-9a-f]{16} {2}rflags [0-9a-f]{16} /);
   });

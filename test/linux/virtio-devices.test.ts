@@ -1,4 +1,4 @@
-// Debian's kernel and its own drivers on the small virtio devices: entropy, ports, balloon, 9P, sockets; and a panic.
+// Debian's kernel and its own drivers on the small virtio devices: entropy, ports, balloon, 9P and sockets.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -248,12 +248,4 @@ describe("Debian's kernel, with its own drivers,", () => {
     expect(echoed.equals(sent)).toBe(true);
     expect(result.heard.echo).toBe('finished');
   });
-
-  it('ends the run by pvpanic when it panics', async () => {
-    const { files, load } = kernelModules(software, ['pvpanic-mmio']);
-    const panic = `${START}${load}echo c > /proc/sysrq-trigger\n`;
-    const { outcome, output } = await boot(software, panic, '', files, { options: { devices: [{ type: 'pvpanic' }] } });
-    expect(output).toContain('Kernel panic - not syncing: sysrq triggered crash');
-    expect(outcome).toEqual({ reason: 'panicked' });
-  }, 900_000);
 });
