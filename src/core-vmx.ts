@@ -4,7 +4,8 @@
  */
 import type { StateBlock } from './core-state.ts';
 import { disassemble } from './isa/disasm.ts';
-import { offsetOf, VMCS_FIELDS } from './isa/vmx/fields.ts';
+import { explainField } from './isa/vmx/control-bits.ts';
+import { offsetOf, VMCS_FIELDS, type VmcsField } from './isa/vmx/fields.ts';
 import { explainInterruption, explainQualification } from './isa/vmx/qualification.ts';
 import { instructionErrorText, reasonName } from './isa/vmx/reasons.ts';
 import { RULES, type VmEntryRule } from './isa/vmx/rules.ts';
@@ -64,6 +65,13 @@ export interface ExitRecord {
   clock: number;
 }
 
+/** A field of a VMCS and what it holds. */
+export interface VmcsValue extends Pick<VmcsField, 'name' | 'encoding' | 'width'> {
+  value: bigint;
+  /** Names of the bits that are set, where they have names. */
+  meaning: string;
+}
+
 export class VmxView {
   readonly #state: StateBlock;
   #seen = 0;
@@ -108,10 +116,13 @@ export class VmxView {
     return Array.from({ length: end - start }, (_, n) => this.#record(start + n));
   }
 
-  /** The current VMCS, field by field; null where there is none. */
-  vmcs(): { name: string; encoding: number; value: bigint }[] | null {
+  /** The current VMCS, field by field, with the names of bits that are set; null where there is none. */
+  vmcs(): VmcsValue[] | null {
     if (this.#state.number('vmcs') === 0) return null;
-    return VMCS_FIELDS.map(({ name, encoding }) => ({ name, encoding, value: this.#field(encoding) }));
+    return VMCS_FIELDS.map(({ name, encoding, width }) => {
+      const value = this.#field(encoding);
+      return { name, encoding, width, value, meaning: explainField(name, value) };
+    });
   }
 
   #field(encoding: number): bigint {

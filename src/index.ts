@@ -1,7 +1,7 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
 export type { Bus, Core, GuestMemory, Width } from './core-types.ts';
 export { Stop } from './core-types.ts';
-export type { BrokenRule, ExitCount, ExitRecord, VmxView } from './core-vmx.ts';
+export type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './core-vmx.ts';
 export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';
 export { type ByteFile, MemoryFile } from './devices/block/byte-file.ts';
 export { createQcow2, type NewImage } from './devices/block/create-qcow2.ts';

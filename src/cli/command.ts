@@ -10,6 +10,9 @@ const SUB_COMMANDS: Readonly<Partial<Record<string, (options: RunOptions) => voi
   stat: (options) => {
     options.stat = true;
   },
+  vmcs: (options) => {
+    options.vmcs = true;
+  },
   trace: (options) => {
     options.trace = [...options.trace, 'vmexit'];
   },

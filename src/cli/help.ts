@@ -6,6 +6,7 @@ const COLUMNS = 100;
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
        vmlaunch stat [options]      the same, and a table of VM exits at the end
        vmlaunch trace [options]     the same as -d vmexit
+       vmlaunch vmcs [options]      prints the current VMCS at the end, --limit N at any point
        vmlaunch vectors FILE..      runs instruction vectors
 
 Options have one dash or two.

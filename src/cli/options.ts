@@ -41,8 +41,9 @@ export interface RunOptions {
   trace: TraceItem[];
   traceFile?: string;
   report: boolean;
-  /** Print the table of VM exits at the end. */
+  /** Print the table of VM exits at the end; the current VMCS. */
   stat: boolean;
+  vmcs: boolean;
   limit?: number;
   /** What somebody asked about, to be said instead of a run. */
   help?: string;
@@ -174,6 +175,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     trace: [],
     report: false,
     stat: false,
+    vmcs: false,
   };
   for (let i = 0; i < args.length; i++) {
     const word = args[i];

@@ -19,7 +19,7 @@ import type { RunOptions, Sink } from './options.ts';
 import { StdioChardev } from './stdio-chardev.ts';
 import { makeTracer } from './trace.ts';
 import { UsageError } from './usage-error.ts';
-import { exitLine, failureLine, statTable } from './vmexits.ts';
+import { exitLine, failureLine, statTable, vmcsDump } from './vmexits.ts';
 
 interface OpenSink {
   write(bytes: Uint8Array | string): void;
@@ -115,8 +115,11 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     const said = crashed ?? (text && `vmlaunch: ${text}`);
     const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
     if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
-    if (options.stat) {
-      const tables = machine.cores.map(({ vmx }, cpu) => statTable(vmx?.counts ?? [], cpu));
+    if (options.stat || options.vmcs) {
+      const tables = machine.cores.flatMap(({ vmx }, cpu) => [
+        ...(options.stat ? [statTable(vmx?.counts ?? [], cpu)] : []),
+        ...(options.vmcs ? [vmcsDump(vmx?.vmcs() ?? null, cpu)] : []),
+      ]);
       host.out(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
     }
     if (outcome.reason === 'panicked') return 1;

@@ -1,5 +1,5 @@
 /** VM exits for people: a JSON line each, the table of `vmlaunch stat`, and why a VM entry failed. */
-import type { BrokenRule, ExitCount, ExitRecord } from '../index.ts';
+import type { BrokenRule, ExitCount, ExitRecord, VmcsValue } from '../index.ts';
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
@@ -50,4 +50,15 @@ export function statTable(counts: readonly ExitCount[], cpu: number): string {
     '',
     `Total Samples:${samples}, Total events handled time:${us(time)}.`,
   ].join('\n');
+}
+
+const DIGITS = { 16: 4, 32: 8, 64: 16, natural: 16 } as const;
+
+/** A VMCS, a line per field: encoding, name, value, and the names of bits that are set. */
+export function vmcsDump(fields: readonly VmcsValue[] | null, cpu: number): string {
+  if (!fields) return `CPU ${cpu}: no current VMCS`;
+  const lines = fields.map(({ name, encoding, width, value, meaning }) =>
+    `${encoding.toString(16).padStart(4, '0')} ${name.padEnd(42)} ${value.toString(16).padStart(DIGITS[width], '0')}  ${meaning}`.trimEnd(),
+  );
+  return [`CPU ${cpu}: current VMCS`, ...lines].join('\n');
 }

@@ -1,0 +1,58 @@
+// VM exits as the command shows them, on the hypervisor that comes along: records, the table, the VMCS.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { command } from '../../src/cli/command.ts';
+import { failureLine } from '../../src/cli/vmexits.ts';
+import { fakeHost } from './fake-host.ts';
+
+const IMAGE = new URL('../../roms/vmx-ept.elf', import.meta.url);
+const DEVICES = ['-kernel', 'vmx-ept.elf', '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4'];
+
+async function run(...args: string[]): Promise<{ output: string; errors: string }> {
+  const host = fakeHost({ 'vmx-ept.elf': readFileSync(IMAGE) });
+  await command([...args, ...DEVICES], host);
+  return { output: host.output, errors: host.errors };
+}
+
+describe('vmlaunch trace', () => {
+  it('writes a line of JSON for every VM exit that the hypervisor counted itself', async () => {
+    const { output, errors } = await run('trace');
+    const records = errors
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as { number: number; reason: string; instruction?: string });
+    expect(records.map(({ number }) => number)).toEqual(records.map((_, n) => n));
+    for (const [, reason, count] of output.matchAll(/(CPUID|VMCALL|EPT_VIOLATION) (\d+)/g)) {
+      expect(records.filter((record) => record.reason === reason)).toHaveLength(Number(count));
+    }
+    expect(new Set(records.filter(({ reason }) => reason === 'CPUID').map(({ instruction }) => instruction))).toEqual(
+      new Set(['cpuid']),
+    );
+  });
+});
+
+describe('vmlaunch vmcs', () => {
+  it('prints the fields by the manual’s encodings, with the bits that are set', async () => {
+    const { output } = await run('vmcs');
+    // Bits 1, 2 and 4 of the pin-based controls are 1 in every VMCS (SDM, "Reserved Controls and Default Settings").
+    expect(output).toMatch(/^4000 PIN_BASED_CONTROLS +00000016$/m);
+    expect(output).toMatch(/^401e SECONDARY_CONTROLS +00000022 {2}enable EPT, enable VPID$/m);
+    expect(output).toMatch(/^4402 EXIT_REASON +00000012$/m);
+  });
+});
+
+describe('a VM entry that failed', () => {
+  it('is told with the rule, its section and the values of its fields', () => {
+    const rule = {
+      name: 'HOST_CR3',
+      section: 'Checks on Host Control Registers, MSRs, and SSP',
+      text: 'bits of CR3 beyond the physical-address width must be 0',
+      fields: [{ name: 'HOST_CR3', value: 1n << 60n }],
+    };
+    const line = failureLine({ failure: 'VM entry with invalid host-state field(s)', rule, rip: 0x1000n } as never);
+    expect(line).toBe(
+      'VM entry at RIP 0x1000: VM entry with invalid host-state field(s): bits of CR3 beyond the physical-address width must' +
+        ' be 0 (SDM Vol. 3C, "Checks on Host Control Registers, MSRs, and SSP"): HOST_CR3=0x1000000000000000',
+    );
+  });
+});
