@@ -11,9 +11,9 @@ export const DRIVE_PROPERTIES = {
   snapshot: { kind: 'flag', initial: false, about: 'writes are forgotten at the end' },
   cache: {
     kind: 'choice',
-    choices: ['writeback', 'unsafe'],
+    choices: ['writeback', 'none', 'unsafe'],
     initial: 'writeback',
-    about: 'unsafe: a flush does not wait for the medium',
+    about: 'unsafe: a flush does not wait for the medium; none is as writeback',
   },
 } as const satisfies Properties;
 

@@ -9,6 +9,9 @@ import { type ImageFiles, type ImageOptions, openImage } from '../devices/block/
 import { OverlayDisk } from '../devices/block/overlay.ts';
 import { unzstd } from '../machine/loaders/decompress/zstd.ts';
 
+/** Files that this process writes: two disks on one image would destroy it. */
+const written = new Set<string>();
+
 class HostFile implements ByteFile {
   readonly name: string;
   readonly id: string;
@@ -23,6 +26,12 @@ class HostFile implements ByteFile {
     this.isReadOnly = isReadOnly;
     this.#size = size;
     this.#file = file;
+    if (isReadOnly) return;
+    if (written.has(this.id)) {
+      fs.closeSync(file);
+      throw new ImageError(`cannot open ${name}: another disk writes to it; readonly=on or snapshot=on only read it`);
+    }
+    written.add(this.id);
   }
 
   get size(): number {
@@ -51,6 +60,7 @@ class HostFile implements ByteFile {
   }
 
   close(): void {
+    if (!this.isReadOnly) written.delete(this.id);
     fs.closeSync(this.#file);
   }
 }

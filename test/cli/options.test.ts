@@ -74,6 +74,24 @@ describe('a command line', () => {
     });
   });
 
+  it('gives every disk a device, and makes all of them temporary with -snapshot', () => {
+    const { backends, devices } = parse(
+      '-hda',
+      'a,b.img',
+      '-snapshot',
+      '-drive',
+      'file=c,if=nvme,format=qcow2,id=root',
+    );
+    expect(backends).toEqual([
+      { option: 'drive', id: 'drive0', type: 'auto', values: { file: 'a,b.img', snapshot: true } },
+      { option: 'drive', id: 'root', type: 'qcow2', values: { file: 'c', snapshot: true } },
+    ]);
+    expect(devices).toEqual([
+      { type: 'virtio-blk', drive: 'drive0' },
+      { type: 'nvme', drive: 'root' },
+    ]);
+  });
+
   it.each([
     ['-device help', /isa-debug-exit .*exits[\s\S]*virtio-blk, virtio-blk-pci, virtio-blk-device/],
     ['-device virtio-blk-pci,help', /drive +a text; required[\s\S]*packed +on or off; default on/],

@@ -60,6 +60,17 @@ describe('a raw image', () => {
   });
 });
 
+it('a file is written by one disk only, by whatever name', () => {
+  const link = folder.path('link.raw');
+  symlinkSync(raw, link);
+  const disk = openDisk(raw);
+  expect(() => openDisk(link)).toThrow(/cannot open .*link.raw: another disk writes to it/);
+  openDisk(link, { isReadOnly: true }).close();
+  openDisk(link, { isTemporary: true }).close();
+  disk.close();
+  openDisk(link).close();
+});
+
 describe('a temporary disk', () => {
   it('forgets what was written, and leaves nothing behind', () => {
     const count = (): number => readdirSync(tmpdir()).filter((name) => name.startsWith('vmlaunch-')).length;
