@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { constants, inflateRawSync } from 'node:zlib';
 import type { ByteFile } from '../devices/block/byte-file.ts';
 import type { Disk } from '../devices/block/disk.ts';
 import { ImageError } from '../devices/block/image-error.ts';
@@ -94,6 +95,13 @@ function scratchFile(): ByteFile {
   }
 }
 
+/** Node stops at the end of the data, whatever follows. */
+function unzlib(packed: Uint8Array, length: number): Uint8Array {
+  const bytes = inflateRawSync(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: length });
+  if (bytes.length !== length) throw new ImageError(`a compressed cluster has ${bytes.length} bytes of ${length}`);
+  return bytes;
+}
+
 export interface DiskOptions extends ImageOptions {
   /** Writes are forgotten at the end. */
   isTemporary?: boolean;
@@ -108,6 +116,6 @@ export function openDisk(path: string, { isTemporary, isUnsafe, ...options }: Di
     return isUnsafe ? Object.assign(file, { flush: () => {} }) : file;
   };
   const files = { ...FILES, open };
-  const disk = openImage(files, path, { unzstd, ...options, isReadOnly: options.isReadOnly || isTemporary });
+  const disk = openImage(files, path, { unzlib, unzstd, ...options, isReadOnly: options.isReadOnly || isTemporary });
   return isTemporary ? new OverlayDisk(disk, scratchFile()) : disk;
 }

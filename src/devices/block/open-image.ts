@@ -19,6 +19,8 @@ export interface ImageOptions {
   isReadOnly?: boolean;
   /** Name or id of an internal snapshot of a qcow2 image; read-only. */
   snapshot?: string;
+  /** Unpack clusters; zlib is known here without. */
+  unzlib?: Unpack;
   unzstd?: Unpack;
 }
 
@@ -32,7 +34,7 @@ export function openImage(files: ImageFiles, path: string, options: ImageOptions
 }
 
 function openAbove(above: readonly ByteFile[], files: ImageFiles, path: string, options: ImageOptions): Disk {
-  const { isReadOnly = false, snapshot, unzstd } = options;
+  const { isReadOnly = false, snapshot, unzlib, unzstd } = options;
   const file = files.open(path, isReadOnly || snapshot !== undefined);
   let backing: Disk | null = null;
   try {
@@ -47,10 +49,10 @@ function openAbove(above: readonly ByteFile[], files: ImageFiles, path: string, 
     }
     const { backingName, backingFormat } = readHeader(file);
     if (backingName !== null) {
-      const below = { format: checkFormat(path, backingFormat), isReadOnly: true, unzstd };
+      const below = { format: checkFormat(path, backingFormat), isReadOnly: true, unzlib, unzstd };
       backing = openAbove(chain, files, files.resolve(path, checkName(path, backingName)), below);
     }
-    return new Qcow2Disk(file, { isReadOnly, backing, snapshot, unzstd });
+    return new Qcow2Disk(file, { isReadOnly, backing, snapshot, unzlib, unzstd });
   } catch (error) {
     file.close();
     backing?.close();
