@@ -28,6 +28,7 @@ export { Machine } from './machine/machine.ts';
 export type { CoreFactory, MachineOptions, MachineType } from './machine/options.ts';
 export { DEFAULT_DATE, MACHINE_TYPES, MAX_VCPUS, parseMemory } from './machine/options.ts';
 export { formatReport, type Report, type StopName } from './machine/report.ts';
+export type { VirtioKeyboard, VirtioTablet } from './machine/rows/input.ts';
 export type { Frame, Screen } from './machine/screen.ts';
 export { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from './machine/smbios.ts';
 export type { TracedEvent, Tracer } from './machine/tracer.ts';

@@ -50,11 +50,17 @@ keys.delete('-');
 /** The names of all keys. */
 export const KEY_CODES: readonly string[] = [...keys.keys(), 'Pause'];
 
+/** The key's code in set 1, with bit 8 for the prefix 0xe0. Throws RangeError for a key that is not there. */
+export function set1Code(code: string): number {
+  const set1 = keys.get(code);
+  if (set1 === undefined) throw new RangeError(`key '${code}' is unknown: keys have names such as KeyA and ArrowUp`);
+  return set1;
+}
+
 /** What a keyboard sends in scan code set 2. Throws RangeError for a key that it has not. */
 export function scanCodes(code: string, isDown: boolean): readonly number[] {
   if (code === 'Pause') return isDown ? PAUSE : [];
-  const set1 = keys.get(code);
-  if (set1 === undefined) throw new RangeError(`key '${code}' is unknown: keys have names such as KeyA and ArrowUp`);
+  const set1 = set1Code(code);
   const set2 = code === 'F7' ? F7 : translation.indexOf(set1 & 0xff);
   return [...(set1 & 0x100 ? [Prefix.EXTENDED] : []), ...(isDown ? [] : [Prefix.RELEASE]), set2];
 }

@@ -7,6 +7,7 @@ import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
 import { vga } from './rows/display.ts';
 import { balloon, p9, rng, vsock } from './rows/host-side.ts';
+import { virtioKeyboard, virtioTablet } from './rows/input.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
 import { net } from './rows/net.ts';
 import { nvme } from './rows/nvme.ts';
@@ -26,6 +27,8 @@ const ROWS = [
   balloon,
   p9,
   vsock,
+  virtioKeyboard,
+  virtioTablet,
   virtioSerial,
   virtconsole,
   virtserialport,

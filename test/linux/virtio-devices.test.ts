@@ -1,4 +1,4 @@
-// Debian's kernel and its own drivers on the small virtio devices: entropy, ports, balloon, 9P and sockets.
+// Debian's kernel and its own drivers on the small virtio devices: entropy, ports, balloon, 9P, sockets and input.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Report } from '../../src/machine/report.ts';
+import type { VirtioKeyboard, VirtioTablet } from '../../src/machine/rows/input.ts';
 import { HostFolder } from '../../src/node/host-folder.ts';
 import { EXECUTABLE } from './cpio.ts';
 import { boot, kernelModules, prepareSoftware, type Software } from './guest.ts';
@@ -13,7 +14,16 @@ import { boot, kernelModules, prepareSoftware, type Software } from './guest.ts'
 const MIB = 1 << 20;
 const RAM = 256 * MIB;
 const PORT = 'org.example.test';
-const DRIVERS = ['virtio_pci', 'virtio-rng', 'virtio_console', 'virtio_balloon', '9pnet_virtio', '9p'];
+const DRIVERS = [
+  'virtio_pci',
+  'virtio-rng',
+  'virtio_console',
+  'virtio_balloon',
+  '9pnet_virtio',
+  '9p',
+  'virtio_input',
+  'evdev',
+];
 const SOCKETS = 'vmw_vsock_virtio_transport';
 const ECHO_BYTES = 300_000;
 
@@ -53,6 +63,11 @@ echo "hello from hvc0" > /dev/hvc0
 echo "the kernel says this" > /dev/kmsg
 stty -F /dev/hvc0 size
 
+event() { basename $(dirname $(dirname $(grep -l "^vmlaunch $1$" /sys/class/input/event*/device/name))); }
+head -c 24 /dev/input/$(event keyboard) > /tmp/key & head -c 48 /dev/input/$(event tablet) > /tmp/place & sleep 0.5
+echo "press" >&3; read answer <&3; wait
+echo "key $(od -An -t u2 -j 16 -N 6 /tmp/key), place $(od -An -t u2 -j 16 -N 6 /tmp/place) $(od -An -t u2 -j 40 -N 6 /tmp/place)"
+
 meminfo() { grep -E "^$1:" /proc/meminfo | tr -s ' ' | cut -d ' ' -f 2; }
 total=$(meminfo MemTotal)
 echo "memory at first $total kB"
@@ -90,15 +105,19 @@ function answerPort(machine: Machine): void {
     switch (wish) {
       case 'hello':
         return 'hello from the host';
+      case 'press':
+        (machine.device('keys') as VirtioKeyboard).key('KeyA', true);
+        (machine.device('pen') as VirtioTablet).move(0.25, 1);
+        return 'pressed';
       case 'shrink':
         machine.balloon.target(RAM - (Number(kilobytes) * 1024 - 64 * MIB));
         return 'asked';
       case 'shrunk':
+        machine.balloon.askStatistics();
         result.figures.shrunk = machine.report.balloon;
         machine.balloon.target(RAM);
         return 'asked';
       case 'reported':
-        machine.balloon.askStatistics();
         result.figures.reported = machine.report.balloon;
         return 'seen';
       default:
@@ -170,6 +189,8 @@ beforeAll(async () => {
           { type: 'virtio-9p', fsdev: 'shared', mount_tag: 'shared' },
           { type: 'virtio-9p', fsdev: 'fixed', mount_tag: 'fixed' },
           { type: 'vhost-vsock', 'guest-cid': 3 },
+          { type: 'virtio-keyboard', id: 'keys' },
+          { type: 'virtio-tablet', id: 'pen' },
         ],
       },
       onCreate: (machine) => {
@@ -233,8 +254,14 @@ describe("Debian's kernel, with its own drivers,", () => {
     expect(total('again')).toBe(total('at first'));
     expect(result.figures.shrunk?.ballooned).toBe((total('at first') - 64 * 1024) * 1024);
     expect(result.figures.shrunk?.actual).toBe(result.figures.shrunk?.ballooned);
-    expect(result.figures.reported).toMatchObject({ ballooned: 0 });
+    expect(result.figures.reported).toMatchObject({ ballooned: 0, actual: 0 });
+    expect(result.figures.reported?.statistics.total).toBe(64 * MIB);
     expect(result.figures.reported?.reported).toBeGreaterThan(32 * MIB);
+  });
+
+  it('hears of a key and of a place on the tablet', () => {
+    const line = lines().find((one) => one.startsWith('key ')) ?? '';
+    expect(line.match(/\d+/g)?.map(Number)).toEqual([1, 30, 1, 3, 0, 0x2000, 3, 1, 0x7fff]);
   });
 
   it('connects to the host by a socket, and is refused where nobody listens', () => {
