@@ -260,16 +260,17 @@ export class Qcow2Disk implements Disk {
     const refcounts = this.#writable();
     if (!this.#canZero) return;
     for (let cluster = first; cluster < end; cluster++) {
-      const unmapped = this.#backing ? 0 : this.#map.unmappedFrom(cluster);
+      const isAbove = cluster * this.#size < (this.#backing?.capacity ?? 0);
+      const unmapped = isAbove ? 0 : this.#map.unmappedFrom(cluster);
       if (unmapped > 0) {
         cluster += unmapped - 1;
         continue;
       }
       const found = this.#map.lookup(cluster);
-      if (found.kind === 'none' ? !this.#backing : found.kind === 'zero') continue;
+      if (found.kind === 'none' ? !isAbove : found.kind === 'zero') continue;
       if (found.kind === 'data' && !mayUnmap && this.header.version === 3 && this.#isOwn(found)) {
         this.#map.set(cluster, found.at, true);
-      } else this.#replace(refcounts, cluster, 0, this.#backing !== null);
+      } else this.#replace(refcounts, cluster, 0, isAbove);
       this.#limit();
     }
   }

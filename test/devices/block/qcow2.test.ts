@@ -1,6 +1,6 @@
 // qcow2 images that QEMU's tool made are read and written, and what we wrote is judged by the tool.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MemoryFile } from '../../../src/devices/block/byte-file.ts';
 import { createQcow2 } from '../../../src/devices/block/create-qcow2.ts';
 import { Qcow2Disk, type Qcow2Options } from '../../../src/devices/block/qcow2.ts';
@@ -15,6 +15,8 @@ const folder = makeFolder();
 const image = folder.path('a.qcow2');
 const backing = folder.path('backing.raw');
 const CHECKS = 2;
+/** The tool is started up to eighty times in a test. */
+vi.setConfig({ testTimeout: 180_000 });
 
 beforeAll(() => writeFileSync(backing, BACKING));
 afterAll(folder.remove);
