@@ -1,11 +1,12 @@
 /**
- * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events, library, network and traps; without one, all but float
- * and network run.
+ * `npm run bench [-- PART] [NAME..]`: parts are interpreter, float, events, library, linux, network and traps; without
+ * one, interpreter, events and library run.
  * Names restrict the benches (roms/README.md).
  */
 import { benchEvents } from './events.ts';
 import { benchInterpreter } from './interpreter.ts';
 import { benchLibrary } from './library.ts';
+import { benchLinux } from './linux.ts';
 import { benchNetwork } from './network.ts';
 import { benchTraps } from './traps.ts';
 
@@ -16,6 +17,7 @@ const PARTS: Record<string, (only: readonly string[]) => Promise<void>> = {
   library: benchLibrary,
   network: benchNetwork,
   traps: benchTraps,
+  linux: benchLinux,
 };
 const DEFAULT = ['interpreter', 'events', 'library'];
 
