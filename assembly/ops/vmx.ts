@@ -165,19 +165,13 @@ function region(i: Rec, encoding: u64, reason: u32, bitmap: u32, reg2: u32): u32
   if (cpu.vmcs == 0) failInvalid();
   return cpu.vmcs;
 }
-/** VMfail in the region that was accessed: a shadow VMCS has no place for an error of its own to be read by anybody else. */
-function failField(host: u32, error: VmError): void {
-  setArithmeticFlags(Flag.ZF);
-  store<u32>(<usize>host + Field.VM_INSTRUCTION_ERROR, error);
-}
-
 export function opVmread<T, D, S>(i: Rec): void {
   const encoding = <u64>changetype<S>(0).read<T>(i);
   const host = region(i, encoding, Reason.VMREAD, Field.VMREAD_BITMAP_ADDRESS, registerNumber(i.a));
   if (host == 0) return;
   const offset = fieldOffset(encoding);
   if (offset < 0) {
-    failField(host, VmError.UNSUPPORTED_FIELD);
+    fail(VmError.UNSUPPORTED_FIELD);
     return;
   }
   changetype<D>(0).write<T>(i, <T>readField(host, offset, <u32>encoding));
@@ -191,8 +185,8 @@ export function opVmwrite<T, D, S>(i: Rec): void {
   const value = <u64>changetype<S>(0).read<T>(i);
   if (abandoned()) return;
   const offset = fieldOffset(encoding);
-  if (offset < 0) failField(host, VmError.UNSUPPORTED_FIELD);
-  else if (typeOf(<u32>encoding) == 1 && (modelWord(Capability.MISC) & Misc.WRITE_ALL) == 0) failField(host, VmError.READ_ONLY_FIELD);
+  if (offset < 0) fail(VmError.UNSUPPORTED_FIELD);
+  else if (typeOf(<u32>encoding) == 1 && (modelWord(Capability.MISC) & Misc.WRITE_ALL) == 0) fail(VmError.READ_ONLY_FIELD);
   else {
     writeField(host, offset, <u32>encoding, value);
     succeed();
