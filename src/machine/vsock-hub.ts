@@ -45,7 +45,7 @@ export class VsockHub {
   /** Connects to a port of the guest; the connection's events tell how that went. */
   connect(port: number): VsockConnection {
     check(port);
-    if (!this.#device) throw new RangeError('this machine has no sockets: add the device virtio-vsock');
+    if (!this.#device) throw new RangeError('this machine has no sockets: add the device vhost-vsock');
     return this.#device.connect(port);
   }
 }

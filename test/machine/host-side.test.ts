@@ -109,8 +109,13 @@ describe('sockets', () => {
 
   it('must be there to connect', async () => {
     const { machine } = await machineWith([]);
-    expect(() => machine.vsock.connect(5)).toThrow('no sockets: add the device virtio-vsock');
+    expect(() => machine.vsock.connect(5)).toThrow('no sockets: add the device vhost-vsock');
   });
+});
+
+it.each(['virtio-balloon', 'vhost-vsock'] as const)('a machine has one %s at most', async (name) => {
+  const devices: DeviceSpec[] = [{ type: `${name}-device` }, { type: `${name}-device` }];
+  await expect(machineWith(devices)).rejects.toThrow(`device ${name}: a machine has one at most`);
 });
 
 describe('a shared folder', () => {

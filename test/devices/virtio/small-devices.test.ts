@@ -8,10 +8,12 @@ import { VirtioBalloon } from '../../../src/devices/virtio/balloon.ts';
 import { VirtioBlk } from '../../../src/devices/virtio/blk.ts';
 import { VirtioConsole } from '../../../src/devices/virtio/console.ts';
 import type { VirtioDevice } from '../../../src/devices/virtio/device.ts';
+import { VirtioInput } from '../../../src/devices/virtio/input.ts';
 import { VirtioNet } from '../../../src/devices/virtio/net.ts';
 import { virtioP9 } from '../../../src/devices/virtio/p9.ts';
 import { virtioRng } from '../../../src/devices/virtio/rng.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
+import { VirtioVsock } from '../../../src/devices/virtio/vsock.ts';
 import { type NetBackend, type NetCard, NO_HOST } from '../../../src/net/backend.ts';
 import { RAM_BYTES, TestRam } from './driver.ts';
 import { MmioDriver } from './mmio-driver.ts';
@@ -170,6 +172,8 @@ describe('a device under noise', () => {
     ['virtio-blk', () => new VirtioBlk(ramDisk(new Uint8Array(4096)))],
     ['virtio-console', () => new VirtioConsole([{ isConsole: true, output: () => {} }])],
     ['virtio-serial', () => new VirtioConsole([null, { name: 'a', output: () => {} }])],
+    ['virtio-input', () => new VirtioInput({ name: 'noise', events: new Map([[3, [0, 1]]]), most: 9 })],
+    ['virtio-vsock', () => new VirtioVsock(3, () => () => {})],
     ['virtio-9p', () => virtioP9('tag', new P9Server(new MemoryTree()))],
     ['virtio-net', () => new VirtioNet({ backend: echo(), clock, host: NO_HOST, mac, gatherNs: 0 })],
     ['virtio-balloon', () => new VirtioBalloon({ memory: new TestRam(), inflate: () => {}, deflate: () => {} })],
