@@ -45,8 +45,9 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
   const { tracer, write: writeTrace, close: closeTrace } = makeTracer(options, host);
   const backends = await openBackends(options.backends, host);
   const terminal = Object.values(backends.chardevs ?? {}).find((chardev) => chardev instanceof StdioChardev);
-  const takesInput = terminal || (options.serial[0]?.kind !== 'none' && options.serial[0]?.kind !== 'file');
-  const input = takesInput ? host.input : null;
+  /** The serial port that hears what is typed: the first at the terminal. */
+  const typedAt = options.serial.length === 0 ? 0 : options.serial.findIndex(({ kind }) => kind === 'stdio');
+  const input = terminal || typedAt >= 0 ? host.input : null;
   const crash = new CrashWatch();
   let closeDumps = (): void => {};
   let sockets: VsockUnix | undefined;
@@ -92,7 +93,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     });
     machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
     if (machine.vsock.path) sockets = await VsockUnix.open(machine.vsock, machine.vsock.path);
-    const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes));
+    const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes, typedAt));
     const stopInput = input?.start(
       input.isTerminal ? keyFilter({ passesCtrlC: options.nographic, send, leave: () => machine.stop() }) : send,
       () => machine.closeInput(),

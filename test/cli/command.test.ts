@@ -93,6 +93,15 @@ describe('the command', () => {
     expect(host.files.get('two.txt')).toBe('two');
   });
 
+  it('gives what is typed to the first serial port at the terminal', async () => {
+    const host = fakeHost({}, true);
+    setTimeout(() => host.type('x'), 20);
+    const wait: FakeInstruction = (bus) => (bus.portIn(0x2fd, 1) & 1 ? undefined : 'again');
+    const echo: FakeInstruction = (bus) => bus.portOut(0xe9, 1, bus.portIn(0x2f8, 1));
+    await boot('-serial none -serial stdio', [wait, echo, hlt], host);
+    expect(host.output).toBe('x');
+  });
+
   it('reports and stops at a limit when asked to', async () => {
     const { code, host } = await boot('--report --limit 1000', [forever]);
     expect(code).toBe(0);
