@@ -68,9 +68,10 @@ function written(r: u32): void {
       tprChanged();
       break;
     case Reg.EOI:
-      setReg(Reg.EOI, 0);
-      if (delivers()) endVirtualInterrupt();
-      else exitBehind(Reason.APIC_WRITE, r);
+      if (delivers()) {
+        setReg(Reg.EOI, 0);
+        endVirtualInterrupt();
+      } else exitBehind(Reason.APIC_WRITE, r);
       break;
     case Reg.ICR: {
       const icr = virtualReg(Reg.ICR);
