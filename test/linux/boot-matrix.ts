@@ -45,12 +45,7 @@ async function rows(cloud: Uint8Array): Promise<Row[]> {
           name: `${way} ${machine} smp=${processors} ${memory}`,
           kernel,
           processors,
-          options: {
-            ...how,
-            machine,
-            vcpus: processors,
-            memory: memory === '128M' && way.startsWith('full') ? '192M' : memory,
-          },
+          options: { ...how, machine, vcpus: processors, memory },
         })),
       ),
     ),
