@@ -255,7 +255,9 @@ describe("Debian's kernel, with its own drivers,", () => {
     expect(result.figures.shrunk?.ballooned).toBe((total('at first') - 64 * 1024) * 1024);
     expect(result.figures.shrunk?.actual).toBe(result.figures.shrunk?.ballooned);
     expect(result.figures.reported).toMatchObject({ ballooned: 0, actual: 0 });
-    expect(result.figures.reported?.statistics.total).toBe(64 * MIB);
+    const told = result.figures.reported?.statistics.total;
+    expect(told).toBeGreaterThanOrEqual(64 * MIB);
+    expect(told).toBeLessThan(total('at first') * 1024);
     expect(result.figures.reported?.reported).toBeGreaterThan(32 * MIB);
   });
 
