@@ -82,12 +82,12 @@ function bundlePackages(): void {
   }
 }
 
-/** Comments stay in the sources and the declarations. */
-function stripComments(): void {
+/** Comments and long names stay in the sources and the declarations. */
+function minify(): void {
   for (const path of filesOf('.js')) {
     const { code } = transformSync(readFileSync(path, 'utf8'), {
       legalComments: 'none',
-      minifyWhitespace: true,
+      minify: true,
       target: 'es2022',
     });
     writeFileSync(path, code);
@@ -108,7 +108,7 @@ async function build(): Promise<void> {
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   trimDeclarations();
   bundlePackages();
-  stripComments();
+  minify();
   copyFileSync(core, join(dist, 'core.wasm'));
   const cli = join(dist, 'cli/main.js');
   if (existsSync(cli)) chmodSync(cli, 0o755);

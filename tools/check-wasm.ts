@@ -13,7 +13,7 @@ import { readBodies } from './wasm-code.ts';
 const LEAST_TARGETS = 200;
 /** Bytes of build/core.wasm, and of the unpacked package. */
 const MOST_WASM = 700_000;
-const MOST_PACKAGE = 1_000_000;
+const MOST_PACKAGE = 1_300_000;
 
 interface PackReport {
   size: number;
