@@ -114,15 +114,15 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     const crashed = crash.report(outcome, machine.cores);
     const text = isInterrupted ? 'ended by a signal' : OUTCOME_TEXT[outcome.reason];
     const said = crashed ?? (text && `vmlaunch: ${text}`);
-    const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
-    if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
     if (options.stat || options.vmcs) {
       const tables = machine.cores.flatMap(({ vmx }, cpu) => [
         ...(options.stat ? [statTable(vmx?.counts ?? [], cpu)] : []),
         ...(options.vmcs ? [vmcsDump(vmx?.vmcs() ?? null, cpu)] : []),
       ]);
-      host.out(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
+      stdio.write(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
     }
+    const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
+    if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
     if (outcome.reason === 'panicked') return 1;
     if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
     return ((outcome.code << 1) | 1) & 0xff;
