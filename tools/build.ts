@@ -77,7 +77,7 @@ function bundlePackages(): void {
   for (const [module, name] of Object.entries(BUNDLED)) {
     const path = join(dist, module);
     const options = { bundle: true, format: 'esm', target: 'es2022', allowOverwrite: true } as const;
-    buildSync({ ...options, entryPoints: [path], outfile: path, external: ['../*'], minify: true });
+    buildSync({ ...options, entryPoints: [path], outfile: path, external: ['../*.js', './*.js'], minify: true });
     copyFileSync(join(root, 'node_modules', name, 'LICENSE'), `${path.replace(/[\w-]+\.js$/, name)}.LICENSE`);
   }
 }
