@@ -7,7 +7,7 @@ import { buildWasm } from '../../tools/build-wasm.ts';
 import { type ArchiveFile, cpio, DIRECTORY, EXECUTABLE } from './cpio.ts';
 import { debianPackage } from './debian.ts';
 
-const MOST_INSTRUCTIONS = 4e9;
+const MOST_INSTRUCTIONS = 8e9;
 
 /** Kernel, busybox and the release core: what every boot needs. */
 export interface Software {
