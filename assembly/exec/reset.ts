@@ -6,7 +6,8 @@ import { Rights, setSegment } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
 import { Attention } from '../cpu/pending';
-import { NO_VMCS } from '../vmx/vmcs';
+import { enterRootOperation } from '../vmx/exits';
+import { NO_VMCS, setCurrent } from '../vmx/vmcs';
 import { resetApic } from '../apic/apic';
 import { resetIoapic } from '../apic/ioapic';
 import { updateMode } from '../mmu/mode';
@@ -54,21 +55,9 @@ function resetRegisters(): void {
   cpu.nmiBlocked = 0;
   cpu.initPending = 0;
   cpu.vmxOn = 0;
-  cpu.nonRoot = 0;
-  cpu.pinControls = 0;
-  cpu.primaryControls = 0;
-  cpu.secondaryControls = 0;
-  cpu.exceptionBitmap = 0;
-  cpu.vmcs = 0;
-  cpu.vmcsPa = NO_VMCS;
   cpu.vmxonPa = NO_VMCS;
-  cpu.eptp = 0;
-  cpu.contextTag = 0;
-  cpu.vmxDeadline = 0;
-  cpu.apicAccessPage = u64.MAX_VALUE;
-  cpu.trapExit = 0;
-  cpu.injected = 0;
-  cpu.trapPending = 0;
+  setCurrent(NO_VMCS, 0);
+  enterRootOperation();
 }
 
 /** Power-on state: real mode at F000:FFF0; all processors but the first wait for SIPI. */

@@ -10,14 +10,16 @@ import { setSegment } from '../cpu/segments';
 import { clearResume, closeShadow, openShadow, openStackShadow, writeRflags } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { holdMsr, MsrSlot } from '../cpu/msr';
+import { secondaryControls } from '../vmx/check-fields';
 import { checkGuest, entryQualification } from '../vmx/check-guest';
-import { Blocking, Capability, EntryControl, Interruption, Misc, Pin, Primary, Secondary } from '../vmx/controls';
-import { Reason } from '../vmx/exits';
+import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, Interruption, Misc, Pin, Primary, Secondary } from '../vmx/controls';
+import { hasSecondary, Reason } from '../vmx/exits';
 import { recordEntry } from '../vmx/record';
 import { enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
 import { Field, field, Region } from '../vmx/vmcs';
-import { contextTagOf, flushVpid } from '../mmu/tlb';
+import { flushVpid } from '../mmu/tlb';
+import { useEptPointer } from '../mmu/ept';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { deliverPending } from './deliver';
@@ -29,8 +31,6 @@ import { failEntry } from './vm-exit';
 export const CR0_KEPT: u64 = ~(<u64>(Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | <u64>Cr0.PG));
 /** Types of injected events that name no exception of their own: a pending MTF VM exit. */
 const OTHER_EVENT: u32 = 7;
-/** Bit of the pending debug exceptions: an enabled breakpoint was met. */
-const ENABLED_BREAKPOINT: u64 = 0x1000;
 
 /** Enters the guest of the current VMCS. */
 export function vmEntry(): void {
@@ -62,12 +62,9 @@ export function vmEntry(): void {
 function loadControls(): void {
   cpu.pinControls = field<u32>(Field.PIN_BASED_CONTROLS);
   cpu.primaryControls = field<u32>(Field.PRIMARY_CONTROLS);
-  const secondary = (cpu.primaryControls & Primary.SECONDARY) != 0 ? field<u32>(Field.SECONDARY_CONTROLS) : 0;
-  cpu.secondaryControls = secondary;
+  cpu.secondaryControls = secondaryControls();
   cpu.exceptionBitmap = field<u32>(Field.EXCEPTION_BITMAP);
-  cpu.eptp = (secondary & Secondary.EPT) != 0 ? field<u64>(Field.EPTP) : 0;
-  const vpid = (secondary & Secondary.VPID) != 0 ? field<u32>(Field.VPID) : 0;
-  cpu.contextTag = contextTagOf(vpid, cpu.eptp);
+  useEptPointer(hasSecondary(Secondary.EPT) ? field<u64>(Field.EPTP) : 0);
   cpu.nonRoot = 1;
 }
 

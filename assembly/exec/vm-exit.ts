@@ -10,8 +10,9 @@ import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from 
 import { clearResume, closeShadow, inShadow, inStackShadow, wholeRflags, writeRflags } from '../cpu/rflags';
 import { updateDebug, updateStepping } from '../cpu/debug';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
-import { Blocking, Capability, EntryControl, ExitControl, Misc, Pin, Secondary } from '../vmx/controls';
+import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, ExitControl, Misc, Pin, Secondary } from '../vmx/controls';
 import { Field, field, Region, setField } from '../vmx/vmcs';
+import { enterRootOperation } from '../vmx/exits';
 import { recordExit } from '../vmx/record';
 import { Access, flushVpid, lookup } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
@@ -96,7 +97,6 @@ function saveNonRegisters(exit: u32): void {
   if (inShadow()) blocking |= inStackShadow() ? <u32>Blocking.MOV_SS : <u32>Blocking.STI;
   setField<u32>(Field.GUEST_INTERRUPTIBILITY_STATE, blocking);
   setField<u32>(Field.GUEST_ACTIVITY_STATE, cpu.activity);
-  const ENABLED_BREAKPOINT: u64 = 0x1000;
   const hits = cpu.pendingDebug & 15;
   setField<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS, cpu.pendingDebug | (hits != 0 ? ENABLED_BREAKPOINT : 0));
   if ((exit & ExitControl.SAVE_TIMER) != 0 && (cpu.pinControls & Pin.PREEMPTION_TIMER) != 0) {
@@ -112,18 +112,7 @@ function loadHost(): void {
   const long = (exit & ExitControl.HOST_64) != 0;
   const tagged = (cpu.secondaryControls & Secondary.VPID) != 0;
   if ((cpu.pinControls & Pin.VIRTUAL_NMIS) != 0) cpu.nmiBlocked = 0;
-  cpu.nonRoot = 0;
-  cpu.pinControls = 0;
-  cpu.primaryControls = 0;
-  cpu.secondaryControls = 0;
-  cpu.exceptionBitmap = 0;
-  cpu.eptp = 0;
-  cpu.contextTag = 0;
-  cpu.vmxDeadline = 0;
-  cpu.apicAccessPage = u64.MAX_VALUE;
-  cpu.trapExit = 0;
-  cpu.trapPending = 0;
-  cpu.injected = 0;
+  enterRootOperation();
   cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.HOST_CR0) & ~CR0_KEPT);
   cpu.cr3 = field<u64>(Field.HOST_CR3);
   cpu.cr4 = field<u64>(Field.HOST_CR4) | (long ? <u64>Cr4.PAE : 0);

@@ -8,12 +8,11 @@ import { cpu } from '../cpu/state';
 import { NESTED, NESTED_ENTRIES } from '../cpu/window';
 import { raise, Vector } from '../cpu/pending';
 import { Cr0 } from '../cpu/control';
-import { modelWord } from '../cpu/features';
 import { physRead, physWrite } from '../cpu/phys';
-import { Capability, Secondary } from '../vmx/controls';
+import { offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, Reason, vmExit } from '../vmx/exits';
 import { Field, field, setField } from '../vmx/vmcs';
-import { Access } from './tlb';
+import { Access, contextTagOf } from './tlb';
 
 /** Why a guest-physical address is accessed. */
 export const enum Purpose {
@@ -35,8 +34,8 @@ const SUPPRESS_VE: u64 = 0x8000000000000000;
 /** In a cache entry: a write needs no look at the tables (no dirty bit to be set). */
 const WRITE_THROUGH: u32 = 8;
 const VALID: u32 = 0x10;
-const CAP_EXECUTE_ONLY: u64 = 1;
-const CAP_ADVANCED: u64 = 0x400000;
+/** Bits of IA32_VMX_EPT_VPID_CAP. */
+const enum Cap { EXECUTE_ONLY = 0, ADVANCED = 22 }
 
 /** The linear address that is being translated, and what guest paging says of it (Linear bits). */
 export let linearAddress: u64 = 0;
@@ -44,6 +43,12 @@ let linearRights: u32 = 0;
 export function setLinear(la: u64, rights: u32): void {
   linearAddress = la;
   linearRights = rights;
+}
+
+/** Translates through the tables at `eptp`, 0 for none, under the VPID of the current VMCS. Callers select the TLB bank. */
+export function useEptPointer(eptp: u64): void {
+  cpu.eptp = eptp;
+  cpu.contextTag = contextTagOf(hasSecondary(Secondary.VPID) ? field<u32>(Field.VPID) : 0, eptp);
 }
 
 let cachedFor: u64 = 0;
@@ -121,7 +126,7 @@ function isMisconfigured(entry: u64, level: i32, leaf: bool): bool {
   const rwx = <u32>entry & 7;
   if ((rwx & 3) == Ept.W) return true;
   const executes = (entry & Ept.X) != 0 || (hasSecondary(Secondary.MODE_BASED_EXECUTE) && (entry & Ept.XU) != 0);
-  if ((rwx & 3) == 0 && executes && (modelWord(Capability.EPT_VPID) & CAP_EXECUTE_ONLY) == 0) return true;
+  if ((rwx & 3) == 0 && executes && !offersEptVpid(Cap.EXECUTE_ONLY)) return true;
   if ((entry & FRAME & ~cpu.physMask) != 0) return true;
   if (!leaf) return (entry & (level >= 3 ? 0xf8 : 0x78)) != 0;
   if (level > 0 && (entry & FRAME & ((<u64>1 << (12 + 9 * <u64>level)) - 1)) != 0) return true;
@@ -161,7 +166,7 @@ function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpos
   if (purpose != Purpose.PDPTE) q |= Qualification.LINEAR_VALID;
   if (purpose == Purpose.DATA) {
     q |= Qualification.TRANSLATED;
-    if ((modelWord(Capability.EPT_VPID) & CAP_ADVANCED) != 0) q |= linearRights;
+    if (offersEptVpid(Cap.ADVANCED)) q |= linearRights;
   }
   if (hasSecondary(Secondary.EPT_VIOLATION_VE) && (entry & SUPPRESS_VE) == 0 && raiseVe(gpa, q)) return 0;
   setField<u64>(Field.GUEST_PHYSICAL_ADDRESS, gpa);

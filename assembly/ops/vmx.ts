@@ -9,7 +9,7 @@ import { Cr0, Cr4 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { inLongMode, inProtected, isCanonical, Rights, segRights } from '../cpu/segments';
 import { beganInStackShadow } from '../cpu/rflags';
-import { Capability, Misc, Secondary } from '../vmx/controls';
+import { Capability, capability, Misc, offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, inNonRoot, Reason } from '../vmx/exits';
 import { Field, field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
 import { checkControls } from '../vmx/check-controls';
@@ -17,8 +17,8 @@ import { checkHost } from '../vmx/check-host';
 import { recordFailure } from '../vmx/record';
 import { Rule } from '../vmx/fields.gen';
 import { isEptPointer } from '../vmx/eptp';
-import { contextTagOf, flushAllVpids, flushEpt, flushVpid, flushVpidPage, selectBank } from '../mmu/tlb';
-import { flushNested } from '../mmu/ept';
+import { flushAllVpids, flushEpt, flushVpid, flushVpidPage, selectBank } from '../mmu/tlb';
+import { flushNested, useEptPointer } from '../mmu/ept';
 import { physRead } from '../cpu/phys';
 import { commitPointer, readPointer, writePointer } from '../isa/operand';
 import { isMemory, nextRip, Rec } from '../isa/record';
@@ -125,7 +125,7 @@ export function opVmptrld(i: Rec): void {
   else {
     const host = regionHost(pa);
     const id = physRead<u32>(pa);
-    const shadowing = (<u32>(modelWord(Capability.SECONDARY) >> 32) & Secondary.VMCS_SHADOWING) != 0;
+    const shadowing = (capability(Capability.SECONDARY) & Secondary.VMCS_SHADOWING) != 0;
     if (host == 0 || (shadowing ? id & ~SHADOW_VMCS : id) != revision()) fail(VmError.LOAD_REVISION);
     else {
       setCurrent(pa, host);
@@ -238,11 +238,10 @@ const enum Invvpid { ADDRESS, CONTEXT, ALL, CONTEXT_BUT_GLOBALS }
 const enum InvalidateCap { INVEPT = 20, INVEPT_TYPES = 24, INVVPID = 32, INVVPID_TYPES = 40 }
 
 /** Is type `type` one that bits from `first` on of IA32_VMX_EPT_VPID_CAP offer? */
-@inline function offersType(type: u64, first: u32): bool { return type < 4 && (modelWord(Capability.EPT_VPID) >> (first + <u32>type) & 1) != 0; }
-@inline function offersInstruction(bit: u32): bool { return (modelWord(Capability.EPT_VPID) >> bit & 1) != 0; }
+@inline function offersType(type: u64, first: u32): bool { return type < 4 && offersEptVpid(first + <u32>type); }
 
 export function opInvept<T, A>(i: Rec): void {
-  if (!offersInstruction(InvalidateCap.INVEPT)) raise(Vector.UD);
+  if (!offersEptVpid(InvalidateCap.INVEPT)) raise(Vector.UD);
   else if (!forbidden(i, Reason.INVEPT, registerNumber(i.a))) {
     const type = <u64>changetype<A>(0).read<T>(i);
     const p = readPointer(i, 16);
@@ -260,7 +259,7 @@ export function opInvept<T, A>(i: Rec): void {
 }
 
 export function opInvvpid<T, A>(i: Rec): void {
-  if (!offersInstruction(InvalidateCap.INVVPID)) raise(Vector.UD);
+  if (!offersEptVpid(InvalidateCap.INVVPID)) raise(Vector.UD);
   else if (!forbidden(i, Reason.INVVPID, registerNumber(i.a))) {
     const type = <u64>changetype<A>(0).read<T>(i);
     const p = readPointer(i, 16);
@@ -296,7 +295,6 @@ export function opVmfunc(i: Rec): void {
   }
   setField<u64>(Field.EPTP, eptp);
   if (hasSecondary(Secondary.EPT_VIOLATION_VE)) setField<u32>(Field.EPTP_INDEX, index);
-  cpu.eptp = eptp;
-  cpu.contextTag = contextTagOf(hasSecondary(Secondary.VPID) ? field<u32>(Field.VPID) : 0, eptp);
+  useEptPointer(eptp);
   selectBank();
 }

@@ -21,6 +21,8 @@ export const enum ExitControl {
 export const enum EntryControl {
   LOAD_DEBUG = 4, IA32E_GUEST = 0x200, ENTRY_TO_SMM = 0x400, DEACTIVATE_DUAL_MONITOR = 0x800, LOAD_PAT = 0x4000, LOAD_EFER = 0x8000,
 }
+/** Bit of the guest's pending debug exceptions: an enabled breakpoint was met. */
+export const ENABLED_BREAKPOINT: u64 = 0x1000;
 /** Guest interruptibility state. */
 export const enum Blocking { STI = 1, MOV_SS = 2, SMI = 4, NMI = 8, ENCLAVE = 0x10 }
 /** Interruption information: vector in 7:0, type in 10:8. */
@@ -37,6 +39,8 @@ export const enum Misc { TIMER_RATE = 31, STORE_LMA = 0x20, HLT = 0x40, SHUTDOWN
 
 /** The settings of controls that may be 1. */
 @inline export function capability(word: u32): u32 { return <u32>(modelWord(word) >> 32); }
+/** Is bit `bit` of IA32_VMX_EPT_VPID_CAP set? */
+@inline export function offersEptVpid(bit: u32): bool { return (modelWord(Capability.EPT_VPID) >> bit & 1) != 0; }
 /** Are reserved bits of `controls` as they must be: allowed 0-settings in the low half, allowed 1-settings in the high? */
 export function isAllowed(controls: u32, word: u32): bool {
   const allowed = modelWord(word);

@@ -24,6 +24,22 @@ export const enum Reason {
 /** A guest instruction that a secondary control must enable, and is #UD without it. */
 @inline export function isDisabled(control: u32): bool { return cpu.nonRoot != 0 && (cpu.secondaryControls & control) == 0; }
 
+/** Nothing is intercepted and nothing of a guest is under way any more: VMX root operation, or none. */
+export function enterRootOperation(): void {
+  cpu.nonRoot = 0;
+  cpu.pinControls = 0;
+  cpu.primaryControls = 0;
+  cpu.secondaryControls = 0;
+  cpu.exceptionBitmap = 0;
+  cpu.eptp = 0;
+  cpu.contextTag = 0;
+  cpu.vmxDeadline = 0;
+  cpu.apicAccessPage = u64.MAX_VALUE;
+  cpu.trapExit = 0;
+  cpu.trapPending = 0;
+  cpu.injected = 0;
+}
+
 /** A VM exit will take the place of the current instruction or event. */
 export function vmExit(reason: u32, qualification: u64 = 0): void {
   abandon(Pending.VM_EXIT);

@@ -91,7 +91,7 @@ function exitBehind(reason: u32, qualification: u32): void {
 }
 
 /** TPR virtualization, after VTPR changed. */
-export function tprChanged(): void {
+function tprChanged(): void {
   if (delivers()) {
     updatePpr();
     attend(Attention.INTERRUPT);
