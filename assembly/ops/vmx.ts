@@ -279,10 +279,11 @@ export function opInvvpid<T, A>(i: Rec): void {
 
 const EPTP_SWITCHING: u32 = 0;
 const EPTP_LIST_ENTRIES: u32 = 512;
+const FUNCTIONS: u32 = 64;
 
 /** SDM Vol. 3C, "VM Functions": the one there is, EPTP switching. */
 export function opVmfunc(i: Rec): void {
-  if (!inNonRoot() || !hasSecondary(Secondary.VM_FUNCTIONS)) {
+  if (!inNonRoot() || !hasSecondary(Secondary.VM_FUNCTIONS) || <u32>gpr(Gpr.RAX) >= FUNCTIONS) {
     raise(Vector.UD);
     return;
   }
@@ -294,7 +295,7 @@ export function opVmfunc(i: Rec): void {
     return;
   }
   setField<u64>(Field.EPTP, eptp);
-  if (hasSecondary(Secondary.EPT_VIOLATION_VE)) setField<u32>(Field.EPTP_INDEX, index);
+  if ((capability(Capability.SECONDARY) & Secondary.EPT_VIOLATION_VE) != 0) setField<u32>(Field.EPTP_INDEX, index);
   useEptPointer(eptp);
   selectBank();
 }
