@@ -1,6 +1,6 @@
 /**
- * Builds the package: the release core, then src/ -> dist/ as JavaScript with declarations, and the core beside it.
- * What is up to date is left alone. Usage: tsx tools/build.ts
+ * Builds the package: the release core, then src/ -> dist/: declarations file by file, JavaScript in few files, because
+ * each costs those who start the command a millisecond; and the core beside it. What is up to date is left alone. Usage: tsx tools/build.ts
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { buildSync, transformSync } from 'esbuild';
+import { buildSync } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -69,29 +69,31 @@ function trimDeclarations(): void {
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 
-/** The modules that import a package, which goes into them with its licence beside. */
-const BUNDLED = { 'machine/loaders/decompress/zstd.js': 'fzstd' };
+/** What is imported or run by name. What these share lies in chunks beside, and so does what is loaded when it is needed. */
+const ENTRIES = ['index', 'node/index', 'cli/main'];
+/** Packages that go into the chunk that imports them, with their licences beside, so that the library depends on none. */
+const BUNDLED = ['fzstd'];
 
-/** Puts each package into the one module that imports it, so that the library depends on none. */
-function bundlePackages(): void {
-  for (const [module, name] of Object.entries(BUNDLED)) {
-    const path = join(dist, module);
-    const options = { bundle: true, format: 'esm', target: 'es2022', allowOverwrite: true } as const;
-    buildSync({ ...options, entryPoints: [path], outfile: path, external: ['../*.js', './*.js'], minify: true });
-    copyFileSync(join(root, 'node_modules', name, 'LICENSE'), `${path.replace(/[\w-]+\.js$/, name)}.LICENSE`);
-  }
-}
-
-/** Comments and long names stay in the sources and the declarations. */
-function minify(): void {
-  for (const path of filesOf('.js')) {
-    const { code } = transformSync(readFileSync(path, 'utf8'), {
-      legalComments: 'none',
-      minify: true,
-      target: 'es2022',
-    });
-    writeFileSync(path, code);
-  }
+/**
+ * Comments and long names stay in the sources and the declarations. Chunks lie beside index.js, where the core looks for
+ * core.wasm.
+ */
+function bundle(): void {
+  buildSync({
+    entryPoints: ENTRIES.map((name) => join(root, `src/${name}.ts`)),
+    outbase: join(root, 'src'),
+    outdir: dist,
+    bundle: true,
+    splitting: true,
+    chunkNames: '[name]-[hash]',
+    format: 'esm',
+    target: 'es2022',
+    external: ['node:*'],
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+  for (const name of BUNDLED) copyFileSync(join(root, 'node_modules', name, 'LICENSE'), join(dist, `${name}.LICENSE`));
 }
 
 function filesOf(ending: string): string[] {
@@ -107,11 +109,9 @@ async function build(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   trimDeclarations();
-  bundlePackages();
-  minify();
+  bundle();
   copyFileSync(core, join(dist, 'core.wasm'));
-  const cli = join(dist, 'cli/main.js');
-  if (existsSync(cli)) chmodSync(cli, 0o755);
+  chmodSync(join(dist, 'cli/main.js'), 0o755);
   writeFileSync(stampFile, stamp());
 }
 

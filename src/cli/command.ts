@@ -1,48 +1,27 @@
-/** The command as a function: arguments in, exit code out. A first word without a dash names a sub-command. */
-import { cpuHelp, HELP } from './help.ts';
+/**
+ * The command as a function: arguments in, exit code out. A first word without a dash names a sub-command. What is only
+ * needed for a guest is loaded for a guest.
+ */
 import type { CliHost } from './host.ts';
-import { parseCommandLine, type RunOptions } from './options.ts';
-import { type MachineExtras, runGuest } from './run.ts';
+import { type Question, questionIn } from './questions.ts';
+import type { MachineExtras } from './run.ts';
 import { VERSION } from './version.ts';
-
-/** Sub-commands that boot a guest as without them, and do something more. */
-const SUB_COMMANDS: Readonly<Partial<Record<string, (options: RunOptions) => void>>> = {
-  stat: (options) => {
-    options.stat = true;
-  },
-  vmcs: (options) => {
-    options.vmcs = true;
-  },
-  trace: (options) => {
-    options.trace = [...options.trace, 'vmexit'];
-  },
-};
 
 /** Runs `vmlaunch` with `args`. Whatever goes wrong is one line on the error output and an exit code of 1. */
 export async function command(args: readonly string[], host: CliHost, extras?: MachineExtras): Promise<number> {
-  if (args[0] === 'vectors') return (await import('../vectors/cli.ts')).main(args.slice(1));
+  const [first = '', ...rest] = args;
+  if (first === 'vectors') return (await import('../vectors/cli.ts')).main(rest);
   try {
-    const sub = SUB_COMMANDS[args[0]];
-    const parsed = parseCommandLine(sub ? args.slice(1) : args);
-    if (sub && parsed.kind === 'run') sub(parsed.options);
-    switch (parsed.kind) {
-      case 'help':
-        host.out(HELP);
-        return 0;
-      case 'version':
-        host.out(`vmlaunch ${VERSION}\n`);
-        return 0;
-      case 'cpu-help':
-        host.out(cpuHelp());
-        return 0;
-      case 'device-help':
-        host.out(parsed.text);
-        return 0;
-      case 'run':
-        return await runGuest(parsed.options, host, extras);
-    }
+    const question = questionIn(first) ?? (await (await import('./boot.ts')).boot(args, host, extras));
+    if (typeof question === 'number') return question;
+    host.out(await answer(question));
+    return 0;
   } catch (error) {
     host.error(`vmlaunch: ${error instanceof Error ? error.message : error}\n`);
     return 1;
   }
+}
+
+async function answer(question: Question): Promise<string> {
+  return question === 'version' ? `vmlaunch ${VERSION}\n` : (await import('./help.ts')).HELP;
 }

@@ -1,5 +1,5 @@
 /** What runs when nobody says what to run: the hypervisor that comes with the package, and what its guest cost. */
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
 import type { RunOptions } from './options.ts';
 
 const EXIT_PORT = 0xf4;
@@ -8,7 +8,7 @@ const EXIT_PORT = 0xf4;
 export function demo(options: RunOptions): RunOptions {
   return {
     ...options,
-    kernel: fileURLToPath(new URL('../../roms/vmx-ept.elf', import.meta.url)),
+    kernel: createRequire(import.meta.url).resolve('vmlaunch/roms/vmx-ept.elf'),
     devices: [...options.devices, { type: 'isa-debug-exit', iobase: EXIT_PORT, iosize: 4 }],
     stat: true,
     report: true,

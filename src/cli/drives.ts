@@ -1,7 +1,6 @@
 /** Formats of disk images, for -drive format=. */
 import type { BlkBackend } from '../index.ts';
 import type { Properties } from '../machine/device-row.ts';
-import { openDisk } from '../node/image-file.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 
 /** What every format takes. */
@@ -33,7 +32,8 @@ function row(format: 'raw' | 'qcow2' | undefined, about: string, properties: Pro
   return backend({
     about,
     properties,
-    open(filled) {
+    async open(filled) {
+      const { openDisk } = await import('../node/image-file.ts');
       const drive = filled as unknown as Drive;
       return openDisk(drive.file, {
         format,

@@ -1,6 +1,5 @@
 /** Kinds of shared folders, for -fsdev and -virtfs. */
 import type { DeviceSpec, FileTree } from '../index.ts';
-import { HostFolder } from '../node/host-folder.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 import type { PropertyList } from './properties.ts';
 import { UsageError } from './usage-error.ts';
@@ -18,8 +17,10 @@ export const FSDEVS: Readonly<Record<string, BackendRow<FileTree>>> = {
       },
       readonly: { kind: 'flag', initial: false },
     },
-    open: ({ path, security_model, readonly }) =>
-      new HostFolder(path, { isReadOnly: readonly, reportsOwner: security_model === 'passthrough' }),
+    async open({ path, security_model, readonly }) {
+      const { HostFolder } = await import('../node/host-folder.ts');
+      return new HostFolder(path, { isReadOnly: readonly, reportsOwner: security_model === 'passthrough' });
+    },
   }),
 };
 

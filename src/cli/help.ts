@@ -1,8 +1,4 @@
-/** What `vmlaunch --help` and `vmlaunch -cpu help` say. */
-import { IMPLEMENTED, MODELS } from '../cpu-models/index.ts';
-
-const COLUMNS = 100;
-
+/** What `vmlaunch --help` says. */
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
        vmlaunch stat [options]      the same, and a table of VM exits at the end
        vmlaunch trace [options]     the same as -d vmexit
@@ -70,14 +66,3 @@ Keys on a terminal: Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A.
 SIGTERM presses the power button, where the guest listens; once more ends the run, as SIGINT does.
 Exit code: 0, or (N << 1) | 1 by isa-debug-exit; 1 for errors and for a guest that crashed by pvpanic.
 `;
-
-/** Models and the features that may be switched on and off. */
-export function cpuHelp(): string {
-  const models = MODELS.map(({ name, about }) => `  ${name.padEnd(16)}${about}`);
-  const lines = [' '];
-  for (const feature of IMPLEMENTED) {
-    if (lines[lines.length - 1].length + feature.length >= COLUMNS) lines.push(' ');
-    lines[lines.length - 1] += ` ${feature}`;
-  }
-  return `${['models:', ...models, 'features:', ...lines].join('\n')}\n`;
-}

@@ -3,9 +3,6 @@ import type { NetBackend } from '../index.ts';
 import type { SocketAddress } from '../net/host-sockets.ts';
 import { dump } from '../net/pcap.ts';
 import type { HostForward } from '../net/user/options.ts';
-import { UserNet } from '../net/user/user-net.ts';
-import { nodeSockets } from '../node/host-sockets.ts';
-import { SocketNet } from '../node/socket-net.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 import type { CliHost } from './host.ts';
 import { checkKeys, parseNumber, parseProperties } from './properties.ts';
@@ -32,8 +29,10 @@ export const NETDEVS: Readonly<Record<string, BackendRow<NetBackend>>> = {
       resolver: text("where names are resolved: ADDRESS or ADDRESS:PORT; the host's own if absent"),
       hostfwd: { kind: 'text', repeats: true, about: 'tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT, any number of times' },
     },
-    open: ({ dhcpstart, domainname, resolver, hostfwd, ...rest }) =>
-      UserNet.create(
+    async open({ dhcpstart, domainname, resolver, hostfwd, ...rest }) {
+      const { UserNet } = await import('../net/user/user-net.ts');
+      const { nodeSockets } = await import('../node/host-sockets.ts');
+      return UserNet.create(
         {
           ...rest,
           dhcpStart: dhcpstart,
@@ -42,7 +41,8 @@ export const NETDEVS: Readonly<Record<string, BackendRow<NetBackend>>> = {
           forwards: hostfwd?.split('\n').map(parseForward) ?? [],
         },
         nodeSockets(),
-      ),
+      );
+    },
   }),
   socket: backend({
     about: 'a cable to another process, which may be a QEMU',
@@ -50,10 +50,11 @@ export const NETDEVS: Readonly<Record<string, BackendRow<NetBackend>>> = {
       listen: text('waits for the other end: [ADDRESS]:PORT'),
       connect: text('connects with the other end: [ADDRESS]:PORT'),
     },
-    open({ listen, connect }, host) {
+    async open({ listen, connect }, host) {
       if ((listen === undefined) === (connect === undefined)) {
         throw new UsageError('-netdev socket needs listen= or connect=, and not both');
       }
+      const { SocketNet } = await import('../node/socket-net.ts');
       const log = (line: string): void => host.error(`vmlaunch: ${line}\n`);
       return listen === undefined
         ? SocketNet.connect(parseAddress('connect', connect as string, LOOPBACK), log)

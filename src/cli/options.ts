@@ -5,6 +5,7 @@ import { type FlatImage, parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';
 import { type DumpWish, parseObject } from './netdevs.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
+import { type Question, questionIn } from './questions.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Where the output of a serial port or of port 0xe9 goes. */
@@ -50,8 +51,7 @@ export interface RunOptions {
 }
 
 export type Command =
-  | { kind: 'help' }
-  | { kind: 'version' }
+  | { kind: Question }
   | { kind: 'cpu-help' }
   | { kind: 'device-help'; text: string }
   | { kind: 'run'; options: RunOptions };
@@ -183,8 +183,8 @@ export function parseCommandLine(args: readonly string[]): Command {
       throw new UsageError(`'${word}' is no option; images are given by -kernel FILE`);
     }
     const name = word.replace(/^--?/, '');
-    if (name === 'help' || name === 'h') return { kind: 'help' };
-    if (name === 'version') return { kind: 'version' };
+    const question = questionIn(word);
+    if (question) return { kind: question };
     const flag = own(WITHOUT_VALUE, name);
     if (flag) {
       flag(options);

@@ -7,7 +7,7 @@ import {
   type MachineOptions,
   type Outcome,
 } from '../index.ts';
-import { VsockUnix } from '../node/vsock-unix.ts';
+import type { VsockUnix } from '../node/vsock-unix.ts';
 import { openBackends } from './backends.ts';
 import { CrashWatch } from './crash-report.ts';
 import { demo } from './demo.ts';
@@ -92,7 +92,8 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
       crash.hear(text);
     });
     machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
-    if (machine.vsock.path) sockets = await VsockUnix.open(machine.vsock, machine.vsock.path);
+    const { path } = machine.vsock;
+    if (path) sockets = await (await import('../node/vsock-unix.ts')).VsockUnix.open(machine.vsock, path);
     const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes, typedAt));
     const stopInput = input?.start(
       input.isTerminal ? keyFilter({ passesCtrlC: options.nographic, send, leave: () => machine.stop() }) : send,

@@ -26,38 +26,30 @@ export interface Choice {
   l: number;
 }
 
-const byOpcode = new Map<string, Entry[]>();
-
-const key = (vex: boolean, map: OpcodeMap, opcode: number) => `${vex ? 'VEX ' : ''}${map} ${opcode}`;
-
-for (const row of rows) {
-  const code = parseCode(row.code);
-  const entry: Entry = { row, code, score: specificity(code), modrm: hasModrm(row) };
-  for (let opcode = code.opcode; opcode < code.opcode + (code.plus ? 8 : 1); opcode++) {
-    const at = key(code.vex, code.map, opcode);
-    byOpcode.set(at, [...(byOpcode.get(at) ?? []), entry]);
-  }
-}
-
+const MAPS: Record<OpcodeMap, number> = { '': 0, '0F': 0x100, '0F38': 0x200, '0F3A': 0x300 };
+const VEX = 0x400;
 const NONE: readonly Entry[] = [];
-const flat = (vex: boolean, map: OpcodeMap) =>
-  Array.from({ length: 256 }, (_, opcode) => byOpcode.get(key(vex, map, opcode)) ?? NONE);
-const tables: Record<OpcodeMap, readonly (readonly Entry[])[]> = {
-  '': flat(false, ''),
-  '0F': flat(false, '0F'),
-  '0F38': flat(false, '0F38'),
-  '0F3A': flat(false, '0F3A'),
-};
-const vexTables: Record<OpcodeMap, readonly (readonly Entry[])[]> = {
-  '': flat(true, ''),
-  '0F': flat(true, '0F'),
-  '0F38': flat(true, '0F38'),
-  '0F3A': flat(true, '0F3A'),
-};
+/** Made when somebody decodes for the first time: most programs that load the table never do. */
+let byOpcode: readonly (readonly Entry[])[] | undefined;
+
+function indexRows(): readonly (readonly Entry[])[] {
+  const index: Entry[][] = [];
+  for (const row of rows) {
+    const code = parseCode(row.code);
+    const entry: Entry = { row, code, score: specificity(code), modrm: hasModrm(row) };
+    const first = (code.vex ? VEX : 0) + MAPS[code.map] + code.opcode;
+    for (let at = first; at < first + (code.plus ? 8 : 1); at++) {
+      index[at] ??= [];
+      index[at].push(entry);
+    }
+  }
+  return index;
+}
 
 /** The rows of one opcode of one map. */
 export function entriesFor(vex: boolean, map: OpcodeMap, opcode: number): readonly Entry[] {
-  return (vex ? vexTables : tables)[map][opcode];
+  byOpcode ??= indexRows();
+  return byOpcode[(vex ? VEX : 0) + MAPS[map] + opcode] ?? NONE;
 }
 
 function matches(entry: Entry, choice: Choice): boolean {

@@ -92,6 +92,20 @@ describe('the package', () => {
     node(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json');
   });
 
+  it('says its version without the parts that make a machine', () => {
+    const loaded = new Set<string>();
+    const load = (path: string): void => {
+      if (loaded.has(path)) return;
+      loaded.add(path);
+      const imports = readFileSync(path, 'utf8').matchAll(/\b(?:import|from)\s*"(\.[^"]+)"/g);
+      for (const [, target] of imports) load(join(path, '..', target));
+    };
+    load(join(installed, 'dist/cli/main.js'));
+    const bytes = [...loaded].reduce((sum, path) => sum + readFileSync(path).length, 0);
+    expect(bytes).toBeLessThan(10_000);
+    expect(node(join(installed, 'dist/cli/main.js'), '--version')).toMatch(/^vmlaunch \d+\.\d+\.\d+\n$/);
+  });
+
   it('boots its own guest when its command is called without a word, as the README shows', () => {
     const { stdout, stderr, status } = spawnSync(process.execPath, [join(installed, 'dist/cli/main.js')], {
       cwd: project,
