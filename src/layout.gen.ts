@@ -180,4 +180,5 @@ export const FIELDS = {
   pauseLoopAt: { at: 0x3e8, type: 'u64' },
   ferr: { at: 0x3f0, type: 'u32' },
   ignne: { at: 0x3f4, type: 'u32' },
+  apicErrors: { at: 0x3f8, type: 'u32' },
 } as const;

@@ -18,6 +18,8 @@ const enum Lvt { MASKED = 0x10000, PERIODIC = 0x20000, TSC_DEADLINE = 0x40000 }
 const enum Esr { SEND_ILLEGAL = 0x20, RECEIVE_ILLEGAL = 0x40, ILLEGAL_REGISTER = 0x80 }
 
 const VERSION: u32 = 0x00050014;
+/** Vectors below 16. */
+const ILLEGAL: u32 = 0xffff;
 const ENABLED: u64 = 0x800;
 const X2APIC: u64 = 0x400;
 
@@ -45,6 +47,7 @@ export function resetApic(): void {
   if (cpu.id == 0) setReg(Reg.LVT_LINT0, Delivery.EXT_INT << 8);
   cpu.apicDeadline = 0;
   cpu.tscDeadline = 0;
+  cpu.apicErrors = 0;
   publishApic();
 }
 /** Called after IA32_APIC_BASE changed: derives what x2APIC mode fixes. */
@@ -84,7 +87,11 @@ function updatePpr(): void {
 /** Takes what the mailbox holds into IRR. */
 function collect(): void {
   for (let word: u32 = 0; word < 8; word++) {
-    const bits = takeVectors(word);
+    let bits = takeVectors(word);
+    if (word == 0 && (bits & ILLEGAL) != 0) {
+      bits &= ~ILLEGAL;
+      error(Esr.RECEIVE_ILLEGAL);
+    }
     if (bits == 0) continue;
     const r = Reg.IRR + (word << 4);
     setReg(r, apicReg(r) | bits);
@@ -134,23 +141,20 @@ function endOfInterrupt(): void {
   if (vector >= 16) eoiBroadcast(<u32>vector);
   attend(Attention.INTERRUPT);
 }
+/** SDM Vol. 3A, "Error Handling": the first error interrupts, and none after it before the next write to ESR. */
 function error(bits: u32): void {
-  pendingErrors |= bits;
+  const armed = cpu.apicErrors == 0;
+  cpu.apicErrors |= bits;
   const lvt = apicReg(Reg.LVT_ERROR);
-  if ((lvt & Lvt.MASKED) == 0) apicRaise(lvt & 0xff);
+  if (armed && (lvt & Lvt.MASKED) == 0) apicRaise(lvt & 0xff);
 }
-/** Errors that the next write to ESR shows. */
-let pendingErrors: u32 = 0;
 
 // Interprocessor interrupts -----------------------------------------------------------------------------------------
 
 function sendIpi(low: u32, destination: u32): void {
   const vector = low & 0xff;
   const mode = (low >> 8) & 7;
-  if ((mode == Delivery.FIXED || mode == Delivery.LOWEST) && vector < 16) {
-    error(Esr.SEND_ILLEGAL);
-    return;
-  }
+  if ((mode == Delivery.FIXED || mode == Delivery.LOWEST) && vector < 16) error(Esr.SEND_ILLEGAL);
   const shorthand = (low >> 18) & 3;
   // INIT level de-assert has no effect on current processors
   if (mode == Delivery.INIT && (low & 0xc000) == 0x8000) return;
@@ -267,8 +271,8 @@ function writeRegister(r: u32, value: u32): void {
       attend(Attention.INTERRUPT);
       break;
     case Reg.ESR:
-      setReg(r, pendingErrors);
-      pendingErrors = 0;
+      setReg(r, cpu.apicErrors);
+      cpu.apicErrors = 0;
       break;
     case Reg.ICR_LOW:
       setReg(r, value & 0xccfff & ~0x1000);
@@ -331,8 +335,10 @@ export function x2apicWrite(n: u32, value: u64): void {
   const r = n << 4;
   x2apicFault = !inX2apic() || !x2apicHas(n, true) || (value & ~x2apicWritable(r)) != 0;
   if (x2apicFault) return;
-  if (r == Reg.SELF_IPI) apicRaise(<u32>value & 0xff);
-  else if (r == Reg.ICR_LOW) {
+  if (r == Reg.SELF_IPI) {
+    if (value < 16) error(Esr.SEND_ILLEGAL);
+    apicRaise(<u32>value);
+  } else if (r == Reg.ICR_LOW) {
     setReg(Reg.ICR_HIGH, <u32>(value >> 32));
     writeRegister(Reg.ICR_LOW, <u32>value);
   } else writeRegister(r, <u32>value);

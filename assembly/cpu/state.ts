@@ -233,6 +233,8 @@ export class Cpu {
   /** 1 while the pin is asserted: FERR#, which we drive, and IGNNE#, which the board drives. */
   ferr: u32;
   ignne: u32;
+  /** Errors of the local APIC that the next write to ESR shows. */
+  apicErrors: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

@@ -120,6 +120,8 @@ function attendTo(): i32 {
   if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) takeInterrupt();
   switch (cpu.activity) {
     case Activity.HLT:
+      // Posted interrupts have become virtual ones.
+      if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) return -1;
       // The APIC timer is the one event that can come without anybody calling.
       if (cpu.apicDeadline != 0 && clock() >= cpu.apicDeadline) {
         apicTimer();

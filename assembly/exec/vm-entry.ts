@@ -19,7 +19,7 @@ import { enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
 import { Field, field, Region } from '../vmx/vmcs';
 import { flushVpid } from '../mmu/tlb';
-import { useEptPointer } from '../mmu/ept';
+import { forgetDirty, useEptPointer } from '../mmu/ept';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { deliverPending } from './deliver';
@@ -102,7 +102,10 @@ function loadRegisters(): void {
   closeShadow();
   writeRflags(u64.MAX_VALUE, field<u64>(Field.GUEST_RFLAGS));
   loadPagePointers();
-  if ((cpu.secondaryControls & Secondary.VPID) == 0) flushVpid(0, true);
+  if ((cpu.secondaryControls & Secondary.VPID) == 0) {
+    flushVpid(0, true);
+    forgetDirty();
+  }
   updateMode();
   updateDebug();
 }

@@ -55,6 +55,14 @@ let cachedFor: u64 = 0;
 /** Forgets cached translations of guest-physical addresses. */
 export function flushNested(): void { memory.fill(NESTED, 0, NESTED_ENTRIES * 16); }
 
+/**
+ * At an entry without VPID: what is known of dirty flags goes with the linear translations, as on processors, and flags that
+ * were cleared without INVEPT are set, and logged, again.
+ */
+export function forgetDirty(): void {
+  if ((cpu.eptp & ACCESSED_DIRTY) != 0) flushNested();
+}
+
 @inline function slotOf(gpa: u64): usize { return NESTED + ((<usize>(gpa >> 12) & (NESTED_ENTRIES - 1)) << 4); }
 
 /** Rights that an access needs, as bits of entries. */

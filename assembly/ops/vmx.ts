@@ -3,7 +3,7 @@
  * arithmetic flags.
  */
 import { cpu, Gpr, gpr, Seg } from '../cpu/state';
-import { abandon, abandoned, Pending, raise, Vector } from '../cpu/pending';
+import { abandon, abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { Cr0, Cr4 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
@@ -100,6 +100,8 @@ export function opVmxoff(i: Rec): void {
   cpu.vmxOn = 0;
   setCurrent(NO_VMCS, 0);
   succeed();
+  // INIT waits in VMX operation.
+  if (cpu.initPending != 0) attend(Attention.INTERRUPT);
 }
 
 export function opVmclear(i: Rec): void {
