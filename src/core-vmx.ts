@@ -3,8 +3,10 @@
  * from the state block; the layouts are those of assembly/vmx/record.ts and src/isa/vmx/fields.ts.
  */
 import type { StateBlock } from './core-state.ts';
+import type { CpuModel } from './cpu-models/index.ts';
 import { disassemble } from './isa/disasm.ts';
 import { explainField } from './isa/vmx/control-bits.ts';
+import { type ExitSettings, exitCycles } from './isa/vmx/exit-costs.ts';
 import { offsetOf, VMCS_FIELDS, type VmcsField } from './isa/vmx/fields.ts';
 import { explainInterruption, explainQualification } from './isa/vmx/qualification.ts';
 import { instructionErrorText, reasonName } from './isa/vmx/reasons.ts';
@@ -18,8 +20,15 @@ const RECORD_BYTES = 96;
 const ENTRY_FAILURE = 0x8000_0000;
 const INSTRUCTION_FAILURE = 0x4000_0000;
 const CODE_SIZES = [16, 32, 64, 64] as const;
+const CR0_PG = 1n << 31n;
+const CR4_PAE = 1n << 5n;
+const CR4_LA57 = 1n << 12n;
+const EFER_LMA = 1n << 10n;
+const ENABLE_EPT = 1n << 1n;
+const ENABLE_VPID = 1n << 5n;
+const ENCODINGS: ReadonlyMap<string, number> = new Map(VMCS_FIELDS.map(({ name, encoding }) => [name, encoding]));
 
-/** VM exits of one reason. Times are virtual nanoseconds from the exit to the next VM entry. */
+/** Exits of one reason. Times are virtual nanoseconds from the exit to the next entry. */
 export interface ExitCount {
   /** Linux's name. */
   reason: string;
@@ -28,6 +37,8 @@ export interface ExitCount {
   leastNs: number;
   mostNs: number;
   averageNs: number;
+  /** What one of them would cost a real processor: modelled, not measured; absent where there is nothing like it. */
+  modelledCycles?: number;
 }
 
 /** A rule of VM entry that was broken, with the fields it is about. */
@@ -61,6 +72,8 @@ export interface ExitRecord {
   vectoring: string;
   /** Guest instructions since the VM entry. */
   instructions: number;
+  /** What the exit and the next entry would cost a real processor, in cycles: modelled, not measured. */
+  modelledCycles?: number;
   /** Virtual nanoseconds since power-on. */
   clock: number;
 }
@@ -74,10 +87,17 @@ export interface VmcsValue extends Pick<VmcsField, 'name' | 'encoding' | 'width'
 
 export class VmxView {
   readonly #state: StateBlock;
+  /** The processor's model, which says what exits would cost. */
+  readonly model: string;
   #seen = 0;
+  /** As they were when they were looked at last: the hypervisor may have put its VMCS away since. */
+  #settings: ExitSettings;
 
-  constructor(state: StateBlock) {
+  constructor(state: StateBlock, { name, reported }: Pick<CpuModel, 'name' | 'reported'>) {
     this.#state = state;
+    this.model = name;
+    const eptLevels = reported.has('vmx-ept') ? 4 : 0;
+    this.#settings = { hasVpid: reported.has('vmx-vpid'), guestLevels: 4, eptLevels, msrs: 0 };
   }
 
   /** Is the processor in VMX non-root operation? */
@@ -90,6 +110,7 @@ export class VmxView {
     const bytes = this.#state.bytes(LAYOUT.EXIT_COUNTS, REASONS * COUNTS_BYTES);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const word = (at: number): number => Number(view.getBigUint64(at, true));
+    const settings = this.#lookAtSettings();
     return Array.from({ length: REASONS }, (_, n) => ({
       reason: reasonName(n),
       count: word(n * COUNTS_BYTES),
@@ -97,6 +118,7 @@ export class VmxView {
       leastNs: word(n * COUNTS_BYTES + 16),
       mostNs: word(n * COUNTS_BYTES + 24),
       averageNs: word(n * COUNTS_BYTES + 8) / Math.max(1, word(n * COUNTS_BYTES + 32)),
+      modelledCycles: exitCycles(this.model, reasonName(n), settings),
     }))
       .filter(({ count }) => count > 0)
       .sort((a, b) => b.count - a.count);
@@ -109,6 +131,7 @@ export class VmxView {
 
   /** The records since the last call, oldest first; of those that nobody asked for only the latest. */
   take(): ExitRecord[] {
+    if (this.inGuest) this.#lookAtSettings();
     const end = Number(this.#state.field('exitCount'));
     if (end === this.#seen) return [];
     const start = Math.max(this.#seen, end - RECORDS);
@@ -123,6 +146,22 @@ export class VmxView {
       const value = this.#field(encoding);
       return { name, encoding, width, value, meaning: explainField(name, value) };
     });
+  }
+
+  #lookAtSettings(): ExitSettings {
+    if (this.#state.number('vmcs') === 0) return this.#settings;
+    const field = (name: string): bigint => this.#field(ENCODINGS.get(name) ?? 0);
+    const [cr0, cr4, secondary] = [field('GUEST_CR0'), field('GUEST_CR4'), field('SECONDARY_CONTROLS')];
+    const long = (cr4 & CR4_LA57) !== 0n ? 5 : 4;
+    const paged = (field('GUEST_EFER') & EFER_LMA) !== 0n ? long : (cr4 & CR4_PAE) !== 0n ? 3 : 2;
+    const msrs = ['EXIT_MSR_STORE_COUNT', 'EXIT_MSR_LOAD_COUNT', 'ENTRY_MSR_LOAD_COUNT'];
+    this.#settings = {
+      hasVpid: (secondary & ENABLE_VPID) !== 0n,
+      guestLevels: (cr0 & CR0_PG) !== 0n ? paged : 0,
+      eptLevels: (secondary & ENABLE_EPT) !== 0n ? Number((field('EPTP') >> 3n) & 7n) + 1 : 0,
+      msrs: msrs.reduce((sum, name) => sum + Number(field(name)), 0),
+    };
+    return this.#settings;
   }
 
   #field(encoding: number): bigint {
@@ -157,15 +196,15 @@ export class VmxView {
       interruption: explainInterruption(view.getUint32(40, true)),
       vectoring: explainInterruption(view.getUint32(44, true)),
       instructions: Number(view.getBigUint64(48, true)),
+      ...(failsInstruction ? {} : { modelledCycles: exitCycles(this.model, reason, this.#lookAtSettings()) }),
       clock: Number(view.getBigUint64(56, true)),
     };
   }
 
   #rule(number: number): BrokenRule {
     const { name, section, text, fields } = RULES[number - 1];
-    const encodings = new Map(VMCS_FIELDS.map((field) => [field.name, field.encoding]));
     const values = fields.flatMap((field) => {
-      const encoding = encodings.get(field);
+      const encoding = ENCODINGS.get(field);
       return encoding === undefined ? [] : [{ name: field, value: this.#field(encoding) }];
     });
     return { name, section, text, fields: values };

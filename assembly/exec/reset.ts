@@ -83,6 +83,7 @@ export function reset(): void {
   if (cpu.id == 0) resetIoapic();
   cpu.budget = 0;
   cpu.runEnd = 0;
+  cpu.exitClock = 0;
   resetMsrs();
   dropAllCode();
   updateMode();

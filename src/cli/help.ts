@@ -1,6 +1,6 @@
 /** What `vmlaunch --help` says. */
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
-       vmlaunch stat [options]      the same, and a table of VM exits at the end
+       vmlaunch stat [options]      the same, and tables of exits at the end; --json as JSON
        vmlaunch trace [options]     the same as -d vmexit
        vmlaunch vmcs [options]      prints the current VMCS at the end, --limit N at any point
        vmlaunch vectors FILE..      runs instruction vectors

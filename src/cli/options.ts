@@ -45,6 +45,8 @@ export interface RunOptions {
   /** Print the table of VM exits at the end; the current VMCS. */
   stat: boolean;
   vmcs: boolean;
+  /** The table as JSON. */
+  json: boolean;
   limit?: number;
   /** What somebody asked about, to be said instead of a run. */
   help?: string;
@@ -85,6 +87,9 @@ const WITHOUT_VALUE: Record<string, (options: RunOptions) => void> = {
   nodefaults: () => {},
   report: (options) => {
     options.report = true;
+  },
+  json: (options) => {
+    options.json = true;
   },
   snapshot: (options) => {
     options.temporaryDisks = true;
@@ -176,6 +181,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     report: false,
     stat: false,
     vmcs: false,
+    json: false,
   };
   for (let i = 0; i < args.length; i++) {
     const word = args[i];

@@ -19,7 +19,7 @@ import type { RunOptions, Sink } from './options.ts';
 import { StdioChardev } from './stdio-chardev.ts';
 import { makeTracer } from './trace.ts';
 import { UsageError } from './usage-error.ts';
-import { exitLine, failureLine, statTable, vmcsDump } from './vmexits.ts';
+import { exitLine, failureLine, statTables, vmcsDump } from './vmexits.ts';
 
 interface OpenSink {
   write(bytes: Uint8Array | string): void;
@@ -116,10 +116,10 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     const text = isInterrupted ? 'ended by a signal' : OUTCOME_TEXT[outcome.reason];
     const said = crashed ?? (text && `vmlaunch: ${text}`);
     if (options.stat || options.vmcs) {
-      const tables = machine.cores.flatMap(({ vmx }, cpu) => [
-        ...(options.stat ? [statTable(vmx?.counts ?? [], cpu)] : []),
-        ...(options.vmcs ? [vmcsDump(vmx?.vmcs() ?? null, cpu)] : []),
-      ]);
+      const tables = [
+        ...(options.stat ? [statText(machine, options.json)] : []),
+        ...(options.vmcs ? machine.cores.map(({ vmx }, cpu) => vmcsDump(vmx?.vmcs() ?? null, cpu)) : []),
+      ];
       stdio.write(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
     }
     const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
@@ -134,6 +134,10 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     closeTrace();
     for (const sink of new Set(sinks.values())) sink.close();
   }
+}
+
+function statText({ report: { exits }, cores }: Machine, isJson: boolean): string {
+  return isJson ? JSON.stringify({ exits }) : statTables(exits, cores.length);
 }
 
 /** The terminal is that of -chardev stdio or of the serial ports. Throws UsageError where both are asked for. */

@@ -1,5 +1,5 @@
 /** VM exits for people: a JSON line each, the table of `vmlaunch stat`, and why a VM entry failed. */
-import type { BrokenRule, ExitCount, ExitRecord, VmcsValue } from '../index.ts';
+import type { BrokenRule, ExitCount, ExitRecord, LevelCount, VmcsValue } from '../index.ts';
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
@@ -27,29 +27,50 @@ export function failureLine({ failure, rule, rip }: ExitRecord): string {
   return `VM entry at RIP ${hex(rip)}: ${failure}${why}`;
 }
 
-const COLUMNS = [20, 11, 10, 10, 12, 12, 12] as const;
-const HEADS = ['VM-EXIT', 'Samples', 'Samples%', 'Time%', 'Min Time', 'Max Time', 'Avg time'] as const;
+const COLUMNS = [20, 11, 10, 10, 12, 12, 12, 10] as const;
+const HEADS = ['VM-EXIT', 'Samples', 'Samples%', 'Time%', 'Min Time', 'Max Time', 'Avg time', 'Modelled'] as const;
+const TITLES = { 1: "VM exits to the guest's hypervisor (level 1)", 0: 'exits to vmlaunch (level 0)' } as const;
 
-/** The counts in the look of `perf kvm stat report`; times are the guest's own virtual microseconds. */
-export function statTable(counts: readonly ExitCount[], cpu: number): string {
-  const row = (cells: readonly string[]): string => cells.map((cell, n) => cell.padStart(COLUMNS[n])).join('');
-  const samples = counts.reduce((sum, { count }) => sum + count, 0);
-  const time = counts.reduce((sum, { totalNs }) => sum + totalNs, 0);
-  const percent = (part: number, whole: number): string => `${whole > 0 ? ((100 * part) / whole).toFixed(2) : '0.00'}%`;
-  const us = (ns: number): string => `${(ns / 1000).toFixed(2)}us`;
-  const rows = counts.map(({ reason, count, totalNs, leastNs, mostNs, averageNs }) =>
-    row([reason, `${count}`, percent(count, samples), percent(totalNs, time), us(leastNs), us(mostNs), us(averageNs)]),
+const row = (cells: readonly string[]): string => cells.map((cell, n) => cell.padStart(COLUMNS[n])).join('');
+const percent = (part: number, whole: number): string => `${whole > 0 ? ((100 * part) / whole).toFixed(2) : '0.00'}%`;
+const us = (ns: number): string => `${(ns / 1000).toFixed(2)}us`;
+const sumOf = (counts: readonly ExitCount[], of: (count: ExitCount) => number): number =>
+  counts.reduce((sum, count) => sum + of(count), 0);
+
+/**
+ * The counts of one level in the look of `perf kvm stat report`. Times are the guest's own virtual microseconds; what is
+ * modelled is cycles of a real processor.
+ */
+export function statTable(counts: readonly ExitCount[], cpu: number, level: 0 | 1): string {
+  const samples = sumOf(counts, ({ count }) => count);
+  const time = sumOf(counts, ({ totalNs }) => totalNs);
+  const cycles = sumOf(counts, ({ count, modelledCycles = 0 }) => count * modelledCycles);
+  const rows = counts.map(({ reason, count, totalNs, leastNs, mostNs, averageNs, modelledCycles }) =>
+    row([
+      ...[reason, `${count}`, percent(count, samples), percent(totalNs, time)],
+      ...[us(leastNs), us(mostNs), us(averageNs), modelledCycles === undefined ? '-' : `${modelledCycles}cyc`],
+    ]),
   );
-  const title = `Analyze events for all VMs, VCPU ${cpu}:`;
   return [
-    title,
+    `Analyze events for ${TITLES[level]}, VCPU ${cpu}:`,
     '',
     row(HEADS),
     '',
     ...rows,
     '',
-    `Total Samples:${samples}, Total events handled time:${us(time)}.`,
+    `Total Samples:${samples}, Total events handled time:${us(time)}, modelled cost:${cycles}cyc.`,
   ].join('\n');
+}
+
+/** The tables of all processors and levels, those of level 1 where there is something to show. */
+export function statTables(exits: readonly LevelCount[], cpus: number): string {
+  const tables = Array.from({ length: cpus }, (_, cpu) =>
+    ([1, 0] as const).flatMap((level) => {
+      const counts = exits.filter((count) => count.cpu === cpu && count.level === level);
+      return counts.length > 0 ? [statTable(counts, cpu, level)] : [];
+    }),
+  );
+  return tables.flat().join('\n\n');
 }
 
 const DIGITS = { 16: 4, 32: 8, 64: 16, natural: 16 } as const;

@@ -21,6 +21,14 @@ export interface Region {
   writes: number;
 }
 
+/** Accesses by a processor, before any splitting. */
+export interface AccessCounts {
+  portReads: number;
+  portWrites: number;
+  mmioReads: number;
+  mmioWrites: number;
+}
+
 type Space = 'ports' | 'memory';
 
 /** A range that comes and goes, as the guest programs it. */
@@ -40,8 +48,8 @@ export class PcBus implements Bus {
   readonly #acknowledge: () => number;
   /** Who listens to the processor's FERR# pin. */
   #ferr: ((asserted: boolean) => void) | null = null;
-  /** Accesses by the processor, before any splitting. */
-  readonly counts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
+  /** Those of the processor that runs now: whoever runs another puts its own here. */
+  counts: AccessCounts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
 
   constructor(acknowledge: () => number) {
     this.#acknowledge = acknowledge;

@@ -8,6 +8,7 @@ import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import type { Outcome } from './events.ts';
+import { ExitCounters } from './exit-counts.ts';
 import { ExtraMemory } from './extra-memory.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
@@ -26,7 +27,7 @@ import {
 import { Pacer } from './pacer.ts';
 import { addProcessors, processorWires } from './processors.ts';
 import { randomFor } from './random.ts';
-import { emptyStops, makeReport, type Report, stopName } from './report.ts';
+import { makeReport, type Report } from './report.ts';
 import { RoundRobin } from './round-robin.ts';
 import { Sleep } from './sleep.ts';
 import { isStepping, stepTraced } from './tracer.ts';
@@ -55,7 +56,7 @@ export class Machine extends HostSide {
   readonly #boot: Boot;
   readonly #clock: VirtualClock;
   readonly #console: ConsoleBuffer;
-  readonly #stops = emptyStops();
+  readonly #exits: ExitCounters;
   #ending: Outcome | null = null;
   #running = false;
   /** Processors in HLT or waiting for SIPI. */
@@ -149,6 +150,7 @@ export class Machine extends HostSide {
     this.#turns = turns;
     this.cores = turns.cores;
     this.core = turns.cores[0];
+    this.#exits = new ExitCounters(this.cores, board.bus);
     this.#asleep = new Set(turns.cores.slice(1));
     this.#board = board;
     this.#boot = boot;
@@ -239,8 +241,8 @@ export class Machine extends HostSide {
         instructions: this.#pastInstructions + this.#turns.retired,
         hostSeconds: this.#hostMs / 1000,
         virtualSeconds: (this.#pastNs + this.#turns.now) / NS_PER_SECOND,
-        stops: { ...this.#stops },
       },
+      this.#exits,
       this.#board.bus,
       this.balloon,
     );
@@ -306,12 +308,13 @@ export class Machine extends HostSide {
   #runCore(core: Core, budget: number): Stop {
     const { tracer } = this.#options;
     this.#turns.running = core;
+    this.#exits.begin(core);
     try {
       const run = (): Stop => core.run(budget);
       const stop = isStepping(tracer) ? stepTraced(core, tracer, this.#asleep.has(core), run) : run();
       if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
       else this.#asleep.delete(core);
-      this.#stops[stopName(stop)]++;
+      this.#exits.end(core, stop);
       for (const record of core.vmx?.take() ?? []) this.emit('vmexit', record, this.cores.indexOf(core));
       return stop;
     } finally {
@@ -363,6 +366,7 @@ export class Machine extends HostSide {
     if (!this.#options.reboot) return { reason: cause };
     const { retired, now } = this.#turns;
     this.#turns.reset();
+    this.#exits.reset();
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
     this.#board.reset();

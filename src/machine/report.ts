@@ -2,6 +2,7 @@
 import { Stop } from '../core-types.ts';
 import type { BalloonControl, BalloonFigures } from './balloon-control.ts';
 import type { PcBus } from './bus.ts';
+import type { ExitCounters, LevelCount } from './exit-counts.ts';
 
 /** Names of the processor's stops, in the order of their numbers. */
 const STOP_NAMES = {
@@ -25,6 +26,8 @@ export interface Report {
   virtualSeconds: number;
   /** How often the processor came back, by reason. */
   stops: Record<StopName, number>;
+  /** Exits by processor, level and reason. */
+  exits: LevelCount[];
   ports: { reads: number; writes: number };
   mmio: { reads: number; writes: number };
   /** Accesses by device, those that were used. */
@@ -43,13 +46,16 @@ export function stopName(stop: Stop): StopName {
 
 /** Puts the numbers of a run together. */
 export function makeReport(
-  run: Pick<Report, 'instructions' | 'hostSeconds' | 'virtualSeconds' | 'stops'>,
+  run: Pick<Report, 'instructions' | 'hostSeconds' | 'virtualSeconds'>,
+  exits: Pick<ExitCounters, 'stops' | 'counts' | 'accesses'>,
   bus: PcBus,
   balloon: BalloonControl,
 ): Report {
-  const { portReads, portWrites, mmioReads, mmioWrites } = bus.counts;
+  const { portReads, portWrites, mmioReads, mmioWrites } = exits.accesses;
   return {
     ...run,
+    stops: { ...exits.stops },
+    exits: exits.counts,
     mips: run.hostSeconds > 0 ? run.instructions / run.hostSeconds / 1e6 : 0,
     ports: { reads: portReads, writes: portWrites },
     mmio: { reads: mmioReads, writes: mmioWrites },

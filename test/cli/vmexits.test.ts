@@ -31,6 +31,30 @@ describe('vmlaunch trace', () => {
   });
 });
 
+describe('vmlaunch stat', () => {
+  it('shows the exits to the guest’s hypervisor as it counted them, and below those to the machine', async () => {
+    const { output } = await run('stat');
+    const [above, below] = output.split('(level 0), VCPU 0:');
+    expect(above).toContain('(level 1), VCPU 0:');
+    const counts = [...output.matchAll(/(CPUID|VMCALL|EPT_VIOLATION) (\d+)/g)];
+    expect(counts).toHaveLength(3);
+    for (const [, reason, count] of counts) expect(above).toMatch(new RegExp(`^ +${reason} +${count} `, 'm'));
+    // Characters, line by line, and the way out by a port.
+    expect(below).toMatch(/^ +IO_OUT +\d+ .* \d+cyc$/m);
+    expect(below).not.toContain('EPT_VIOLATION');
+  });
+
+  it('says the same as JSON', async () => {
+    const { output } = await run('stat', '--json');
+    const { exits } = JSON.parse(output.trimEnd().split('\n').at(-1) ?? '');
+    const found = exits.find(({ reason }: { reason: string }) => reason === 'EPT_VIOLATION');
+    expect(found).toMatchObject({ cpu: 0, level: 1, count: Number(/EPT_VIOLATION (\d+)/.exec(output)?.[1]) });
+    expect(found.modelledCycles).toBeGreaterThan(
+      exits.find(({ reason }: { reason: string }) => reason === 'CPUID').modelledCycles,
+    );
+  });
+});
+
 describe('vmlaunch vmcs', () => {
   it('prints the fields by the manual’s encodings, with the bits that are set', async () => {
     const { output } = await run('vmcs');

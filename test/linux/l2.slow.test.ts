@@ -44,7 +44,7 @@ ${load}
         core = machine.core;
       },
     });
-    console.log(statTable(core?.vmx?.counts ?? [], 0));
+    console.log(statTable(core?.vmx?.counts ?? [], 0, 1));
     expect(output).toMatch(/inner 6\.\d\S+, hypervisor flag 1/);
     expect(outcome).toEqual({ reason: 'powered-off' });
   },

@@ -80,6 +80,11 @@ describe('several processors', () => {
     expect(outcome.reason).toBe('debug-exit');
     expect(machine.cores).toHaveLength(vcpus);
     expect(machine.core).toBe(machine.cores[0]);
+    // The bootstrap processor's letter and the way out, a letter of every other.
+    const written = machine.report.exits.filter(({ reason }) => reason === 'IO_OUT');
+    expect(written.map(({ cpu, count }) => [cpu, count])).toEqual(
+      machine.cores.map((_, cpu) => [cpu, cpu === 0 ? 2 : 1]),
+    );
     expect(machine.report.instructions).toBe(machine.cores.reduce((sum, core) => sum + core.retired, 0));
   });
 
