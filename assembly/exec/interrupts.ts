@@ -99,12 +99,14 @@ function takeInGuest(): void {
   const virtualNmis = (cpu.pinControls & Pin.VIRTUAL_NMIS) != 0;
   const nmi = cpu.nmiPending != 0 && (cpu.nmiBlocked == 0 || virtualNmis);
   const nmiWindow = intercepts(Primary.NMI_WINDOW) && cpu.nmiBlocked == 0;
-  const window = intercepts(Primary.INTERRUPT_WINDOW) && (cpu.rflags & Flag.IF) != 0;
-  const external = cpu.intrPin != 0 && apicAcceptsExtInt();
-  const request = external || cpu.activity == Activity.SHUTDOWN ? -1 : apicRequest();
+  // Shutdown blocks interrupts, and what opens for them.
+  const open = cpu.activity != Activity.SHUTDOWN;
+  const window = open && intercepts(Primary.INTERRUPT_WINDOW) && (cpu.rflags & Flag.IF) != 0;
+  const external = open && cpu.intrPin != 0 && apicAcceptsExtInt();
+  const request = open && !external ? apicRequest() : -1;
   const interrupt = external || request >= 0;
   const interruptExits = (cpu.pinControls & Pin.EXTERNAL_INTERRUPT) != 0;
-  const virtual = intercepts(Primary.INTERRUPT_WINDOW) ? 0 : virtualRequest();
+  const virtual = open && !intercepts(Primary.INTERRUPT_WINDOW) ? virtualRequest() : 0;
   if (intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || (cpu.nmiPending != 0 && !nmi)) cpu.deferred = 1;
   if (!nmi && !nmiWindow && !window && !interrupt && virtual == 0) return;
   if (waitsForShadow()) return;

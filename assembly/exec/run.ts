@@ -11,7 +11,7 @@ import { beforeStep, afterStep } from './debug';
 import { takeInterrupt } from './interrupts';
 import { vmEntry } from './vm-entry';
 import { leaveGuest } from './vm-exit';
-import { Reason, vmExit } from '../vmx/exits';
+import { inNonRoot, Reason, vmExit } from '../vmx/exits';
 
 /** Why run came back: src/core-types.ts. */
 export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
@@ -119,6 +119,9 @@ function attendTo(): i32 {
   }
   if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) takeInterrupt();
   switch (cpu.activity) {
+    case Activity.SHUTDOWN:
+      if (!inNonRoot()) return Stop.SHUTDOWN;
+    // A guest that was entered in the shutdown state waits there for what causes a VM exit.
     case Activity.HLT:
       // Posted interrupts have become virtual ones.
       if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) return -1;
@@ -128,7 +131,6 @@ function attendTo(): i32 {
         return -1;
       }
       return cpu.vmxDeadline != 0 && clock() >= cpu.vmxDeadline ? -1 : Stop.HALT;
-    case Activity.SHUTDOWN: return Stop.SHUTDOWN;
     case Activity.WAIT_FOR_SIPI: return Stop.WAIT_FOR_SIPI;
     default: return -1;
   }

@@ -167,6 +167,7 @@ function loadSegments(long: bool): void {
 /** SDM Vol. 3C, "VMX Aborts": the processor shuts down. */
 function abort(indicator: u32): void {
   store<u32>(cpu.vmcs, indicator, Region.ABORT);
+  enterRootOperation();
   cpu.activity = Activity.SHUTDOWN;
   attend(Attention.INACTIVE);
 }

@@ -6,11 +6,12 @@
  */
 import { cpu } from '../cpu/state';
 import { NESTED, NESTED_ENTRIES } from '../cpu/window';
-import { raise, Vector } from '../cpu/pending';
+import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0 } from '../cpu/control';
 import { physRead, physWrite } from '../cpu/phys';
 import { offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, Reason, vmExit } from '../vmx/exits';
+import { inApicAccessPage } from '../vmx/virtual-apic';
 import { Field, field, setField } from '../vmx/vmcs';
 import { Access, contextTagOf } from './tlb';
 
@@ -196,7 +197,19 @@ function raiseVe(gpa: u64, qualification: u64): bool {
   return true;
 }
 
+/** Exit qualifications of guest-physical accesses to the APIC-access page: while an event is delivered, and else. */
+const enum ApicAccess { EVENT = 10 << 12, INSTRUCTION = 15 << 12 }
+
 /** Physical address of a guest paging-structure entry; EPT or not. Test abandoned(). */
 @inline export function tableAddress(gpa: u64, update: bool): u64 {
-  return cpu.eptp == 0 ? gpa : nested(gpa, update ? Access.WRITE : Access.READ, update ? Purpose.TABLE_UPDATE : Purpose.TABLE);
+  return cpu.eptp == 0 ? gpa : guestPhysical(gpa, update ? Access.WRITE : Access.READ, update ? Purpose.TABLE_UPDATE : Purpose.TABLE);
+}
+/**
+ * nested for accesses that no linear address makes; on the APIC-access page they cause VM exits (SDM Vol. 3C,
+ * "Guest-Physical Accesses to the APIC-Access Page"). Test abandoned().
+ */
+export function guestPhysical(gpa: u64, access: u32, purpose: Purpose): u64 {
+  const pa = nested(gpa, access, purpose);
+  if (inApicAccessPage(pa) && !abandoned()) vmExit(Reason.APIC_ACCESS, cpu.delivering >= 0 ? ApicAccess.EVENT : ApicAccess.INSTRUCTION);
+  return pa;
 }

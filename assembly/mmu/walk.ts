@@ -6,7 +6,7 @@ import { cpu } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { abandoned } from '../cpu/pending';
 import { Access, Class, EntryFlag } from './tlb';
-import { Linear, nested, Purpose, setLinear, tableAddress } from './ept';
+import { guestPhysical, Linear, nested, Purpose, setLinear, tableAddress } from './ept';
 import { physRead, physWrite } from '../cpu/phys';
 
 /** Bits of a page-fault error code (SDM Vol. 3A, "Page-Fault Exceptions"). */
@@ -183,7 +183,7 @@ function allowed(rights: u64, noExecute: u64, leaf: u64, access: u32, cls: u32):
  */
 export function loadPdptes(cr3: u64): bool {
   let table = cr3 & 0xffffffe0;
-  if (cpu.eptp != 0) table = nested(table, Access.READ, Purpose.PDPTE);
+  if (cpu.eptp != 0) table = guestPhysical(table, Access.READ, Purpose.PDPTE);
   if (abandoned()) return false;
   const reserved = (FRAME & ~cpu.physMask) | 0xfff00000000001e6;
   for (let n: u64 = 0; n < 4; n++) {

@@ -3,7 +3,7 @@
  * time, idling, protection keys, segment bases.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
+import { abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
@@ -11,7 +11,7 @@ import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
 import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
 import { read } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
-import { Field, field } from '../vmx/vmcs';
+import { Field, field, setField } from '../vmx/vmcs';
 import { addressMask, operandSize, Rec, segmentOf } from '../isa/record';
 import { commitPointer, memoryAddress, readPointer, writePointer } from '../isa/operand';
 import { preventedByUmip } from './control-regs';
@@ -160,6 +160,8 @@ function monitorForbidden(): bool {
   raise(Vector.UD);
   return true;
 }
+/** In the exit qualification of APIC-access exits: access for monitoring. */
+const APIC_ACCESS_MONITOR: u64 = 4 << 12;
 export function opMonitor(i: Rec): void {
   if (monitorForbidden() || exitsIf(i, Primary.MONITOR, Reason.MONITOR_INSTRUCTION)) return;
   if (<u32>gpr(Gpr.RCX) != 0) {
@@ -170,6 +172,9 @@ export function opMonitor(i: Rec): void {
   if (abandoned()) return;
   read<u8>(la);
   if (!abandoned()) cpu.monitorPa = la;
+  else if (cpu.pending == Pending.VM_EXIT && field<u32>(Field.EXIT_REASON) == Reason.APIC_ACCESS) {
+    setField<u64>(Field.EXIT_QUALIFICATION, field<u64>(Field.EXIT_QUALIFICATION) | APIC_ACCESS_MONITOR);
+  }
 }
 /** Wakes at once, which is one of the implementation-dependent wake-ups: who waits looks at the line again. */
 export function opMwait(i: Rec): void {

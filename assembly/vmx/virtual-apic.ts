@@ -166,12 +166,14 @@ export function enterVirtualApic(): void {
 export function takePosted(): void {
   const d = field<u64>(Field.POSTED_INTERRUPT_DESCRIPTOR_ADDRESS);
   physWrite<u64>(d + 32, physRead<u64>(d + 32) & ~1);
+  let top: u32 = 0;
   for (let word: u32 = 0; word < 8; word++) {
     const bits = physRead<u32>(d + (word << 2));
     if (bits == 0) continue;
     physWrite<u32>(d + (word << 2), 0);
     const r = Reg.IRR + (word << 4);
     setReg(r, virtualReg(r) | bits);
+    top = (word << 5) + 31 - <u32>clz<u32>(bits);
   }
-  setStatus(max(requested(), highest(Reg.IRR)), inService());
+  setStatus(max(requested(), top), inService());
 }

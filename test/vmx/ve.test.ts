@@ -4,18 +4,12 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, IDT, IST, Sel, TABLES } from '../exec/lab.ts';
+import { controls, Reason, Secondary, USER } from './controls.ts';
 import { Ept, ExtendedTables, GUEST_TABLE, LINEAR, mapLinear, TRANSLATED, Violation } from './ept.ts';
 import { type Fields, GUEST_CODE, GUEST_STACK, type VmxLab, vmxLab } from './lab.ts';
 
-const MUST = 0x0401_6172;
-const Secondary = { EPT: 2, UNRESTRICTED: 0x80, VE: 0x40000, MBEC: 0x400000 } as const;
-const controls = (secondary: number): Fields => ({
-  PRIMARY_CONTROLS: (MUST | 0x80000000) >>> 0,
-  SECONDARY_CONTROLS: secondary,
-});
 const VE = 20;
 const DF = 8;
-const Reason = { EXCEPTION: 0, EPT_VIOLATION: 48, EPT_MISCONFIGURATION: 49, VMCALL: 18 } as const;
 /** The virtualization-exception information area: nothing of the guest's. */
 const AREA = 0x48000;
 const DATA = 0x61000;
@@ -31,7 +25,7 @@ let ept: ExtendedTables;
 function set(long: boolean): void {
   ept = new ExtendedTables(vmx);
   vmx.write({
-    ...controls(Secondary.EPT | Secondary.VE),
+    ...controls({ secondary: Secondary.EPT | Secondary.VE }),
     EPTP: ept.pointer,
     VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS: AREA,
     EPTP_INDEX: 0x123,
@@ -155,8 +149,7 @@ describe('a convertible EPT violation', () => {
   it('is delivered to a handler at an inner privilege level, on a stack of the IST too', () => {
     ept.set(DATA, 0n);
     vmx.lab.gate64(VE, BigInt(HANDLER), { ist: 1 });
-    const user = { GUEST_CS_SELECTOR: Sel.USER_CODE64, GUEST_CS_ACCESS_RIGHTS: 0xa0fb, GUEST_SS_SELECTOR: Sel.USER_DATA, GUEST_SS_ACCESS_RIGHTS: 0xc0f3 }; // biome-ignore format: one segment
-    expect(converts(READ, user)).toBe(true);
+    expect(converts(READ, USER)).toBe(true);
     expect(vmx.read('GUEST_RSP')).toBe(BigInt(IST - 40));
   });
   it('is delivered through the interrupt table of 32-bit protected mode', async () => {
@@ -226,7 +219,9 @@ describe('the suppress-#VE bit', () => {
   });
   it('counts in an entry that gives nothing but user-mode execution as in any that is present', () => {
     ept.set(DATA, Ept.XU);
-    expect(converts(READ, controls(Secondary.EPT | Secondary.VE | Secondary.MBEC))).toBe(true);
+    expect(converts(READ, controls({ secondary: Secondary.EPT | Secondary.VE | Secondary.MODE_BASED_EXECUTE }))).toBe(
+      true,
+    );
     expect(information().qualification).toBe(Violation.READ | (1n << 6n) | TRANSLATED);
   });
 });
@@ -234,7 +229,7 @@ describe('the suppress-#VE bit', () => {
 describe('an EPT violation stays a VM exit', () => {
   it('where the control is 0', () => {
     ept.set(DATA, 0n);
-    expect(converts(READ, controls(Secondary.EPT))).toBe(false);
+    expect(converts(READ, controls({ secondary: Secondary.EPT }))).toBe(false);
     expect(vmx.qualification).toBe(Violation.READ | TRANSLATED);
   });
   it.each([1, 0x80000000, 0xffffffff])('while the word at offset 4 of the information area is %i', (word) => {
@@ -259,7 +254,7 @@ describe('an EPT violation stays a VM exit', () => {
     vmx.lab.set({ rsi: 0x234 });
     vmx.lab.code(GUEST_CODE, '67 8b 06');
     vmx.write({
-      ...controls(Secondary.EPT | Secondary.VE | Secondary.UNRESTRICTED),
+      ...controls({ secondary: Secondary.EPT | Secondary.VE | Secondary.UNRESTRICTED }),
       ...real, ...bases, GUEST_CR0: 0x30, GUEST_CR4: 0x2000, GUEST_EFER: 0, ENTRY_CONTROLS: 0x11fb, GUEST_RIP: 0, GUEST_IDTR_LIMIT: 0x3ff,
     }); // biome-ignore format: a line of fields
     vmx.enter('0f 01 c2', 3);
@@ -314,7 +309,7 @@ describe('a virtualization exception', () => {
   it('is a VM exit where bit 20 of the exception bitmap is 1, with the information in its area', () => {
     vmx.write({ EXCEPTION_BITMAP: 1 << VE });
     vmx.guest(READ);
-    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION'))]).toEqual([Reason.EXCEPTION, 0x80000314]);
+    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION'))]).toEqual([Reason.EXCEPTION_NMI, 0x80000314]);
     expect([vmx.qualification, vmx.read('IDT_VECTORING_INFORMATION')]).toEqual([0n, 0n]);
     expect(vmx.read('GUEST_RIP')).toBe(BigInt(GUEST_CODE));
     expect(information()).toMatchObject({ reason: 48, inUse: 0xffffffff, physical: BigInt(DATA + 0x234) });
@@ -323,13 +318,13 @@ describe('a virtualization exception', () => {
     vmx.lab.gate64(VE, BigInt(HANDLER), { type: 0x0e });
     vmx.write({ EXCEPTION_BITMAP: 1 << DF });
     vmx.guest(READ);
-    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION'))]).toEqual([Reason.EXCEPTION, 0x80000b08]);
+    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION'))]).toEqual([Reason.EXCEPTION_NMI, 0x80000b08]);
   });
   it('that meets a page fault in its delivery becomes a double fault', () => {
     vmx.write({ EXCEPTION_BITMAP: 1 << DF, GUEST_IDTR_BASE: LINEAR });
     vmx.lab.put64(TABLES + 0x2010, 0n);
     vmx.guest(READ);
-    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION'))]).toEqual([Reason.EXCEPTION, 0x80000b08]);
+    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION'))]).toEqual([Reason.EXCEPTION_NMI, 0x80000b08]);
     expect(vmx.lab.get('cr2')).toBe(BigInt(LINEAR + 16 * VE));
   });
 });

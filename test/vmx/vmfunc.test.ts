@@ -1,16 +1,10 @@
 /** VM functions and EPTP switching (SDM Vol. 3C, "VM Functions"). */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, TABLES } from '../exec/lab.ts';
+import { controls, Reason, Secondary, USER } from './controls.ts';
 import { Ept, ExtendedTables, LINEAR, mapLinear } from './ept.ts';
 import { type Fields, GUEST_CODE, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 
-const MUST = 0x0401_6172;
-const Secondary = { EPT: 2, VPID: 0x20, FUNCTIONS: 0x2000, VE: 0x40000 } as const;
-const controls = (secondary: number): Fields => ({
-  PRIMARY_CONTROLS: (MUST | 0x80000000) >>> 0,
-  SECONDARY_CONTROLS: secondary,
-});
-const Reason = { EXCEPTION: 0, VMCALL: 18, EPT_VIOLATION: 48, VMFUNC: 59 } as const;
 const UD_INFORMATION = 0x80000306n;
 const LIST = 0x48000;
 const AREA = 0x49000;
@@ -26,7 +20,7 @@ beforeEach(async () => {
   views = [0, 1, 2].map((n) => new ExtendedTables(vmx, n));
   for (const [n, view] of views.entries()) vmx.lab.put64(LIST + 8 * n, view.pointer);
   vmx.write({
-    ...controls(Secondary.EPT | Secondary.FUNCTIONS),
+    ...controls({ secondary: Secondary.EPT | Secondary.FUNCTIONS }),
     EPTP: views[0].pointer,
     VM_FUNCTION_CONTROLS: 1,
     EPTP_LIST_ADDRESS: LIST,
@@ -53,14 +47,14 @@ function expectExit(): void {
 describe('VMFUNC', () => {
   // biome-ignore format: a line per case
   it.each<[name: string, rax: bigint | number, fields: Fields]>([
-    ['where VM functions are not enabled', 0, controls(Secondary.EPT)],
-    ['where the secondary controls are not activated', 0, { PRIMARY_CONTROLS: MUST }],
+    ['where VM functions are not enabled', 0, controls({ secondary: Secondary.EPT })],
+    ['where the secondary controls are not activated', 0, { PRIMARY_CONTROLS: 0x0400_6172 }],
     ['of a function above 63', 64, {}],
     ['of a function far above 63', 0xffffffff, {}],
     ['of a function above 63 where none is enabled', 64, { VM_FUNCTION_CONTROLS: 0 }],
   ])('%s is #UD', (_name, rax, fields) => {
     outcome(rax, 1, fields);
-    expect([vmx.reason, vmx.read('EXIT_INTERRUPTION_INFORMATION')]).toEqual([Reason.EXCEPTION, UD_INFORMATION]);
+    expect([vmx.reason, vmx.read('EXIT_INTERRUPTION_INFORMATION')]).toEqual([Reason.EXCEPTION_NMI, UD_INFORMATION]);
     expect(vmx.read('EPTP')).toBe(views[0].pointer);
   });
   it('is #UD in root operation', () => {
@@ -83,8 +77,7 @@ describe('VMFUNC', () => {
     expect(vmx.read('EPTP')).toBe(views[1].pointer);
   });
   it('is for every privilege level', () => {
-    const user = { GUEST_CS_SELECTOR: 0x33, GUEST_CS_ACCESS_RIGHTS: 0xa0fb, GUEST_SS_SELECTOR: 0x2b, GUEST_SS_ACCESS_RIGHTS: 0xc0f3 }; // biome-ignore format: one segment
-    expect(outcome(0, 2, user)).toBe(Reason.VMCALL);
+    expect(outcome(0, 2, USER)).toBe(Reason.VMCALL);
     expect(vmx.read('EPTP')).toBe(views[2].pointer);
   });
 });
@@ -118,7 +111,7 @@ describe('EPTP switching', () => {
     expect(vmx.read('EPTP')).toBe(views[1].pointer);
   });
   it.each([
-    ['EPT-violation #VE', controls(Secondary.EPT | Secondary.FUNCTIONS | Secondary.VE)],
+    ['EPT-violation #VE', controls({ secondary: Secondary.EPT | Secondary.FUNCTIONS | Secondary.VE })],
     ['no use of EPT-violation #VE, which the processor offers', {}],
   ])('with %s writes the EPTP index', (_name, fields) => {
     expect(outcome(0, 2, fields)).toBe(Reason.VMCALL);
@@ -129,7 +122,7 @@ describe('EPTP switching', () => {
     const view = new ExtendedTables(vmx);
     vmx.lab.put64(LIST + 16, view.pointer);
     vmx.lab.set({ rax: 0, rcx: 2 });
-    vmx.write({ ...controls(Secondary.EPT | Secondary.FUNCTIONS), EPTP: view.pointer, VM_FUNCTION_CONTROLS: 1, EPTP_LIST_ADDRESS: LIST, EPTP_INDEX: 0x777 }); // biome-ignore format: a line of fields
+    vmx.write({ ...controls({ secondary: Secondary.EPT | Secondary.FUNCTIONS }), EPTP: view.pointer, VM_FUNCTION_CONTROLS: 1, EPTP_LIST_ADDRESS: LIST, EPTP_INDEX: 0x777 }); // biome-ignore format: a line of fields
     vmx.guest(`${VMFUNC} ${VMCALL}`);
     expect([vmx.reason, vmx.read('EPTP_INDEX')]).toEqual([Reason.VMCALL, 0x777n]);
   });
@@ -138,7 +131,7 @@ describe('EPTP switching', () => {
     vmx.lab.gate64(20, BigInt(HANDLER));
     vmx.lab.code(HANDLER, VMCALL);
     vmx.lab.set({ rcx: 2, rsi: DATA });
-    vmx.write({ ...controls(Secondary.EPT | Secondary.FUNCTIONS | Secondary.VE) });
+    vmx.write({ ...controls({ secondary: Secondary.EPT | Secondary.FUNCTIONS | Secondary.VE }) });
     vmx.guest(`${VMFUNC} 8b 06`);
     expect([vmx.reason, vmx.read('GUEST_RIP')]).toEqual([Reason.VMCALL, BigInt(HANDLER)]);
     expect(vmx.lab.view().getUint16(AREA + 32, true)).toBe(2);
@@ -158,7 +151,7 @@ describe('EPTP switching', () => {
     for (let n = 0; n < 2; n++) vmx.lab.put64(DIRECTORY + 8 * n, BigInt(n * 0x200000) | 0x83n);
     vmx.lab.set({ rax: 0, rcx: 1 });
     vmx.write({
-      ...controls(Secondary.EPT | Secondary.FUNCTIONS), EPTP: views[0].pointer, VM_FUNCTION_CONTROLS: 1, EPTP_LIST_ADDRESS: LIST,
+      ...controls({ secondary: Secondary.EPT | Secondary.FUNCTIONS }), EPTP: views[0].pointer, VM_FUNCTION_CONTROLS: 1, EPTP_LIST_ADDRESS: LIST,
       GUEST_CR4: 0x2030, GUEST_CR3: 0x66000, GUEST_PDPTE0: DIRECTORY | 1,
     }); // biome-ignore format: a line of fields
     vmx.guest(`${VMFUNC} ${VMCALL}`);
@@ -185,7 +178,7 @@ describe('translations cached under one EPT pointer', () => {
     ['with VPID', Secondary.VPID],
   ])('are not used under another, %s', (_name, vpid) => {
     views[1].set(DATA, Ept.ALL, OTHER);
-    vmx.write({ ...controls(Secondary.EPT | Secondary.FUNCTIONS | vpid), VPID: 5 });
+    vmx.write({ ...controls({ secondary: Secondary.EPT | Secondary.FUNCTIONS | vpid }), VPID: 5 });
     vmx.guest(SWITCH_AND_READ);
     expect([vmx.reason, ...read()]).toEqual([Reason.VMCALL, 0x1111n, 0x2222n, 0x1111n]);
     // Once more, with what the first run cached.
