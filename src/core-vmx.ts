@@ -90,6 +90,8 @@ export class VmxView {
   /** The processor's model, which says what exits would cost. */
   readonly model: string;
   #seen = 0;
+  #isRecording = false;
+  #isStopping = false;
   /** As they were when they were looked at last: the hypervisor may have put its VMCS away since. */
   #settings: ExitSettings;
 
@@ -126,7 +128,18 @@ export class VmxView {
 
   /** Keep a record of every exit. The processor then returns from `run` now and then, so that `take` misses none. */
   set recording(on: boolean) {
-    this.#state.setNumber('recordExits', on ? 1 : 0);
+    this.#isRecording = on;
+    this.#tellProcessor();
+  }
+
+  /** Return from `run` at every exit, before the hypervisor's first instruction, and behind a VM entry that fails. */
+  set stopping(on: boolean) {
+    this.#isStopping = on;
+    this.#tellProcessor();
+  }
+
+  #tellProcessor(): void {
+    this.#state.setNumber('recordExits', this.#isStopping ? 2 : this.#isRecording ? 1 : 0);
   }
 
   /** The records since the last call, oldest first; of those that nobody asked for only the latest. */

@@ -17,6 +17,7 @@ export type { BalloonControl, BalloonFigures, BalloonStatistics } from './machin
 export type { BootMode } from './machine/boot-state.ts';
 export type { CustomDeviceSpec, DeviceSpec } from './machine/device-table.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
+export type { ExitBreak } from './machine/exit-break.ts';
 export type { LevelCount } from './machine/exit-counts.ts';
 export type { FirmwareWishes } from './machine/firmware-files.ts';
 export type { GuestPort, GuestPortEvents } from './machine/guest-port.ts';

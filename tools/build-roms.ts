@@ -39,6 +39,7 @@ export const ROMS: readonly Rom[] = [
   { name: 'vmx-hello.elf', bits: 64, sources: [...VMX, 'vmx/hello.c'] },
   { name: 'vmx-ept.elf', bits: 64, sources: [...VMX, 'vmx/program.c', 'vmx/ept.c'] },
   { name: 'vmx-shadow.elf', bits: 64, sources: [...VMX, 'vmx/program.c', 'vmx/shadow.c'] },
+  { name: 'vmx-bugs.elf', bits: 64, sources: [...VMX, 'vmx/bugs.c'] },
   { name: 'vmx-bench.elf', bits: 64, sources: [...VMX, 'vmx/bench.c'] },
   { name: 'bench32.elf', bits: 32, sources: ['common/start32.S', 'bench/stubs.S', ...BENCH, ...FLOAT, ...COMMON] },
   {

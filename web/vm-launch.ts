@@ -43,6 +43,8 @@ export class VmLaunch extends HTMLElement {
   files: { kernel?: Blob; initrd?: Blob } = {};
   /** The end of what came over the serial console. */
   output = '';
+  /** The machine's numbers as of about a second ago; null before the first. */
+  report: Report | null = null;
   readonly #root = this.attachShadow({ mode: 'open' });
   readonly #terminal = new Terminal({ fontSize: 14, scrollback: 5000, theme: { background: '#0e1116' } });
   readonly #fit = new FitAddon();
@@ -74,6 +76,7 @@ export class VmLaunch extends HTMLElement {
     this.#dismiss();
     this.#terminal.reset();
     this.output = '';
+    this.report = null;
     this.#setRunning(true);
     this.#tell('');
     try {
@@ -163,14 +166,25 @@ export class VmLaunch extends HTMLElement {
   }
 
   #report(report: Report, reason = 'running'): void {
-    const { instructions, mips, virtualSeconds, stops, devices } = report;
+    this.report = report;
+    const { instructions, mips, virtualSeconds, stops, devices, exits } = report;
     this.#find('.figures').textContent =
       `${reason} · ${virtualSeconds.toFixed(1)} s · ${(instructions / 1e6).toFixed(0)} M instructions · ${mips.toFixed(0)} MIPS`;
     const stopRows = Object.entries(stops).map(([name, count]) => [name, count.toLocaleString('en'), '']);
     const deviceRows = devices
       .toSorted((a, b) => b.reads + b.writes - a.reads - a.writes)
       .map(({ name, reads, writes }) => [name, reads.toLocaleString('en'), writes.toLocaleString('en')]);
+    const exitRows = (wanted: 0 | 1) =>
+      exits
+        .filter(({ level }) => level === wanted)
+        .map(({ reason, count, modelledCycles }) => [
+          reason,
+          count.toLocaleString('en'),
+          modelledCycles?.toLocaleString('en') ?? '',
+        ]);
     this.#find('[data-tab=report]').replaceChildren(
+      table(["exits to the guest's hypervisor", 'times', 'cycles each, modelled'], exitRows(1)),
+      table(['exits to the machine', 'times', 'cycles each, modelled'], exitRows(0)),
       table(['the processor came back because of', 'times', ''], stopRows),
       table(['device', 'reads', 'writes'], deviceRows),
     );

@@ -218,7 +218,7 @@ export class Cpu {
   exitClock: u64;
   exitReason: u32;
   entryRetired: u64;
-  /** 1 keeps records in the ring, and returns from `run` before they are overwritten. */
+  /** 1 keeps records in the ring, and returns from `run` before they are overwritten; 2 returns at every one. */
   recordExits: u32;
   /** An INIT that VMX operation holds off. */
   initPending: u32;

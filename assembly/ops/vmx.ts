@@ -202,10 +202,10 @@ export function opVmresume(i: Rec): void { enter(i, Reason.VMRESUME, true); }
 function enter(i: Rec, reason: u32, resume: bool): void {
   if (forbidden(i, reason)) return;
   if (cpu.vmcs == 0 || (load<u32>(cpu.vmcs) & SHADOW_VMCS) != 0) failInvalid();
-  else if (beganInStackShadow()) fail(VmError.BLOCKED_BY_MOV_SS);
+  else if (beganInStackShadow()) refuse(VmError.BLOCKED_BY_MOV_SS);
   else {
     const launched = load<u32>(cpu.vmcs, Region.LAUNCHED) != 0;
-    if (launched != resume) fail(resume ? VmError.RESUME_NOT_LAUNCHED : VmError.LAUNCH_NOT_CLEAR);
+    if (launched != resume) refuse(resume ? VmError.RESUME_NOT_LAUNCHED : VmError.LAUNCH_NOT_CLEAR);
     else {
       let error = VmError.CONTROLS;
       let rule = checkControls();
@@ -217,12 +217,16 @@ function enter(i: Rec, reason: u32, resume: bool): void {
         abandon(Pending.VM_ENTRY);
         return;
       }
-      cpu.brokenRule = rule;
-      fail(error);
-      recordFailure(error);
+      refuse(error, rule);
     }
   }
   cpu.blockRip = nextRip(i);
+}
+/** The VM entry fails, for all to see. */
+function refuse(error: VmError, rule: u32 = Rule.NONE): void {
+  cpu.brokenRule = rule;
+  fail(error);
+  recordFailure(error);
 }
 
 /** VMCALL in root operation would be for a dual-monitor treatment of SMIs, which there is not. */

@@ -72,5 +72,6 @@ function addRecord(reason: u32, code: u32): void {
   store<u8>(r, <u8>(cpu.modeKey & Key.SIZE), 81);
   store<u32>(r, field<u32>(Field.EXIT_INSTRUCTION_INFORMATION), 82);
   cpu.exitCount++;
-  if (cpu.recordExits != 0 && (<u32>cpu.exitCount & (RECORDS / 2 - 1)) == 0) attend(Attention.STOP);
+  // Of a failure people see the fields as they are now.
+  if (failed || cpu.recordExits == 2 || (cpu.recordExits != 0 && (<u32>cpu.exitCount & (RECORDS / 2 - 1)) == 0)) attend(Attention.STOP);
 }

@@ -71,11 +71,11 @@ void vmx_on(void) {
   if (operand_fails("clear", vmcs_region) || operand_fails("load", vmcs_region)) fail("the VMCS was not taken");
 }
 
-/* Controls as wished, within what the capability MSR allows to be 0 and 1. */
-static void control(enum field field, uint32_t msr, uint32_t wished) {
+/* Controls as needed and as wished, within what the capability MSR allows to be 0 and 1. */
+static void control(enum field field, uint32_t msr, uint32_t needed, uint32_t wished) {
   uint64_t allowed = rdmsr(msr);
-  vmwrite(field, (wished | (uint32_t)allowed) & (uint32_t)(allowed >> 32));
-  if (wished & ~(uint32_t)(allowed >> 32)) fail("a control that is needed cannot be had");
+  vmwrite(field, (needed | wished | (uint32_t)allowed) & (uint32_t)(allowed >> 32));
+  if (needed & ~(uint32_t)(allowed >> 32)) fail("a control that is needed cannot be had");
 }
 
 void vmx_guest(void (*entry)(void), uint8_t *stack_top, uint32_t primary, uint32_t secondary) {
@@ -83,11 +83,11 @@ void vmx_guest(void (*entry)(void), uint8_t *stack_top, uint32_t primary, uint32
   word cr0, cr4;
   __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
   __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-  control(PIN_CONTROLS, MSR_TRUE_PIN, 0);
-  control(PRIMARY_CONTROLS, MSR_TRUE_PRIMARY, primary | (secondary ? SECONDARY : 0));
-  if (secondary) control(SECONDARY_CONTROLS, MSR_SECONDARY, secondary);
-  control(EXIT_CONTROLS, MSR_TRUE_EXIT, HOST_64 | LOAD_EFER_ON_EXIT);
-  control(ENTRY_CONTROLS, MSR_TRUE_ENTRY, IA32E_GUEST | LOAD_EFER_ON_ENTRY);
+  control(PIN_CONTROLS, MSR_TRUE_PIN, 0, 0);
+  control(PRIMARY_CONTROLS, MSR_TRUE_PRIMARY, primary | (secondary ? SECONDARY : 0), 0);
+  if (secondary) control(SECONDARY_CONTROLS, MSR_SECONDARY, secondary, 0);
+  control(EXIT_CONTROLS, MSR_TRUE_EXIT, HOST_64, LOAD_EFER_ON_EXIT);
+  control(ENTRY_CONTROLS, MSR_TRUE_ENTRY, IA32E_GUEST, LOAD_EFER_ON_ENTRY);
   vmwrite(VMCS_LINK_POINTER, ~0ull);
   if (secondary & ENABLE_VPID) vmwrite(VPID, 1);
 

@@ -2,7 +2,7 @@
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
        vmlaunch stat [options]      the same, and tables of exits at the end; --json as JSON
        vmlaunch trace [options]     the same as -d vmexit
-       vmlaunch vmcs [options]      prints the current VMCS at the end, --limit N at any point
+       vmlaunch vmcs [options]      prints the current VMCS at the end, or where --break stops
        vmlaunch vectors FILE..      runs instruction vectors
 
 Options have one dash or two.
@@ -54,6 +54,9 @@ Options have one dash or two.
   -display none, -monitor none, -net none, -parallel none, -nodefaults
                          accepted: there is nothing to switch off
   --report               says at the end what the machine did
+  --break REASON|any|failure[,rip=ADDRESS][,nth=N]
+                         ends the run at the (Nth) VM exit of that reason, by Linux's name, or
+                         VM entry that fails, before the hypervisor's next instruction
   --limit N              ends the run after N instructions
   --help, --version
 

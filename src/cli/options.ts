@@ -1,5 +1,13 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
-import { type DeviceSpec, LINUX_BOOTS, type LinuxBoot, MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../index.ts';
+import {
+  type DeviceSpec,
+  type ExitBreak,
+  LINUX_BOOTS,
+  type LinuxBoot,
+  MACHINE_TYPES,
+  MAX_VCPUS,
+  type MachineType,
+} from '../index.ts';
 import { addBackend, addDrive, addNic, addVirtfs, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';
@@ -7,6 +15,7 @@ import { type DumpWish, parseObject } from './netdevs.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
 import { type Question, questionIn } from './questions.ts';
 import { UsageError } from './usage-error.ts';
+import { parseBreak } from './vmexits.ts';
 
 /** Where the output of a serial port or of port 0xe9 goes. */
 export type Sink = { kind: 'stdio' } | { kind: 'none' } | { kind: 'file'; path: string };
@@ -47,6 +56,8 @@ export interface RunOptions {
   vmcs: boolean;
   /** The table as JSON. */
   json: boolean;
+  /** The VM exit that ends the run. */
+  exit?: ExitBreak;
   limit?: number;
   /** What somebody asked about, to be said instead of a run. */
   help?: string;
@@ -159,6 +170,9 @@ const WITH_VALUE: Record<string, Handler> = {
   },
   D: (options, value) => {
     options.traceFile = value;
+  },
+  break: (options, value) => {
+    options.exit = parseBreak(value);
   },
   limit: (options, value) => {
     options.limit = parseNumber('-limit', value, 1, Number.MAX_SAFE_INTEGER);

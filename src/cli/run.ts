@@ -108,12 +108,12 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
         machine.stop();
       }
     });
-    const outcome = await machine.run({ instructions: options.limit }).finally(() => {
+    const outcome = await machine.run({ instructions: options.limit, exit: options.exit }).finally(() => {
       stopInput?.();
       stopListening();
     });
     const crashed = crash.report(outcome, machine.cores);
-    const text = isInterrupted ? 'ended by a signal' : OUTCOME_TEXT[outcome.reason];
+    const text = isInterrupted ? 'ended by a signal' : outcomeText(outcome, options);
     const said = crashed ?? (text && `vmlaunch: ${text}`);
     if (options.stat || options.vmcs) {
       const tables = [
@@ -134,6 +134,12 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     closeTrace();
     for (const sink of new Set(sinks.values())) sink.close();
   }
+}
+
+function outcomeText(outcome: Outcome, { exit }: RunOptions): string | undefined {
+  if (outcome.reason === 'vmexit') return `stopped at ${exitLine(outcome.record, outcome.cpu)}`;
+  const text = OUTCOME_TEXT[outcome.reason];
+  return exit ? `${text ?? 'the guest ended'}; the exit to break at did not come` : text;
 }
 
 function statText({ report: { exits }, cores }: Machine, isJson: boolean): string {

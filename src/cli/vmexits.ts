@@ -1,5 +1,10 @@
 /** VM exits for people: a JSON line each, the table of `vmlaunch stat`, and why a VM entry failed. */
-import type { BrokenRule, ExitCount, ExitRecord, LevelCount, VmcsValue } from '../index.ts';
+import type { BrokenRule, ExitBreak, ExitCount, ExitRecord, LevelCount, VmcsValue } from '../index.ts';
+import { REASON_NAMES } from '../isa/vmx/reasons.ts';
+import { checkKeys, parseNumber, parseProperties } from './properties.ts';
+import { UsageError } from './usage-error.ts';
+
+const ANY_REASON = ['ANY', 'FAILURE'];
 
 const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
 
@@ -25,6 +30,27 @@ export function exitLine(record: ExitRecord, cpu: number): string {
 export function failureLine({ failure, rule, rip }: ExitRecord): string {
   const why = rule ? `: ${rule.text} (SDM Vol. 3C, "${rule.section}"): ${fieldTexts(rule).join(', ')}` : '';
   return `VM entry at RIP ${hex(rip)}: ${failure}${why}`;
+}
+
+/** `--break REASON[,rip=ADDRESS][,nth=N]`: the exit to stop at. Throws UsageError for reasons that there are not. */
+export function parseBreak(value: string): ExitBreak {
+  const list = parseProperties('break', value);
+  checkKeys('break', list, ['rip', 'nth']);
+  const reason = list.name.toUpperCase();
+  if (![...ANY_REASON, ...REASON_NAMES].includes(reason)) {
+    const names = `any, failure, ${REASON_NAMES.join(', ')}`;
+    throw new UsageError(`-break ${value}: there is no exit '${list.name}'; there are ${names}`);
+  }
+  const [rip, nth] = [list.values.get('rip'), list.values.get('nth')];
+  if (rip !== undefined && !/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(rip)) {
+    throw new UsageError(`-break ${value}: rip=${rip} is no address`);
+  }
+  return {
+    ...(ANY_REASON.includes(reason) ? {} : { reason }),
+    ...(reason === 'FAILURE' ? { failure: true } : {}),
+    ...(rip === undefined ? {} : { rip: BigInt(rip) }),
+    ...(nth === undefined ? {} : { nth: parseNumber('-break nth', nth, 1, Number.MAX_SAFE_INTEGER) }),
+  };
 }
 
 const COLUMNS = [20, 11, 10, 10, 12, 12, 12, 10] as const;

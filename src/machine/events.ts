@@ -18,7 +18,9 @@ export type Outcome =
   /** Somebody called `stop`; `run` may be called again. */
   | { reason: 'stopped' }
   /** The limit given to `run` is reached; `run` may be called again. */
-  | { reason: 'limit' };
+  | { reason: 'limit' }
+  /** The exit to break at that was given to `run`; `run` may be called again. */
+  | { reason: 'vmexit'; record: ExitRecord; cpu: number };
 
 /** Where console output came from: a serial port by its number, or port 0xe9. */
 export type ConsoleSource = 'serial0' | 'serial1' | 'serial2' | 'serial3' | 'debugcon';

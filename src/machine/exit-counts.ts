@@ -1,12 +1,11 @@
 /**
- * Exits by level and processor. Level 0 is what the machine itself leaves the processor for, by the names of KVM's exits
+ * Exits by reason, level and processor. Level 0 is what the machine itself leaves the processor for, by the names of KVM's exits
  * to its user; level 1 is VM exits to a hypervisor in the guest: docs/decisions/0015-levels-of-exits.md.
  */
 import { type Core, Stop } from '../core-types.ts';
 import type { ExitCount } from '../core-vmx.ts';
 import { userExitCycles } from '../isa/vmx/exit-costs.ts';
-import type { AccessCounts, PcBus } from './bus.ts';
-import { emptyStops, stopName } from './report.ts';
+import type { AccessCounts } from './bus.ts';
 
 /** Exits of one reason on one processor. */
 export interface LevelCount extends ExitCount {
@@ -16,7 +15,7 @@ export interface LevelCount extends ExitCount {
 }
 
 /** Counts the exits of one processor to the machine. */
-class ExitCounter {
+export class ExitCounter {
   readonly accesses: AccessCounts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
   #halts = 0;
   #interruptions = 0;
@@ -77,58 +76,5 @@ class ExitCounter {
     sleep.totalNs += ns;
     sleep.ended++;
     this.#asleep = null;
-  }
-}
-
-/** Counts the exits of all processors of a machine. */
-export class ExitCounters {
-  /** How often the processors came back, by reason. */
-  readonly stops = emptyStops();
-  readonly #cores: readonly Core[];
-  readonly #bus: PcBus;
-  readonly #counters: readonly ExitCounter[];
-
-  constructor(cores: readonly Core[], bus: PcBus) {
-    this.#cores = cores;
-    this.#bus = bus;
-    this.#counters = cores.map(() => new ExitCounter());
-  }
-
-  /** Before a call of a processor. */
-  begin(core: Core): void {
-    const counter = this.#counters[this.#cores.indexOf(core)];
-    this.#bus.counts = counter.accesses;
-    counter.begin(core);
-  }
-
-  /** After it. */
-  end(core: Core, stop: Stop): void {
-    this.stops[stopName(stop)]++;
-    this.#counters[this.#cores.indexOf(core)].end(core, stop);
-  }
-
-  /** The processors are reset. */
-  reset(): void {
-    for (const counter of this.#counters) counter.reset();
-  }
-
-  /** The counts of all levels and processors. */
-  get counts(): LevelCount[] {
-    return this.#cores.flatMap(({ vmx }, cpu) => [
-      ...(vmx?.counts ?? []).map((count) => ({ cpu, level: 1 as const, ...count })),
-      ...this.#counters[cpu].counts(vmx?.model ?? '').map((count) => ({ cpu, level: 0 as const, ...count })),
-    ]);
-  }
-
-  /** Accesses of all processors together. */
-  get accesses(): AccessCounts {
-    const sum = (name: keyof AccessCounts): number =>
-      this.#counters.reduce((all, { accesses }) => all + accesses[name], 0);
-    return {
-      portReads: sum('portReads'),
-      portWrites: sum('portWrites'),
-      mmioReads: sum('mmioReads'),
-      mmioWrites: sum('mmioWrites'),
-    };
   }
 }

@@ -8,7 +8,8 @@ import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import type { Outcome } from './events.ts';
-import { ExitCounters } from './exit-counts.ts';
+import type { ExitBreak } from './exit-break.ts';
+import { Exits } from './exits.ts';
 import { ExtraMemory } from './extra-memory.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
@@ -37,7 +38,6 @@ const SLICE = 100_000;
 /** Host milliseconds between two turns of the event loop. */
 const TURN_MS = 12;
 const RFLAGS_IF = 0x200n;
-const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
 /** Host timers are no finer. */
 const SHORTEST_SLEEP_MS = 1;
@@ -56,7 +56,7 @@ export class Machine extends HostSide {
   readonly #boot: Boot;
   readonly #clock: VirtualClock;
   readonly #console: ConsoleBuffer;
-  readonly #exits: ExitCounters;
+  readonly #exits: Exits;
   #ending: Outcome | null = null;
   #running = false;
   /** Processors in HLT or waiting for SIPI. */
@@ -131,7 +131,6 @@ export class Machine extends HostSide {
     await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra, hasVga: board.acpi.hasVga });
     machine = new Machine(options, turns, board, boot, clock, output, host, services);
     machine.#boot.load(machine.core, board.acpi);
-    for (const { vmx } of cores) if (vmx && options.recordExits) vmx.recording = true;
     return machine;
   }
 
@@ -150,7 +149,7 @@ export class Machine extends HostSide {
     this.#turns = turns;
     this.cores = turns.cores;
     this.core = turns.cores[0];
-    this.#exits = new ExitCounters(this.cores, board.bus);
+    this.#exits = new Exits(this.cores, board.bus, options, (...exit) => this.emit('vmexit', ...exit));
     this.#asleep = new Set(turns.cores.slice(1));
     this.#board = board;
     this.#boot = boot;
@@ -162,11 +161,12 @@ export class Machine extends HostSide {
   }
 
   /**
-   * Runs until the guest ends, `stop` is called or `instructions` more are retired. The event loop gets a turn every few
-   * milliseconds. Throws where the machine runs already.
+   * Runs until the guest ends, `stop` is called, `instructions` more are retired or `exit` happens; the event loop gets
+   * turns. Throws where the machine runs already.
    */
-  async run(limits: { instructions?: number } = {}): Promise<Outcome> {
+  async run(limits: { instructions?: number; exit?: ExitBreak } = {}): Promise<Outcome> {
     if (this.#running) throw new Error('the machine is running already');
+    this.#exits.watch(limits.exit ?? null);
     this.#running = true;
     this.#pacer?.start(this.#turns.now);
     const limit = this.#turns.retired + (limits.instructions ?? Number.POSITIVE_INFINITY);
@@ -240,7 +240,7 @@ export class Machine extends HostSide {
       {
         instructions: this.#pastInstructions + this.#turns.retired,
         hostSeconds: this.#hostMs / 1000,
-        virtualSeconds: (this.#pastNs + this.#turns.now) / NS_PER_SECOND,
+        virtualSeconds: (this.#pastNs + this.#turns.now) / 1e9,
       },
       this.#exits,
       this.#board.bus,
@@ -314,8 +314,8 @@ export class Machine extends HostSide {
       const stop = isStepping(tracer) ? stepTraced(core, tracer, this.#asleep.has(core), run) : run();
       if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
       else this.#asleep.delete(core);
-      this.#exits.end(core, stop);
-      for (const record of core.vmx?.take() ?? []) this.emit('vmexit', record, this.cores.indexOf(core));
+      const hit = this.#exits.end(core, stop);
+      this.#ending ??= hit;
       return stop;
     } finally {
       this.#turns.running = null;

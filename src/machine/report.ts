@@ -2,7 +2,8 @@
 import { Stop } from '../core-types.ts';
 import type { BalloonControl, BalloonFigures } from './balloon-control.ts';
 import type { PcBus } from './bus.ts';
-import type { ExitCounters, LevelCount } from './exit-counts.ts';
+import type { LevelCount } from './exit-counts.ts';
+import type { Exits } from './exits.ts';
 
 /** Names of the processor's stops, in the order of their numbers. */
 const STOP_NAMES = {
@@ -47,7 +48,7 @@ export function stopName(stop: Stop): StopName {
 /** Puts the numbers of a run together. */
 export function makeReport(
   run: Pick<Report, 'instructions' | 'hostSeconds' | 'virtualSeconds'>,
-  exits: Pick<ExitCounters, 'stops' | 'counts' | 'accesses'>,
+  exits: Pick<Exits, 'stops' | 'counts' | 'accesses'>,
   bus: PcBus,
   balloon: BalloonControl,
 ): Report {

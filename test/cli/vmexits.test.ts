@@ -65,6 +65,31 @@ describe('vmlaunch vmcs', () => {
   });
 });
 
+describe('--break', () => {
+  it('stops at an exit, says which, and lets the VMCS be looked at there', async () => {
+    const { output, errors } = await run('vmcs', '--break', 'ept_violation,nth=3');
+    expect(output).toMatch(/^4402 EXIT_REASON +00000030$/m);
+    expect(errors).toMatch(/^vmlaunch: stopped at \{"cpu":0,"number":2,"reason":"EPT_VIOLATION"/m);
+    const address = /"guestPhysical":"0x([0-9a-f]+)"/.exec(errors)?.[1] ?? '';
+    expect(output).toMatch(new RegExp(`^2400 GUEST_PHYSICAL_ADDRESS +0*${address}$`, 'm'));
+  });
+
+  it('says so where the exit did not come', async () => {
+    const { errors } = await run('--break', 'HLT');
+    expect(errors).toContain('the guest ended; the exit to break at did not come');
+  });
+
+  it.each([
+    ['EPT_VIOLATIONS', "there is no exit 'EPT_VIOLATIONS'; there are any, failure, EXCEPTION_NMI"],
+    ['any,rip=here', 'rip=here is no address'],
+    ['any,nth=0', "nth: '0' is not a number from 1"],
+    ['any,times=3', "unknown property 'times'; there are rip, nth"],
+  ])('refuses %s', async (value, message) => {
+    const { errors } = await run('--break', value);
+    expect(errors).toContain(message);
+  });
+});
+
 describe('a VM entry that failed', () => {
   it('is told with the rule, its section and the values of its fields', () => {
     const rule = {

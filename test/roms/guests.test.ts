@@ -18,9 +18,9 @@ const oracle = JSON.parse(readFileSync(file('../oracle/rom-checksums.json'), 'ut
   Record<string, string>
 >;
 
-async function boot(kernel: Uint8Array, append = ''): Promise<{ output: string; outcome: Outcome }> {
+async function boot(kernel: Uint8Array, append = '', cpu = 'max'): Promise<{ output: string; outcome: Outcome }> {
   const devices = [{ type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 }] as const;
-  const machine = await Machine.create({ kernel, append, devices });
+  const machine = await Machine.create({ kernel, append, cpu, devices });
   let output = '';
   machine.on('console', (text) => {
     output += text;
@@ -75,5 +75,21 @@ describe('an oracle', () => {
     const text = Uint8Array.from({ length: 65536 }, (_, k) => k & 0xff);
     const first = createHash('sha256').update(text).digest('hex').slice(0, 8);
     expect([oracle['bench32.elf'].sha256, oracle['bench64.elf'].shani]).toEqual([first, first]);
+  });
+});
+
+describe('the hypervisors', () => {
+  it.each([
+    ['vmx-hello.elf', 'exit reason 18, RAX 42'],
+    ['vmx-shadow.elf', "guest's sum 122888"],
+    ['vmx-ept.elf', "guest's sum 122888"],
+    ['vmx-bugs.elf', '3rd attempt  VM exit, basic reason 2'],
+  ])('%s do what their sources say, with EPT and without where they need none', async (name, says) => {
+    const image = new Uint8Array(readFileSync(file(`../../roms/${name}`)));
+    for (const cpu of name === 'vmx-ept.elf' ? ['Skylake-Client'] : ['Skylake-Client', 'Penryn']) {
+      const { output, outcome } = await boot(image, '', cpu);
+      expect(output).toContain(says);
+      expect(outcome).toEqual({ reason: 'debug-exit', code: 0 });
+    }
   });
 });

@@ -10,6 +10,9 @@ const NAMES = `EXCEPTION_NMI EXTERNAL_INTERRUPT TRIPLE_FAULT INIT_SIGNAL SIPI_SI
  INVEPT RDTSCP PREEMPTION_TIMER INVVPID WBINVD XSETBV APIC_WRITE RDRAND INVPCID VMFUNC
  ENCLS RDSEED PML_FULL XSAVES XRSTORS - - UMWAIT TPAUSE`.split(/\s+/);
 
+/** All of Linux's names. */
+export const REASON_NAMES: readonly string[] = NAMES.filter((name) => name !== '-');
+
 /** Linux's name of a basic exit reason, or its number. */
 export function reasonName(basic: number): string {
   const name = NAMES[basic];
@@ -18,8 +21,11 @@ export function reasonName(basic: number): string {
 
 /** SDM Vol. 3C, "VM-Instruction Error Numbers". */
 const ERRORS: Readonly<Record<number, string>> = {
+  4: 'VMLAUNCH with non-clear VMCS',
+  5: 'VMRESUME with non-launched VMCS',
   7: 'VM entry with invalid control field(s)',
   8: 'VM entry with invalid host-state field(s)',
+  26: 'VM entry with events blocked by MOV SS',
 };
 
 export function instructionErrorText(error: number): string {
