@@ -69,6 +69,16 @@ export interface GuestMemory {
   bytes(pa: number, length: number): Uint8Array;
 }
 
+/** What the processor finds at a part of the 256 KiB below 1 MiB: the RAM there, or memory beside RAM. */
+export interface ShadowRange {
+  /** In whole pages. */
+  readonly pa: number;
+  readonly length: number;
+  /** An offset in the memory beside RAM, or the RAM at the same address. */
+  readonly source: 'ram' | number;
+  readonly isWritable: boolean;
+}
+
 /** Floating-point and vector registers. */
 export interface FpuState {
   mxcsr: number;
@@ -116,10 +126,15 @@ export interface Core {
   /** Memory beside RAM, `extraBytes` of it: firmware, video memory. Absent where the processor was made without. */
   readonly extra?: Uint8Array;
   /**
-   * Lets `length` bytes of `extra` from `offset` on appear at physical address `pa`; writes to `rom` are ignored. There
+   * Lets `length` bytes of `extra` from `offset` on appear at physical address `pa`; writes to `rom` go to the bus. There
    * are 12 slots; a slot defined again moves. RAM has precedence. Throws RangeError outside `extra` and the slots.
    */
   mapExtra?(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void;
+  /**
+   * From now on 0xc0000 to 0xfffff is what `ranges` say (16 at most), or all RAM for null. Writes to what is not writable,
+   * and all accesses to what no range names, go to the bus. RAM has 1 MiB at least.
+   */
+  shadow?(ranges: readonly ShadowRange[] | null): void;
   /** From now on 0xa0000 to 0xbffff is no RAM but a device's. RAM has 1 MiB at least. */
   openVgaWindow?(): void;
   /** Tells the processor that the embedder wrote to memory which may hold decoded code. */

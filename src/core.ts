@@ -2,6 +2,7 @@
  * The processor as the rest of TypeScript sees it. This is the only file that knows that it is WebAssembly: it
  * instantiates the module over one memory, whose upper part is the frame pool that holds the guest's RAM.
  */
+import { MemorySlots, Ram } from './core-memory.ts';
 import { StateBlock } from './core-state.ts';
 import type {
   Bus,
@@ -11,6 +12,7 @@ import type {
   RegisterName,
   Segment,
   SegmentName,
+  ShadowRange,
   Stop,
   Width,
 } from './core-types.ts';
@@ -71,15 +73,7 @@ const SLACK = WASM_PAGE;
 const STATE_BYTES = 0x10000;
 const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
-/** RAM beyond this physical address goes above 4 GiB, so that devices keep their hole. */
-const LOW_RAM_LIMIT = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
-const Slot = { RAM: 1, ROM: 2 } as const;
-/** RAM below the window of a VGA; that above it keeps slot 0, where look-ups begin. */
-const LOWEST_SLOT = 2;
-const VGA_WINDOW = { START: 0xa_0000, END: 0xc_0000 } as const;
-const FIRST_EXTRA_SLOT = 4;
-const EXTRA_SLOTS = 12;
 const A20 = 1n << 20n;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
@@ -144,39 +138,13 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
   return new WasmCore(instance.exports as unknown as Exports, memory, ram, extraBytes, id, model);
 }
 
-/** Guest RAM by physical address. */
-class Ram implements GuestMemory {
-  readonly #memory: WebAssembly.Memory;
-  /** Linear address of the frame pool. */
-  readonly pool: number;
-  readonly size: number;
-
-  constructor(memory: WebAssembly.Memory, pool: number, size: number) {
-    this.#memory = memory;
-    this.pool = pool;
-    this.size = size;
-  }
-
-  /** Where `pa` lies in linear memory. Throws RangeError unless all of `length` bytes are RAM. */
-  hostOf(pa: number, length: number): number {
-    const low = Math.min(this.size, LOW_RAM_LIMIT);
-    if (length >= 0 && pa >= 0 && pa + length <= low) return this.pool + pa;
-    const offset = pa - FOUR_GIB;
-    if (length >= 0 && offset >= 0 && offset + length <= this.size - low) return this.pool + low + offset;
-    throw new RangeError(`physical 0x${pa.toString(16)}+${length} is outside RAM (0x${this.size.toString(16)} bytes)`);
-  }
-
-  bytes(pa: number, length: number): Uint8Array {
-    return new Uint8Array(this.#memory.buffer, this.hostOf(pa, length), length);
-  }
-}
-
 /** One virtual processor in WebAssembly. Made by createCore. */
 export class WasmCore implements Core {
   readonly #wasm: Exports;
   readonly #state: StateBlock;
   readonly #ram: Ram;
   readonly #extraBytes: number;
+  readonly #slots: MemorySlots;
 
   readonly vmx: VmxView;
   /** What other vCPUs of the same machine are created with. */
@@ -193,11 +161,7 @@ export class WasmCore implements Core {
     this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
     wasm.init();
-    const low = Math.min(ram.size, LOW_RAM_LIMIT);
-    wasm.setSlot(0, 0n, BigInt(low), ram.pool, Slot.RAM);
-    if (ram.size > low) {
-      wasm.setSlot(1, BigInt(FOUR_GIB), BigInt(FOUR_GIB + ram.size - low), ram.pool + low, Slot.RAM);
-    }
+    this.#slots = new MemorySlots(wasm, ram, extraBytes);
     this.reset();
   }
 
@@ -210,30 +174,17 @@ export class WasmCore implements Core {
   }
 
   mapExtra(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void {
-    if (!Number.isInteger(slot) || slot < 0 || slot >= EXTRA_SLOTS) {
-      throw new RangeError(`memory slot ${slot}: must be from 0 to ${EXTRA_SLOTS - 1}`);
-    }
-    if (offset < 0 || length < 0 || offset + length > this.#extraBytes || (pa | offset | length) % FRAME !== 0) {
-      throw new RangeError(
-        `memory slot ${slot}: ${offset}+${length} is not in the ${this.#extraBytes} bytes beside RAM`,
-      );
-    }
-    const host = this.#ram.pool + this.#ram.size + offset;
-    this.#wasm.setSlot(
-      FIRST_EXTRA_SLOT + slot,
-      BigInt(pa),
-      BigInt(length && pa + length),
-      host,
-      access === 'rom' ? Slot.ROM : Slot.RAM,
-    );
+    this.#slots.mapExtra(slot, pa, offset, length, access);
     this.#wasm.flushAll();
   }
 
   openVgaWindow(): void {
-    const { pool, size } = this.#ram;
-    const end = BigInt(Math.min(size, LOW_RAM_LIMIT));
-    this.#wasm.setSlot(0, BigInt(VGA_WINDOW.END), end, pool + VGA_WINDOW.END, Slot.RAM);
-    this.#wasm.setSlot(LOWEST_SLOT, 0n, BigInt(VGA_WINDOW.START), pool, Slot.RAM);
+    this.#slots.openVgaWindow();
+    this.#wasm.flushAll();
+  }
+
+  shadow(ranges: readonly ShadowRange[] | null): void {
+    this.#slots.shadow(ranges);
     this.#wasm.flushAll();
   }
 

@@ -181,4 +181,5 @@ export const FIELDS = {
   ferr: { at: 0x3f0, type: 'u32' },
   ignne: { at: 0x3f4, type: 'u32' },
   apicErrors: { at: 0x3f8, type: 'u32' },
+  mapEnd: { at: 0x3fc, type: 'u32' },
 } as const;

@@ -1,12 +1,12 @@
 /**
  * The physical map: which physical addresses are memory, and where in linear memory they lie. Everything else is MMIO.
- * PHYS_MAP holds up to 16 slots of {start u64, end u64, host u32, flags u32}, looked up in order.
+ * PHYS_MAP holds up to 32 slots of {start u64, end u64, host u32, flags u32}, looked up in order. Writes to what is not
+ * RAM go to the bus.
  */
 import { cpu, PHYS_MAP } from './state';
 
 export const enum Slot { RAM = 1, ROM = 2 }
 
-const SLOTS: u32 = 16;
 const SLOT: usize = 32;
 
 /** Defines slot `n`: physical [start, end) is `host` onwards; end 0 removes it. */
@@ -16,6 +16,7 @@ export function setSlot(n: u32, start: u64, end: u64, host: u32, flags: u32): vo
   store<u64>(s, end, 8);
   store<u32>(s, host, 16);
   store<u32>(s, flags, 20);
+  cpu.mapEnd = max(cpu.mapEnd, <u32>(s + SLOT));
 }
 
 /** Slot flags of the last hostOf. */
@@ -23,7 +24,7 @@ export let slotFlags: u32 = 0;
 
 /** Linear-memory address of physical address `pa`, 0 where there is no memory. */
 export function hostOf(pa: u64): u32 {
-  for (let s = PHYS_MAP, end = PHYS_MAP + SLOTS * SLOT; s < end; s += SLOT) {
+  for (let s = PHYS_MAP, end = <usize>cpu.mapEnd; s < end; s += SLOT) {
     if (pa >= load<u64>(s) && pa < load<u64>(s, 8)) {
       slotFlags = load<u32>(s, 20);
       return load<u32>(s, 16) + <u32>(pa - load<u64>(s));

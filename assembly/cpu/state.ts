@@ -235,6 +235,8 @@ export class Cpu {
   ignne: u32;
   /** Errors of the local APIC that the next write to ESR shows. */
   apicErrors: u32;
+  /** Behind the last slot of PHYS_MAP that was ever defined. */
+  mapEnd: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

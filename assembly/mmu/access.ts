@@ -129,11 +129,10 @@ function readPart(pa: u64, size: u32, to: u32): void {
 }
 function writePart(pa: u64, size: u32, from: u32): bool {
   const host = plainHost(pa);
-  if (host == 0) {
+  if (host == 0 || slotFlags != Slot.RAM) {
     writeMmio(pa, size, from);
     return false;
   }
-  if (slotFlags != Slot.RAM) return false;
   memory.copy(host, from, size);
   return holdsCode(host) && codeWritten(host, size);
 }

@@ -20,3 +20,8 @@ export interface IoDevice {
 export interface A20Gate {
   isOpen: boolean;
 }
+
+/** A device may not touch guest memory now; the message says why. */
+export class NoAccess extends RangeError {
+  override readonly name = 'NoAccess';
+}

@@ -15,13 +15,14 @@ import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
-import type { ExtraMemory } from './extra-memory.ts';
+import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
 import { addAcpiFiles } from './firmware-files.ts';
 import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
 import { PciBus } from './pci-bus.ts';
 import { setUpPci } from './pci-firmware.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
+import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
@@ -45,6 +46,7 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
 export class Board {
   readonly bus: PcBus;
   readonly #parts: BoardParts;
+  readonly #shadow: ShadowMemory;
   #pics: PicPair;
   #platform!: Platform;
   #virtioMmio!: VirtioMmioSlots;
@@ -58,6 +60,10 @@ export class Board {
     this.#parts = parts;
     this.#pics = new PicPair(parts.intr);
     this.bus = new PcBus(() => this.#pics.acknowledge());
+    const { bios } = parts.firmware;
+    const rom = bios ? parts.extra.region(FIRMWARE_REGION, bios.length) : null;
+    this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
+    parts.extra.onConnect((cores) => this.#shadow.connect(cores));
     this.#build();
   }
 
@@ -142,8 +148,10 @@ export class Board {
 
   #makePci(interrupts: Interrupts): PciBus {
     const { msi, end } = this.#parts;
+    const shadow = this.#shadow;
     const resetControl = new ResetControl(() => end({ reason: 'reset' }));
-    return new PciBus({ bus: this.bus, interrupts, msi, resetControl });
+    this.bus.mapMmio('shadow-ram', SHADOW_BASE, SHADOW_BYTES, shadow);
+    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas) });
   }
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {

@@ -3,12 +3,12 @@ import type { Core } from '../core-types.ts';
 import { writeAcpi } from './acpi.ts';
 import { enter } from './boot-state.ts';
 import type { AcpiBoard } from './dsdt.ts';
-import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
+import { type ExtraMemory, type ExtraRegion, FIRMWARE_REGION } from './extra-memory.ts';
 import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
-import type { MachineOptions } from './options.ts';
+import type { MachineOptions, MachineType } from './options.ts';
 import { writeSmbios } from './smbios.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
@@ -32,7 +32,7 @@ export class Boot {
     if (bios) {
       if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
       checkFirmware(bios);
-      return new Boot(options, extra.region('firmware', bios.length));
+      return new Boot(options, extra.region(FIRMWARE_REGION, bios.length));
     }
     if (!kernel) throw new RangeError('there is nothing to boot: neither a kernel nor firmware');
     const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel);
@@ -54,7 +54,7 @@ export class Boot {
   /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError where RAM is short. */
   load(core: Core, acpi: AcpiBoard): void {
     const { kernel, bios } = this.#options;
-    if (bios && this.#rom) loadFirmware(core, bios, this.#rom);
+    if (bios && this.#rom) loadFirmware(core, bios, this.#rom, acpi.machine);
     else if (kernel) this.#loadKernel(core, acpi, kernel);
     if (!this.#options.reboot) this.#unpacked = undefined;
   }
@@ -80,9 +80,12 @@ function checkFirmware({ length }: Uint8Array): void {
   }
 }
 
-/** The image ends below 4 GiB, where the processor fetches first after reset; its end is in RAM below 1 MiB as well. */
-function loadFirmware(core: Core, image: Uint8Array, rom: ExtraRegion): void {
+/**
+ * The image ends below 4 GiB, where the processor fetches first after reset. Its end appears below 1 MiB as well: by the
+ * host bridge, and on a machine without one in RAM.
+ */
+function loadFirmware(core: Core, image: Uint8Array, rom: ExtraRegion, machine: MachineType): void {
   rom.bytes().set(image);
   rom.place(FOUR_GIB - image.length, 'rom');
-  core.memory.bytes(MIB - SHADOW_BYTES, SHADOW_BYTES).set(image.subarray(-SHADOW_BYTES));
+  if (machine === 'microvm') core.memory.bytes(MIB - SHADOW_BYTES, SHADOW_BYTES).set(image.subarray(-SHADOW_BYTES));
 }

@@ -5,9 +5,14 @@
 import type { Core } from '../core-types.ts';
 
 const PAGE = 0x1000;
+/** The name of the region that firmware lies in. */
+export const FIRMWARE_REGION = 'firmware';
 
 /** Bytes that appear at a physical address of the machine's choice. */
 export interface ExtraRegion {
+  /** Where it begins among all regions, and its bytes in whole pages. */
+  readonly offset: number;
+  readonly length: number;
   /** A view; not to be kept, and empty before the machine is complete. */
   bytes(): Uint8Array;
   /** Lets the region appear at `pa`, page-aligned, or nowhere for null. RAM has precedence. */
@@ -15,12 +20,12 @@ export interface ExtraRegion {
 }
 
 interface Region extends ExtraRegion {
-  length: number;
   connect(): void;
 }
 
 export class ExtraMemory {
   readonly #regions = new Map<string, Region>();
+  readonly #listeners: ((cores: readonly Core[]) => void)[] = [];
   #cores: readonly Core[] = [];
 
   /** All regions together. */
@@ -40,6 +45,12 @@ export class ExtraMemory {
   connect(cores: readonly Core[]): void {
     this.#cores = cores;
     for (const region of this.#regions.values()) region.connect();
+    for (const listener of this.#listeners) listener(cores);
+  }
+
+  /** Calls back when the processors are there. */
+  onConnect(listener: (cores: readonly Core[]) => void): void {
+    this.#listeners.push(listener);
   }
 
   #make(length: number): Region {
@@ -51,6 +62,7 @@ export class ExtraMemory {
       for (const core of this.#cores) core.mapExtra?.(slot, at ?? 0, offset, at === null ? 0 : length, access);
     };
     return {
+      offset,
       length,
       connect,
       bytes: () => this.#cores[0]?.extra?.subarray(offset, offset + length) ?? new Uint8Array(),

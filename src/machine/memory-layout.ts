@@ -2,6 +2,7 @@
  * Who lies where in guest RAM before the guest runs: the image, its modules and the tables a loader writes. Also the
  * memory map that is told to the guest.
  */
+import { lowRam } from '../core-memory.ts';
 import { hex, ImageError } from './loaders/image-error.ts';
 
 const PAGE = 0x1000;
@@ -10,8 +11,6 @@ const MIB = 0x10_0000;
 const CONVENTIONAL_END = 0x9_fc00;
 const BIOS_START = 0xf_0000;
 
-/** RAM beyond this address lies above 4 GiB instead, so that devices keep their hole. */
-const LOW_RAM_LIMIT = 0xc000_0000;
 const FOUR_GIB = 0x1_0000_0000;
 
 /** E820 and Multiboot types. */
@@ -34,11 +33,6 @@ export function memoryMap(ramBytes: number): MemoryRange[] {
   if (low > MIB) ranges.push({ base: MIB, length: low - MIB, type: MemoryType.AVAILABLE });
   if (ramBytes > low) ranges.push({ base: FOUR_GIB, length: ramBytes - low, type: MemoryType.AVAILABLE });
   return ranges;
-}
-
-/** How much of `ramBytes` lies at address 0 and up without a gap. */
-export function lowRam(ramBytes: number): number {
-  return Math.min(ramBytes, LOW_RAM_LIMIT);
 }
 
 interface Taken {

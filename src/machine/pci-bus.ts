@@ -4,7 +4,7 @@
  */
 import type { Width } from '../core-types.ts';
 import type { IoDevice } from '../devices/device.ts';
-import { type Ecam, HostBridge, IsaBridge } from '../devices/pci/chipset.ts';
+import { type Ecam, HostBridge, IsaBridge, type ShadowArea } from '../devices/pci/chipset.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { Config } from '../devices/pci/function.ts';
 import type { PcBus } from './bus.ts';
@@ -31,6 +31,8 @@ export interface PciBusParts {
   msi: (address: number, data: number) => void;
   /** The reset register, which lies within the ports of configuration space. */
   resetControl: IoDevice;
+  /** Told what memory below 1 MiB is now. */
+  shadowed: (areas: readonly ShadowArea[]) => void;
 }
 
 /** A function and its place. */
@@ -51,7 +53,8 @@ export class PciBus {
     this.#parts = parts;
     this.#pirqs = new Pirqs(parts.interrupts);
     const ecam = parts.bus.movable('memory', 'pci-ecam', this.#ecam());
-    this.hostBridge = new HostBridge((place: Ecam) => ecam.move(place?.base ?? null, place?.length));
+    const moved = (place: Ecam): void => ecam.move(place?.base ?? null, place?.length);
+    this.hostBridge = new HostBridge(moved, parts.shadowed);
     this.isaBridge = new IsaBridge((pirq, register) => this.#pirqs.route(pirq, register));
     this.#put(0, 0, this.hostBridge);
     this.#put(ISA_SLOT, 0, this.isaBridge);

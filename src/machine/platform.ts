@@ -1,5 +1,6 @@
 /** The fixed devices of the board, at the ports and lines of a PC. */
 
+import { lowRam } from '../core-memory.ts';
 import type { GuestMemory } from '../core-types.ts';
 import { ACPI_PM_PORTS, AcpiPm } from '../devices/acpi-pm.ts';
 import type { VirtualClock } from '../devices/clock.ts';
@@ -149,7 +150,9 @@ function makeRtc({ clock, date, ramBytes }: PlatformParts, irq: IrqLine): Rtc {
   word(0x15, 640);
   word(0x17, above1M);
   word(0x30, above1M);
-  word(0x34, Math.max(0, Math.floor((ramBytes - 16 * MIB) / (64 * KIB))));
+  const low = lowRam(ramBytes);
+  word(0x34, Math.max(0, Math.floor((low - 16 * MIB) / (64 * KIB))));
+  word(0x5b, Math.floor((ramBytes - low) / (64 * KIB)));
   return rtc;
 }
 

@@ -2,9 +2,11 @@
  * The SMBIOS tables: what the machine says it is (DMTF DSP0134, System Management BIOS Reference Specification, version
  * 2.8). Types 0, 1, 3, 4, 16, 17, 19, 32 and 127.
  */
+
+import { lowRam } from '../core-memory.ts';
 import type { GuestMemory } from '../core-types.ts';
 import { ImageError } from './loaders/image-error.ts';
-import { lowRam, type MemoryLayout } from './memory-layout.ts';
+import type { MemoryLayout } from './memory-layout.ts';
 
 /** What may be told otherwise, by type and QEMU's property names. */
 export const SMBIOS_FIELDS = {

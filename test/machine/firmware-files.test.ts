@@ -4,7 +4,8 @@ import { FwCfg, FwCfgKey } from '../../src/devices/fw-cfg.ts';
 import type { AcpiBoard } from '../../src/machine/dsdt.ts';
 import { addAcpiFiles, addBoardFiles } from '../../src/machine/firmware-files.ts';
 
-const GIB = 0x4000_0000;
+const MIB = 0x10_0000;
+const GIB = 1024 * MIB;
 const board: AcpiBoard = { vcpus: 2, machine: 'pc', virtioMmio: [], pciSlots: [1] };
 
 function files(device: FwCfg): Map<string, DataView> {
@@ -89,15 +90,15 @@ it('the tables say where firmware put configuration space, in a file of the same
 
 it('memory is told in e820 entries without the holes of a PC', () => {
   const device = new FwCfg();
-  addBoardFiles(device, { ramBytes: 4 * GIB - 16 * 0x10_0000, vcpus: 1 }, { 'opt/test': 'text' });
+  addBoardFiles(device, { ramBytes: 4 * GIB - 16 * MIB, vcpus: 1 }, { 'opt/test': 'text' });
   const all = files(device);
   const map = all.get('etc/e820')!;
   expect(map.byteLength).toBe(40);
   expect([0, 8, 20, 28].map((at) => Number(map.getBigUint64(at, true)))).toEqual([
     0,
-    3 * GIB,
+    2816 * MIB,
     4 * GIB,
-    GIB - 16 * 0x10_0000,
+    (4096 - 16 - 2816) * MIB,
   ]);
   expect(all.get('opt/test')!.byteLength).toBe(4);
   expect(all.has('etc/smbios/smbios-anchor')).toBe(true);

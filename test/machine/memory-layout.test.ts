@@ -12,8 +12,8 @@ describe('the memory map of the board', () => {
       { base: MIB, length: 63 * MIB, type: 1 },
     ]);
     expect(memoryMap(4000 * MIB).slice(3)).toEqual([
-      { base: MIB, length: 3071 * MIB, type: 1 },
-      { base: 4096 * MIB, length: 928 * MIB, type: 1 },
+      { base: MIB, length: 2815 * MIB, type: 1 },
+      { base: 4096 * MIB, length: 1184 * MIB, type: 1 },
     ]);
     expect(memoryMap(MIB).filter(({ type }) => type === 1)).toHaveLength(1);
   });

@@ -3,6 +3,7 @@
  * Specification 1.4, "Physical Region Page Entry and List"). What lies outside RAM is a data transfer error.
  */
 import type { GuestMemory } from '../../core-types.ts';
+import { NoAccess } from '../device.ts';
 import type { Command } from './command.ts';
 import { NvmeError, PAGE, Status } from './spec.ts';
 
@@ -28,6 +29,9 @@ export class Dma {
       if (at + length <= Number.MAX_SAFE_INTEGER) return this.#memory.bytes(at, length);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
+      if (error instanceof NoAccess) {
+        throw new NvmeError(Status.DATA_TRANSFER, `0x${at.toString(16)}+${length}: ${error.message}`);
+      }
     }
     const size = this.#memory.size.toString(16);
     throw new NvmeError(Status.DATA_TRANSFER, `0x${at.toString(16)}+${length} is outside RAM (0x${size} bytes)`);

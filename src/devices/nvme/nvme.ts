@@ -34,6 +34,7 @@ export class NvmeFunction extends PciFunction {
     this.usePin(1);
     this.#controller = new NvmeController({
       ...wishes,
+      memory: this.dma(wishes.memory),
       vendor: VENDOR,
       signal: (vector) => msix.signal(vector),
       pin: (level) => this.setIntx(level),

@@ -17,11 +17,27 @@ const PCIEXBAR_ENABLE = 1;
 const MIB = 0x10_0000;
 const ECAM_BYTES = [256 * MIB, 128 * MIB, 64 * MIB];
 
+/** Parts of memory that the PAM registers speak of: a large one, and twelve small ones, two in a register. */
+const PAM_SMALL = { START: 0xc_0000, BYTES: 0x4000 } as const;
+const PAM_LARGE = { START: 0xf_0000, END: MIB } as const;
+const Pam = { READ: 1, WRITE: 2, BOTH: 0x33, HIGH: 4 } as const;
+
 /** Where configuration space lies in memory; null where it is switched off. */
 export type Ecam = { base: number; length: number } | null;
 
+/** A part of the memory below 1 MiB: whether reads and writes go to the RAM there. */
+export interface ShadowArea {
+  readonly start: number;
+  readonly end: number;
+  readonly isRead: boolean;
+  readonly isWritten: boolean;
+}
+
 export class HostBridge extends PciFunction {
-  constructor(ecamMoved: (ecam: Ecam) => void) {
+  readonly #shadowed: (areas: readonly ShadowArea[]) => void;
+
+  /** Tells of every new place of configuration space, and of every change to what memory below 1 MiB is. */
+  constructor(ecamMoved: (ecam: Ecam) => void, shadowed: (areas: readonly ShadowArea[]) => void) {
     super({
       name: 'host-bridge',
       vendor: INTEL,
@@ -31,15 +47,38 @@ export class HostBridge extends PciFunction {
       subsystem: SUBSYSTEM,
     });
     this.allowWrites(Mch.PCIEXBAR, PCIEXBAR_MASK, () => ecamMoved(this.ecam));
-    this.allowWrites(Mch.PAM0, [0x30, ...new Array<number>(PAM_REGISTERS - 1).fill(0x33)]);
+    this.#shadowed = shadowed;
+    const small = new Array<number>(PAM_REGISTERS - 1).fill(Pam.BOTH);
+    this.allowWrites(Mch.PAM0, [Pam.BOTH & 0xf0, ...small], () => shadowed(this.shadow));
     this.allowWrites(Mch.SMRAM, [0x7f, 0xff]);
-    // RAM below 1 MiB is RAM for reads and writes: what firmware would switch is on already.
-    this.bytes.fill(0x33, Mch.PAM0, Mch.PAM0 + PAM_REGISTERS);
+    this.#setPam(Pam.BOTH);
   }
 
-  /** Says that the firmware's ROM lies below 1 MiB, as at power-on: firmware then copies itself into the RAM there. */
+  /** Lets the firmware's ROM lie below 1 MiB, as at power-on: firmware then copies itself into the RAM there. */
   showRom(): void {
-    this.bytes.fill(0, Mch.PAM0, Mch.PAM0 + PAM_REGISTERS);
+    this.#setPam(0);
+  }
+
+  /** "PAM0" to "PAM6 - Programmable Attribute Map", with neighbours of one kind as one area. */
+  get shadow(): ShadowArea[] {
+    const areas: ShadowArea[] = [];
+    const add = (start: number, end: number, bits: number): void => {
+      const [isRead, isWritten] = [(bits & Pam.READ) !== 0, (bits & Pam.WRITE) !== 0];
+      const last = areas.at(-1);
+      if (last && last.isRead === isRead && last.isWritten === isWritten) areas[areas.length - 1] = { ...last, end };
+      else areas.push({ start, end, isRead, isWritten });
+    };
+    for (let n = 0; n < 2 * (PAM_REGISTERS - 1); n++) {
+      const start = PAM_SMALL.START + n * PAM_SMALL.BYTES;
+      add(start, start + PAM_SMALL.BYTES, this.bytes[Mch.PAM0 + 1 + (n >> 1)] >> (n & 1 ? Pam.HIGH : 0));
+    }
+    add(PAM_LARGE.START, PAM_LARGE.END, this.bytes[Mch.PAM0] >> Pam.HIGH);
+    return areas;
+  }
+
+  #setPam(value: number): void {
+    this.bytes.fill(value, Mch.PAM0, Mch.PAM0 + PAM_REGISTERS);
+    this.#shadowed(this.shadow);
   }
 
   /** Where configuration space lies in memory now. */

@@ -2,8 +2,8 @@
  * A PCI function (PCI Local Bus Specification 3.0, chapter 6 "Configuration Space"): identity, command and status, base
  * address registers, capabilities and INTx. What a guest writes passes masks: it can move and switch ranges, never more.
  */
-import type { Width } from '../../core-types.ts';
-import type { IoDevice } from '../device.ts';
+import type { GuestMemory, Width } from '../../core-types.ts';
+import { type IoDevice, NoAccess } from '../device.ts';
 
 /** Offsets in a header of type 0. */
 export const Config = {
@@ -146,9 +146,23 @@ export class PciFunction {
     this.#updateIntx();
   }
 
-  /** Sends a message-signalled interrupt. */
+  /** Sends a message-signalled interrupt, which is lost while the function is no bus master. */
   sendMessage(address: number, data: number): void {
-    this.#host?.msi(address, data);
+    if (this.#isBusMaster) this.#host?.msi(address, data);
+  }
+
+  /**
+   * Guest memory as this function reaches it: it has no other way. While the guest has not made it a bus master, every
+   * access throws NoAccess.
+   */
+  dma(memory: GuestMemory): GuestMemory {
+    return {
+      size: memory.size,
+      bytes: (pa, length) => {
+        if (!this.#isBusMaster) throw new NoAccess(`${this.name} is no bus master`);
+        return memory.bytes(pa, length);
+      },
+    };
   }
 
   /** Message-signalled interrupts were switched on or off. */
@@ -192,6 +206,10 @@ export class PciFunction {
   protected allowWrites(at: number, masks: readonly number[], changed?: Watcher): void {
     this.#writable.set(masks, at);
     if (changed) this.#watchers.push({ start: at, end: at + masks.length, changed });
+  }
+
+  get #isBusMaster(): boolean {
+    return (this.#command & Command.BUS_MASTER) !== 0;
   }
 
   get #command(): number {

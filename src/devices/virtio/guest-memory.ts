@@ -3,6 +3,7 @@
  * Whatever lies outside RAM is a GuestError; nothing else is ever thrown from here.
  */
 import type { GuestMemory } from '../../core-types.ts';
+import { NoAccess } from '../device.ts';
 
 /** The driver broke a rule of the specification. The transport answers with DEVICE_NEEDS_RESET. */
 export class GuestError extends Error {
@@ -28,6 +29,7 @@ export class DeviceMemory {
         return this.#memory.bytes(Number(gpa), length);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
+        if (error instanceof NoAccess) throw new GuestError(`gpa 0x${gpa.toString(16)}+${length}: ${error.message}`);
       }
     }
     throw new GuestError(

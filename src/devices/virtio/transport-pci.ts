@@ -61,7 +61,8 @@ export class VirtioPci extends PciFunction {
       subsystem: SUBSYSTEM,
     });
     this.usePin(1);
-    this.#transport = new VirtioTransport(parts, (queue) => this.#signal(queue));
+    const memory = this.dma(parts.memory);
+    this.#transport = new VirtioTransport({ ...parts, memory }, (queue) => this.#signal(queue));
     this.#common = new CommonConfig(this.#transport, vectors, () => this.#forget());
     this.#structures = {
       maxWidth: 4,

@@ -1,6 +1,8 @@
 /** What both versions of Multiboot share: modules, where they go, and what the loader is called. */
+
+import { lowRam } from '../../core-memory.ts';
 import type { GuestMemory } from '../../core-types.ts';
-import { lowRam, type MemoryLayout } from '../memory-layout.ts';
+import type { MemoryLayout } from '../memory-layout.ts';
 
 export const LOADER_NAME = 'vmlaunch';
 export const KIB = 1024;

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Width } from '../../../src/core-types.ts';
+import { NoAccess } from '../../../src/devices/device.ts';
 import { Command, Config, PciFunction, type PciHost, type PciRange } from '../../../src/devices/pci/function.ts';
 import { Msi } from '../../../src/devices/pci/msi.ts';
 import { MSIX_BYTES, Msix } from '../../../src/devices/pci/msix.ts';
@@ -152,7 +153,29 @@ describe('the interrupt pin', () => {
   });
 });
 
+describe('a function that is no bus master', () => {
+  const memory = { size: 16, bytes: (pa: number, length: number) => new Uint8Array(length).fill(pa) };
+
+  it('reaches no memory', () => {
+    const dma = card.dma(memory);
+    expect(() => dma.bytes(3, 1)).toThrow(new NoAccess('card is no bus master'));
+    command(Command.BUS_MASTER);
+    expect([dma.size, dma.bytes(3, 1)]).toEqual([16, Uint8Array.of(3)]);
+    command(Command.MEMORY | Command.IO);
+    expect(() => dma.bytes(3, 1)).toThrow(NoAccess);
+  });
+
+  it('sends no messages', () => {
+    card.sendMessage(0xfee0_0000, 1);
+    command(Command.BUS_MASTER);
+    card.sendMessage(0xfee0_0000, 2);
+    expect(host.messages).toEqual([[0xfee0_0000, 2]]);
+  });
+});
+
 describe('MSI-X', () => {
+  beforeEach(() => command(Command.BUS_MASTER));
+
   const entry = (vector: number, words: number[]): void => {
     for (const [n, word] of words.entries()) card.msix.write(16 * vector + 4 * n, 4, word);
   };
@@ -208,6 +231,7 @@ describe('MSI-X', () => {
 });
 
 it('MSI sends its one message while it is on', () => {
+  command(Command.BUS_MASTER);
   const at = capability(5);
   write32(at + 4, 0xfee0_2003);
   card.writeConfig(at + 12, 2, 0x4061);

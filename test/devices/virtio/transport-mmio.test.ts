@@ -1,36 +1,18 @@
 // Virtio over MMIO: discovery, negotiation, the status machine, interrupts, and what becomes of a driver that lies.
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { VirtioDevice, VirtioHost } from '../../../src/devices/virtio/device.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
 import { SplitRing, type TestRam } from './driver.ts';
+import { type Echo, echoDevice } from './echo.ts';
 import { EVENT_IDX, INDIRECT, MmioDriver, PACKED, VERSION_1 } from './mmio-driver.ts';
 
 const NEEDS_RESET = 0x40;
-let host: VirtioHost;
+let echo: Echo;
 let events: string[];
 let driver: MmioDriver;
 
-/** Fills the first byte of whatever it is given with 0x55. */
-const echo: VirtioDevice = {
-  id: 42,
-  name: 'virtio-test',
-  features: 1n << 5n,
-  queues: [64, 16],
-  config: Uint8Array.of(1, 2, 3, 4, 5, 6, 7),
-  attach: (given) => {
-    host = given;
-  },
-  start: () => events.push('start'),
-  reset: () => events.push('reset'),
-  writeConfig: (offset, width, value) => events.push(`config ${offset} ${width} ${value}`),
-  notify(index, queue) {
-    events.push(`notify ${index}`);
-    for (let chain = queue.pop(); chain; chain = queue.pop()) queue.push(chain, chain.write(Uint8Array.of(0x55)));
-  },
-};
-
 beforeEach(() => {
-  events = [];
+  echo = echoDevice();
+  events = echo.events;
   driver = new MmioDriver(echo);
 });
 
@@ -92,7 +74,7 @@ describe('virtio over MMIO', () => {
   it('announces a change of configuration with a new generation', () => {
     driver.up();
     const before = driver.get(Reg.CONFIG_GENERATION);
-    host.configChanged();
+    echo.host.configChanged();
     expect(driver.get(Reg.CONFIG_GENERATION)).not.toBe(before);
     expect([driver.irq, driver.get(Reg.INTERRUPT_STATUS)]).toEqual([true, 2]);
   });
@@ -103,7 +85,7 @@ describe('virtio over MMIO', () => {
     driver.enable(0, ring.layout);
     ring.offer([ramOf().room(1)]);
     driver.set(Reg.QUEUE_NOTIFY, 0);
-    expect([ring.used(), host.queue(0)]).toEqual([[], null]);
+    expect([ring.used(), echo.host.queue(0)]).toEqual([[], null]);
     driver.set(Reg.STATUS, 15);
     expect(ring.used()).toHaveLength(1);
   });

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Width } from '../../../src/core-types.ts';
-import type { PciRange } from '../../../src/devices/pci/function.ts';
-import type { VirtioDevice, VirtioHost } from '../../../src/devices/virtio/device.ts';
+import { Command, Config, type PciRange } from '../../../src/devices/pci/function.ts';
 import { VirtioPci } from '../../../src/devices/virtio/transport-pci.ts';
 import { PackedRing, type Ring, SplitRing, TestRam } from './driver.ts';
+import { echoDevice } from './echo.ts';
 
 const VERSION_1 = 1n << 32n;
 const PACKED = 1n << 34n;
@@ -13,33 +13,19 @@ const NEEDS_RESET = 0x40;
 const NO_VECTOR = 0xffff;
 const MSIX_ON = 0x8000;
 
-let host: VirtioHost;
-const echo: VirtioDevice = {
-  id: 42,
-  name: 'virtio-test',
-  features: 1n << 5n,
-  queues: [64, 16],
-  config: Uint8Array.of(1, 2, 3, 4, 5, 6, 7),
-  attach: (given) => {
-    host = given;
-  },
-  notify(_index, queue) {
-    for (let chain = queue.pop(); chain; chain = queue.pop()) queue.push(chain, chain.write(Uint8Array.of(0x55)));
-  },
-};
-
 /** A driver that knows the function by its configuration space alone. */
 class PciDriver {
   readonly ram = new TestRam();
   readonly log: string[] = [];
   readonly messages: number[] = [];
   readonly ranges = new Map<number, PciRange>();
+  readonly echo = echoDevice();
   readonly fn: VirtioPci;
   line = false;
 
   constructor(vectors?: number) {
     this.fn = new VirtioPci({
-      device: echo,
+      device: this.echo,
       memory: this.ram,
       defer: () => {},
       log: (line) => this.log.push(line),
@@ -53,6 +39,7 @@ class PciDriver {
       },
       msi: (_address, data) => this.messages.push(data),
     });
+    this.fn.writeConfig(Config.COMMAND, 2, Command.BUS_MASTER);
   }
 
   /** Offsets of the capabilities with an id. */
@@ -179,7 +166,7 @@ describe('virtio over PCI', () => {
     ring.offer([driver.ram.room(1)]);
     driver.notify(1);
     expect(driver.messages).toEqual([2]);
-    host.configChanged();
+    driver.echo.host.configChanged();
     expect(driver.messages).toEqual([2, 0]);
     expect([driver.line, driver.get(0, 1, 3)]).toEqual([false, 0]);
   });
@@ -233,6 +220,17 @@ describe('virtio over PCI', () => {
     expect(driver.get(20, 1)).toBe(1);
     driver.fn.writeConfig(at + 12, 4, 3);
     expect(driver.fn.readConfig(at + 16, 4)).toBe(0);
+  });
+
+  it('answers with DEVICE_NEEDS_RESET where it is no bus master, and touches nothing', () => {
+    const ring = driver.up();
+    const room = driver.ram.room(1);
+    ring.offer([room]);
+    driver.fn.writeConfig(Config.COMMAND, 2, Command.MEMORY);
+    driver.notify(1);
+    expect(driver.get(20, 1) & NEEDS_RESET).toBe(NEEDS_RESET);
+    expect(driver.log.join()).toMatch(/gpa 0x\w+\+\d+: virtio-test is no bus master/);
+    expect([driver.ram.at(room), ring.used(), driver.ram.wrote]).toEqual([[0], [], []]);
   });
 
   it('answers a queue outside RAM with DEVICE_NEEDS_RESET', () => {
