@@ -182,4 +182,5 @@ export const FIELDS = {
   ignne: { at: 0x3f4, type: 'u32' },
   apicErrors: { at: 0x3f8, type: 'u32' },
   mapEnd: { at: 0x3fc, type: 'u32' },
+  iretUnblocked: { at: 0x400, type: 'u32' },
 } as const;

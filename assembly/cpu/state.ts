@@ -237,6 +237,8 @@ export class Cpu {
   apicErrors: u32;
   /** Behind the last slot of PHYS_MAP that was ever defined. */
   mapEnd: u32;
+  /** 1 where the running IRET ended the blocking of NMIs. */
+  iretUnblocked: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

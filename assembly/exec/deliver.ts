@@ -47,6 +47,8 @@ export function deliverPending(): void {
   oldCpl = cpu.cpl;
   let type = cpu.eventType;
   if (cpu.injected == 0 && exitsFor(type)) return;
+  cpu.iretUnblocked = 0;
+  if (type == Event.NMI) cpu.nmiBlocked = 1;
   if (type >= <i32>Event.SOFTWARE_INT && cpu.injected == 0) {
     // Such an instruction completes.
     cpu.retiredEnd++;
@@ -117,7 +119,8 @@ function exitsFor(type: i32): bool {
   cpu.pending = Pending.NONE;
   vmExit(Reason.EXCEPTION_NMI, qualification);
   const withCode = type == Event.FAULT && !inRealMode() && pushesErrorCode(v);
-  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0));
+  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0)
+    | (cpu.iretUnblocked != 0 ? <u32>Interruption.UNBLOCKED_BY_IRET : 0));
   setField<u32>(Field.EXIT_INTERRUPTION_ERROR_CODE, cpu.errorCode);
   if (type != Event.FAULT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
   if (type == Event.FAULT && (!debug || (cpu.pendingDebug & (Dr6.BD | Dr6.BS | Dr6.BT)) == 0)) setResume();
@@ -129,6 +132,7 @@ function exitsFor(type: i32): bool {
 function vectoringInformation(v: u32, type: i32, withCode: bool, code: u32): void {
   setField<u32>(Field.IDT_VECTORING_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0));
   setField<u32>(Field.IDT_VECTORING_ERROR_CODE, code);
+  closeShadow();
   if (type >= Event.SOFTWARE_INT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
 }
 
@@ -175,7 +179,6 @@ function attempt(type: i32): void {
   setExt(0);
   clearResume();
   closeShadow();
-  if (type == Event.NMI) cpu.nmiBlocked = 1;
 }
 
 function deliverReal(): void {

@@ -28,7 +28,7 @@ export const enum Purpose {
 export const enum Linear { USER = 0x200, WRITABLE = 0x400, EXECUTE_DISABLE = 0x800 }
 
 const enum Ept { R = 1, W = 2, X = 4, LEAF = 0x80, A = 0x100, D = 0x200, XU = 0x400 }
-const enum Qualification { READ = 1, WRITE = 2, FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100 }
+const enum Qualification { READ = 1, WRITE = 2, FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100, UNBLOCKED_BY_IRET = 0x1000 }
 const ACCESSED_DIRTY: u64 = 0x40;
 const FRAME: u64 = 0x000ffffffffff000;
 const SUPPRESS_VE: u64 = 0x8000000000000000;
@@ -36,7 +36,7 @@ const SUPPRESS_VE: u64 = 0x8000000000000000;
 const WRITE_THROUGH: u32 = 8;
 const VALID: u32 = 0x10;
 /** Bits of IA32_VMX_EPT_VPID_CAP. */
-const enum Cap { EXECUTE_ONLY = 0, ADVANCED = 22 }
+const enum Cap { EXECUTE_ONLY = 0, PAGES_2M = 16, PAGES_1G = 17, ADVANCED = 22 }
 
 /** The linear address that is being translated, and what guest paging says of it (Linear bits). */
 export let linearAddress: u64 = 0;
@@ -138,6 +138,7 @@ function isMisconfigured(entry: u64, level: i32, leaf: bool): bool {
   if ((rwx & 3) == 0 && executes && !offersEptVpid(Cap.EXECUTE_ONLY)) return true;
   if ((entry & FRAME & ~cpu.physMask) != 0) return true;
   if (!leaf) return (entry & (level >= 3 ? 0xf8 : 0x78)) != 0;
+  if (level > 0 && !offersEptVpid(level == 1 ? Cap.PAGES_2M : Cap.PAGES_1G)) return true;
   if (level > 0 && (entry & FRAME & ((<u64>1 << (12 + 9 * <u64>level)) - 1)) != 0) return true;
   const type = (entry >> 3) & 7;
   return type == 2 || type == 3 || type == 7;
@@ -158,13 +159,16 @@ function setAccessed(top: i32, level: i32, leaf: u64, dirties: bool, gpa: u64): 
 function logPage(gpa: u64): bool {
   const index = field<u32>(Field.PML_INDEX) & 0xffff;
   if (index > 511) {
-    vmExit(Reason.PML_FULL);
+    vmExit(Reason.PML_FULL, unblocked());
     return false;
   }
   physWrite<u64>(field<u64>(Field.PML_ADDRESS) + (index << 3), gpa & ~0xfff);
   setField<u32>(Field.PML_INDEX, (index - 1) & 0xffff);
   return true;
 }
+
+/** NMI unblocking due to IRET, as exit qualifications tell it. */
+@inline function unblocked(): u64 { return cpu.iretUnblocked != 0 ? <u64>Qualification.UNBLOCKED_BY_IRET : 0; }
 
 /** An EPT violation: a VM exit, or a virtualization exception of the guest where the entry lets it be one. */
 function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
@@ -177,6 +181,7 @@ function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpos
     q |= Qualification.TRANSLATED;
     if (offersEptVpid(Cap.ADVANCED)) q |= linearRights;
   }
+  q |= unblocked();
   if (hasSecondary(Secondary.EPT_VIOLATION_VE) && (entry & SUPPRESS_VE) == 0 && raiseVe(gpa, q)) return 0;
   setField<u64>(Field.GUEST_PHYSICAL_ADDRESS, gpa);
   setField<u64>(Field.GUEST_LINEAR_ADDRESS, linearAddress);

@@ -29,6 +29,7 @@ export function changeableFlags(size: u32): u64 {
  */
 function unblockNmi(): void {
   if ((cpu.pinControls & (Pin.NMI | Pin.VIRTUAL_NMIS)) == Pin.NMI) return;
+  cpu.iretUnblocked = cpu.nmiBlocked;
   cpu.nmiBlocked = 0;
   if (cpu.nmiPending != 0 || cpu.deferred != 0) attend(Attention.INTERRUPT);
 }
@@ -43,6 +44,7 @@ export function opIret<T>(i: Rec): void {
     else returnToTask(nextRip(i), i.offset);
   } else if (in64()) returnLong(width);
   else returnProtected(width);
+  if (!abandoned()) cpu.iretUnblocked = 0;
 }
 
 function returnReal(width: u32): void {

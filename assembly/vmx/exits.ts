@@ -38,6 +38,7 @@ export function enterRootOperation(): void {
   cpu.trapExit = 0;
   cpu.trapPending = 0;
   cpu.injected = 0;
+  cpu.iretUnblocked = 0;
 }
 
 /** A VM exit will take the place of the current instruction or event. */

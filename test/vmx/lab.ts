@@ -88,6 +88,7 @@ export class VmxLab {
     this.write({ GUEST_RIP: GUEST_CODE });
     this.enter(VMLAUNCH, 1);
     if (this.brokenRule) throw new Error(`the entry broke ${this.brokenRule}`);
+    if (this.error !== 0) throw new Error(`the entry failed with VM-instruction error ${this.error}`);
     for (let n = 0; n < budget && this.inGuest; n++) this.lab.core.run(1);
   }
 }
