@@ -24,6 +24,7 @@ const CR0_PG = 1n << 31n;
 const CR4_PAE = 1n << 5n;
 const CR4_LA57 = 1n << 12n;
 const EFER_LMA = 1n << 10n;
+const SECONDARY = 1n << 31n;
 const ENABLE_EPT = 1n << 1n;
 const ENABLE_VPID = 1n << 5n;
 const ENCODINGS: ReadonlyMap<string, number> = new Map(VMCS_FIELDS.map(({ name, encoding }) => [name, encoding]));
@@ -157,14 +158,30 @@ export class VmxView {
     if (this.#state.number('vmcs') === 0) return null;
     return VMCS_FIELDS.map(({ name, encoding, width }) => {
       const value = this.#field(encoding);
-      return { name, encoding, width, value, meaning: explainField(name, value) };
+      return { name, encoding, width, value, meaning: this.#explain(name, value) };
     });
+  }
+
+  #explain(name: string, value: bigint): string {
+    const number = Number(value & 0xffff_ffffn);
+    if (name.endsWith('_INTERRUPTION_INFORMATION') || name === 'IDT_VECTORING_INFORMATION')
+      return explainInterruption(number);
+    if (name === 'VM_INSTRUCTION_ERROR') return number === 0 ? '' : instructionErrorText(number);
+    if (name !== 'EXIT_REASON' && name !== 'EXIT_QUALIFICATION') return explainField(name, value);
+    const reason = Number(this.#fieldOf('EXIT_REASON') & 0xffff_ffffn);
+    if (name === 'EXIT_QUALIFICATION') return explainQualification(reasonName(reason & 0xffff), value);
+    return `${reasonName(reason & 0xffff)}${(reason & ENTRY_FAILURE) !== 0 ? ', VM entry failed' : ''}`;
+  }
+
+  #fieldOf(name: string): bigint {
+    return this.#field(ENCODINGS.get(name) ?? 0);
   }
 
   #lookAtSettings(): ExitSettings {
     if (this.#state.number('vmcs') === 0) return this.#settings;
-    const field = (name: string): bigint => this.#field(ENCODINGS.get(name) ?? 0);
-    const [cr0, cr4, secondary] = [field('GUEST_CR0'), field('GUEST_CR4'), field('SECONDARY_CONTROLS')];
+    const field = (name: string): bigint => this.#fieldOf(name);
+    const [cr0, cr4] = [field('GUEST_CR0'), field('GUEST_CR4')];
+    const secondary = (field('PRIMARY_CONTROLS') & SECONDARY) !== 0n ? field('SECONDARY_CONTROLS') : 0n;
     const long = (cr4 & CR4_LA57) !== 0n ? 5 : 4;
     const paged = (field('GUEST_EFER') & EFER_LMA) !== 0n ? long : (cr4 & CR4_PAE) !== 0n ? 3 : 2;
     const msrs = ['EXIT_MSR_STORE_COUNT', 'EXIT_MSR_LOAD_COUNT', 'ENTRY_MSR_LOAD_COUNT'];

@@ -82,7 +82,7 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     let toldFailures = 0;
     machine.on('vmexit', (record, cpu) => {
       if (options.trace.includes('vmexit')) writeTrace(exitLine(record, cpu));
-      else if (record.failure && toldFailures++ === 0) {
+      else if (record.failure && !options.exit?.failure && toldFailures++ === 0) {
         host.error(`vmlaunch: ${failureLine(record)}; -d vmexit tells of further ones\n`);
       }
     });
@@ -137,7 +137,10 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
 }
 
 function outcomeText(outcome: Outcome, { exit }: RunOptions): string | undefined {
-  if (outcome.reason === 'vmexit') return `stopped at ${exitLine(outcome.record, outcome.cpu)}`;
+  if (outcome.reason === 'vmexit') {
+    const { record, cpu } = outcome;
+    return `stopped at ${record.failure ? failureLine(record) : exitLine(record, cpu)}`;
+  }
   const text = OUTCOME_TEXT[outcome.reason];
   return exit ? `${text ?? 'the guest ended'}; the exit to break at did not come` : text;
 }

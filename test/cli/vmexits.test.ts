@@ -61,14 +61,15 @@ describe('vmlaunch vmcs', () => {
     // Bits 1, 2 and 4 of the pin-based controls are 1 in every VMCS (SDM, "Reserved Controls and Default Settings").
     expect(output).toMatch(/^4000 PIN_BASED_CONTROLS +00000016$/m);
     expect(output).toMatch(/^401e SECONDARY_CONTROLS +00000022 {2}enable EPT, enable VPID$/m);
-    expect(output).toMatch(/^4402 EXIT_REASON +00000012$/m);
+    expect(output).toMatch(/^4402 EXIT_REASON +00000012 {2}VMCALL$/m);
   });
 });
 
 describe('--break', () => {
   it('stops at an exit, says which, and lets the VMCS be looked at there', async () => {
     const { output, errors } = await run('vmcs', '--break', 'ept_violation,nth=3');
-    expect(output).toMatch(/^4402 EXIT_REASON +00000030$/m);
+    expect(output).toMatch(/^4402 EXIT_REASON +00000030 {2}EPT_VIOLATION$/m);
+    expect(output).toMatch(/^6400 EXIT_QUALIFICATION +0*81 {2}read of ---, guest page-table entry$/m);
     expect(errors).toMatch(/^vmlaunch: stopped at \{"cpu":0,"number":2,"reason":"EPT_VIOLATION"/m);
     const address = /"guestPhysical":"0x([0-9a-f]+)"/.exec(errors)?.[1] ?? '';
     expect(output).toMatch(new RegExp(`^2400 GUEST_PHYSICAL_ADDRESS +0*${address}$`, 'm'));

@@ -1,0 +1,25 @@
+// The commands of docs/debugging-a-hypervisor.md print what the page says.
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { command } from '../../src/cli/command.ts';
+import { fakeHost } from '../cli/fake-host.ts';
+
+const root = new URL('../../', import.meta.url);
+const page = readFileSync(new URL('docs/debugging-a-hypervisor.md', root), 'utf8');
+const examples = [...page.matchAll(/```console\n\$ npx vmlaunch (.*)\n([\s\S]*?)```/g)].map(
+  ([, line, output]) => [line, output.trimEnd().split('\n')] as const,
+);
+
+it('the page has commands', () => {
+  expect(examples.length).toBeGreaterThan(4);
+});
+
+it.each(examples)('vmlaunch %s prints what the page shows', async (line, lines) => {
+  const files = Object.fromEntries(
+    [...line.matchAll(/-kernel (\S+)/g)].map(([, path]) => [path, readFileSync(new URL(path, root))]),
+  );
+  const host = fakeHost(files);
+  await command(line.split(' '), host);
+  const printed = `${host.output}\n${host.errors}`.split('\n');
+  for (const shown of lines) if (shown !== '...') expect(printed).toContain(shown);
+});
