@@ -39,13 +39,35 @@ export function dsdtCode(board: AcpiBoard): aml.Aml {
   return [
     ...aml.name('_S5', aml.list(sleepType, sleepType, aml.integer(0), aml.integer(0))),
     ...(board.pciSlots ? pci(board.pciSlots, board.ecam) : []),
-    ...aml.scope('\\_SB', ...board.virtioMmio.map(virtioMmio), ...(board.devices ?? []).map(device)),
+    ...system([
+      ...(board.machine === 'pc' ? PS2 : []),
+      ...board.virtioMmio.map(virtioMmio),
+      ...(board.devices ?? []).map(device),
+    ]),
   ];
 }
 
+/** Devices of the system bus. Firmware that reads tables stumbles over a scope with nothing in it. */
+const system = (devices: readonly aml.Aml[]): aml.Aml => (devices.length > 0 ? aml.scope('\\_SB', ...devices) : []);
+
+/** Keyboard and mouse at the keyboard controller; the ports are the keyboard's. */
+const PS2 = [
+  aml.device(
+    'KBD',
+    aml.name('_HID', aml.eisaId('PNP0303')),
+    aml.name('_STA', aml.integer(PRESENT)),
+    aml.name('_CRS', aml.resources(aml.io(0x60, 1), aml.io(0x64, 1), aml.irq(1))),
+  ),
+  aml.device(
+    'MOU',
+    aml.name('_HID', aml.eisaId('PNP0F13')),
+    aml.name('_STA', aml.integer(PRESENT)),
+    aml.name('_CRS', aml.resources(aml.irq(12))),
+  ),
+];
+
 /** The PCI bus with its windows and wires; _PIC tells which controllers the guest uses. */
 function pci(slots: readonly number[], ecam = ECAM_BASE): aml.Aml {
-  const pins = Array.from({ length: PIRQS }, (_, pirq) => FIRST_PIRQ_PIN + pirq);
   return [
     ...aml.name('APIC', aml.integer(0)),
     ...aml.method('_PIC', 1, aml.store(aml.arg0, aml.object('APIC'))),
@@ -57,20 +79,28 @@ function pci(slots: readonly number[], ecam = ECAM_BASE): aml.Aml {
         aml.name('_CID', aml.eisaId('PNP0A03')),
         aml.name('_UID', aml.integer(0)),
         aml.name('_CRS', windows(ecam)),
-        aml.name('PICR', routes(slots, PIRQ_LINES)),
-        aml.name('APCR', routes(slots, pins)),
-        aml.method(
-          '_PRT',
-          0,
-          aml.when(aml.object('\\APIC'), aml.giveBack(aml.object('APCR'))),
-          aml.giveBack(aml.object('PICR')),
-        ),
+        ...(slots.length > 0 ? routing(slots) : []),
       ),
       aml.device(
         'ECAM',
         aml.name('_HID', aml.eisaId('PNP0C02')),
         aml.name('_CRS', aml.resources(aml.memory32(ecam, ECAM_BYTES))),
       ),
+    ),
+  ];
+}
+
+/** The wires of `slots`, as the controllers in use see them. */
+function routing(slots: readonly number[]): aml.Aml[] {
+  const pins = Array.from({ length: PIRQS }, (_, pirq) => FIRST_PIRQ_PIN + pirq);
+  return [
+    aml.name('PICR', routes(slots, PIRQ_LINES)),
+    aml.name('APCR', routes(slots, pins)),
+    aml.method(
+      '_PRT',
+      0,
+      aml.when(aml.object('\\APIC'), aml.giveBack(aml.object('APCR'))),
+      aml.giveBack(aml.object('PICR')),
     ),
   ];
 }

@@ -29,6 +29,8 @@ describe('SeaBIOS', () => {
     expect(debugcon).toMatch(/e820: addr 0x0+ len 0x0*8000000 \[RAM/);
     expect(debugcon).toMatch(/Copying SMBIOS from/);
     expect(debugcon).toMatch(/table\(50434146\)=0x[0-9a-f]+ \(via xsdt\)/);
+    expect(debugcon).toContain('PS2 keyboard initialized');
+    expect(debugcon).not.toMatch(/overrun|no PS\/2 keyboard/);
     expect(serial0).toContain('SeaBIOS (version 1.16');
     expect(serial0).toContain('No bootable device.');
     expect(outcome.reason).toBe('reset');
