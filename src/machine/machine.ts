@@ -97,7 +97,7 @@ export class Machine extends HostSide {
     const services = new HostServices(host, randomFor(options), options.folders);
     const output = new ConsoleBuffer((text, info) => machine?.emit('console', text, info));
     const board = new Board({
-      ...processorWires(cores, memoryBytes),
+      ...processorWires(turns, memoryBytes),
       clock,
       ramBytes: memoryBytes,
       vcpus,

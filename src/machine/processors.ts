@@ -3,6 +3,7 @@ import { createCore } from '../core.ts';
 import type { Bus, Core, GuestMemory } from '../core-types.ts';
 import type { ExtraMemory } from './extra-memory.ts';
 import type { MachineOptions } from './options.ts';
+import type { RoundRobin } from './round-robin.ts';
 
 /** What the board does to processors. It is built before them, and touches them only when they run. */
 export interface ProcessorWires {
@@ -13,9 +14,12 @@ export interface ProcessorWires {
   intr: (level: boolean) => void;
   a20: (isOpen: boolean) => void;
   ignne: (asserted: boolean) => void;
+  /** Nanoseconds pass for the one that runs: it waits for a device. */
+  spend: (ns: number) => void;
 }
 
-export function processorWires(cores: readonly Core[], memoryBytes: number): ProcessorWires {
+export function processorWires(turns: RoundRobin, memoryBytes: number): ProcessorWires {
+  const { cores } = turns;
   return {
     memory: { size: memoryBytes, bytes: (pa, length) => cores[0].memory.bytes(pa, length) },
     wrote: (pa, length) => {
@@ -28,6 +32,7 @@ export function processorWires(cores: readonly Core[], memoryBytes: number): Pro
     ignne: (asserted) => {
       for (const core of cores) core.setIgnne?.(asserted);
     },
+    spend: (ns) => turns.spend(ns),
   };
 }
 

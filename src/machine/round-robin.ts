@@ -58,6 +58,12 @@ export class RoundRobin {
     }
   }
 
+  /** The running processor waits for a device during an access: `ns` pass for it alone. */
+  spend(ns: number): void {
+    this.running?.advance(ns);
+    this.running?.requestStop();
+  }
+
   /** Resets every processor. */
   reset(): void {
     for (const core of this.cores) core.reset();

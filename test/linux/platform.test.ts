@@ -10,6 +10,7 @@ const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t sysfs sys /sys
 exec >/dev/ttyS1
+/bin/busybox dmesg | /bin/busybox grep -o 'i8042: PNP: PS/2 Controller .*'
 /bin/busybox grep -h -E 'Name=.*keyboard' /proc/bus/input/devices
 /bin/busybox cat /sys/devices/system/clocksource/clocksource0/current_clocksource
 ( /bin/busybox sleep 1; echo "ready" ) &
@@ -49,6 +50,7 @@ it("Linux shows its console on the screen, hears what is typed, and lives on the
   const rows = machine.screen.text();
   mkdirSync('test-results', { recursive: true });
   writeFileSync('test-results/linux-screen.txt', rows.join('\n'));
+  expect(output).toContain('i8042: PNP: PS/2 Controller [PNP0303:KBD,PNP0f13:MOU] at 0x60,0x64 irq 1,12');
   expect(output).toContain('N: Name="AT Translated Set 2 keyboard"\r\nhpet\r\n');
   expect(output).toContain(`typed: ${TYPED}\r\n`);
   expect(Number(/ 0: +(\d+) .*timer/.exec(output)?.[1])).toBeGreaterThan(50);

@@ -60,6 +60,18 @@ describe('a round', () => {
     expect(seen.at(-1)).toBe(30_000);
   });
 
+  it('lets time that a processor spends at a device pass for it alone, and goes on', () => {
+    const waits: FakeInstruction = () => turns.spend(600);
+    const turns: RoundRobin = group([waits, forever], [forever]);
+    const run = (core: Core, budget: number): Stop => {
+      turns.running = core;
+      return core.run(budget);
+    };
+    turns.round(limits({ run }));
+    expect(times(turns)).toEqual([10_000, 10_000]);
+    expect(turns.cores.map(({ retired }) => retired)).toEqual([9_400, 10_000]);
+  });
+
   it('finds that all sleep only where nobody did anything in it', () => {
     const turns = group([hlt], [hlt]);
     expect(turns.round(limits())).toBe(Stop.BUDGET);
