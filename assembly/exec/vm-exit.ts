@@ -8,7 +8,8 @@ import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
 import { clearResume, closeShadow, inShadow, inStackShadow, wholeRflags, writeRflags } from '../cpu/rflags';
-import { updateDebug, updateStepping } from '../cpu/debug';
+import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
+import { Flag } from '../cpu/flags';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
 import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, ExitControl, Misc, Pin, Secondary } from '../vmx/controls';
 import { Field, field, Region, setField } from '../vmx/vmcs';
@@ -22,6 +23,7 @@ import { Activity } from './run';
 import { CR0_KEPT } from './vm-entry';
 
 const ENTRY_FAILURE: u32 = 0x80000000;
+const DEBUGCTL_BTF: u64 = 2;
 /** VMX-abort indicators (SDM Vol. 3C, "VMX Aborts"). */
 const enum Abort { SAVE_MSRS = 1, HOST_PDPTES, LOAD_MSRS = 4 }
 
@@ -97,8 +99,11 @@ function saveNonRegisters(exit: u32): void {
   if (inShadow()) blocking |= inStackShadow() ? <u32>Blocking.MOV_SS : <u32>Blocking.STI;
   setField<u32>(Field.GUEST_INTERRUPTIBILITY_STATE, blocking);
   setField<u32>(Field.GUEST_ACTIVITY_STATE, cpu.activity);
-  const hits = cpu.pendingDebug & 15;
-  setField<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS, cpu.pendingDebug | (hits != 0 ? ENABLED_BREAKPOINT : 0));
+  let debug = cpu.pendingDebug;
+  if ((debug & Dr6.HITS) != 0) debug |= ENABLED_BREAKPOINT;
+  // A load of SS puts its single-step trap off; VM entry would refuse the blocking without it.
+  if (inStackShadow() && (cpu.rflags & Flag.TF) != 0 && (heldMsr(MsrSlot.DEBUGCTL) & DEBUGCTL_BTF) == 0) debug |= Dr6.BS;
+  setField<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS, debug);
   if ((exit & ExitControl.SAVE_TIMER) != 0 && (cpu.pinControls & Pin.PREEMPTION_TIMER) != 0) {
     const rate = modelWord(Capability.MISC) & Misc.TIMER_RATE;
     const left = cpu.vmxDeadline <= clock() ? 0 : ((cpu.vmxDeadline + cpu.tscOffset) >> rate) - ((clock() + cpu.tscOffset) >> rate);
