@@ -6,7 +6,7 @@ import { cpu } from '../cpu/state';
 import { modelWord } from '../cpu/features';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
 import { Field, FIELD_GROUPS, FIELD_NEEDS, FIRST_FIELD } from './fields.gen';
-import { Capability, capability, Primary } from './controls';
+import { Capability, capability, EntryControl, ExitControl, Pin, Primary } from './controls';
 
 export { Field };
 
@@ -54,10 +54,17 @@ export function fieldOffset(encoding: u64): i32 {
 function exists(need: u32): bool {
   if (need == 0xff) return true;
   if (need == 0xfe) return false;
-  if (need == 32) return (capability(Capability.TRUE_PIN) & 0x80) != 0;
+  if (need == 32) return (capability(Capability.TRUE_PIN) & Pin.POSTED_INTERRUPTS) != 0;
   if (need == 33) return (capability(Capability.TRUE_PRIMARY) & Primary.TPR_SHADOW) != 0;
+  if (need == 35) return (capability(Capability.TRUE_PIN) & Pin.PREEMPTION_TIMER) != 0;
+  if (need == 36) return moves(EntryControl.LOAD_PAT, ExitControl.SAVE_PAT | ExitControl.LOAD_PAT);
+  if (need == 37) return moves(EntryControl.LOAD_EFER, ExitControl.SAVE_EFER | ExitControl.LOAD_EFER);
   const secondary = capability(Capability.SECONDARY);
   return need == 34 ? secondary != 0 : (secondary & (1 << need)) != 0;
+}
+/** May entries or exits load or save the register that these controls are about? */
+function moves(entry: u32, exit: u32): bool {
+  return (capability(Capability.TRUE_ENTRY) & entry) != 0 || (capability(Capability.TRUE_EXIT) & exit) != 0;
 }
 
 /** Reads the field at `offset` of the region at `host` as VMREAD does. */

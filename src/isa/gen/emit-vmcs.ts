@@ -2,10 +2,10 @@
 import { FIELD_GROUPS, FIRST_FIELD, offsetOf, VMCS_FIELDS } from '../vmx/fields.ts';
 import { RULES } from '../vmx/rules.ts';
 
-/** Bits of the secondary controls by what fields need; TPR is a primary control, and SECONDARY says that there are some. */
+/** Bits of the secondary controls by what fields need; from 32 on, what vmcs.ts knows of other controls. */
 const NEEDS: Readonly<Record<string, number>> = {
   apicv: 0, ept: 1, vpid: 5, vid: 9, ple: 10, vmfunc: 13, shadow: 14, pml: 17, ve: 18, xsaves: 20, scaling: 25,
-  posted: 32, tpr: 33, secondary: 34,
+  posted: 32, tpr: 33, secondary: 34, timer: 35, pat: 36, efer: 37,
 }; // biome-ignore format: two lines of numbers
 const ALWAYS = 0xff;
 const NEVER = 0xfe;
