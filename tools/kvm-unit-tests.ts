@@ -1,12 +1,14 @@
 /**
- * Runs a folder of kvm-unit-tests' .flat files, which are built elsewhere, and prints a table of their verdicts.
+ * Runs a folder of kvm-unit-tests' .flat files, which are built elsewhere, and prints a table of their verdicts: what
+ * docs/kvm-unit-tests.md holds.
  *
- *   tsx tools/kvm-unit-tests.ts [--budget N] [--append TEXT] [--cpu MODEL] [--memory SIZE]
- *       [--seconds N] [--logs FOLDER] FOLDER [NAME..]
+ *   tsx tools/kvm-unit-tests.ts [--budget N] [--append TEXT] [--cpu MODEL] [--memory SIZE] [--smp N] [--machine TYPE]
+ *       [--bare 1] [--seconds N] [--logs FOLDER] FOLDER [SUITE..]
  *
- * Each test runs in a process of its own, as `vmlaunch -kernel X.flat -append TEXT -device
- * isa-debug-exit,iobase=0xf4,iosize=0x4 -device pc-testdev -nographic -m 256M -cpu max` would run it, for at most N
- * instructions (2e9) and N seconds (300). Tests skip what the processor does not offer, so a count of PASS says more than no FAIL.
+ * Each suite (tools/kvm-unit-suites.ts, or a file's name) runs in a process of its own, as `vmlaunch -kernel X.flat -append
+ * TEXT -device isa-debug-exit,iobase=0xf4,iosize=0x4 -device pc-testdev -nographic -m 256M -cpu max` would run it, for at
+ * most N instructions (2e9, or what the suite needs) and N seconds (300). Options go before what a suite says. Tests skip
+ * what the processor does not offer, so a count of PASS says more than no FAIL.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,19 +17,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../bench/table.ts';
 import { Machine, type Outcome } from '../src/index.ts';
+import { type Settings, type Suite, suitesOf, wordsOf } from './kvm-unit-suites.ts';
 
-const DEFAULT_BUDGET = 2e9;
+const DEFAULTS: Settings = { budget: 2e9, append: '', cpu: 'max', memory: '256M', smp: 1, machine: 'pc', bare: 0 };
 const DEFAULT_SECONDS = 300;
+const BARE = { bytes: new TextEncoder().encode('TEST_DEVICE=0\n'), commandLine: 'env' };
+const RELEASE_CORE = fileURLToPath(new URL('../build/core.wasm', import.meta.url));
 const EXIT_PORT = 0xf4;
 /** Verdicts of the tests' own exit codes, which isa-debug-exit turns into (code << 1) | 1. */
 const EXIT_NAMES: Record<number, string> = { 0: 'pass', 1: 'fail', 77: 'skip', 127: 'abort' };
-
-interface Settings {
-  budget: number;
-  append: string;
-  cpu: string;
-  memory: string;
-}
 
 interface Limits {
   seconds: number;
@@ -54,15 +52,17 @@ interface RunResult {
 
 /** Boots one file in this process; what it prints goes to standard output, the result to standard error as JSON. */
 async function runOne(path: string, settings: Settings): Promise<void> {
-  const release = fileURLToPath(new URL('../build/core.wasm', import.meta.url));
   const machine = await Machine.create({
     kernel: new Uint8Array(readFileSync(path)),
     kernelName: path,
     append: settings.append,
     memory: settings.memory,
     cpu: settings.cpu,
+    vcpus: settings.smp,
+    machine: settings.machine,
+    modules: settings.bare ? [BARE] : [],
     devices: [{ type: 'isa-debug-exit', iobase: EXIT_PORT, iosize: 4 }, { type: 'pc-testdev' }],
-    source: existsSync(release) ? readFileSync(release) : undefined,
+    source: existsSync(RELEASE_CORE) ? readFileSync(RELEASE_CORE) : undefined,
   });
   machine.on('console', (_text, info) => {
     process.stdout.write(info.bytes);
@@ -74,7 +74,7 @@ async function runOne(path: string, settings: Settings): Promise<void> {
 }
 
 /** Runs one file in a child process and reads its verdict. */
-async function judge(path: string, settings: Settings, { seconds, logs }: Limits): Promise<Verdict> {
+async function judge(path: string, settings: Settings, { seconds, logs }: Limits, name: string): Promise<Verdict> {
   const args = [...process.execArgv, fileURLToPath(import.meta.url), '--one', ...settingArgs(settings), path];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let [output, errors] = ['', ''];
@@ -88,7 +88,7 @@ async function judge(path: string, settings: Settings, { seconds, logs }: Limits
   await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(timer);
   if (child.signalCode === 'SIGKILL') errors += `\nno end after ${seconds} s`;
-  if (logs) writeFileSync(join(logs, `${basename(path, '.flat')}.txt`), `${output}\n${errors}`, 'latin1');
+  if (logs) writeFileSync(join(logs, `${name}.txt`), `${output}\n${errors}`, 'latin1');
   return readVerdict(output, errors);
 }
 
@@ -126,21 +126,33 @@ function describe(outcome: Outcome): string {
   return `${status} ${EXIT_NAMES[outcome.code] ?? `code ${outcome.code}`}`;
 }
 
-async function runFolder(folder: string, names: readonly string[], settings: Settings, limits: Limits): Promise<void> {
+async function runFolder(
+  folder: string,
+  names: readonly string[],
+  wishes: Partial<Settings>,
+  limits: Limits,
+): Promise<void> {
   const files = readdirSync(folder)
     .filter((name) => name.endsWith('.flat'))
+    .map((name) => basename(name, '.flat'))
     .sort();
-  const wanted = names.length > 0 ? names.map((name) => `${name}.flat`) : files;
-  const missing = wanted.filter((name) => !files.includes(name));
-  if (missing.length > 0) throw new Error(`${folder} has no ${missing.join(', ')}`);
+  const suites = suitesOf(files, names);
+  const needy = suites.filter((suite) => (wishes.smp ?? suite.smp ?? 1) > 1);
+  if (needy.length > 0 && !existsSync(RELEASE_CORE)) {
+    const which = needy.map(({ name }) => name).join(', ');
+    throw new Error(`several processors need build/core.wasm: run 'npm run build' first, or leave out ${which}`);
+  }
   if (limits.logs) mkdirSync(limits.logs, { recursive: true });
   const rows: string[][] = [];
-  for (const name of wanted) {
-    const verdict = await judge(join(folder, name), settings, limits);
+  for (const suite of suites) {
+    const { name, file = name } = suite;
+    const settings = { ...DEFAULTS, ...withoutNames(suite), ...wishes };
+    const verdict = await judge(join(folder, `${file}.flat`), settings, limits, name);
     const { pass, fail, skip, ending, instructions, seconds } = verdict;
     const mips = seconds > 0 ? instructions / seconds / 1e6 : 0;
     rows.push([
-      basename(name, '.flat'),
+      name,
+      wordsOf(suite),
       ...[pass, fail, skip].map(String),
       ending,
       instructions.toLocaleString('en-US'),
@@ -148,29 +160,50 @@ async function runFolder(folder: string, names: readonly string[], settings: Set
     ]);
     for (const remark of verdict.remarks) process.stderr.write(`${name}: ${remark}\n`);
   }
-  console.log(formatTable(['test', 'PASS', 'FAIL', 'SKIP', 'exit', 'instructions', 'MIPS'], rows));
+  console.log(formatTable(['suite', 'options', 'PASS', 'FAIL', 'SKIP', 'exit', 'instructions', 'MIPS'], rows));
+}
+
+function withoutNames({ name: _name, file: _file, ...settings }: Suite): Partial<Settings> {
+  return settings;
 }
 
 async function main(): Promise<void> {
+  const text = { type: 'string' } as const;
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       one: { type: 'boolean', default: false },
-      budget: { type: 'string', default: String(DEFAULT_BUDGET) },
-      append: { type: 'string', default: '' },
-      cpu: { type: 'string', default: 'max' },
-      memory: { type: 'string', default: '256M' },
+      budget: text,
+      append: text,
+      cpu: text,
+      memory: text,
+      smp: text,
+      machine: text,
+      bare: text,
       seconds: { type: 'string', default: String(DEFAULT_SECONDS) },
-      logs: { type: 'string' },
+      logs: text,
     },
   });
   const [first, ...names] = positionals;
-  if (!first) throw new Error('usage: tsx tools/kvm-unit-tests.ts [options] FOLDER [NAME..]');
-  const budget = Number(values.budget);
-  if (!(budget >= 1)) throw new Error(`--budget ${values.budget}: a number of instructions is expected`);
-  const settings = { budget, append: values.append, cpu: values.cpu, memory: values.memory };
-  if (values.one) await runOne(first, settings);
-  else await runFolder(first, names, settings, { seconds: Number(values.seconds), logs: values.logs });
+  if (!first) throw new Error('usage: tsx tools/kvm-unit-tests.ts [options] FOLDER [SUITE..]');
+  const { one, seconds, logs, ...words } = values;
+  const wishes = readWishes(words);
+  if (one) await runOne(first, { ...DEFAULTS, ...wishes });
+  else await runFolder(first, names, wishes, { seconds: Number(seconds), logs });
+}
+
+function readWishes({ budget, smp, bare, machine, ...words }: Record<string, string | undefined>): Partial<Settings> {
+  if (budget !== undefined && !(Number(budget) >= 1))
+    throw new Error(`--budget ${budget}: a number of instructions is expected`);
+  if (machine !== undefined && machine !== 'pc' && machine !== 'microvm')
+    throw new Error(`--machine ${machine}: pc or microvm is expected`);
+  return {
+    ...words,
+    ...(budget && { budget: Number(budget) }),
+    ...(smp && { smp: Number(smp) }),
+    ...(bare && { bare: Number(bare) }),
+    ...(machine && { machine }),
+  };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

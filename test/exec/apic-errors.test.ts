@@ -62,6 +62,11 @@ describe('ESR', () => {
     expect(lab.core.readMsr(Msr.ESR)).not.toBe(0n);
     expect(errors()).toBe(0n);
   });
+  it('forgets what came when the APIC is turned off and on', () => {
+    lab.core.writeMsr(Msr.SELF_IPI, 0n);
+    for (const base of [0xfee00100n, 0xfee00900n, 0xfee00d00n]) lab.core.writeMsr(Msr.BASE, base);
+    expect(errors()).toBe(0n);
+  });
 });
 
 describe('the error interrupt', () => {
