@@ -31,14 +31,14 @@ export function makeTracer(
   const listsSteps = trace.includes('exec');
   const seen = new Set<string>();
   if (listsCode || listsSteps) {
-    tracer.instruction = (core) => {
+    tracer.instruction = (core, cpu) => {
       if (listsCode) listOnce(core, seen, write);
-      if (listsSteps) write(stepLine(core));
+      if (listsSteps) write(stepLine(core, cpu));
     };
   }
   if (trace.includes('int')) {
     let count = 0;
-    tracer.event = (event, core) => write(eventLines(count++, event, core));
+    tracer.event = (event, core, cpu) => write(eventLines(count++, event, core, cpu));
   }
   return { tracer, write, close: () => file?.close() };
 }
@@ -61,22 +61,23 @@ function listOnce(core: Core, seen: Set<string>, write: (line: string) => void):
   write(line);
 }
 
-/** The code segment's base, the instruction pointer and the flags before an instruction. */
-function stepLine(core: Core): string {
+/** The processor, the code segment's base, the instruction pointer and the flags before an instruction. */
+function stepLine(core: Core, cpu: number): string {
   const parts = [hex(core.getSegment('cs').base, 16), hex(core.get('rip'), 16), hex(core.get('rflags'), 8)];
-  return `Trace 0: [${parts.join('/')}]`;
+  return `Trace ${cpu}: [${parts.join('/')}]`;
 }
 
-/** The event as QEMU heads it, and the registers its handler starts with. */
-function eventLines(count: number, event: TracedEvent, core: Core): string {
+/** The event as QEMU heads it, the processor where it is not the first, and the registers its handler starts with. */
+function eventLines(count: number, event: TracedEvent, core: Core, cpu: number): string {
   const { vector, errorCode, isSoftware, cpl, cs, rip, ss, rsp } = event;
   const head = `${String(count).padStart(6)}: v=${hex(vector, 2)} e=${hex(errorCode, 4)} i=${isSoftware ? 1 : 0} cpl=${cpl}`;
   const place = `IP=${hex(cs, 4)}:${hex(rip, 16)} SP=${hex(ss, 4)}:${hex(rsp, 16)}`;
   const address = vector === PAGE_FAULT ? ` CR2=${hex(core.get('cr2'), 16)}` : '';
+  const processor = cpu > 0 ? ` cpu=${cpu}` : '';
   const rows = REGISTERS.map((row) =>
     row.map((name) => `${name.toUpperCase().padEnd(3)}=${hex(core.get(name), 16)}`).join(' '),
   );
-  return [`${head} ${place}${address}`, ...rows].join('\n');
+  return [`${head} ${place}${address}${processor}`, ...rows].join('\n');
 }
 
 const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0');

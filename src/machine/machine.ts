@@ -311,7 +311,7 @@ export class Machine extends HostSide {
     this.#exits.begin(core);
     try {
       const run = (): Stop => core.run(budget);
-      const stop = isStepping(tracer) ? stepTraced(core, tracer, this.#asleep.has(core), run) : run();
+      const stop = isStepping(tracer) ? stepTraced(core, this.cores, tracer, this.#asleep.has(core), run) : run();
       if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
       else this.#asleep.delete(core);
       const hit = this.#exits.end(core, stop);

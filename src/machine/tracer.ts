@@ -17,10 +17,10 @@ export interface TracedEvent {
 }
 
 export interface Tracer {
-  /** Before each instruction; the machine then runs one at a time. */
-  instruction?(core: Core): void;
+  /** Before each instruction of processor `cpu`; the machine then runs one at a time. */
+  instruction?(core: Core, cpu: number): void;
   /** After an instruction that ended in the delivery of an event; the machine runs one at a time here too. */
-  event?(event: TracedEvent, core: Core): void;
+  event?(event: TracedEvent, core: Core, cpu: number): void;
 }
 
 const NO_VECTOR = 0xffff_ffff;
@@ -32,9 +32,10 @@ export function isStepping(tracer: Tracer | undefined): tracer is Tracer {
   return tracer?.instruction !== undefined || tracer?.event !== undefined;
 }
 
-/** Runs one instruction under the eyes of `tracer`; a processor asleep in HLT has none to show. */
-export function stepTraced<T>(core: Core, tracer: Tracer, isAsleep: boolean, step: () => T): T {
-  if (!isAsleep) tracer.instruction?.(core);
+/** Runs one instruction of `core`, one of `all`, under the eyes of `tracer`; a processor asleep in HLT has none to show. */
+export function stepTraced<T>(core: Core, all: readonly Core[], tracer: Tracer, isAsleep: boolean, step: () => T): T {
+  const cpu = all.indexOf(core);
+  if (!isAsleep) tracer.instruction?.(core, cpu);
   if (!tracer.event || !(core instanceof WasmCore)) return step();
   const { state } = core;
   const before = {
@@ -49,7 +50,7 @@ export function stepTraced<T>(core: Core, tracer: Tracer, isAsleep: boolean, ste
   const vector = state.number('vector');
   if (vector !== NO_VECTOR) {
     const isSoftware = SOFTWARE_TYPES.includes(state.number('eventType'));
-    tracer.event({ vector, errorCode: state.number('errorCode'), isSoftware, ...before }, core);
+    tracer.event({ vector, errorCode: state.number('errorCode'), isSoftware, ...before }, core, cpu);
   }
   return result;
 }

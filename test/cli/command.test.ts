@@ -186,6 +186,13 @@ describe('the command', () => {
     expect(lines.filter((line) => line.startsWith('Trace 0: [0000000000000000/0000000000007c00/'))).toHaveLength(3);
     expect(lines.filter((line) => line === '0x00007c00:  90                                nop')).toHaveLength(1);
   });
+
+  it('names the processor of each step', async () => {
+    const host = fakeHost();
+    await boot('-smp 2 -d exec -D trace.txt', [sti, sti, sti, hlt], host);
+    const lines = String(host.files.get('trace.txt')).trim().split('\n');
+    expect(new Set(lines.map((line) => line.slice(0, 8)))).toEqual(new Set(['Trace 0:', 'Trace 1:']));
+  });
 });
 
 describe('keys of a terminal', () => {
