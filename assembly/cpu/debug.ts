@@ -66,7 +66,7 @@ export function hitsPortBreakpoint(port: u32, size: u32): void {
  */
 export function updateDebug(): void {
   let data: u32 = 0;
-  for (let n: u32 = 0; n < 4; n++) if (isEnabled(n) && (kindOf(n) & 1) != 0) data = 1;
+  if ((cpu.dr7 & Dr7.ENABLES) != 0) for (let n: u32 = 0; n < 4; n++) if (isEnabled(n) && (kindOf(n) & 1) != 0) data = 1;
   cpu.slowData = data;
   updateStepping();
 }

@@ -26,6 +26,12 @@ export function writeRflags(mask: u64, value: u64): void {
   if ((now & ~old & Flag.IF) != 0 && cpu.deferred != 0) attend(Attention.INTERRUPT);
 }
 
+/** Sets RFLAGS whole. Callers follow with updateStepping() and look at interrupts. */
+export function replaceRflags(value: u64): void {
+  cpu.resumeAt = (value & Flag.RF) != 0 ? retired() : NEVER;
+  setRflags(value & ~(<u64>Flag.RF));
+}
+
 /** RFLAGS as the embedder sees and sets it. */
 export function wholeRflags(): u64 { return rflags() | (resumeFlag() ? <u64>Flag.RF : 0); }
 export function loadRflags(value: u64): void { writeRflags(u64.MAX_VALUE, value); }

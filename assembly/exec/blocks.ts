@@ -44,6 +44,14 @@ export function initBlocks(): void {
   dropAllCode();
 }
 
+@inline function jumpSlot(rip: u64): usize { return JUMP_CACHE + (((<u32>rip ^ (<u32>rip >> 12)) & 4095) << 2); }
+
+/** The block at RIP where the jump cache has it, else null. */
+@inline export function cachedBlock(): Block | null {
+  const block = changetype<Block | null>(<usize>load<u32>(jumpSlot(cpu.blockRip)));
+  return block !== null && block.lip == cpu.blockRip && block.ctx == cpu.ctx ? block : null;
+}
+
 /** The block at RIP, decoded if need be; null with a pending fault, or with a block to be run by step(). */
 export function blockAtRip(): Block | null {
   const rip = cpu.blockRip;
@@ -62,7 +70,7 @@ export function blockAtRip(): Block | null {
   }
   block.lip = lip;
   block.ctx = cpu.ctx;
-  store<u32>(JUMP_CACHE + (((<u32>rip ^ (<u32>rip >> 12)) & 4095) << 2), <u32>changetype<usize>(block));
+  store<u32>(jumpSlot(rip), <u32>changetype<usize>(block));
   return block;
 }
 

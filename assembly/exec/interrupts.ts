@@ -12,7 +12,7 @@ import { Signal, sipiVector, takeSignals } from '../apic/mailbox';
 import { ExitControl, Interruption, Pin, Primary } from '../vmx/controls';
 import { inNonRoot, intercepts, Reason, vmExit } from '../vmx/exits';
 import { Field, field, setField } from '../vmx/vmcs';
-import { acceptVirtual, takePosted, virtualRequest } from '../vmx/virtual-apic';
+import { acceptVirtual, delivers, takePosted, virtualRequest } from '../vmx/virtual-apic';
 import { interruptAcknowledge } from '../mmu/bus';
 import { updateMode } from '../mmu/mode';
 import { deliverPending, wake } from './deliver';
@@ -29,6 +29,7 @@ export function takeInterrupt(): void {
   takeSignalled();
   if (abandoned()) {
     leaveGuest();
+    cpu.attention |= Attention.INTERRUPT;
     return;
   }
   if (cpu.activity == Activity.WAIT_FOR_SIPI) return;
@@ -52,6 +53,15 @@ export function takeInterrupt(): void {
   if (!external && request < 0) return;
   if ((cpu.rflags & Flag.IF) == 0) cpu.deferred = 1;
   else take(acknowledge(external, request), Event.EXTERNAL);
+}
+
+/**
+ * After VM entry: may anything be taken in the guest? What came while the processor was in VMX root operation has the
+ * attention already, or was deferred.
+ */
+export function mayInterrupt(): bool {
+  if ((cpu.deferred | cpu.nmiPending | cpu.initPending) != 0) return true;
+  return intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || delivers();
 }
 
 /** One more instruction, then here again. */
@@ -145,6 +155,7 @@ function exitNow(reason: u32, information: u32): void {
   vmExit(reason);
   setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, information);
   leaveGuest();
+  cpu.attention |= Attention.INTERRUPT;
 }
 
 function take(vector: u32, type: i32): void {

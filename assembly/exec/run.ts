@@ -4,7 +4,7 @@ import { Attention, clock, Pending, retired } from '../cpu/pending';
 import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { readFrameMessages } from '../mmu/blocks';
-import { blockAtRip, stepBlock } from './blocks';
+import { blockAtRip, cachedBlock, stepBlock } from './blocks';
 import { interpret } from './interpret.gen';
 import { deliverPending } from './deliver';
 import { beforeStep, afterStep } from './debug';
@@ -58,7 +58,8 @@ export function run(budget: u32): Stop {
     setBudget(left);
     if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG | Attention.TRAP)) != 0) step();
     else {
-      const block = blockAtRip();
+      let block = cachedBlock();
+      if (block === null) block = blockAtRip();
       if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
         cpu.budget -= <i32>block.count;
         interpret(changetype<usize>(block));

@@ -7,7 +7,7 @@ import { attend, Attention, clock, Event, Pending, raise, Vector } from '../cpu/
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { setSegment } from '../cpu/segments';
-import { clearResume, closeShadow, openShadow, openStackShadow, writeRflags } from '../cpu/rflags';
+import { closeShadow, openShadow, openStackShadow, replaceRflags } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { holdMsr, MsrSlot } from '../cpu/msr';
 import { secondaryControls } from '../vmx/check-fields';
@@ -15,14 +15,15 @@ import { checkGuest, entryQualification } from '../vmx/check-guest';
 import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, Interruption, Misc, Pin, Primary, Secondary } from '../vmx/controls';
 import { hasSecondary, Reason } from '../vmx/exits';
 import { recordEntry } from '../vmx/record';
-import { enterVirtualApic } from '../vmx/virtual-apic';
+import { delivers, enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
-import { Field, field, Region } from '../vmx/vmcs';
+import { Field, field, Region, setClean } from '../vmx/vmcs';
 import { flushVpid } from '../mmu/tlb';
 import { forgetDirty, useEptPointer } from '../mmu/ept';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { deliverPending } from './deliver';
+import { mayInterrupt } from './interrupts';
 import { loadMsrs } from './msr-lists';
 import { Activity } from './run';
 import { failEntry } from './vm-exit';
@@ -49,6 +50,7 @@ export function vmEntry(): void {
     return;
   }
   store<u32>(cpu.vmcs, 1, Region.LAUNCHED);
+  setClean();
   cpu.retiredEnd++;
   cpu.runEnd++;
   cpu.pauseAt = 0;
@@ -98,9 +100,8 @@ function loadRegisters(): void {
   cpu.idtrLimit = field<u32>(Field.GUEST_IDTR_LIMIT);
   setGpr(Gpr.RSP, field<u64>(Field.GUEST_RSP));
   cpu.blockRip = field<u64>(Field.GUEST_RIP);
-  clearResume();
   closeShadow();
-  writeRflags(u64.MAX_VALUE, field<u64>(Field.GUEST_RFLAGS));
+  replaceRflags(field<u64>(Field.GUEST_RFLAGS));
   loadPagePointers();
   if ((cpu.secondaryControls & Secondary.VPID) == 0) {
     flushVpid(0, true);
@@ -140,7 +141,8 @@ function beginGuest(): void {
   const debug = field<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
   cpu.pendingDebug = (debug & (ENABLED_BREAKPOINT | Dr6.BS)) != 0 ? debug & (Dr6.HITS | Dr6.BS) : 0;
   updateStepping();
-  attend(Attention.INTERRUPT | (cpu.activity != Activity.ACTIVE ? <u32>Attention.INACTIVE : 0));
+  if (mayInterrupt()) cpu.attention |= Attention.INTERRUPT;
+  if (cpu.activity != Activity.ACTIVE) cpu.attention |= Attention.INACTIVE;
   const trap = (cpu.primaryControls & Primary.MONITOR_TRAP) != 0;
   if ((info & Interruption.VALID) == 0) {
     if (trap) attend(Attention.TRAP);

@@ -7,7 +7,7 @@ import { attend, Attention, clock, Pending, retired } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
-import { clearResume, closeShadow, inShadow, inStackShadow, wholeRflags, writeRflags } from '../cpu/rflags';
+import { closeShadow, inShadow, inStackShadow, replaceRflags, wholeRflags } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { Flag } from '../cpu/flags';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
@@ -25,7 +25,7 @@ import { CR0_KEPT } from './vm-entry';
 const ENTRY_FAILURE: u32 = 0x80000000;
 const DEBUGCTL_BTF: u64 = 2;
 /** VMX-abort indicators (SDM Vol. 3C, "VMX Aborts"). */
-const enum Abort { SAVE_MSRS = 1, HOST_PDPTES, LOAD_MSRS = 4 }
+const enum Abort { SAVE_MSRS = 1, HOST_PDPTES, LOAD_MSRS = 4, IA32E_MODE = 6 }
 
 /** Carries out the VM exit that vmExit recorded. */
 export function leaveGuest(): void {
@@ -118,6 +118,10 @@ function loadHost(): void {
   const tagged = (cpu.secondaryControls & Secondary.VPID) != 0;
   if ((cpu.pinControls & Pin.VIRTUAL_NMIS) != 0) cpu.nmiBlocked = 0;
   enterRootOperation();
+  if (!long && (cpu.efer & Efer.LMA) != 0) {
+    abort(Abort.IA32E_MODE);
+    return;
+  }
   cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.HOST_CR0) & ~CR0_KEPT);
   cpu.cr3 = field<u64>(Field.HOST_CR3);
   cpu.cr4 = field<u64>(Field.HOST_CR4) | (long ? <u64>Cr4.PAE : 0);
@@ -134,39 +138,47 @@ function loadHost(): void {
   setGpr(Gpr.RSP, field<u64>(Field.HOST_RSP));
   cpu.blockRip = field<u64>(Field.HOST_RIP);
   cpu.cpl = 0;
-  clearResume();
   closeShadow();
-  writeRflags(u64.MAX_VALUE, 2);
+  replaceRflags(2);
   cpu.pendingDebug = 0;
   cpu.delivering = -1;
   cpu.activity = Activity.ACTIVE;
   cpu.attention &= ~(<u32>(Attention.INACTIVE | Attention.TRAP));
-  cpu.attention |= Attention.INTERRUPT;
+  if (cpu.nmiPending != 0) cpu.attention |= Attention.INTERRUPT;
   if (!tagged) flushVpid(0, true);
   updateMode();
   updateDebug();
-  if (!long && (cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && !loadPdptes(cpu.cr3)) abort(Abort.HOST_PDPTES);
-  else if (loadMsrs(field<u64>(Field.EXIT_MSR_LOAD_ADDRESS), field<u32>(Field.EXIT_MSR_LOAD_COUNT)) != 0) abort(Abort.LOAD_MSRS);
+  if (!long && (cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && !loadPdptes(cpu.cr3)) {
+    abort(Abort.HOST_PDPTES);
+    return;
+  }
+  const count = field<u32>(Field.EXIT_MSR_LOAD_COUNT);
+  if (count == 0) return;
+  if (loadMsrs(field<u64>(Field.EXIT_MSR_LOAD_ADDRESS), count) != 0) abort(Abort.LOAD_MSRS);
   else updateMode();
 }
 
 /** SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers" */
 function loadSegments(long: bool): void {
-  const DATA: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
-  for (let s: u32 = 0; s < 6; s++) {
-    const sel = field<u32>(Field.HOST_ES_SELECTOR + (s << 3));
-    const base: u64 = s == <u32>Seg.FS ? field<u64>(Field.HOST_FS_BASE) : s == <u32>Seg.GS ? field<u64>(Field.HOST_GS_BASE) : 0;
-    if (s == <u32>Seg.CS) {
-      setSegment(s, sel, 0, 0xffffffff, Rights.G | (long ? <u32>Rights.L : <u32>Rights.DB) | Rights.P | Rights.S | Rights.CODE | Rights.READABLE | Rights.ACCESSED);
-    } else setSegment(s, sel, base, 0xffffffff, sel == 0 && s != <u32>Seg.SS ? DATA | Rights.UNUSABLE : DATA);
-  }
-  if (selector(Seg.SS) == 0 && !long) setSegment(Seg.SS, 0, 0, 0xffffffff, DATA | Rights.UNUSABLE);
+  const CODE: u32 = Rights.G | Rights.P | Rights.S | Rights.CODE | Rights.READABLE | Rights.ACCESSED;
+  setSegment(Seg.CS, field<u32>(Field.HOST_CS_SELECTOR), 0, 0xffffffff, CODE | (long ? <u32>Rights.L : <u32>Rights.DB));
+  loadData(Seg.ES, 0, true);
+  loadData(Seg.SS, 0, !long);
+  loadData(Seg.DS, 0, true);
+  loadData(Seg.FS, field<u64>(Field.HOST_FS_BASE), true);
+  loadData(Seg.GS, field<u64>(Field.HOST_GS_BASE), true);
   setSegment(Seg.LDTR, 0, 0, 0, Rights.UNUSABLE);
   setSegment(Seg.TR, field<u32>(Field.HOST_TR_SELECTOR), field<u64>(Field.HOST_TR_BASE), 0x67, Rights.P | 11);
   cpu.gdtrBase = field<u64>(Field.HOST_GDTR_BASE);
   cpu.gdtrLimit = 0xffff;
   cpu.idtrBase = field<u64>(Field.HOST_IDTR_BASE);
   cpu.idtrLimit = 0xffff;
+}
+
+@inline function loadData(s: u32, base: u64, mayBeUnusable: bool): void {
+  const sel = field<u32>(Field.HOST_ES_SELECTOR + (s << 3));
+  const rights: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
+  setSegment(s, sel, base, 0xffffffff, sel == 0 && mayBeUnusable ? rights | Rights.UNUSABLE : rights);
 }
 
 /** SDM Vol. 3C, "VMX Aborts": the processor shuts down. */

@@ -7,7 +7,7 @@ import { abandon, abandoned, attend, Attention, Pending, raise, Vector } from '.
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { Cr0, Cr4 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
-import { inLongMode, inProtected, isCanonical, Rights, segRights } from '../cpu/segments';
+import { in64, inLongMode, inProtected, isCanonical, Rights, segRights } from '../cpu/segments';
 import { beganInStackShadow } from '../cpu/rflags';
 import { Capability, capability, Misc, offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, inNonRoot, Reason } from '../vmx/exits';
@@ -150,6 +150,7 @@ export function opVmptrst(i: Rec): void {
  * the link pointer names. 0: the instruction is done with, or an event is pending.
  */
 function region(i: Rec, encoding: u64, reason: u32, bitmap: u32, reg2: u32): u32 {
+  if (cpu.vmcs != 0 && (cpu.nonRoot | cpu.cpl) == 0 && in64()) return abandoned() ? 0 : cpu.vmcs;
   if (inNonRoot() && hasSecondary(Secondary.VMCS_SHADOWING) && !isUndefined() && encoding >> 15 == 0) {
     const at = field<u64>(bitmap) + (encoding >> 3);
     if ((physRead<u8>(at) >> <u8>(encoding & 7) & 1) == 0) {

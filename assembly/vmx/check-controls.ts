@@ -11,7 +11,7 @@ import { capability, Capability, EntryControl, ExitControl, Interruption, isAllo
 import { isAddress, secondaryControls } from './check-fields';
 import { isEptPointer } from './eptp';
 import { Rule } from './fields.gen';
-import { Field, field } from './vmcs';
+import { Clean, Field, field, isClean } from './vmcs';
 
 const EPTP_SWITCHING: u64 = 1;
 /** VTPR's place in the virtual-APIC page. */
@@ -20,9 +20,15 @@ const VTPR: u64 = 0x80;
 const OTHER_EVENT: u32 = 7;
 
 export function checkControls(): Rule {
-  let rule = checkExecution();
-  if (rule == Rule.NONE) rule = checkExit();
-  return rule == Rule.NONE ? checkEntry() : rule;
+  let rule: Rule = Rule.NONE;
+  if (!isClean(Clean.CONTROLS)) {
+    rule = checkExecution();
+    if (rule == Rule.NONE) rule = checkExit();
+    if (rule == Rule.NONE) rule = checkEntry();
+  }
+  if (rule == Rule.NONE) rule = checkThreshold();
+  const info = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
+  return rule == Rule.NONE && (info & Interruption.VALID) != 0 ? checkEvent(info) : rule;
 }
 
 /** "VM-Execution Control Fields" */
@@ -39,12 +45,7 @@ function checkExecution(): Rule {
   const shadow = (primary & Primary.TPR_SHADOW) != 0;
   if (shadow) {
     if (!isAddress(Field.VIRTUAL_APIC_ADDRESS)) return Rule.VIRTUAL_APIC;
-    const threshold = field<u32>(Field.TPR_THRESHOLD);
-    if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0) {
-      if (threshold > 15) return Rule.TPR_THRESHOLD_RESERVED;
-      const vtpr = <u32>physRead<u8>(field<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR);
-      if ((secondary & Secondary.APIC_ACCESSES) == 0 && threshold > vtpr >> 4) return Rule.TPR_THRESHOLD_ABOVE;
-    }
+    if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 && field<u32>(Field.TPR_THRESHOLD) > 15) return Rule.TPR_THRESHOLD_RESERVED;
   }
   if ((pin & Pin.NMI) == 0 && (pin & Pin.VIRTUAL_NMIS) != 0) return Rule.VIRTUAL_NMIS;
   if ((pin & Pin.VIRTUAL_NMIS) == 0 && (primary & Primary.NMI_WINDOW) != 0) return Rule.NMI_WINDOW;
@@ -78,6 +79,14 @@ function checkExecution(): Rule {
   return Rule.NONE;
 }
 
+/** The TPR threshold against the virtual-APIC page. */
+function checkThreshold(): Rule {
+  if ((field<u32>(Field.PRIMARY_CONTROLS) & Primary.TPR_SHADOW) == 0) return Rule.NONE;
+  if ((secondaryControls() & (Secondary.VIRTUAL_INTERRUPTS | Secondary.APIC_ACCESSES)) != 0) return Rule.NONE;
+  const vtpr = <u32>physRead<u8>(field<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR);
+  return field<u32>(Field.TPR_THRESHOLD) > vtpr >> 4 ? Rule.TPR_THRESHOLD_ABOVE : Rule.NONE;
+}
+
 /** Checks an MSR area: `rule` is that of its address, the one after it that of its end. */
 function checkArea(address: u32, count: u32, rule: Rule): Rule {
   const entries = <u64>field<u32>(count);
@@ -98,11 +107,6 @@ function checkExit(): Rule {
 /** "VM-Entry Control Fields" */
 function checkEntry(): Rule {
   if (!isAllowed(field<u32>(Field.ENTRY_CONTROLS), Capability.TRUE_ENTRY)) return Rule.ENTRY_RESERVED;
-  const info = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
-  if ((info & Interruption.VALID) != 0) {
-    const rule = checkEvent(info);
-    if (rule != Rule.NONE) return rule;
-  }
   return checkArea(Field.ENTRY_MSR_LOAD_ADDRESS, Field.ENTRY_MSR_LOAD_COUNT, Rule.ENTRY_LOAD);
 }
 function checkEvent(info: u32): Rule {

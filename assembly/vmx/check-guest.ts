@@ -14,7 +14,7 @@ import { Blocking, Capability, EntryControl, Interruption, Pin, Secondary } from
 import { areCanonical, hasReservedEfer, isAddress, isFixed, isLmaLme, secondaryControls } from './check-fields';
 import { checkSegments } from './check-segments';
 import { Rule } from './fields.gen';
-import { Field, field, NO_VMCS, revision, SHADOW_VMCS } from './vmcs';
+import { Clean, Field, field, isClean, NO_VMCS, revision, SHADOW_VMCS } from './vmcs';
 
 /** Exit qualification of an entry that fails here. */
 export let entryQualification: u64 = 0;
@@ -26,9 +26,12 @@ function because(rule: Rule, cause: Cause): Rule {
 
 export function checkGuest(): Rule {
   entryQualification = 0;
-  let rule = checkControlRegisters();
-  if (rule == Rule.NONE) rule = checkSegments();
-  if (rule == Rule.NONE) rule = checkTables();
+  let rule: Rule = Rule.NONE;
+  if (!isClean(Clean.GUEST)) {
+    rule = checkControlRegisters();
+    if (rule == Rule.NONE) rule = checkSegments();
+    if (rule == Rule.NONE) rule = checkTables();
+  }
   if (rule == Rule.NONE) rule = checkFlags();
   if (rule == Rule.NONE) rule = checkActivity();
   if (rule == Rule.NONE) rule = checkBlocking();

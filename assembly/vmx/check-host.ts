@@ -6,12 +6,23 @@ import { isPat } from '../cpu/msr';
 import { Capability, EntryControl, ExitControl } from './controls';
 import { areCanonical, hasReservedEfer, isAddress, isFixed, isLmaLme } from './check-fields';
 import { Rule } from './fields.gen';
-import { Field, field } from './vmcs';
+import { Clean, Field, field, isClean } from './vmcs';
 
 /** "Checks on Host Control Registers, MSRs, and SSP" and the subsections after it. */
 export function checkHost(): Rule {
+  const long = (field<u32>(Field.EXIT_CONTROLS) & ExitControl.HOST_64) != 0;
+  const clean = isClean(Clean.HOST);
+  const rule = clean ? Rule.NONE : checkRegisters(long);
+  if (rule != Rule.NONE) return rule;
+  const active = (cpu.efer & Efer.LMA) != 0;
+  if (!active && (long || isGuestLong())) return Rule.OUTSIDE_IA32E;
+  if (active && !long) return Rule.IN_IA32E;
+  return clean ? Rule.NONE : checkAddressSpace(long);
+}
+@inline function isGuestLong(): bool { return (field<u32>(Field.ENTRY_CONTROLS) & EntryControl.IA32E_GUEST) != 0; }
+
+function checkRegisters(long: bool): Rule {
   const exit = field<u32>(Field.EXIT_CONTROLS);
-  const long = (exit & ExitControl.HOST_64) != 0;
   if (!isFixed(field<u64>(Field.HOST_CR0), Capability.CR0_FIXED0, Capability.CR0_FIXED1)) return Rule.HOST_CR0;
   if (!isFixed(field<u64>(Field.HOST_CR4), Capability.CR4_FIXED0, Capability.CR4_FIXED1)) return Rule.HOST_CR4;
   if (!isAddress(Field.HOST_CR3, 0)) return Rule.HOST_CR3;
@@ -28,15 +39,12 @@ export function checkHost(): Rule {
   if (!long && field<u16>(Field.HOST_SS_SELECTOR) == 0) return Rule.HOST_NULL_SS;
   if (!areCanonical(Field.HOST_FS_BASE, Field.HOST_GS_BASE) || !areCanonical(Field.HOST_GDTR_BASE, Field.HOST_IDTR_BASE)
     || !isCanonicalForRegister(field<u64>(Field.HOST_TR_BASE))) return Rule.HOST_BASE;
-  return checkAddressSpace(long);
+  return Rule.NONE;
 }
 
 function checkAddressSpace(long: bool): Rule {
-  const guestLong = (field<u32>(Field.ENTRY_CONTROLS) & EntryControl.IA32E_GUEST) != 0;
   const cr4 = field<u64>(Field.HOST_CR4), rip = field<u64>(Field.HOST_RIP);
-  if ((cpu.efer & Efer.LMA) == 0 && (guestLong || long)) return Rule.OUTSIDE_IA32E;
-  if ((cpu.efer & Efer.LMA) != 0 && !long) return Rule.IN_IA32E;
-  if (!long && (guestLong || (cr4 & Cr4.PCIDE) != 0 || rip >> 32 != 0)) return Rule.HOST_32;
+  if (!long && (isGuestLong() || (cr4 & Cr4.PCIDE) != 0 || rip >> 32 != 0)) return Rule.HOST_32;
   if (long && ((cr4 & Cr4.PAE) == 0 || !isCanonicalForRegister(rip))) return Rule.HOST_64;
   return Rule.NONE;
 }

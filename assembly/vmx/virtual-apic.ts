@@ -18,7 +18,7 @@ const ICR_SELF: u32 = 0x40000;
 @inline function page(): u64 { return field<u64>(Field.VIRTUAL_APIC_ADDRESS); }
 @inline export function virtualReg(offset: u32): u32 { return physRead<u32>(page() + offset); }
 @inline function setReg(offset: u32, value: u32): void { physWrite<u32>(page() + offset, value); }
-@inline function delivers(): bool { return hasSecondary(Secondary.VIRTUAL_INTERRUPTS); }
+@inline export function delivers(): bool { return hasSecondary(Secondary.VIRTUAL_INTERRUPTS); }
 /** Guest interrupt status: RVI in the low byte, SVI in the high one. */
 @inline function requested(): u32 { return field<u32>(Field.GUEST_INTERRUPT_STATUS) & 0xff; }
 @inline function inService(): u32 { return (field<u32>(Field.GUEST_INTERRUPT_STATUS) >> 8) & 0xff; }

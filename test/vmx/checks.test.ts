@@ -18,6 +18,7 @@ const Exit = {
   SAVE_TIMER: 0x400000,
 };
 const Entry = { MUST: 0x11fb, GUEST_64: 0x200, DEBUG: 4, LOAD_PAT: 0x4000, LOAD_EFER: 0x8000 };
+const CPUID = '0f a2';
 const WIDE = 1n << 52n;
 const NON_CANONICAL = 0x8000_0000_0000n;
 const VALID = 0x80000000;
@@ -264,6 +265,12 @@ describe('VM entry of a 64-bit host', () => {
     expect(vmx.lab.get('rip')).toBe(BigInt(HOST_CODE));
     const causes: Record<string, bigint> = { PDPTES: 2n, BLOCKING_STI_NMI: 3n };
     expect(vmx.qualification).toBe(rule.startsWith('LINK_') ? 4n : (causes[rule] ?? 0n));
+  });
+  it.each([...CONTROLS, ...HOST, ...GUEST])('finds %s broken by a write after an entry that kept it', (rule, fields) => {
+    vmx.guest(CPUID);
+    vmx.vmwrite(fields);
+    vmx.enter(VMRESUME);
+    expect([vmx.brokenRule, vmx.inGuest]).toEqual([rule, false]);
   });
   it('leaves the VMCS clear where it fails, so that VMRESUME still is an error', () => {
     vmx.write({ GUEST_RFLAGS: 0 });

@@ -31,6 +31,7 @@ export type Fields = Readonly<Record<string, number | bigint>>;
 const PLACES: ReadonlyMap<string, number> = new Map(
   VMCS_FIELDS.map(({ name, encoding }) => [name, offsetOf(encoding)]),
 );
+const ENCODINGS: ReadonlyMap<string, number> = new Map(VMCS_FIELDS.map(({ name, encoding }) => [name, encoding]));
 function placeOf(name: string): number {
   const at = PLACES.get(name);
   if (at === undefined) throw new Error(`there is no VMCS field ${name}`);
@@ -51,6 +52,15 @@ export class VmxLab {
   }
   write(fields: Fields): void {
     for (const [name, value] of Object.entries(fields)) this.lab.put64(placeOf(name), BigInt(value));
+  }
+  /** Writes fields as a hypervisor does, by VMWRITE. */
+  vmwrite(fields: Fields): void {
+    for (const [name, value] of Object.entries(fields)) {
+      this.lab.code(CODE + 0x140, '0f 79 c1');
+      this.lab.set({ rip: CODE + 0x140, rax: ENCODINGS.get(name) ?? 0, rcx: BigInt(value) });
+      this.lab.step(1);
+      if (this.error !== 0) throw new Error(`VMWRITE of ${name}: error ${this.error}`);
+    }
   }
   /** Capability MSR `index` gets the bits of `bits` too, as if the processor offered more than it does. */
   pretend(index: number, bits: bigint): void {
