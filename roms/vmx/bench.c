@@ -5,6 +5,7 @@
 #include "vmx.h"
 
 enum { MARK_PORT = 0xe8, MARK_BEGIN = 1, MARK_END = 2, EVENTS = 4096, PAGES = 1024, HEAP = 0x4000000, PAGE_FAULT = 14 };
+enum { WALKED = 0x1000000, WALKED_PAGES = 8192 };
 enum { UNCONDITIONAL_IO = 0x1000000, EXTERNAL_INTERRUPT_EXITING = 1, ACKNOWLEDGE = 0x8000, EXIT_INTERRUPT = 1, EXIT_IO = 30 };
 enum { RWX = 7, WRITE_BACK = 6 << 3, LARGE = 0x80, WALK_4 = 3 << 3, VECTOR = 0x40 };
 #define FRAME 0x000ffffffffff000ull
@@ -45,6 +46,13 @@ static void guest_touch(void) {
     again();
   }
 }
+/* More pages than a TLB holds, mapped by everyone all the time. */
+static void guest_walk(void) {
+  for (;;) {
+    for (int n = 0; n < WALKED_PAGES; n++) *(volatile uint64_t *)(word)(WALKED + 4096 * n) = 1;
+    again();
+  }
+}
 static void guest_cr3(void) {
   word cr3;
   __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
@@ -63,7 +71,6 @@ static void make_ept(void) {
   tables[1][0] = (word)tables[2] | RWX;
   for (uint64_t k = 0; k < 512; k++) tables[2][k] = k << 21 | LARGE | WRITE_BACK | RWX;
   for (int k = 0; k < PAGES / 512; k++) tables[2][(HEAP >> 21) + k] = (word)leaves[k] | RWX;
-  vmwrite(EPT_POINTER, (word)tables[0] | WALK_4 | 6);
 }
 static void invept(void) {
   struct { uint64_t eptp, zero; } operand = {vmread(EPT_POINTER), 0};
@@ -73,43 +80,48 @@ static void forget_heap(void) {
   for (int k = 0; k < PAGES; k++) leaves[k / 512][k % 512] = 0;
 }
 
-/* Serves exits until the guest says that a unit is done. */
-static void serve(void) {
-  for (;;) {
-    switch (vmx_run(&registers)) {
-      case EXIT_CPUID: {
-        struct cpuid r = cpuid((uint32_t)registers.rax);
-        registers.rax = r.a, registers.rbx = r.b, registers.rcx = r.c, registers.rdx = r.d;
-        break;
-      }
-      case EXIT_VMCALL:
-        vmx_skip();
-        if (registers.rax == 0) return;
-        continue;
-      case EXIT_EPT_VIOLATION: {
-        uint64_t k = (vmread(GUEST_PHYSICAL_ADDRESS) - HEAP) >> 12;
-        leaves[k / 512][k % 512] = (HEAP + 4096 * k) | WRITE_BACK | RWX;
-        continue;
-      }
-      case EXIT_EXCEPTION: {
-        uint64_t k = (vmread(EXIT_QUALIFICATION) - HEAP) >> 12;
-        leaves[k / 512][k % 512] = (HEAP + 4096 * k) | 3;
-        continue;
-      }
-      case EXIT_INTERRUPT:
-        *(volatile uint32_t *)(word)0xfee000b0u = 0;
-        return;
-      default: break;
+/* Serves one exit; 0 where the guest says that a unit is done. */
+static int exited(struct registers *r) {
+  switch ((uint32_t)vmread(EXIT_REASON)) {
+    case EXIT_CPUID: {
+      struct cpuid c = cpuid((uint32_t)r->rax);
+      r->rax = c.a, r->rbx = c.b, r->rcx = c.c, r->rdx = c.d;
+      break;
     }
-    vmx_skip();
+    case EXIT_VMCALL:
+      vmx_skip();
+      return r->rax != 0;
+    case EXIT_EPT_VIOLATION: {
+      uint64_t k = (vmread(GUEST_PHYSICAL_ADDRESS) - HEAP) >> 12;
+      leaves[k / 512][k % 512] = (HEAP + 4096 * k) | WRITE_BACK | RWX;
+      return 1;
+    }
+    case EXIT_EXCEPTION: {
+      uint64_t k = (vmread(EXIT_QUALIFICATION) - HEAP) >> 12;
+      leaves[k / 512][k % 512] = (HEAP + 4096 * k) | 3;
+      return 1;
+    }
+    case EXIT_INTERRUPT:
+      *(volatile uint32_t *)(word)0xfee000b0u = 0;
+      return 0;
+    case EXIT_HLT:
+    case EXIT_IO:
+    case EXIT_CR_ACCESS: break;
+    default: leave(1);
   }
+  vmx_skip();
+  return 1;
 }
+static void serve(void) { vmx_serve(&registers, exited); }
 
 static void start(void (*entry)(void), uint32_t primary, uint32_t secondary) {
   vmx_guest(entry, stack + sizeof stack, primary, secondary);
-  if (secondary & ENABLE_EPT) make_ept();
+  if (secondary & ENABLE_EPT) vmwrite(EPT_POINTER, (word)tables[0] | WALK_4 | 6);
 }
-static void with_ept(void (*entry)(void), uint32_t primary) { start(entry, primary, ENABLE_EPT | ENABLE_VPID); }
+static void with_ept(void (*entry)(void), uint32_t primary) {
+  make_ept();
+  start(entry, primary, ENABLE_EPT | ENABLE_VPID);
+}
 static void unit_ept(void) {
   forget_heap();
   invept();
@@ -148,7 +160,7 @@ static void unit_invept(void) {
 static void unit_setup(void) {
   for (int n = 0; n < 256; n++) {
     vmx_again();
-    with_ept(guest_vmcall, 0);
+    start(guest_vmcall, 0, ENABLE_EPT | ENABLE_VPID);
     vmx_run(&registers);
   }
 }
@@ -158,6 +170,8 @@ static void start_hlt(void) { with_ept(guest_hlt, HLT_EXITING); }
 static void start_io(void) { with_ept(guest_io, UNCONDITIONAL_IO); }
 static void start_vmcall(void) { with_ept(guest_vmcall, 0); }
 static void start_touch(void) { with_ept(guest_touch, 0); }
+static void start_walk(void) { with_ept(guest_walk, 0); }
+static void start_walk_flat(void) { start(guest_walk, 0, 0); }
 static void start_cr3(void) { with_ept(guest_cr3, 0); }
 static void start_cr3_exit(void) { start(guest_cr3, CR3_LOAD_EXITING, 0); }
 
@@ -173,6 +187,8 @@ static const struct trap {
     {"vmcall", EVENTS, start_vmcall, serve},
     {"ept-violation", PAGES, start_touch, unit_ept},
     {"shadow-fill", PAGES, start_shadow, unit_shadow},
+    {"refill", WALKED_PAGES, start_walk_flat, serve},
+    {"refill-ept", WALKED_PAGES, start_walk, serve},
     {"cr3-ept", EVENTS, start_cr3, serve},
     {"cr3-exit", EVENTS, start_cr3_exit, serve},
     {"setup", 256, start_cpuid, unit_setup},

@@ -62,3 +62,83 @@ vmx_exited:                             /* RSP is what HOST_RSP says: the addres
         pop %rbp
         pop %rbx
         ret
+
+/*
+ * The loop: int vmx_loop(struct registers *, int (*handler)(struct registers *), int launched). The registers are where the
+ * processor's stack begins on a VM exit, so that pushing them is keeping them.
+ */
+        .globl vmx_loop
+vmx_loop:
+        push %rbx
+        push %rbp
+        push %r12
+        push %r13
+        push %r14
+        push %r15
+        push %rsi                       /* the handler */
+        mov %rsp, stack(%rip)
+        lea 128(%rdi), %rcx
+        mov $0x6c14, %eax               /* HOST_RSP */
+        vmwrite %rcx, %rax
+        lea looped(%rip), %rcx
+        mov $0x6c16, %eax               /* HOST_RIP */
+        vmwrite %rcx, %rax
+        mov %rdi, %rsp
+        test %edx, %edx
+1:      pop %rax
+        pop %rcx
+        pop %rdx
+        pop %rbx
+        lea 8(%rsp), %rsp
+        pop %rbp
+        pop %rsi
+        pop %rdi
+        pop %r8
+        pop %r9
+        pop %r10
+        pop %r11
+        pop %r12
+        pop %r13
+        pop %r14
+        pop %r15
+        jz 2f
+        vmresume
+        jmp 3f
+2:      vmlaunch
+3:      mov stack(%rip), %rsp
+        mov $-1, %eax
+        jmp 4f
+looped: push %r15
+        push %r14
+        push %r13
+        push %r12
+        push %r11
+        push %r10
+        push %r9
+        push %r8
+        push %rdi
+        push %rsi
+        push %rbp
+        lea -8(%rsp), %rsp
+        push %rbx
+        push %rdx
+        push %rcx
+        push %rax
+        mov %rsp, %rbx                  /* the handler keeps it */
+        mov %rsp, %rdi
+        mov stack(%rip), %rsp
+        call *(%rsp)
+        test %eax, %eax
+        jz 4f
+        mov %rbx, %rsp
+        jmp 1b
+4:      pop %rsi
+        pop %r15
+        pop %r14
+        pop %r13
+        pop %r12
+        pop %rbp
+        pop %rbx
+        ret
+        .bss
+stack:  .quad 0

@@ -8,6 +8,7 @@ enum { RIGHTS_CODE64 = 0xa09b, RIGHTS_DATA = 0xc093, RIGHTS_TSS = 0x8b, UNUSABLE
 
 extern uint64_t gdt[8], pml4[];
 int vmx_enter(struct registers *registers, int launched);
+int vmx_loop(struct registers *registers, int (*handler)(struct registers *), int launched);
 void vmx_exited(void);
 
 static uint8_t vmxon_region[4096] __attribute__((aligned(4096)));
@@ -27,15 +28,6 @@ static void fail(const char *what) {
   put(what);
   put("\n");
   leave(1);
-}
-
-uint64_t vmread(enum field field) {
-  uint64_t value;
-  __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"((uint64_t)field) : "cc");
-  return value;
-}
-void vmwrite(enum field field, uint64_t value) {
-  __asm__ volatile("vmwrite %0, %1" ::"r"(value), "r"((uint64_t)field) : "cc");
 }
 
 /* A busy 64-bit TSS: VM exits load TR, and its selector must not be 0. */
@@ -123,20 +115,24 @@ void vmx_guest(void (*entry)(void), uint8_t *stack_top, uint32_t primary, uint32
   launched = 0;
 }
 
+static void entry_failed(void) {
+  put("VM-instruction error ");
+  put_decimal((uint32_t)vmread(INSTRUCTION_ERROR));
+  fail("");
+}
 uint32_t vmx_run(struct registers *registers) {
-  if (vmx_enter(registers, launched)) {
-    put("VM-instruction error ");
-    put_decimal((uint32_t)vmread(INSTRUCTION_ERROR));
-    fail("");
-  }
+  if (vmx_enter(registers, launched)) entry_failed();
   launched = 1;
   uint32_t reason = (uint32_t)vmread(EXIT_REASON);
   if (reason >> 31) fail("the VM entry failed on the guest state");
   return reason;
 }
 
+void vmx_serve(struct registers *registers, int (*handler)(struct registers *)) {
+  if (vmx_loop(registers, handler, launched)) entry_failed();
+  launched = 1;
+}
+
 void vmx_again(void) {
   if (operand_fails("clear", vmcs_region) || operand_fails("load", vmcs_region)) fail("the VMCS was not taken");
 }
-
-void vmx_skip(void) { vmwrite(GUEST_RIP, vmread(GUEST_RIP) + vmread(INSTRUCTION_LENGTH)); }

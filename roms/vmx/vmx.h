@@ -25,8 +25,14 @@ enum secondary { ENABLE_EPT = 2, ENABLE_VPID = 0x20 };
 struct registers { uint64_t rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15; };
 
 uint64_t rdmsr(uint32_t index);
-uint64_t vmread(enum field field);
-void vmwrite(enum field field, uint64_t value);
+static inline uint64_t vmread(enum field field) {
+  uint64_t value;
+  __asm__ volatile("vmread %1, %0" : "=r"(value) : "r"((uint64_t)field) : "cc");
+  return value;
+}
+static inline void vmwrite(enum field field, uint64_t value) {
+  __asm__ volatile("vmwrite %0, %1" ::"r"(value), "r"((uint64_t)field) : "cc");
+}
 
 /* Enters VMX operation and makes a VMCS current; leaves with code 1 where the processor cannot. */
 void vmx_on(void);
@@ -34,8 +40,10 @@ void vmx_on(void);
 void vmx_guest(void (*entry)(void), uint8_t *stack_top, uint32_t primary, uint32_t secondary);
 /* Runs the guest until the next VM exit; returns its reason. Leaves with code 1 where the entry fails. */
 uint32_t vmx_run(struct registers *registers);
+/* Runs the guest, and again after every VM exit for which the handler does not return 0. Leaves with code 1 where an entry fails. */
+void vmx_serve(struct registers *registers, int (*handler)(struct registers *));
 /* Makes the VMCS as new: the next entry is a VMLAUNCH. */
 void vmx_again(void);
 /* Moves the guest behind the instruction that exited. */
-void vmx_skip(void);
+static inline void vmx_skip(void) { vmwrite(GUEST_RIP, vmread(GUEST_RIP) + vmread(INSTRUCTION_LENGTH)); }
 #endif
