@@ -14,7 +14,7 @@ import { updateMode } from '../mmu/mode';
 import { FEATURE_BYTES } from '../isa/decoder';
 import { Feature } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
-import { Capability, Primary, Secondary } from '../vmx/controls';
+import { Capability, capability, Primary, Secondary } from '../vmx/controls';
 import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
 import { endVirtualInterrupt, setVirtualTpr, virtualReg, virtualSelfIpi } from '../vmx/virtual-apic';
 import { Field, field } from '../vmx/vmcs';
@@ -105,10 +105,13 @@ function readIntel(index: u32): bool {
     case Msr.DEBUGCTL: return found(heldMsr(MsrSlot.DEBUGCTL));
     default: break;
   }
-  // The capability MSRs lie in the model's words in their own order; VMFUNC exists where VM functions do.
+  // The capability MSRs lie in the model's words in their own order; some exist only where what they tell of does.
   const n = index - Msr.VMX_BASIC;
   if (!offers(Offer.VMX) || index > <u32>Msr.VMX_VMFUNC || index < <u32>Msr.VMX_BASIC) return false;
-  if (index == Msr.VMX_VMFUNC && modelWord(Capability.VMFUNC) == 0) return false;
+  const secondary = capability(Capability.SECONDARY);
+  if (index == Msr.VMX_VMFUNC && (secondary & Secondary.VM_FUNCTIONS) == 0) return false;
+  if (index == Msr.VMX_EPT_VPID_CAP && (secondary & (Secondary.EPT | Secondary.VPID)) == 0) return false;
+  if (index == Msr.VMX_PROCBASED_CTLS2 && secondary == 0) return false;
   return found(modelWord(Capability.BASIC + (n << 3)));
 }
 

@@ -64,13 +64,14 @@ const VMX_NEEDS: Readonly<Record<string, string>> = {
 export function vmxNeeds(): Record<string, readonly string[]> {
   const secondary: readonly string[] = Object.values<string>(VMX_FEATURES.secondary);
   const ept: readonly string[] = Object.values<string>(VMX_FEATURES.ept);
-  const needs = (name: string): string => {
-    if (VMX_NEEDS[name]) return VMX_NEEDS[name];
-    if (name.startsWith('vmx-invvpid')) return 'vmx-vpid';
-    if (secondary.includes(name)) return 'vmx-secondary-ctls';
-    return ept.includes(name) ? 'vmx-ept' : 'vmx';
+  const needs = (name: string): string[] => {
+    const control = secondary.includes(name) ? ['vmx-secondary-ctls'] : [];
+    if (VMX_NEEDS[name]) return [VMX_NEEDS[name], ...control];
+    if (control.length > 0) return control;
+    if (name.startsWith('vmx-invvpid')) return ['vmx-vpid'];
+    return [ept.includes(name) ? 'vmx-ept' : 'vmx'];
   };
-  return Object.fromEntries(VMX_FEATURE_NAMES.map((name) => [name, [needs(name)]]));
+  return Object.fromEntries(VMX_FEATURE_NAMES.map((name) => [name, needs(name)]));
 }
 
 /** IA32_VMX_BASIC: revision identifier, regions of 4 KiB of type write-back, INS/OUTS information, TRUE controls. */

@@ -132,7 +132,7 @@ export class Lab {
   }
 }
 
-async function emptyLab(cpu?: string): Promise<Lab> {
+async function emptyLab(cpu?: string, extraBytes = 0): Promise<Lab> {
   const bus = {
     portIn: () => 0xff,
     portOut: () => {},
@@ -140,7 +140,7 @@ async function emptyLab(cpu?: string): Promise<Lab> {
     mmioWrite: () => {},
     interruptAcknowledge: () => 0x20,
   };
-  return new Lab(await createCore({ memoryBytes: 0x400000, bus, cpu }));
+  return new Lab(await createCore({ memoryBytes: 0x400000, extraBytes, bus, cpu }));
 }
 
 function commonTables(lab: Lab): void {
@@ -158,9 +158,12 @@ function commonTables(lab: Lab): void {
   lab.set({ 'gdtr.base': GDT, 'gdtr.limit': 0xff, 'idtr.base': IDT, 'idtr.limit': 0xfff });
 }
 
-/** Ring 0 of 64-bit mode, the first 4 MiB mapped one to one for everybody. `cpu`: as `-cpu` says it. */
-export async function longLab(cpu?: string): Promise<Lab> {
-  const lab = await emptyLab(cpu);
+/**
+ * Ring 0 of 64-bit mode, the first 4 MiB mapped one to one for everybody. `cpu`: as `-cpu` says it; `extraBytes` of memory
+ * beside RAM wait to be mapped.
+ */
+export async function longLab(cpu?: string, extraBytes = 0): Promise<Lab> {
+  const lab = await emptyLab(cpu, extraBytes);
   commonTables(lab);
   lab.put64(TABLES, BigInt(TABLES + 0x1007));
   lab.put64(TABLES + 0x1000, BigInt(TABLES + 0x2007));

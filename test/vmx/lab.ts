@@ -117,7 +117,7 @@ function segments(long: boolean): Fields {
 }
 
 /** The least that VM entry accepts: a guest like the host, which nothing intercepts but what always is. */
-function fieldsOf(lab: Lab, long: boolean): Fields {
+export function fieldsOf(lab: Lab, long: boolean): Fields {
   const must = (index: number) => lab.core.readMsr(index) & 0xffffffffn;
   const state = { CR0: lab.get('cr0'), CR3: lab.get('cr3'), CR4: lab.get('cr4') };
   return {
@@ -159,10 +159,28 @@ function fieldsOf(lab: Lab, long: boolean): Fields {
   };
 }
 
-/** VMX root operation in 64-bit mode, or in 32-bit protected mode with paging. */
-export async function vmxLab(long = true, cpu = 'max,+vmx'): Promise<VmxLab> {
-  const lab = long ? await longLab(cpu) : await protectedLab(cpu);
-  if (!long) {
+/** Page-directory-pointer table of PAE paging, and its directory. */
+export const PAE_POINTERS = 0x66000;
+const PAE_DIRECTORY = 0x65000;
+/** The first 4 MiB one to one in PAE paging, and CR0, CR3, CR4 by instructions, which load the PDPTE registers. */
+function enterPae(lab: Lab): void {
+  lab.put64(PAE_POINTERS, BigInt(PAE_DIRECTORY | 1));
+  for (const n of [0, 1]) lab.put64(PAE_DIRECTORY + 8 * n, BigInt((n << 21) | 0x87));
+  lab.set({ rax: 0x20, rbx: PAE_POINTERS, rcx: 0x80000031 });
+  lab.code(CODE, '0f 22 e0 0f 22 db 0f 22 c1');
+  lab.step(3);
+  lab.set({ rip: CODE });
+}
+
+/**
+ * VMX root operation in 64-bit mode, or in 32-bit protected mode with 32-bit or PAE paging. `extraBytes` of memory beside
+ * RAM wait to be mapped.
+ */
+export async function vmxLab(mode: boolean | 'pae' = true, cpu = 'max,+vmx', extraBytes = 0): Promise<VmxLab> {
+  const long = mode === true;
+  const lab = long ? await longLab(cpu, extraBytes) : await protectedLab(cpu);
+  if (mode === 'pae') enterPae(lab);
+  else if (!long) {
     lab.put32(TABLES, 0x83);
     lab.set({ cr3: TABLES, cr4: 0x10, cr0: 0x80000031 });
   }
