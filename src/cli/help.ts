@@ -1,6 +1,6 @@
 /** What `vmlaunch --help` says. */
 export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
-       vmlaunch stat [options]      the same, and tables of exits at the end; --json as JSON
+       vmlaunch stat [options]      the same, and tables of exits at the end
        vmlaunch trace [options]     the same as -d vmexit
        vmlaunch vmcs [options]      prints the current VMCS at the end, or where --break stops
        vmlaunch vectors FILE..      runs instruction vectors
@@ -53,6 +53,7 @@ Options have one dash or two.
   -vga std|none          a VGA, which only programs can look at; std if absent on a pc
   -display none, -monitor none, -net none, -parallel none, -nodefaults
                          accepted: there is nothing to switch off
+  --json                 what stat and vmcs print as lines of JSON
   --report               says at the end what the machine did
   --break REASON|any|failure[,rip=ADDRESS][,nth=N]
                          ends the run at the (Nth) VM exit of that reason, by Linux's name, or

@@ -19,7 +19,7 @@ import type { RunOptions, Sink } from './options.ts';
 import { StdioChardev } from './stdio-chardev.ts';
 import { makeTracer } from './trace.ts';
 import { UsageError } from './usage-error.ts';
-import { exitLine, failureLine, statTables, vmcsDump } from './vmexits.ts';
+import { exitLine, failureLine, statTables, vmcsDump, vmcsLine } from './vmexits.ts';
 
 interface OpenSink {
   write(bytes: Uint8Array | string): void;
@@ -118,7 +118,9 @@ export async function runGuest(wishes: RunOptions, host: CliHost, extras: Machin
     if (options.stat || options.vmcs) {
       const tables = [
         ...(options.stat ? [statText(machine, options.json)] : []),
-        ...(options.vmcs ? machine.cores.map(({ vmx }, cpu) => vmcsDump(vmx?.vmcs() ?? null, cpu)) : []),
+        ...(options.vmcs
+          ? machine.cores.map(({ vmx }, cpu) => (options.json ? vmcsLine : vmcsDump)(vmx?.vmcs() ?? null, cpu))
+          : []),
       ];
       stdio.write(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
     }

@@ -109,3 +109,12 @@ export function vmcsDump(fields: readonly VmcsValue[] | null, cpu: number): stri
   );
   return [`CPU ${cpu}: current VMCS`, ...lines].join('\n');
 }
+
+/** The same as a line of JSON, values in hexadecimal; null without a VMCS. */
+export function vmcsLine(fields: readonly VmcsValue[] | null, cpu: number): string {
+  const vmcs = fields?.map(({ name, encoding, value, meaning }) => ({
+    ...{ name, encoding: hex(encoding), value: hex(value) },
+    ...(meaning ? { meaning } : {}),
+  }));
+  return JSON.stringify({ cpu, vmcs: vmcs ?? null });
+}

@@ -65,6 +65,17 @@ describe('vmlaunch vmcs', () => {
   });
 });
 
+describe('vmlaunch vmcs --json', () => {
+  it('names fields, values and meanings, or says that there is no VMCS', async () => {
+    const line = async (...args: string[]) =>
+      JSON.parse((await run('vmcs', '--json', ...args)).output.trimEnd().split('\n').at(-1) ?? '');
+    const { cpu, vmcs } = await line();
+    expect(cpu).toBe(0);
+    expect(vmcs).toContainEqual({ name: 'EXIT_REASON', encoding: '0x4402', value: '0x12', meaning: 'VMCALL' });
+    expect(await line('--limit', '100')).toEqual({ cpu: 0, vmcs: null });
+  });
+});
+
 describe('--break', () => {
   it('stops at an exit, says which, and lets the VMCS be looked at there', async () => {
     const { output, errors } = await run('vmcs', '--break', 'ept_violation,nth=3');
