@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { GPRS, type SegmentName, Stop } from '../../src/core-types.ts';
 import { rows } from '../../src/isa/opcodes.ts';
 import { hasModrm, parseCode } from '../../src/isa/table.ts';
-import { LAYOUT } from '../../src/layout.gen.ts';
+import { randomNumbers } from '../random.ts';
 import { CODE, enterUser, HANDLER, type Lab, longLab, protectedLab, realLab, Sel } from './lab.ts';
+import { outside } from './outside.ts';
 
 const INSTRUCTIONS = 1_000_000;
 const SLICE = 500;
@@ -12,17 +13,6 @@ const SLICE = 500;
 const PROGRAM = 0x1000;
 /** Longest time of a slice in ms: far beyond what its instructions need, far below a repetition without end. */
 const PATIENCE = 2_000;
-
-/** Numbers below 2^32 from a seed (Marsaglia's xorshift). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
 
 /** The bytes up to ModRM of one encoding of each row of the opcode table. */
 const ENCODINGS = rows.map((row) => {
@@ -62,25 +52,6 @@ function randomValue(next: () => number): bigint {
     default:
       return BigInt(next() & 0x3fffff);
   }
-}
-
-/** First address of linear memory, and of the frame marks: one byte for each frame of it, then the processor's window. */
-const MARKS = LAYOUT.CODE_FRAMES;
-
-const { MAILBOXES } = LAYOUT;
-
-/** Memory of the host that no guest may reach: below the marks, behind RAM, and the marks of frames that are not RAM. */
-function outside(lab: Lab): Uint8Array[] {
-  const ram = lab.core.memory.bytes(0, lab.core.memory.size);
-  const all = new Uint8Array(ram.buffer);
-  const end = ram.byteOffset + ram.length;
-  return [
-    all.subarray(0, MAILBOXES),
-    all.subarray(2 * MAILBOXES, MARKS),
-    all.subarray(end),
-    all.subarray(MARKS, MARKS + (ram.byteOffset >> 12)),
-    all.subarray(MARKS + (end >> 12), LAYOUT.WINDOW),
-  ];
 }
 
 interface Subject {

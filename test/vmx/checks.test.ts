@@ -266,12 +266,15 @@ describe('VM entry of a 64-bit host', () => {
     const causes: Record<string, bigint> = { PDPTES: 2n, BLOCKING_STI_NMI: 3n };
     expect(vmx.qualification).toBe(rule.startsWith('LINK_') ? 4n : (causes[rule] ?? 0n));
   });
-  it.each([...CONTROLS, ...HOST, ...GUEST])('finds %s broken by a write after an entry that kept it', (rule, fields) => {
-    vmx.guest(CPUID);
-    vmx.vmwrite(fields);
-    vmx.enter(VMRESUME);
-    expect([vmx.brokenRule, vmx.inGuest]).toEqual([rule, false]);
-  });
+  it.each([...CONTROLS, ...HOST, ...GUEST])(
+    'finds %s broken by a write after an entry that kept it',
+    (rule, fields) => {
+      vmx.guest(CPUID);
+      vmx.vmwrite(fields);
+      vmx.enter(VMRESUME);
+      expect([vmx.brokenRule, vmx.inGuest]).toEqual([rule, false]);
+    },
+  );
   it('leaves the VMCS clear where it fails, so that VMRESUME still is an error', () => {
     vmx.write({ GUEST_RFLAGS: 0 });
     vmx.enter();

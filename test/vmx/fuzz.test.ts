@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { Stop } from '../../src/core-types.ts';
 import { VMCS_FIELDS } from '../../src/isa/vmx/fields.ts';
 import { CODE } from '../exec/lab.ts';
+import { randomNumbers } from '../random.ts';
 import { GUEST_CODE, HOST_CODE, VMCS, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
 
 const ENTRIES = 3000;
@@ -15,16 +16,6 @@ const INVALID_STATE = 33;
 const MSR_LOAD_FAIL = 34;
 const ENTRY_FAILURE = 0x8000_0000;
 
-/** Numbers below 2^32 from a seed (Marsaglia's xorshift). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
 const wide = (next: () => number): bigint => (BigInt(next()) << 32n) | BigInt(next());
 
 /** A value that is likely to be nearly right: what was there with bits flipped, an address, or anything. */
