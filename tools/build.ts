@@ -22,6 +22,8 @@ import { buildWasm } from './build-wasm.ts';
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 const stampFile = join(root, 'build/dist.stamp');
+/** A core that is up to date takes less. */
+const PATIENCE_MS = 3000;
 
 function stamp(): string {
   const hash = createHash('sha256');
@@ -102,7 +104,8 @@ function filesOf(ending: string): string[] {
 }
 
 async function build(): Promise<void> {
-  const core = await buildWasm(root, 'release');
+  const patience = setTimeout(() => console.log('compiling the processor, which takes some minutes'), PATIENCE_MS);
+  const core = await buildWasm(root, 'release').finally(() => clearTimeout(patience));
   if (isBuilt()) return;
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
