@@ -2,121 +2,104 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FakeStream } from './fake-host.ts';
 import { Guest, IP, textBytes } from './guest.ts';
+import { Connection, ISS, MSS_1460, SCALE_7 } from './tcp-connection.ts';
 
 const SECOND = 1e9;
-const [PORT, GUEST_PORT, ISS] = [80, 40000, 1000];
-const MSS_1460 = [2, 4, 5, 0xb4];
-const SCALE_7 = [1, 3, 3, 7];
-
-let guest: Guest;
-let stream: FakeStream;
-/** What the network sends next, and what it has acknowledged. */
-let theirs: number;
-
-const say = (segment: object): void =>
-  guest.sendTcp(IP.outside, { source: GUEST_PORT, destination: PORT, ack: theirs, ...segment });
-
-/** A connection of the guest to port 80 outside, established. */
-async function connect(options: number[] = [...MSS_1460, ...SCALE_7], window = 0xffff): Promise<void> {
-  guest = await Guest.on();
-  say({ seq: ISS, flags: 'S', options, ack: 0 });
-  stream = guest.sockets.streams[0];
-  stream.events.connected();
-  const [synAck] = guest.segments();
-  theirs = synAck.seq + 1;
-  say({ seq: ISS + 1, window });
-  guest.segments();
-}
-
-const toGuest = (text: string | Uint8Array): void =>
-  stream.events.data(typeof text === 'string' ? Uint8Array.from(textBytes(text)) : text);
-const shape = () => guest.segments().map(({ flags, seq, ack, data }) => [flags, seq - theirs, ack - ISS, data.length]);
 
 describe('closing', () => {
-  beforeEach(() => connect());
+  let tcp: Connection;
+
+  beforeEach(async () => {
+    tcp = await Connection.open();
+  });
 
   it('by the guest ends what it says, not what it hears', () => {
-    say({ seq: ISS + 1, flags: 'FA', data: textBytes('bye') });
-    expect([stream.text, stream.isEnded, shape()]).toEqual(['bye', true, [['A', 0, 5, 0]]]);
-    toGuest('still here');
-    expect(shape()).toEqual([['PA', 0, 5, 10]]);
-    say({ seq: ISS + 5, ack: theirs + 10 });
-    stream.events.ended();
-    expect(shape()).toEqual([['FA', 10, 5, 0]]);
-    expect(guest.pending).toBe(0);
-    say({ seq: ISS + 5, ack: theirs + 11 });
-    say({ seq: ISS + 5, ack: theirs + 11 });
-    expect(shape().map(([flags]) => flags)).toEqual(['R']);
+    tcp.say({ seq: ISS + 1, flags: 'FA', data: textBytes('bye') });
+    expect([tcp.stream.text, tcp.stream.isEnded, tcp.shape()]).toEqual(['bye', true, [['A', 0, 5, 0]]]);
+    tcp.toGuest('still here');
+    expect(tcp.shape()).toEqual([['PA', 0, 5, 10]]);
+    tcp.say({ seq: ISS + 5, ack: tcp.theirs + 10 });
+    tcp.stream.events.ended();
+    expect(tcp.shape()).toEqual([['FA', 10, 5, 0]]);
+    expect(tcp.guest.pending).toBe(0);
+    tcp.say({ seq: ISS + 5, ack: tcp.theirs + 11 });
+    tcp.say({ seq: ISS + 5, ack: tcp.theirs + 11 });
+    expect(tcp.shape().map(([flags]) => flags)).toEqual(['R']);
   });
 
   it('by the host ends what the guest hears, not what it says', () => {
-    toGuest('all');
-    stream.events.ended();
-    expect(shape()).toEqual([
+    tcp.toGuest('all');
+    tcp.stream.events.ended();
+    expect(tcp.shape()).toEqual([
       ['PA', 0, 1, 3],
       ['FA', 3, 1, 0],
     ]);
-    say({ seq: ISS + 1, ack: theirs + 4 });
-    say({ seq: ISS + 1, ack: theirs + 4, data: textBytes('more') });
-    expect([stream.text, stream.isEnded]).toEqual(['more', false]);
-    say({ seq: ISS + 5, ack: theirs + 4, flags: 'FA' });
-    expect(shape().map(([flags, , ack]) => [flags, ack])).toEqual([
+    tcp.say({ seq: ISS + 1, ack: tcp.theirs + 4 });
+    tcp.say({ seq: ISS + 1, ack: tcp.theirs + 4, data: textBytes('more') });
+    expect([tcp.stream.text, tcp.stream.isEnded]).toEqual(['more', false]);
+    tcp.say({ seq: ISS + 5, ack: tcp.theirs + 4, flags: 'FA' });
+    expect(tcp.shape().map(([flags, , ack]) => [flags, ack])).toEqual([
       ['A', 5],
       ['A', 6],
     ]);
-    expect([stream.isEnded, stream.isAborted]).toEqual([true, false]);
+    expect([tcp.stream.isEnded, tcp.stream.isAborted]).toEqual([true, false]);
   });
 
   it('is repeated until the guest has heard', () => {
-    stream.events.ended();
-    expect(shape()).toEqual([['FA', 0, 1, 0]]);
-    guest.clock.advance(SECOND);
-    expect(shape()).toEqual([['FA', 0, 1, 0]]);
-    say({ seq: ISS + 1, ack: theirs + 1 });
-    guest.clock.advance(100 * SECOND);
-    expect(guest.segments()).toEqual([]);
+    tcp.stream.events.ended();
+    expect(tcp.shape()).toEqual([['FA', 0, 1, 0]]);
+    tcp.guest.clock.advance(SECOND);
+    expect(tcp.shape()).toEqual([['FA', 0, 1, 0]]);
+    tcp.say({ seq: ISS + 1, ack: tcp.theirs + 1 });
+    tcp.guest.clock.advance(100 * SECOND);
+    expect(tcp.guest.segments()).toEqual([]);
   });
 
   it('comes after the data that the window held back', async () => {
-    await connect(MSS_1460, 2);
-    toGuest('abcd');
-    stream.events.ended();
-    expect(shape()).toEqual([['A', 0, 1, 2]]);
-    say({ seq: ISS + 1, ack: theirs + 2 });
-    expect(shape()).toEqual([
+    tcp = await Connection.open(MSS_1460, 2);
+    tcp.toGuest('abcd');
+    tcp.stream.events.ended();
+    expect(tcp.shape()).toEqual([['A', 0, 1, 2]]);
+    tcp.say({ seq: ISS + 1, ack: tcp.theirs + 2 });
+    expect(tcp.shape()).toEqual([
       ['PA', 2, 1, 2],
       ['FA', 4, 1, 0],
     ]);
   });
 
   it('by a reset of the guest ends the stream at once', () => {
-    say({ seq: ISS + 1, flags: 'R' });
-    expect([stream.isAborted, guest.pending, guest.segments()]).toEqual([true, 0, []]);
+    tcp.say({ seq: ISS + 1, flags: 'R' });
+    expect([tcp.stream.isAborted, tcp.guest.pending, tcp.guest.segments()]).toEqual([true, 0, []]);
   });
 
   it('is not done by a reset that lies beside the window', () => {
-    say({ seq: ISS - 5000, flags: 'R' });
-    expect(stream.isAborted).toBe(false);
+    tcp.say({ seq: ISS - 5000, flags: 'R' });
+    expect(tcp.stream.isAborted).toBe(false);
   });
 
   it.each([
     ['resets a stream that the guest was not done with', 'A', [true, false]],
     ['sends the rest of what a guest said that had ended', 'FA', [false, true]],
   ])('of the network %s', (_what, flags, ends) => {
-    say({ seq: ISS + 1, flags, data: textBytes('last words') });
-    guest.net.close();
-    expect([stream.isAborted, stream.isFinished]).toEqual(ends);
-    expect(guest.pending).toBe(0);
+    tcp.say({ seq: ISS + 1, flags, data: textBytes('last words') });
+    tcp.guest.net.close();
+    expect([tcp.stream.isAborted, tcp.stream.isFinished]).toEqual(ends);
+    expect(tcp.guest.pending).toBe(0);
   });
 
   it('by a failure of the host resets the guest', () => {
-    stream.events.failed('reset');
-    expect(shape()).toEqual([['RA', 0, 1, 0]]);
-    expect(guest.pending).toBe(0);
+    tcp.stream.events.failed('reset');
+    expect(tcp.shape()).toEqual([['RA', 0, 1, 0]]);
+    expect(tcp.guest.pending).toBe(0);
   });
 });
 
 describe('a forwarded port', () => {
+  let guest: Guest;
+  let stream: FakeStream;
+  /** What the network sends next. */
+  let theirs: number;
+
   beforeEach(async () => {
     guest = await Guest.on({
       forwards: [{ protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 2222, guestPort: 22 }],
@@ -143,7 +126,7 @@ describe('a forwarded port', () => {
       'S',
       [2, 4, 5, 0xb4, 1, 3, 3, 5],
     ]);
-    toGuest('early');
+    stream.events.data(Uint8Array.from(textBytes('early')));
     expect(guest.segments()).toEqual([]);
     answer({ seq: 500, flags: 'SA', options: [...MSS_1460, ...SCALE_7] });
     expect(guest.segments().map(({ flags: f, ack, data }) => [f, ack, data])).toEqual([
@@ -172,7 +155,7 @@ describe('a forwarded port', () => {
 
 describe('numbers', () => {
   it('go on beyond 2^32', async () => {
-    guest = await Guest.on();
+    const guest = await Guest.on();
     const seq = 0xffff_fffe;
     guest.sendTcp(IP.outside, { source: 5, destination: 80, seq, flags: 'S' });
     guest.sockets.streams[0].events.connected();
