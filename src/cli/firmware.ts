@@ -1,5 +1,6 @@
 /** Firmware on the command line: -bios, -fw_cfg and -smbios. */
-import { type FirmwareWishes, SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from '../index.ts';
+import type { FirmwareWishes } from '../machine/firmware-files.ts';
+import { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from '../machine/smbios.ts';
 import { checkKeys, parseProperties } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 

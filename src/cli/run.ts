@@ -1,12 +1,8 @@
 /** Boots a guest for the command line: files in, consoles out, an exit code at the end. */
-import {
-  type ConsoleSource,
-  DEFAULT_DATE,
-  formatReport,
-  Machine,
-  type MachineOptions,
-  type Outcome,
-} from '../index.ts';
+import type { ConsoleSource, Outcome } from '../machine/events.ts';
+import { Machine } from '../machine/machine.ts';
+import { DEFAULT_DATE, type MachineOptions } from '../machine/options.ts';
+import { formatReport } from '../machine/report.ts';
 import type { VsockUnix } from '../node/vsock-unix.ts';
 import { openBackends } from './backends.ts';
 import { CrashWatch } from './crash-report.ts';

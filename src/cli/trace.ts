@@ -1,7 +1,7 @@
 /** `-d`: what the guest does, line by line as in QEMU's logs, on the error output or in a file. */
 import type { Core, TracedEvent, Tracer } from '../index.ts';
-import { readLinear } from '../index.ts';
 import { disassemble } from '../isa/disasm.ts';
+import { readLinear } from '../machine/translate.ts';
 import type { CliHost } from './host.ts';
 import type { RunOptions } from './options.ts';
 
