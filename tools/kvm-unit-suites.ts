@@ -51,7 +51,7 @@ export const SUITES: readonly Suite[] = [
   vmexit('toggle_cr0_wp', { smp: 2 }),
   vmexit('toggle_cr4_pge', { smp: 2 }),
   // An Intel processor of few features.
-  { name: 'msr64', file: 'msr', cpu: 'Penryn' },
+  { name: 'msr64', file: 'msr', cpu: 'qemu64,vendor=GenuineIntel' },
   { name: 'hpet_read_test', smp: 4 },
   { name: 'pcid-disabled', file: 'pcid', cpu: 'max,-pcid,-invpcid' },
   { name: 'pcid-asymmetric', file: 'pcid', cpu: 'max,-pcid,+invpcid' },

@@ -3,10 +3,12 @@
  * out when a model is resolved, so that CPUID never promises it.
  */
 
+export const VENDORS = ['GenuineIntel', 'AuthenticAMD'] as const;
+
 export interface ModelDefinition {
   readonly name: string;
   readonly about: string;
-  readonly vendor: 'GenuineIntel' | 'AuthenticAMD';
+  readonly vendor: (typeof VENDORS)[number];
   readonly family: number;
   readonly model: number;
   readonly stepping: number;

@@ -1,7 +1,7 @@
 /** From the text of `-cpu` to a processor: a model's name, then features switched on and off. */
 import { INCOMPLETE_FEATURES, INSTRUCTION_FEATURES } from '../features.gen.ts';
 import { ABSENT_FEATURES, FEATURE_NAMES, FEATURE_WORDS, NEEDS, UNREPORTED } from './features.ts';
-import { MODELS, type ModelDefinition } from './models.ts';
+import { MODELS, type ModelDefinition, VENDORS } from './models.ts';
 import { VMX_FEATURE_NAMES } from './vmx.ts';
 
 export interface CpuModel extends ModelDefinition {
@@ -49,8 +49,8 @@ function dropDependents(features: Set<string>): void {
 }
 
 /**
- * Reads what follows `-cpu`: `model[,+feature][,-feature][,feature=on|off][,phys-bits=n]`. Throws an Error that names the
- * word, and what is known or why it cannot be had. A feature that needs a higher CPUID leaf than the model has raises it.
+ * Reads what follows `-cpu`: `model[,+feature][,-feature][,feature=on|off][,phys-bits=n][,vendor=name]`. Throws an Error that
+ * names the word, and what is known or why it cannot be had. A feature that needs a higher CPUID leaf than the model has raises it.
  */
 export function resolveModel(text: string): CpuModel {
   const [name, ...words] = text.split(',').map((word) => word.trim());
@@ -59,7 +59,7 @@ export function resolveModel(text: string): CpuModel {
   const wanted = new Set(everything ? FEATURE_NAMES : definition.features.split(/\s+/));
   // One vendor's virtualization at a time.
   if (everything) wanted.delete('svm');
-  let physBits = definition.physBits;
+  let { physBits, vendor } = definition;
   for (const word of words) {
     const [, sign, plain, value] = /^([+-])?([^=]+)(?:=(.*))?$/.exec(word) ?? [];
     if (plain === undefined || (sign && value !== undefined)) {
@@ -72,6 +72,12 @@ export function resolveModel(text: string): CpuModel {
           `-cpu ${text}: phys-bits=${value} must be an integer from ${PHYS_BITS.min} to ${PHYS_BITS.max}`,
         );
       }
+      continue;
+    }
+    if (!sign && plain === 'vendor') {
+      const known = VENDORS.find((one) => one === value);
+      if (!known) throw new Error(`-cpu ${text}: vendor=${value} must be ${VENDORS.join(' or ')}`);
+      vendor = known;
       continue;
     }
     if (!sign && value !== 'on' && value !== 'off') {
@@ -102,5 +108,5 @@ export function resolveModel(text: string): CpuModel {
   );
   const level = Math.max(definition.level, ...leaves.filter((leaf) => leaf < EXTENDED));
   const extendedLevel = Math.max(definition.extendedLevel, ...leaves.filter((leaf) => leaf >= EXTENDED));
-  return { ...definition, level, extendedLevel, physBits, reported, decoded };
+  return { ...definition, level, extendedLevel, physBits, vendor, reported, decoded };
 }

@@ -58,6 +58,11 @@ const VMX_NEEDS: Readonly<Record<string, string>> = {
   'vmx-ve': 'vmx-ept',
   'vmx-mbec': 'vmx-ept',
   'vmx-eptp-switching': 'vmx-vmfunc',
+  'vmx-rdtscp-exit': 'rdtscp',
+  'vmx-invpcid-exit': 'invpcid',
+  'vmx-rdrand-exit': 'rdrand',
+  'vmx-rdseed-exit': 'rdseed',
+  'vmx-xsaves': 'xsaves',
 };
 
 /** The features of NEEDS that virtualization adds. */

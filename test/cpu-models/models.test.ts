@@ -23,6 +23,23 @@ describe('-cpu', () => {
     expect(resolveModel('qemu64,-3dnow,-cr8legacy').name).toBe('qemu64');
   });
 
+  it('makes a model of another vendor', async () => {
+    expect(() => resolveModel('max,vendor=Cyrix')).toThrow(/vendor=Cyrix must be GenuineIntel or AuthenticAMD/);
+    const [leaf] = cpuidEntries(resolveModel('qemu64,vendor=GenuineIntel'));
+    expect(text(leaf.ebx, leaf.edx, leaf.ecx)).toBe('GenuineIntel');
+    // IA32_MISC_ENABLE is Intel's.
+    expect((await oneInstruction({ cpu: 'qemu64,vendor=GenuineIntel' })).rdmsr(0x1a0)).not.toEqual(
+      (await oneInstruction({ cpu: 'qemu64' })).rdmsr(0x1a0),
+    );
+  });
+
+  it('offers VM-execution controls of instructions only with the instructions', () => {
+    const { reported } = resolveModel('Penryn,+vmx');
+    const controls = ['vmx-rdtscp-exit', 'vmx-invpcid-exit', 'vmx-rdrand-exit', 'vmx-rdseed-exit', 'vmx-xsaves'];
+    expect(controls.filter((name) => reported.has(name))).toEqual([]);
+    expect(controls.filter((name) => !resolveModel('max').reported.has(name))).toEqual([]);
+  });
+
   it('drops what builds on a feature that is off', () => {
     const model = resolveModel('max,-lm');
     for (const name of ['la57', 'pcid', 'fsgsbase', 'pdpe1gb']) expect(model.reported.has(name)).toBe(false);
