@@ -1,4 +1,5 @@
 /** What a VGA shows: rows of characters in text mode, and pixels in every mode. */
+import type { Picture, TextCell, TextScreen } from './display.ts';
 import { Attr, Crtc, Dispi, Gfx, Seq, type VgaState } from './vga-state.ts';
 
 const LOW_437 = ' ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼';
@@ -11,31 +12,6 @@ const COLORS_256 = 0x40;
 const FONT_BYTES = 0x2000;
 const GLYPH_LINES = 32;
 const OPAQUE = 0xff00_0000;
-
-export interface TextCell {
-  character: string;
-  /** Indexes into `palette`. */
-  foreground: number;
-  background: number;
-}
-
-export interface TextScreen {
-  columns: number;
-  rows: number;
-  /** Row by row. */
-  cells: TextCell[];
-  /** Cell of the cursor, null where it is hidden. */
-  cursor: number | null;
-  /** Sixteen CSS colours. */
-  palette: string[];
-}
-
-/** Pixels of a screen, four bytes each: red, green, blue and 255. */
-export interface Picture {
-  width: number;
-  height: number;
-  pixels: Uint8ClampedArray<ArrayBuffer>;
-}
 
 const character = (code: number): string =>
   code < 32 ? LOW_437[code] : code < 127 ? String.fromCharCode(code) : HIGH_437[code - 127];

@@ -5,7 +5,9 @@
 import type { Width } from '../core-types.ts';
 import type { Clock } from './clock.ts';
 import type { IoDevice } from './device.ts';
+import type { Display, Picture, TextScreen } from './display.ts';
 import { VgaMemory } from './vga-memory.ts';
+import { drawPicture, readText } from './vga-picture.ts';
 import { Attr, Crtc, DISPI_ID, DISPI_REGISTERS, Dispi, DispiEnable, VgaState } from './vga-state.ts';
 
 export const VGA_PORTS = { BASE: 0x3b0, COUNT: 0x30 } as const;
@@ -45,7 +47,7 @@ export interface VgaParts {
   framebuffer: () => Uint8Array;
 }
 
-export class Vga implements IoDevice {
+export class Vga implements IoDevice, Display {
   readonly maxWidth = 1;
   readonly state = new VgaState();
   /** The window at 0xa0000. */
@@ -83,6 +85,16 @@ export class Vga implements IoDevice {
   /** What the present mode shows: the four planes, interleaved, or the framebuffer. */
   get memory(): Uint8Array {
     return this.state.isDispi ? this.#framebuffer() : this.#planes;
+  }
+
+  readonly isOn = true;
+
+  text(): TextScreen | null {
+    return readText(this.state, this.memory);
+  }
+
+  picture(): Picture {
+    return drawPicture(this.state, this.memory);
   }
 
   read(offset: number, _width: Width): number {

@@ -3,11 +3,11 @@
  * their backends live on.
  */
 import type { Backends } from '../devices/backends.ts';
+import type { Display } from '../devices/display.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
 import { ResetControl } from '../devices/reset.ts';
-import type { Vga } from '../devices/vga.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { VirtioPci } from '../devices/virtio/transport-pci.ts';
 import type { HostWork } from '../net/backend.ts';
@@ -51,7 +51,8 @@ export class Board {
   #platform!: Platform;
   #virtioMmio!: VirtioMmioSlots;
   #pci: PciBus | null = null;
-  #vga: Vga | null = null;
+  #displays: Display[] = [];
+  #hasVga = false;
   #described: AcpiDevice[] = [];
   readonly #handles = new Map<string, object>();
   readonly #teardown: (() => void)[] = [];
@@ -98,9 +99,10 @@ export class Board {
   }
 
   /** What the screen shows, until the next reset. Throws RangeError where there is none. */
-  get vga(): Vga {
-    if (!this.#vga) throw new RangeError('the machine has no screen: it was made without a VGA');
-    return this.#vga;
+  get display(): Display {
+    const display = this.#displays.findLast(({ isOn }) => isOn) ?? this.#displays[0];
+    if (!display) throw new RangeError('the machine has no screen: it was made without a VGA');
+    return display;
   }
 
   /** What the device with this id may be driven by. */
@@ -114,7 +116,7 @@ export class Board {
     return {
       vcpus,
       machine,
-      hasVga: this.#vga !== null,
+      hasVga: this.#hasVga,
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
       ecam: this.#pci?.hostBridge.ecam?.base,
@@ -133,7 +135,8 @@ export class Board {
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
-    this.#vga = null;
+    this.#displays = [];
+    this.#hasVga = false;
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
       context.position = position;
@@ -170,8 +173,9 @@ export class Board {
       mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
       attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
-      showOn: (vga) => {
-        this.#vga = vga;
+      showOn: (display, isVga = false) => {
+        this.#displays.push(display);
+        this.#hasVga ||= isVga;
       },
       attachPci: (fn, address) => this.#attachPci(fn, address),
       drive: (id) => find('drive', backends.drives, id),

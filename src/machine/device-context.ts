@@ -3,8 +3,8 @@ import type { GuestMemory } from '../core-types.ts';
 import type { BlkBackend, CharBackend, NetBackend } from '../devices/backends.ts';
 import type { Clock } from '../devices/clock.ts';
 import type { IoDevice, IrqLine } from '../devices/device.ts';
+import type { Display } from '../devices/display.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
-import type { Vga } from '../devices/vga.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import type { HostWork } from '../net/backend.ts';
 import type { AcpiDevice } from './dsdt.ts';
@@ -47,8 +47,8 @@ export interface DeviceContext {
   attachPci(fn: PciFunction, address?: string): void;
   /** Memory beside RAM, by a name that only this device has. */
   extraMemory(name: string, bytes: number): ExtraRegion;
-  /** The device is what the machine's screen shows. */
-  showOn(vga: Vga): void;
+  /** The device drives the machine's screen while it is on and no later one is; `isVga` where it has a VGA's window. */
+  showOn(display: Display, isVga?: boolean): void;
   /** Backends by id. Throw RangeError that names what exists. */
   drive(id: string): BlkBackend;
   netdev(id: string): NetBackend;

@@ -5,7 +5,7 @@
 import type { IoDevice } from '../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
-import { vga } from './rows/display.ts';
+import { gpu, vga } from './rows/display.ts';
 import { balloon, p9, rng, vsock } from './rows/host-side.ts';
 import { virtioKeyboard, virtioTablet } from './rows/input.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
@@ -24,6 +24,7 @@ const ROWS = [
   nvme,
   rng,
   vga,
+  gpu,
   balloon,
   p9,
   vsock,

@@ -1,6 +1,6 @@
 /** The part of a machine by which its embedder talks to the guest: keys, ports, sockets, and its use of memory. */
+import type { Display } from '../devices/display.ts';
 import type { I8042 } from '../devices/i8042.ts';
-import type { Vga } from '../devices/vga.ts';
 import type { BalloonControl } from './balloon-control.ts';
 import { Emitter, type MachineEvents } from './events.ts';
 import type { GuestPort } from './guest-port.ts';
@@ -15,12 +15,12 @@ export abstract class HostSide extends Emitter<MachineEvents> {
   readonly screen: Screen;
   readonly #services: HostServices;
 
-  constructor(services: HostServices, board: { readonly i8042: I8042; readonly vga: Vga }) {
+  constructor(services: HostServices, board: { readonly i8042: I8042; readonly display: Display }) {
     super();
     this.#services = services;
     this.keyboard = new Keyboard(() => board.i8042);
     this.mouse = new Mouse(() => board.i8042);
-    this.screen = new Screen(() => board.vga);
+    this.screen = new Screen(() => board.display);
   }
 
   /** The host's end of the port of a virtserialport, or of a virtconsole ('hvc0' where it has no name). Throws RangeError. */

@@ -1,6 +1,5 @@
 /** The screen of a machine: as text for tests and terminals, as pixels for a canvas or a picture file. */
-import type { Vga } from '../devices/vga.ts';
-import { drawPicture, type Picture, readText, type TextScreen } from '../devices/vga-picture.ts';
+import type { Display, Picture, TextScreen } from '../devices/display.ts';
 
 export interface Frame extends Picture {
   /** Whether it differs from the frame before. */
@@ -8,17 +7,16 @@ export interface Frame extends Picture {
 }
 
 export class Screen {
-  readonly #vga: () => Vga;
+  readonly #display: () => Display;
   #last: Picture | null = null;
 
-  constructor(vga: () => Vga) {
-    this.#vga = vga;
+  constructor(display: () => Display) {
+    this.#display = display;
   }
 
   /** Characters with their colours and the cursor; null in graphics modes. */
   cells(): TextScreen | null {
-    const vga = this.#vga();
-    return readText(vga.state, vga.memory);
+    return this.#display().text();
   }
 
   /** Rows of text without blanks at their ends; none in graphics modes. */
@@ -37,8 +35,7 @@ export class Screen {
 
   /** The pixels of now. In text mode their shapes are those of the font that the guest loaded; without one use `cells`. */
   frame(): Frame {
-    const vga = this.#vga();
-    const picture = drawPicture(vga.state, vga.memory);
+    const picture = this.#display().picture();
     const changed = this.#last === null || !areEqual(this.#last, picture);
     this.#last = picture;
     return { ...picture, changed };

@@ -3,6 +3,7 @@
  * transport in return.
  */
 import type { Width } from '../../core-types.ts';
+import type { DeviceMemory } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
 
 /** Feature bits that the transport answers for: virtio 1.2, 6 "Reserved Feature Bits". */
@@ -17,6 +18,8 @@ export const Feature = {
 export interface VirtioHost {
   /** The negotiated features. */
   readonly features: bigint;
+  /** Guest memory, for devices that drivers tell addresses in other ways than by buffers. */
+  readonly memory: DeviceMemory;
   /** The queue, null while the driver is not up or did not enable it. */
   queue(index: number): Virtqueue | null;
   /** The device changed its configuration: a new generation, and a configuration change notification. */

@@ -75,6 +75,11 @@ export abstract class Virtqueue {
     this.#bytesLeft = BATCH_BYTES;
   }
 
+  /** Counts `bytes` that the device moved for a chain elsewhere than in it. */
+  charge(bytes: number): void {
+    this.#bytesLeft -= bytes;
+  }
+
   /** Whether the turn ended by its limits: chains may be left, and nobody will notify again. */
   get isExhausted(): boolean {
     return this.#chainsLeft <= 0 || this.#bytesLeft <= 0;

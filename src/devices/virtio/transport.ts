@@ -41,7 +41,7 @@ export class VirtioTransport implements VirtioHost {
   /** Feature bits offered to the driver. */
   readonly offered: bigint;
   readonly #parts: TransportParts;
-  readonly #memory: DeviceMemory;
+  readonly memory: DeviceMemory;
   readonly #signal: Signal;
   readonly #queues: (Virtqueue | null)[];
   #features = 0n;
@@ -51,7 +51,7 @@ export class VirtioTransport implements VirtioHost {
   constructor(parts: TransportParts, signal: Signal) {
     this.#parts = parts;
     this.#signal = signal;
-    this.#memory = new DeviceMemory(parts.memory, parts.wrote);
+    this.memory = new DeviceMemory(parts.memory, parts.wrote);
     this.device = parts.device;
     this.offered = (parts.device.features | TRANSPORT_FEATURES) & ~(parts.withhold ?? 0n);
     this.#queues = parts.device.queues.map(() => null);
@@ -110,7 +110,7 @@ export class VirtioTransport implements VirtioHost {
       if (layout.size > max) throw new GuestError(`queue ${index} of size ${layout.size}: the limit is ${max}`);
       const Queue = this.#features & Feature.RING_PACKED ? PackedQueue : SplitQueue;
       this.#queues[index] = new Queue({
-        memory: this.#memory,
+        memory: this.memory,
         layout,
         indirect: (this.#features & Feature.INDIRECT_DESC) !== 0n,
         eventIdx: (this.#features & Feature.EVENT_IDX) !== 0n,

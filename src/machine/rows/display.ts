@@ -2,7 +2,9 @@
 import { DISPI_PORTS, VGA_PORTS, Vga } from '../../devices/vga.ts';
 import { VGA_WINDOW_BYTES } from '../../devices/vga-memory.ts';
 import { VgaFunction } from '../../devices/vga-pci.ts';
+import { VirtioGpu } from '../../devices/virtio/gpu.ts';
 import { device } from '../device-row.ts';
+import { virtio } from './virtio.ts';
 
 const MIB = 0x10_0000;
 const WINDOW = 0xa_0000;
@@ -23,7 +25,22 @@ export const vga = device({
     context.mapPorts('vga-dispi', DISPI_PORTS.BASE, DISPI_PORTS.COUNT, card.dispiPorts);
     context.mapMmio('vga-window', WINDOW, VGA_WINDOW_BYTES, card.window);
     context.attachPci(new VgaFunction(card, vgamem_mb * MIB, (base) => memory.place(base, 'ram')), addr);
-    context.showOn(card);
+    context.showOn(card, true);
     return card;
+  },
+});
+
+export const gpu = virtio({
+  name: 'virtio-gpu',
+  about: 'a screen over virtio, in two dimensions',
+  properties: {
+    xres: { kind: 'number', min: 16, max: 8192, initial: 1280, about: 'the size that the driver is told' },
+    yres: { kind: 'number', min: 16, max: 8192, initial: 800 },
+    max_hostmem: { kind: 'number', min: MIB, max: 1024 * MIB, initial: 256 * MIB, about: 'bytes for its pictures' },
+  },
+  make(context, { xres, yres, max_hostmem }) {
+    const made = new VirtioGpu({ width: xres, height: yres, maxBytes: max_hostmem });
+    context.showOn(made);
+    return made;
   },
 });

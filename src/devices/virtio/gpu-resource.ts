@@ -1,0 +1,151 @@
+/** A picture that the driver keeps at the host: its pixels here, and the guest's memory behind it. */
+import { ENTRY_BYTES, GpuError, isWithin, type Rect, Response } from './gpu-spec.ts';
+import { type DeviceMemory, GuestError } from './guest-memory.ts';
+
+export const PIXEL_BYTES = 4;
+/** 5.7.6.8 "Device Operation: controlq": formats, each with the bytes where red, green, blue and alpha are. */
+const FORMATS: Readonly<Record<number, readonly [red: number, green: number, blue: number, alpha: number | null]>> = {
+  1: [2, 1, 0, 3],
+  2: [2, 1, 0, null],
+  3: [1, 2, 3, 0],
+  4: [1, 2, 3, null],
+  67: [0, 1, 2, 3],
+  68: [3, 2, 1, null],
+  121: [3, 2, 1, 0],
+  134: [0, 1, 2, null],
+};
+/** Linux gives an entry per page at worst; QEMU takes no more either. */
+const MAX_ENTRIES = 16_384;
+
+/** Guest memory in pieces: where each begins among all bytes, and in memory. */
+interface Backing {
+  starts: Float64Array;
+  gpas: BigUint64Array;
+  bytes: number;
+}
+
+export class GpuResource {
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: Uint8Array;
+  readonly #order: (typeof FORMATS)[number];
+  #backing: Backing | null = null;
+
+  /** Throws GpuError for an unknown format. */
+  constructor(format: number, width: number, height: number) {
+    const order = FORMATS[format];
+    if (!order) throw new GpuError(Response.ERR_INVALID_PARAMETER);
+    this.#order = order;
+    this.width = width;
+    this.height = height;
+    this.pixels = new Uint8Array(width * height * PIXEL_BYTES);
+  }
+
+  get hasBacking(): boolean {
+    return this.#backing !== null;
+  }
+
+  /** Bytes of ours that the list of the backing takes. */
+  get backingCost(): number {
+    return this.#backing ? this.#backing.gpas.length * ENTRY_BYTES : 0;
+  }
+
+  /** Takes `entries` as guest memory. Throws GpuError where any is not RAM. */
+  attach(memory: DeviceMemory, count: number, entries: DataView): void {
+    if (count === 0 || count > MAX_ENTRIES || entries.byteLength < count * ENTRY_BYTES) {
+      throw new GpuError(Response.ERR_UNSPEC);
+    }
+    const starts = new Float64Array(count);
+    const gpas = new BigUint64Array(count);
+    let bytes = 0;
+    for (let n = 0; n < count; n++) {
+      starts[n] = bytes;
+      gpas[n] = entries.getBigUint64(n * ENTRY_BYTES, true);
+      const length = entries.getUint32(n * ENTRY_BYTES + 8, true);
+      guarded(() => memory.bytes(gpas[n], length));
+      bytes += length;
+    }
+    this.#backing = { starts, gpas, bytes };
+  }
+
+  detach(): void {
+    this.#backing = null;
+  }
+
+  /** Copies `rect` from the guest, whose first pixel is at `offset` of the backing. Throws GpuError where that is short. */
+  transfer(memory: DeviceMemory, rect: Rect, offset: number): void {
+    const backing = this.#backing;
+    if (!backing) throw new GpuError(Response.ERR_UNSPEC);
+    if (!isWithin(rect, this.width, this.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
+    const pitch = this.width * PIXEL_BYTES;
+    const line = rect.width * PIXEL_BYTES;
+    const isWhole = line === pitch;
+    const [rows, length] = isWhole ? [1, pitch * rect.height] : [rect.height, line];
+    if (offset + pitch * (rows - 1) + length > backing.bytes) throw new GpuError(Response.ERR_INVALID_PARAMETER);
+    const first = rect.y * pitch + rect.x * PIXEL_BYTES;
+    for (let row = 0; row < rows; row++) {
+      const at = first + row * pitch;
+      this.#fetch(memory, backing, offset + row * pitch, this.pixels.subarray(at, at + length));
+    }
+  }
+
+  /** Draws `rect` at the same place of a picture of red, green, blue and `alpha`, moved by `-left` and `-top`. */
+  draw(rect: Rect, to: Uint8ClampedArray, toWidth: number, left: number, top: number): void {
+    const [red, green, blue] = this.#order;
+    for (let y = rect.y; y < rect.y + rect.height; y++) {
+      let from = (y * this.width + rect.x) * PIXEL_BYTES;
+      let at = ((y - top) * toWidth + rect.x - left) * PIXEL_BYTES;
+      for (let x = 0; x < rect.width; x++) {
+        to[at] = this.pixels[from + red];
+        to[at + 1] = this.pixels[from + green];
+        to[at + 2] = this.pixels[from + blue];
+        to[at + 3] = 0xff;
+        from += PIXEL_BYTES;
+        at += PIXEL_BYTES;
+      }
+    }
+  }
+
+  /** Lays the whole over a picture, its corner at `left` and `top`, as a pointer: by its alpha. */
+  blend(to: Uint8ClampedArray, toWidth: number, toHeight: number, left: number, top: number): void {
+    const [red, green, blue, alpha] = this.#order;
+    for (let y = Math.max(0, -top); y < this.height && top + y < toHeight; y++) {
+      for (let x = Math.max(0, -left); x < this.width && left + x < toWidth; x++) {
+        const from = (y * this.width + x) * PIXEL_BYTES;
+        const at = ((top + y) * toWidth + left + x) * PIXEL_BYTES;
+        const part = alpha === null ? 1 : this.pixels[from + alpha] / 255;
+        for (const [n, byte] of [red, green, blue].entries())
+          to[at + n] += (this.pixels[from + byte] - to[at + n]) * part;
+      }
+    }
+  }
+
+  #fetch(memory: DeviceMemory, { starts, gpas, bytes }: Backing, offset: number, to: Uint8Array): void {
+    let low = 0;
+    let high = starts.length;
+    while (low + 1 < high) {
+      const middle = (low + high) >> 1;
+      if (starts[middle] <= offset) low = middle;
+      else high = middle;
+    }
+    for (let done = 0, n = low; done < to.length; n++) {
+      const skip = offset + done - starts[n];
+      const part = Math.min((starts[n + 1] ?? bytes) - starts[n] - skip, to.length - done);
+      if (part > 0)
+        to.set(
+          guarded(() => memory.bytes(gpas[n] + BigInt(skip), part)),
+          done,
+        );
+      done += Math.max(0, part);
+    }
+  }
+}
+
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof GuestError) throw new GpuError(Response.ERR_UNSPEC);
+    throw error;
+  }
+}
