@@ -31,14 +31,13 @@ const VMX = `vmx vmx-vintr-pending vmx-tsc-offset vmx-hlt-exit vmx-invlpg-exit v
  vmx-cr8-load-exit vmx-cr8-store-exit vmx-flexpriority vmx-movdr-exit vmx-io-exit vmx-io-bitmap vmx-msr-bitmap vmx-monitor-exit
  vmx-pause-exit vmx-secondary-ctls vmx-vnmi vmx-vnmi-pending vmx-apicv-xapic vmx-desc-exit vmx-wbinvd-exit vmx-exit-nosave-debugctl
  vmx-exit-ack-intr vmx-entry-noload-debugctl vmx-entry-ia32e-mode vmx-activity-hlt vmx-activity-shutdown vmx-activity-wait-sipi`;
-const VMX_EPT = `vmx-ept vmx-page-walk-4 vmx-ept-execonly vmx-ept-2mb vmx-ept-1gb vmx-invept vmx-invept-single-context
- vmx-invept-all-context vmx-vpid vmx-invvpid vmx-invvpid-single-addr vmx-invvpid-single-context vmx-invvpid-all-context
- vmx-invvpid-single-context-noglobals vmx-unrestricted-guest vmx-rdtscp-exit vmx-mtf vmx-store-lma vmx-preemption-timer
- vmx-exit-save-pat vmx-exit-load-pat vmx-entry-load-pat vmx-exit-save-efer vmx-exit-load-efer vmx-entry-load-efer
- vmx-exit-save-preemption-timer vmx-apicv-x2apic vmx-ple`;
+const VMX_EPT = `vmx-ept vmx-page-walk-4 vmx-ept-execonly vmx-ept-2mb vmx-invept vmx-invept-single-context vmx-invept-all-context
+ vmx-vpid vmx-invvpid vmx-invvpid-single-addr vmx-invvpid-single-context vmx-invvpid-all-context
+ vmx-invvpid-single-context-noglobals vmx-mtf vmx-store-lma vmx-preemption-timer vmx-exit-save-pat vmx-exit-load-pat
+ vmx-entry-load-pat vmx-exit-save-efer vmx-exit-load-efer vmx-entry-load-efer vmx-exit-save-preemption-timer`;
 const PENRYN = `${CORE2} sse4_1 ${VMX}`;
-const NEHALEM = `${PENRYN} sse4_2 popcnt x2apic`;
-const HASWELL = `${NEHALEM} ${VMX_EPT} vmx-invpcid-exit vmx-rdrand-exit vmx-vmfunc vmx-eptp-switching vmx-shadow-vmcs vmx-eptad
+const NEHALEM = `${PENRYN} sse4_2 popcnt x2apic ${VMX_EPT}`;
+const HASWELL = `${NEHALEM} vmx-ept-1gb vmx-unrestricted-guest vmx-rdtscp-exit vmx-apicv-x2apic vmx-ple vmx-invpcid-exit vmx-rdrand-exit vmx-vmfunc vmx-eptp-switching vmx-shadow-vmcs vmx-eptad
  vmx-apicv-register vmx-apicv-vid vmx-posted-intr vmx-vmwrite-vmexit-fields pclmulqdq fma pcid movbe tsc-deadline aes xsave avx f16c rdrand fsgsbase tsc_adjust bmi1 avx2
  smep bmi2 erms invpcid abm rdtscp xsaveopt`;
 const SKYLAKE = `${HASWELL} vmx-rdseed-exit vmx-pml vmx-xsaves vmx-tsc-scaling vmx-zero-len-inject rdseed adx smap xsavec clflushopt 3dnowprefetch pdpe1gb`;
@@ -138,7 +137,7 @@ export const MODELS: readonly ModelDefinition[] = [
   },
   {
     name: 'Nehalem',
-    about: 'Intel Core i7 9xx',
+    about: 'Intel Core i7 9xx, EPT without unrestricted guest',
     vendor: 'GenuineIntel',
     family: 6,
     model: 26,

@@ -40,6 +40,15 @@ describe('-cpu', () => {
     expect(controls.filter((name) => !resolveModel('max').reported.has(name))).toEqual([]);
   });
 
+  it.each([
+    ['Penryn', [false, false]],
+    ['Nehalem', [true, false]],
+    ['Haswell', [true, true]],
+  ])('has EPT and unrestricted guests in %s as that processor had them', (name, expected) => {
+    const { reported } = resolveModel(name);
+    expect(['vmx-ept', 'vmx-unrestricted-guest'].map((feature) => reported.has(feature))).toEqual(expected);
+  });
+
   it('drops what builds on a feature that is off', () => {
     const model = resolveModel('max,-lm');
     for (const name of ['la57', 'pcid', 'fsgsbase', 'pdpe1gb']) expect(model.reported.has(name)).toBe(false);
