@@ -17,6 +17,13 @@ const REASONS = 80;
 const COUNTS_BYTES = 40;
 const RECORDS = 256;
 const RECORD_BYTES = 96;
+/** Where a record has what comes from exit-information fields. */
+const EXIT_INFORMATION = [
+  [4, 6],
+  [8, 16],
+  [24, 48],
+  [82, 86],
+] as const;
 const ENTRY_FAILURE = 0x8000_0000;
 const INSTRUCTION_FAILURE = 0x4000_0000;
 const CODE_SIZES = [16, 32, 64, 64] as const;
@@ -199,10 +206,12 @@ export class VmxView {
   }
 
   #record(number: number): ExitRecord {
-    const bytes = this.#state.bytes(LAYOUT.EXIT_RING + (number % RECORDS) * RECORD_BYTES, RECORD_BYTES);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, RECORD_BYTES);
+    const bytes = this.#state.bytes(LAYOUT.EXIT_RING + (number % RECORDS) * RECORD_BYTES, RECORD_BYTES).slice();
+    const view = new DataView(bytes.buffer);
     const raw = view.getUint32(0, true);
     const failsInstruction = (raw & INSTRUCTION_FAILURE) !== 0;
+    // The exit information is that of an earlier exit.
+    if (failsInstruction) for (const [start, end] of EXIT_INFORMATION) bytes.fill(0, start, end);
     const reason = failsInstruction ? 'VMLAUNCH_VMRESUME' : reasonName(raw & 0xffff);
     const qualification = view.getBigUint64(8, true);
     const rip = view.getBigUint64(16, true);

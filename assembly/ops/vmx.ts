@@ -26,7 +26,7 @@ import { displacement, instructionExit, operandInformation, registerNumber } fro
 
 /** VM-instruction errors (SDM Vol. 3C, "VM-Instruction Error Numbers"). */
 const enum VmError {
-  VMCALL_IN_ROOT = 1, CLEAR_ADDRESS, CLEAR_VMXON, LAUNCH_NOT_CLEAR, RESUME_NOT_LAUNCHED, CONTROLS = 7, HOST, LOAD_ADDRESS, LOAD_VMXON,
+  NO_VMCS, VMCALL_IN_ROOT, CLEAR_ADDRESS, CLEAR_VMXON, LAUNCH_NOT_CLEAR, RESUME_NOT_LAUNCHED, CONTROLS = 7, HOST, LOAD_ADDRESS, LOAD_VMXON,
   LOAD_REVISION, UNSUPPORTED_FIELD, READ_ONLY_FIELD, VMXON_IN_ROOT = 15, BLOCKED_BY_MOV_SS = 26, INVALIDATE_OPERAND = 28,
 }
 const FEATURE_LOCKED: u64 = 1;
@@ -202,7 +202,7 @@ export function opVmresume(i: Rec): void { enter(i, Reason.VMRESUME, true); }
 /** SDM Vol. 3C, "VM Entries": what fails here leaves the processor where it is; what fails later is a VM exit. */
 function enter(i: Rec, reason: u32, resume: bool): void {
   if (forbidden(i, reason)) return;
-  if (cpu.vmcs == 0 || (load<u32>(cpu.vmcs) & SHADOW_VMCS) != 0) failInvalid();
+  if (cpu.vmcs == 0 || (load<u32>(cpu.vmcs) & SHADOW_VMCS) != 0) refuse(VmError.NO_VMCS);
   else if (beganInStackShadow()) refuse(VmError.BLOCKED_BY_MOV_SS);
   else {
     const launched = load<u32>(cpu.vmcs, Region.LAUNCHED) != 0;
@@ -226,7 +226,8 @@ function enter(i: Rec, reason: u32, resume: bool): void {
 /** The VM entry fails, for all to see. */
 function refuse(error: VmError, rule: u32 = Rule.NONE): void {
   cpu.brokenRule = rule;
-  fail(error);
+  if (error == VmError.NO_VMCS) failInvalid();
+  else fail(error);
   recordFailure(error);
 }
 

@@ -17,6 +17,12 @@ describe('a VM entry that fails', () => {
     expect(failures(vmx)).toEqual([{ reason: 'VMLAUNCH_VMRESUME', failure: 'VMRESUME with non-launched VMCS' }]);
   });
 
+  it('without a current VMCS is recorded', () => {
+    vmx.enter('66 0f c7 33 0f 01 c2', 2); // vmclear [rbx]; vmlaunch
+    expect(vmx.lab.get('rflags') & 0x41n).toBe(1n);
+    expect(failures(vmx)).toEqual([{ reason: 'VMLAUNCH_VMRESUME', failure: 'no current VMCS that could be entered' }]);
+  });
+
   it('with VMLAUNCH of one that was is recorded, and no rule that was broken before', () => {
     vmx.write({ HOST_TR_SELECTOR: 0 });
     vmx.enter(VMLAUNCH);
@@ -27,6 +33,11 @@ describe('a VM entry that fails', () => {
     vmx.write({ GUEST_RIP: GUEST_CODE });
     vmx.enter(VMLAUNCH);
     expect(vmx.error).toBe(4);
-    expect(failures(vmx)).toEqual([{ reason: 'VMLAUNCH_VMRESUME', failure: 'VMLAUNCH with non-clear VMCS' }]);
+    const [record, ...others] = vmx.lab.core.vmx?.take().slice(-1) ?? [];
+    expect(others).toEqual([]);
+    expect(record).toMatchObject({ reason: 'VMLAUNCH_VMRESUME', failure: 'VMLAUNCH with non-clear VMCS' });
+    // Not what the VMCS still says of the exit by CPUID.
+    expect(record).toMatchObject({ instructionLength: 0, qualification: 0n, interruption: '' });
+    expect(record?.rule).toBeUndefined();
   });
 });

@@ -21,6 +21,7 @@ export function reasonName(basic: number): string {
 
 /** SDM Vol. 3C, "VM-Instruction Error Numbers". */
 const ERRORS: Readonly<Record<number, string>> = {
+  0: 'no current VMCS that could be entered',
   4: 'VMLAUNCH with non-clear VMCS',
   5: 'VMRESUME with non-launched VMCS',
   7: 'VM entry with invalid control field(s)',
