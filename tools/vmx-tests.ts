@@ -61,6 +61,14 @@ if (!existsSync(main)) {
   console.error(`${main} is not there: run 'npm run build' first; rows of two processors need its release core`);
   process.exit(1);
 }
+const names = Object.values(GROUPS).flatMap((group) => group.trim().split(/\s+/));
+const strange = wanted.find(
+  (word) => !names.includes(word) && !Object.keys(GROUPS).some((group) => group.startsWith(word)),
+);
+if (strange !== undefined) {
+  console.error(`${strange} is neither a sub-test nor the beginning of a group: ${Object.keys(GROUPS).join(' | ')}`);
+  process.exit(1);
+}
 const devices = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4', '-device', 'pc-testdev', '-nographic'];
 
 /** A row of the table: the program's own count, and what it says of failures. */
