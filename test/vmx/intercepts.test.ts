@@ -158,10 +158,21 @@ describe('in VMX non-root operation', () => {
     run('0f 06 0f 01 c1', { CR0_GUEST_HOST_MASK: 8, GUEST_CR0: 0x80000039n });
     expect([vmx.reason, vmx.read('GUEST_CR0')]).toEqual([18, 0x80000039n]);
   });
-  it('MOV to CR3 of a CR3-target value does not exit', () => {
+  // biome-ignore format: a line per case
+  it.each([
+    ['the first of two values', 2, 0, 18],
+    ['the second of two values', 2, 1, 18],
+    ['a value beyond the count', 2, 2, 28],
+    ['the last of four values', 4, 3, 18],
+    ['a value without a count', 0, 0, 28],
+  ])('MOV to CR3 of %s of the CR3-target list', (_name, count, place, reason) => {
     const cr3 = vmx.lab.get('cr3');
-    run('0f 22 d8 0f 01 c1', { ...primary(0x8000), CR3_TARGET_COUNT: 2, CR3_TARGET_VALUE_1: cr3 }, cr3);
-    expect(vmx.reason).toBe(18);
+    run('0f 22 d8 0f 01 c1', { ...primary(0x8000), CR3_TARGET_COUNT: count, [`CR3_TARGET_VALUE_${place}`]: cr3 }, cr3);
+    expect(vmx.reason).toBe(reason);
+  });
+  it('PAUSE outside CPL 0 begins no loop', () => {
+    run('f3 90 eb fc', { ...secondary(0x400), ...USER, PLE_GAP: 10, PLE_WINDOW: 5 });
+    expect(vmx.inGuest).toBe(true);
   });
 
   it.each([
