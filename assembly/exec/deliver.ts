@@ -75,7 +75,13 @@ export function deliverPending(): void {
     setExt(0);
     const secondExits = cpu.pending == Pending.EVENT && exitsFor(Event.FAULT);
     if (cpu.pending != Pending.EVENT || secondExits) {
-      if (cpu.pending == Pending.VM_EXIT) vectoringInformation(first, type, errorPushed, code);
+      if (cpu.pending == Pending.VM_EXIT) {
+        vectoringInformation(first, type, errorPushed, code);
+        if (!secondExits) {
+          if ((oldFlags & Flag.RF) != 0) setResume();
+          else clearResume();
+        }
+      }
       updateMode();
       return;
     }
@@ -123,7 +129,7 @@ function exitsFor(type: i32): bool {
     | (cpu.iretUnblocked != 0 ? <u32>Interruption.UNBLOCKED_BY_IRET : 0));
   setField<u32>(Field.EXIT_INTERRUPTION_ERROR_CODE, cpu.errorCode);
   if (type != Event.FAULT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
-  if (type == Event.FAULT && (!debug || (cpu.pendingDebug & (Dr6.BD | Dr6.BS | Dr6.BT)) == 0)) setResume();
+  if (type == Event.FAULT && (!debug || (cpu.pendingDebug & Dr6.BD) != 0)) setResume();
   if (debug) cpu.pendingDebug = 0;
   return true;
 }
@@ -165,11 +171,13 @@ function attempt(type: i32): void {
   oldRip = cpu.blockRip;
   if (software || type == Event.PRIVILEGED_TRAP) oldRip = (oldRip + cpu.eventLength) & cpu.laMask;
   oldFlags = rflags();
-  if (type == Event.FAULT) {
-    if (vector == Vector.PF) cpu.cr2 = cpu.faultAddress;
-    if (vector != Vector.DB) oldFlags |= Flag.RF;
-    else if (enterDebugException()) oldFlags |= Flag.RF;
-  } else if (type == Event.PRIVILEGED_TRAP && vector == Vector.DB) enterDebugException();
+  // Injection changes neither RF nor DR6 and DR7 (SDM Vol. 3C, "Details of Vectored-Event Injection").
+  if (cpu.injected == 0) {
+    if (type == Event.FAULT) {
+      if (vector == Vector.PF) cpu.cr2 = cpu.faultAddress;
+      if (vector != Vector.DB || enterDebugException()) oldFlags |= Flag.RF;
+    } else if (type == Event.PRIVILEGED_TRAP && vector == Vector.DB) enterDebugException();
+  }
   if (resumeFlag()) oldFlags |= Flag.RF;
   setExt(software ? 0 : 1);
   if (inRealMode()) deliverReal();

@@ -7,7 +7,8 @@ import { attend, Attention, clock, Event, Pending, raise, Vector } from '../cpu/
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { setSegment } from '../cpu/segments';
-import { closeShadow, openShadow, openStackShadow, replaceRflags } from '../cpu/rflags';
+import { Flag } from '../cpu/flags';
+import { closeShadow, openShadow, openStackShadow, replaceRflags, setResume } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { holdMsr, MsrSlot } from '../cpu/msr';
 import { secondaryControls } from '../vmx/check-fields';
@@ -53,6 +54,8 @@ export function vmEntry(): void {
   setClean();
   cpu.retiredEnd++;
   cpu.runEnd++;
+  // RF is for the guest's first instruction.
+  if ((field<u64>(Field.GUEST_RFLAGS) & Flag.RF) != 0) setResume();
   cpu.pauseAt = 0;
   recordEntry();
   enterVirtualApic();
@@ -130,6 +133,17 @@ function startTimer(): void {
   if (cpu.vmxDeadline < clock() || cpu.vmxDeadline == 0) cpu.vmxDeadline = max<u64>(clock(), 1);
 }
 
+/** SDM Vol. 3C, "Delivery of Pending Debug Exceptions after VM Entry": most injected events, and idle states, leave none. */
+function pendingDebug(blocking: u32, info: u32): u64 {
+  const debug = field<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
+  if ((debug & (ENABLED_BREAKPOINT | Dr6.BS)) == 0) return 0;
+  const type = (info >> Interruption.TYPE_SHIFT) & 7;
+  if ((info & Interruption.VALID) == 0 || type == OTHER_EVENT) {
+    if (cpu.activity > <u32>Activity.HLT) return 0;
+  } else if ((blocking & Blocking.MOV_SS) == 0 || (type != Event.SOFTWARE_INT && type != Event.SOFTWARE_EXCEPTION)) return 0;
+  return debug & (Dr6.HITS | Dr6.BS);
+}
+
 /** Non-register state and the injected event (SDM Vol. 3C, "Event Injection"). */
 function beginGuest(): void {
   const blocking = field<u32>(Field.GUEST_INTERRUPTIBILITY_STATE);
@@ -138,8 +152,7 @@ function beginGuest(): void {
   cpu.activity = field<u32>(Field.GUEST_ACTIVITY_STATE);
   if ((blocking & Blocking.MOV_SS) != 0) openStackShadow();
   else if ((blocking & Blocking.STI) != 0) openShadow();
-  const debug = field<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
-  cpu.pendingDebug = (debug & (ENABLED_BREAKPOINT | Dr6.BS)) != 0 ? debug & (Dr6.HITS | Dr6.BS) : 0;
+  cpu.pendingDebug = pendingDebug(blocking, info);
   updateStepping();
   if (mayInterrupt()) cpu.attention |= Attention.INTERRUPT;
   if (cpu.activity != Activity.ACTIVE) cpu.attention |= Attention.INACTIVE;
@@ -147,7 +160,7 @@ function beginGuest(): void {
   if ((info & Interruption.VALID) == 0) {
     if (trap) attend(Attention.TRAP);
     // They come before everything else, the preemption timer too ("Delivery of Pending Debug Exceptions after VM Entry").
-    if (cpu.pendingDebug != 0 && (blocking & Blocking.MOV_SS) == 0 && cpu.activity <= <u32>Activity.HLT) {
+    if (cpu.pendingDebug != 0 && (blocking & Blocking.MOV_SS) == 0) {
       cpu.trapPending = trap ? 1 : 0;
       raise(Vector.DB);
       deliverPending();

@@ -7,13 +7,13 @@ import { attend, Attention, clock, Pending, retired } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
-import { closeShadow, inShadow, inStackShadow, replaceRflags, wholeRflags } from '../cpu/rflags';
+import { closeShadow, inShadow, inStackShadow, replaceRflags, setResume, wholeRflags } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { Flag } from '../cpu/flags';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
-import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, ExitControl, Misc, Pin, Secondary } from '../vmx/controls';
+import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, ExitControl, Interruption, Misc, Pin, Secondary } from '../vmx/controls';
 import { Field, field, Region, setField } from '../vmx/vmcs';
-import { enterRootOperation } from '../vmx/exits';
+import { enterRootOperation, Reason } from '../vmx/exits';
 import { recordExit } from '../vmx/record';
 import { Access, flushVpid, lookup } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
@@ -30,7 +30,11 @@ const enum Abort { SAVE_MSRS = 1, HOST_PDPTES, LOAD_MSRS = 4, IA32E_MODE = 6 }
 /** Carries out the VM exit that vmExit recorded. */
 export function leaveGuest(): void {
   cpu.pending = Pending.NONE;
-  recordExit(field<u32>(Field.EXIT_REASON), codeBytes());
+  const reason = field<u32>(Field.EXIT_REASON);
+  // The access will be made again, and its instruction breakpoint is done with ("Saving RIP, RSP, RFLAGS, and SSP").
+  const access = reason == Reason.APIC_ACCESS || reason == Reason.EPT_VIOLATION || reason == Reason.EPT_MISCONFIG || reason == Reason.PML_FULL;
+  if (access && (field<u32>(Field.IDT_VECTORING_INFORMATION) & Interruption.VALID) == 0) setResume();
+  recordExit(reason, codeBytes());
   saveGuest();
   if (!storeMsrs(field<u64>(Field.EXIT_MSR_STORE_ADDRESS), field<u32>(Field.EXIT_MSR_STORE_COUNT))) abort(Abort.SAVE_MSRS);
   else loadHost();

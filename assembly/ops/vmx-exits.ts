@@ -3,6 +3,7 @@
  * operands (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
  */
 import { cpu, GPR, Seg } from '../cpu/state';
+import { clearResume } from '../cpu/rflags';
 import { in64, segBase } from '../cpu/segments';
 import { Field, setField } from '../vmx/vmcs';
 import { hasSecondary, inNonRoot, vmExit } from '../vmx/exits';
@@ -41,6 +42,7 @@ export function operandLinear(i: Rec): u64 { return linearOf(segmentOf(i), effec
 /** A VM exit takes the place of the instruction `i`. */
 export function instructionExit(i: Rec, reason: u32, qualification: u64 = 0, information: u32 = 0): void {
   vmExit(reason, qualification);
+  clearResume();
   setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, lengthOf(i));
   setField<u32>(Field.EXIT_INSTRUCTION_INFORMATION, information);
 }
