@@ -37,6 +37,10 @@ const MOST_COMMAND = 0x4000;
 const ACK = { OK: 0, ERR: 1 } as const;
 /** As network cards moderate their interrupts. */
 const GATHER_NS = 50_000;
+/** After so many lonely rounds nothing is gathered any more, but once in so many rounds, as a trial. */
+const LONELY_ROUNDS = 8;
+/** Who received as much since its last frame answers a stream, which need not hear at once. */
+const STREAM_BYTES = 16 << 10;
 const DEFAULT_MTU = 1500;
 const LEAST_MTU = 68;
 const MOST_MTU = 65535;
@@ -51,7 +55,10 @@ export interface NetOptions {
   mtu?: number;
   /** Features that the driver is not offered. */
   withhold?: bigint;
-  /** Nanoseconds from a notification until frames are taken, so that more of them come together; 0 for at once. */
+  /**
+   * Nanoseconds from a notification until frames are taken, so that more of them come together, where they do; 0 for at
+   * once.
+   */
   gatherNs?: number;
 }
 
@@ -74,6 +81,10 @@ export class VirtioNet implements VirtioDevice, NetCard {
   #isStarved = false;
   readonly #gatherNs: number;
   #gathering: { cancel(): void } | null = null;
+  /** Rounds in a row that brought a single frame, of a guest that seems to wait for the answer. */
+  #lonelyRounds = 0;
+  /** Bytes for the guest since its last frame. */
+  #receivedBytes = 0;
 
   /** Throws RangeError where the address or the MTU is none. */
   constructor({ backend, clock, host, mac, mtu = DEFAULT_MTU, withhold = 0n, gatherNs = GATHER_NS }: NetOptions) {
@@ -117,6 +128,8 @@ export class VirtioNet implements VirtioDevice, NetCard {
     this.#isStarved = false;
     this.#gathering?.cancel();
     this.#gathering = null;
+    this.#lonelyRounds = 0;
+    this.#receivedBytes = 0;
     this.config.set(this.#mac);
   }
 
@@ -175,6 +188,7 @@ export class VirtioNet implements VirtioDevice, NetCard {
       room += chain.writable;
     }
     this.#inHand = [];
+    this.#receivedBytes += frame.length;
     chains[0].write(makeHeader(offload, chains.length));
     let done = 0;
     for (const chain of chains) {
@@ -185,8 +199,12 @@ export class VirtioNet implements VirtioDevice, NetCard {
   }
 
   #gather(queue: Virtqueue): void {
-    if (this.#gatherNs === 0) this.#transmit(queue);
-    if (this.#gatherNs === 0 || this.#gathering) return;
+    if (this.#gathering) return;
+    const isTrial = this.#lonelyRounds % LONELY_ROUNDS === 0;
+    if (this.#gatherNs === 0 || (this.#lonelyRounds > LONELY_ROUNDS && !isTrial)) {
+      this.#transmit(queue);
+      return;
+    }
     queue.wantNotifications(false);
     this.#gathering = this.clock.schedule(this.clock.now() + this.#gatherNs, () => {
       this.#gathering = null;
@@ -203,6 +221,7 @@ export class VirtioNet implements VirtioDevice, NetCard {
 
   /** virtio 1.2, 5.1.6.2 "Packet Transmission". */
   #transmit(queue: Virtqueue): void {
+    let frames = 0;
     for (let chain = queue.pop(); chain; chain = queue.pop()) {
       const bytes = chain.readable - NET_HEADER_BYTES;
       if (bytes < ETHERNET_HEADER || bytes > MOST_FRAME) {
@@ -211,9 +230,14 @@ export class VirtioNet implements VirtioDevice, NetCard {
       const header = chain.read(NET_HEADER_BYTES);
       const frame = chain.read(bytes);
       queue.push(chain, 0);
+      frames++;
       const offload = this.#has(NetFeature.CSUM) ? readHeader(header, bytes, this.#has(NetFeature.HOST_TSO4)) : null;
       if (offload === 'malformed') this.dropped.malformed++;
       else if (this.config[CONFIG.STATUS] === LINK_UP) this.#send(frame, offload);
+    }
+    if (frames > 0) {
+      this.#lonelyRounds = frames > 1 || this.#receivedBytes > STREAM_BYTES ? 0 : this.#lonelyRounds + 1;
+      this.#receivedBytes = 0;
     }
     this.#backend.flush?.();
   }

@@ -214,6 +214,54 @@ describe('the network device', () => {
     }
   });
 
+  describe('of a guest that sends one frame at a time', () => {
+    const make = () => {
+      const backend = new Recorder();
+      const time = new HandClock();
+      const driver = new MmioDriver(new VirtioNet({ backend, clock: time, host: NO_HOST, mac: MAC })).up(0n, 4);
+      const send = (): void => void driver.request(TX, [driver.ram.put([...header(), ...frameTo(BROADCAST)])]);
+      /** Sends a frame; returns whether it was taken at once. */
+      const isAtOnce = (): boolean => {
+        const before = backend.sent.length;
+        send();
+        const isTaken = backend.sent.length > before;
+        time.advance(100_000);
+        expect(backend.sent.length).toBe(before + 1);
+        return isTaken;
+      };
+      return { backend, driver, time, send, isAtOnce };
+    };
+
+    it('takes most frames at once, after some', () => {
+      const { isAtOnce } = make();
+      const rounds = Array.from({ length: 40 }, isAtOnce);
+      expect(rounds[0]).toBe(false);
+      expect(rounds.slice(16).filter((isTaken) => !isTaken)).toHaveLength(3);
+    });
+
+    it('finds out that more come together', () => {
+      const { backend, time, send, isAtOnce } = make();
+      for (let n = 0; n < 16; n++) isAtOnce();
+      send();
+      send();
+      expect(backend.sent).toHaveLength(16);
+      time.advance(100_000);
+      expect(backend.sent).toHaveLength(18);
+      expect([isAtOnce(), isAtOnce()]).toEqual([false, false]);
+    });
+
+    it('waits with what answers a stream', () => {
+      const { backend, driver, isAtOnce } = make();
+      const room = driver.ram.room(20_000);
+      const rounds = Array.from({ length: 20 }, () => {
+        driver.request(RX, [room]);
+        backend.card.receive(frameTo(BROADCAST, 19_000));
+        return isAtOnce();
+      });
+      expect(rounds).not.toContain(true);
+    });
+  });
+
   it('takes no frames after a reset that came before their time', () => {
     const backend = new Recorder();
     const time = new HandClock();
