@@ -136,9 +136,29 @@ describe('in VMX non-root operation', () => {
     run(bytes, { ...USER, ...fields, EXCEPTION_BITMAP: 1 << vector });
     expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION')) & 0xff]).toEqual([0, vector]);
   });
-  it('MOV DR exits before the fault of its privilege', () => {
-    run('0f 23 f8', { ...USER, ...primary(0x800000), EXCEPTION_BITMAP: 1 << GP });
-    expect(vmx.reason).toBe(29);
+  // biome-ignore format: a line per case
+  it.each<[name: string, fields: Fields]>([
+    ['its privilege', { ...USER, EXCEPTION_BITMAP: 1 << GP }],
+    ['DR4 under CR4.DE', { GUEST_CR4: 0x2028, EXCEPTION_BITMAP: 1 << UD }],
+  ])('MOV DR exits before the fault of %s', (_name, fields) => {
+    run('0f 23 e0', { ...primary(0x800000), ...fields });
+    expect([vmx.reason, vmx.qualification]).toEqual([29, 4n]);
+  });
+  // biome-ignore format: a line per case
+  it.each([
+    ['XSETBV at CPL 3', '0f 01 d1', { ...USER, GUEST_CR4: 0x2020n | OSXSAVE }, GP],
+    ['XSETBV without CR4.OSXSAVE', '0f 01 d1', {}, UD],
+    ['INVD at CPL 3', '0f 08', USER, GP],
+    ['WBINVD at CPL 3', '0f 09', { ...USER, ...secondary(0x40) }, GP],
+    ['LGDT at CPL 3', '0f 01 16', { ...USER, ...secondary(4) }, GP],
+    ['RDTSC at CPL 3 under CR4.TSD', '0f 31', { ...USER, ...primary(0x1000), GUEST_CR4: 0x2024 }, GP],
+    ['RDPMC at CPL 3', '0f 33', { ...USER, ...primary(0x800) }, GP],
+    ['INVLPG at CPL 3', '0f 01 3e', { ...USER, ...primary(0x200) }, GP],
+    ['CLTS at CPL 3', '0f 06', { ...USER, CR0_GUEST_HOST_MASK: 8, CR0_READ_SHADOW: 8 }, GP],
+    ['INVPCID at CPL 3', '66 0f 38 82 16', { ...USER, ...secondary(0x1000, 0x200) }, GP],
+  ])('%s faults before it could exit', (_name, bytes, fields, vector) => {
+    run(bytes, { ...fields, EXCEPTION_BITMAP: 1 << vector });
+    expect([vmx.reason, Number(vmx.read('EXIT_INTERRUPTION_INFORMATION')) & 0xff]).toEqual([0, vector]);
   });
 
   it('reads of CR0 and CR4 show the read shadow in the bits of the mask', () => {
