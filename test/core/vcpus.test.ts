@@ -6,6 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createCore } from '../../src/core.ts';
 import { Stop } from '../../src/core-types.ts';
 import { buildWasm } from '../../tools/build-wasm.ts';
+import { controls, Pin, Primary, Secondary } from '../vmx/controls.ts';
+import { vmxLab } from '../vmx/lab.ts';
 import { emptyBus, enterFlat32, startProcessor, u32 } from './guest.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -106,6 +108,45 @@ describe('vCPUs on one thread', () => {
     expect(second.run(10)).toBe(Stop.WAIT_FOR_SIPI);
     expect(second.get('rbx')).toBe(0n);
     expect(second.get('rip')).toBe(0xfff0n);
+  });
+
+  it('post interrupts to the guest of another one, which does not exit', async () => {
+    const [GUEST, DESCRIPTOR, NOTIFICATION, VECTOR] = [0x50000, 0x4a000, 0xf2, 0x51];
+    const vmx = await vmxLab(true, 'max,+vmx', { source, vcpus: 2 });
+    const { core } = vmx.lab;
+    const options = { memoryBytes: core.memory.size, bus: emptyBus, source, vcpus: 2, id: 1, cpu: 'max,+vmx' };
+    const second = await createCore({ ...options, backing: core.backing });
+    for (const one of [core, second]) {
+      one.writeMsr(0x1b, one.readMsr(0x1b) | 0xc00n);
+      one.writeMsr(0x80f, 0x1ffn);
+    }
+    vmx.write({
+      ...controls({
+        pin: Pin.EXTERNAL | Pin.POSTED,
+        primary: Primary.TPR_SHADOW,
+        secondary: Secondary.VIRTUAL_INTERRUPTS,
+        exit: 0x8000,
+      }),
+      VIRTUAL_APIC_ADDRESS: 0x48000,
+      POSTED_INTERRUPT_DESCRIPTOR_ADDRESS: DESCRIPTOR,
+      POSTED_INTERRUPT_NOTIFICATION_VECTOR: NOTIFICATION,
+      GUEST_RFLAGS: 0x202,
+    });
+    vmx.lab.gate64(VECTOR, 0x20000n);
+    vmx.lab.code(0x20000, 'ff c3 eb fe'); // inc ebx; jmp $
+    vmx.lab.code(GUEST, 'eb fe'); // jmp $
+    vmx.lab.set({ rbx: 0 });
+    vmx.enter(undefined, 20);
+    expect([vmx.inGuest, core.get('rip')]).toEqual([true, BigInt(GUEST)]);
+    vmx.lab.put64(DESCRIPTOR + 8, 1n << BigInt(VECTOR - 64));
+    vmx.lab.put64(DESCRIPTOR + 32, 1n);
+    second.writeMsr(0x830, BigInt(NOTIFICATION));
+    core.run(20);
+    expect([vmx.inGuest, core.get('rbx'), core.get('rip')]).toEqual([true, 1n, 0x20002n]);
+    expect(vmx.lab.view().getBigUint64(DESCRIPTOR + 8, true)).toBe(0n);
+    second.writeMsr(0x830, BigInt(VECTOR));
+    core.run(1);
+    expect([vmx.inGuest, vmx.reason]).toEqual([false, 1]);
   });
 
   it('are refused where the core has no relocations', async () => {

@@ -2,7 +2,7 @@
  * A bare processor with descriptor tables, for tests of privileged architecture: everything in memory is where the test
  * put it, and nothing runs but the bytes of the test.
  */
-import { createCore, type WasmCore } from '../../src/core.ts';
+import { type CoreOptions, createCore, type WasmCore } from '../../src/core.ts';
 import type { RegisterName, SegmentName } from '../../src/core-types.ts';
 
 export const GDT = 0x1000;
@@ -132,7 +132,10 @@ export class Lab {
   }
 }
 
-async function emptyLab(cpu?: string, extraBytes = 0): Promise<Lab> {
+/** What a lab's processor is made with beside memory and bus. */
+export type LabOptions = Pick<CoreOptions, 'extraBytes' | 'source' | 'vcpus'>;
+
+async function emptyLab(cpu?: string, options: LabOptions = {}): Promise<Lab> {
   const bus = {
     portIn: () => 0xff,
     portOut: () => {},
@@ -140,7 +143,7 @@ async function emptyLab(cpu?: string, extraBytes = 0): Promise<Lab> {
     mmioWrite: () => {},
     interruptAcknowledge: () => 0x20,
   };
-  return new Lab(await createCore({ memoryBytes: 0x400000, extraBytes, bus, cpu }));
+  return new Lab(await createCore({ memoryBytes: 0x400000, bus, cpu, ...options }));
 }
 
 function commonTables(lab: Lab): void {
@@ -158,12 +161,9 @@ function commonTables(lab: Lab): void {
   lab.set({ 'gdtr.base': GDT, 'gdtr.limit': 0xff, 'idtr.base': IDT, 'idtr.limit': 0xfff });
 }
 
-/**
- * Ring 0 of 64-bit mode, the first 4 MiB mapped one to one for everybody. `cpu`: as `-cpu` says it; `extraBytes` of memory
- * beside RAM wait to be mapped.
- */
-export async function longLab(cpu?: string, extraBytes = 0): Promise<Lab> {
-  const lab = await emptyLab(cpu, extraBytes);
+/** Ring 0 of 64-bit mode, the first 4 MiB mapped one to one for everybody. `cpu`: as `-cpu` says it. */
+export async function longLab(cpu?: string, options: LabOptions = {}): Promise<Lab> {
+  const lab = await emptyLab(cpu, options);
   commonTables(lab);
   lab.put64(TABLES, BigInt(TABLES + 0x1007));
   lab.put64(TABLES + 0x1000, BigInt(TABLES + 0x2007));

@@ -68,7 +68,7 @@ function tables(offset: number, table: bigint, large: bigint, alias?: number): b
 describe.each(PLACES)('at physical address %i', (place) => {
   beforeEach(async () => {
     high = place;
-    vmx = await vmxLab(true, 'max,+vmx', SIZE);
+    vmx = await vmxLab(true, 'max,+vmx', { extraBytes: SIZE });
     vmx.lab.core.mapExtra(0, high, 0, SIZE, 'ram');
     const bytes = vmx.lab.core.extra;
     extra = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -6,7 +6,20 @@
 import { offsetOf, VMCS_FIELDS } from '../../src/isa/vmx/fields.ts';
 import { RULES } from '../../src/isa/vmx/rules.ts';
 import { LAYOUT } from '../../src/layout.gen.ts';
-import { CODE, GDT, IDT, type Lab, longLab, protectedLab, Rights, Sel, STACK0, TABLES, TSS } from '../exec/lab.ts';
+import {
+  CODE,
+  GDT,
+  IDT,
+  type Lab,
+  type LabOptions,
+  longLab,
+  protectedLab,
+  Rights,
+  Sel,
+  STACK0,
+  TABLES,
+  TSS,
+} from '../exec/lab.ts';
 
 export const VMXON = 0x40000;
 export const VMCS = 0x41000;
@@ -172,13 +185,14 @@ function enterPae(lab: Lab): void {
   lab.set({ rip: CODE });
 }
 
-/**
- * VMX root operation in 64-bit mode, or in 32-bit protected mode with 32-bit or PAE paging. `extraBytes` of memory beside
- * RAM wait to be mapped.
- */
-export async function vmxLab(mode: boolean | 'pae' = true, cpu = 'max,+vmx', extraBytes = 0): Promise<VmxLab> {
+/** VMX root operation in 64-bit mode, or in 32-bit protected mode with 32-bit or PAE paging; `options` are for the former. */
+export async function vmxLab(
+  mode: boolean | 'pae' = true,
+  cpu = 'max,+vmx',
+  options: LabOptions = {},
+): Promise<VmxLab> {
   const long = mode === true;
-  const lab = long ? await longLab(cpu, extraBytes) : await protectedLab(cpu);
+  const lab = long ? await longLab(cpu, options) : await protectedLab(cpu);
   if (mode === 'pae') enterPae(lab);
   else if (!long) {
     lab.put32(TABLES, 0x83);
