@@ -34,10 +34,6 @@ export const ARENA_END: usize = WINDOW + WINDOW_SIZE;
 /** One byte for each 4 KiB frame, shared by all vCPUs: bit n says that vCPU n holds decoded code of the frame. */
 export const CODE_FRAMES: usize = 0x100000;
 
-/** The windows of all vCPUs, by number: these constants are the same in every relocated module. */
-export const FIRST_WINDOW: usize = 0x200000;
-/** Offset of class Cpu in a window. */
-export const STATE_OFFSET_CPU: usize = 0x90;
 /** Mailboxes of the vCPUs, 192 bytes each, in memory that all share: see apic/mailbox.ts. */
 export const MAILBOXES: usize = 0x10000;
 /** The I/O APIC's state: see apic/ioapic.ts. */

@@ -3,6 +3,7 @@ import { cpu } from '../cpu/state';
 import { Attention, clock, Pending, retired } from '../cpu/pending';
 import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
+import { answerBell } from '../apic/mailbox';
 import { readFrameMessages } from '../mmu/blocks';
 import { blockAtRip, cachedBlock, stepBlock } from './blocks';
 import { interpret } from './interpret.gen';
@@ -31,6 +32,7 @@ export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
 export function run(budget: u32): Stop {
   cpu.runEnd = retired() + budget;
   while (true) {
+    answerBell();
     if (cpu.attention != 0) {
       const stop = attendTo();
       if (stop >= 0) return <Stop>stop;

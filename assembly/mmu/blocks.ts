@@ -5,9 +5,10 @@
  *    0 count u16 | 2 bytes u16 | 4 host | 8 lip u64 | 16 ctx | 20 key | 24 next in hash chain | 28 next in frame chain
  */
 import { cpu } from '../cpu/state';
+import { clearShared, orShared } from '../cpu/shared';
 import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_ENTRIES, CODE_FRAMES, FRAME_HASH, FRAME_HASH_ENTRIES, FRAME_LINES, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../cpu/window';
 import { attend, Attention } from '../cpu/pending';
-import { frameMessage, MAX_FRAMES, postFrame, takeFrames } from '../apic/mailbox';
+import { beginFrames, endFrames, frameMessage, MAX_FRAMES, postFrame } from '../apic/mailbox';
 import { flushEverything, protectFrame } from './tlb';
 
 @unmanaged
@@ -78,25 +79,25 @@ export function addBlock(block: Block): void {
   const bit = <u8>1 << <u8>cpu.id;
   if ((load<u8>(mark) & bit) == 0) {
     if (load<u8>(mark) == 0) postFrame(block.host, false);
-    store<u8>(mark, load<u8>(mark) | bit);
+    orShared<u8>(mark, bit);
     protectFrame(block.host & ~0xfff);
   }
 }
 
 /** Carries out what other vCPUs say about frames. */
 export function readFrameMessages(): void {
-  const count = takeFrames();
+  const count = beginFrames();
+  if (count == 0) return;
   if (count > MAX_FRAMES) {
     dropAllCode();
     flushEverything();
-    return;
-  }
-  for (let n: u32 = 0; n < count; n++) {
+  } else for (let n: u32 = 0; n < count; n++) {
     const message = frameMessage(n);
     const host = message & ~0xfff;
     if ((message & 1) != 0) codeWritten(host, 0x1000);
     else protectFrame(host);
   }
+  endFrames();
 }
 
 /** Does anybody hold decoded code of the frame at `host`? */
@@ -143,7 +144,7 @@ export function codeWritten(host: u32, size: u32): bool {
     }
   }
   if (load<u32>(frameSlot(host)) == 0) store<u64>(lines, 0);
-  if (!left) store<u8>(CODE_FRAMES + (host >> 12), load<u8>(CODE_FRAMES + (host >> 12)) & ~(<u8>1 << <u8>cpu.id));
+  if (!left) clearShared<u8>(CODE_FRAMES + (host >> 12), <u8>1 << <u8>cpu.id);
   return running;
 }
 

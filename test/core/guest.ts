@@ -37,6 +37,25 @@ export async function flat32(code: readonly number[], options: Partial<CoreOptio
   return core;
 }
 
+/** Where takeInterrupts puts its tables. */
+const GDT = 0x5000;
+const IDT = 0x5100;
+
+/** Gives `core` the x2APIC and, for interrupts of `vector`, a gate to `handler`. */
+export function takeInterrupts(core: WasmCore, vector: number, handler: number): void {
+  const segment = (type: number) => [0xff, 0xff, 0, 0, 0, type, 0xcf, 0];
+  core.memory.bytes(GDT, 24).set([...new Array(8).fill(0), ...segment(0x9b), ...segment(0x93)]);
+  core.memory.bytes(IDT + 8 * vector, 8).set([handler & 0xff, handler >> 8, 8, 0, 0, 0x8e, 0, 0]);
+  for (const [name, base] of [
+    ['gdtr', GDT],
+    ['idtr', IDT],
+  ] as const) {
+    core.set(`${name}.base`, BigInt(base));
+    core.set(`${name}.limit`, 0x7ffn);
+  }
+  core.writeMsr(IA32_APIC_BASE, core.readMsr(IA32_APIC_BASE) | X2APIC_ENABLED);
+}
+
 /**
  * Lets the bootstrap processor start application processor `id` at 0x8000, by INIT and SIPI through the x2APIC (SDM
  * Vol. 3A, "MP Initialization Protocol Algorithm for MP Systems").

@@ -1,8 +1,8 @@
-/** One vCPU in a Worker, for vcpus.test.ts: runs the player guest until both vCPUs have finished. */
+/** One vCPU in a Worker, for vcpus.test.ts: runs the guest at 0x1000 until both vCPUs have finished. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createCore } from '../../src/core.ts';
 import { Stop } from '../../src/core-types.ts';
-import { emptyBus, enterFlat32, startProcessor, u32 } from './guest.ts';
+import { emptyBus, enterFlat32, startProcessor, takeInterrupts, u32 } from './guest.ts';
 
 const { id, source, backing } = workerData;
 const core = await createCore({ memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2, id, backing, shared: true });
@@ -17,6 +17,7 @@ if (id === 0) {
   while (Atomics.load(step, 0) !== 2);
   while (core.run(1) === Stop.WAIT_FOR_SIPI);
 }
+takeInterrupts(core, 0x40, 0x1800);
 enterFlat32(core, 0x1000, 0x8000 + 0x1000 * id);
 core.set('rbx', BigInt(id));
 let slices = 0;

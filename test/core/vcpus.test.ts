@@ -12,6 +12,7 @@ import { emptyBus, enterFlat32, startProcessor, u32 } from './guest.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const ROUNDS = 1000;
+const CALLS = 200;
 const COUNTER = 0x3000;
 
 /** Waits for its turn in the word at 0x3040 by LOCK CMPXCHG, adds to COUNTER, gives the turn to the other; ROUNDS times. */
@@ -29,6 +30,28 @@ const player = [
   ...[0x75, 0xdb], // jne L
   ...[0xf0, 0xff, 0x05, 0x80, 0x30, 0, 0], // lock inc dword [0x3080]
   ...[0xeb, 0xfe], // jmp $
+];
+
+/** Sends vector 40h to the other and waits until both have answered, CALLS times; [3000h + 4 * number] counts answers. */
+const caller = [
+  ...[0xb9, 0x0f, 0x08, 0, 0, 0xb8, 0xff, 0x01, 0, 0, 0x31, 0xd2, 0x0f, 0x30], // enable the APIC: MSR 80fh = 1ffh
+  ...[0x31, 0xf6], // xor esi, esi
+  0xfb, // sti
+  ...[0xf0, 0xff, 0x05, 0x84, 0x30, 0, 0], // lock inc dword [0x3084]
+  ...[0x83, 0x3d, 0x84, 0x30, 0, 0, 2, 0x72, 0xf7], // R: cmp dword [0x3084], 2; jb R
+  ...[0xb9, 0x30, 0x08, 0, 0, 0xb8, 0x40, 0, 0, 0], // L: mov ecx, 830h (ICR); mov eax, 40h
+  ...[0x89, 0xda, 0x83, 0xf2, 0x01, 0x0f, 0x30], // mov edx, ebx; xor edx, 1; wrmsr
+  0x46, // inc esi
+  ...[0x39, 0x35, 0x00, 0x30, 0, 0, 0x72, 0xf8], // W: cmp [0x3000], esi; jb W
+  ...[0x39, 0x35, 0x04, 0x30, 0, 0, 0x72, 0xf0], // cmp [0x3004], esi; jb W
+  ...[0x81, 0xfe, CALLS, 0, 0, 0, 0x72, 0xd6], // cmp esi, CALLS; jb L
+  ...[0xf0, 0xff, 0x05, 0x80, 0x30, 0, 0, 0xeb, 0xfe], // lock inc dword [0x3080]; jmp $
+];
+/** At 1800h. */
+const answerer = [
+  ...[0x50, 0x51, 0x52, 0xff, 0x04, 0x9d, 0x00, 0x30, 0, 0], // push eax, ecx, edx; inc dword [0x3000 + 4 * ebx]
+  ...[0xb9, 0x0b, 0x08, 0, 0, 0x31, 0xc0, 0x31, 0xd2, 0x0f, 0x30], // EOI: MSR 80bh = 0
+  ...[0x5a, 0x59, 0x58, 0xcf], // pop edx, ecx, eax; iret
 ];
 
 async function pair(source: Uint8Array<ArrayBuffer>) {
@@ -156,11 +179,13 @@ describe('vCPUs on one thread', () => {
 });
 
 describe('vCPUs in two Workers', () => {
-  it('take turns by LOCKed instructions over shared memory', async () => {
+  /** Runs the guest at 1000h and its handler at 1800h on two vCPUs; what they say, and their memory. */
+  async function inWorkers(guest: readonly number[]) {
     const source = new Uint8Array(readFileSync(await buildWasm(root, 'test-threads')));
     const options = { memoryBytes: 1 << 20, bus: emptyBus, source, vcpus: 2, shared: true };
     const first = await createCore({ ...options, id: 0 });
-    first.memory.bytes(0x1000, player.length).set(player);
+    first.memory.bytes(0x1000, guest.length).set(guest);
+    first.memory.bytes(0x1800, answerer.length).set(answerer);
     const workers = [0, 1].map(
       (id) =>
         new Worker(
@@ -182,6 +207,15 @@ describe('vCPUs in two Workers', () => {
     );
     await Promise.all(workers.map((worker) => worker.terminate()));
     expect(done).toEqual(['finished', 'finished']);
-    expect(u32(first, COUNTER)).toBe(2 * ROUNDS);
+    return first;
+  }
+
+  it('take turns by LOCKed instructions over shared memory', async () => {
+    expect(u32(await inWorkers(player), COUNTER)).toBe(2 * ROUNDS);
+  }, 600_000);
+
+  it("answer each other's interrupts", async () => {
+    const memory = await inWorkers(caller);
+    expect([u32(memory, 0x3000), u32(memory, 0x3004)]).toEqual([CALLS, CALLS]);
   }, 600_000);
 });
