@@ -4,8 +4,12 @@
  */
 import { type Core, Stop } from '../core-types.ts';
 
-/** Virtual time of a turn, in nanoseconds: how late an interrupt from one processor reaches another. */
-const TURN_NS = 10_000;
+/**
+ * Virtual time of a turn, in nanoseconds: how late an interrupt from one processor reaches another. A prime: a loop that
+ * frees a lock for an instant only is then interrupted at each of its instructions in the course of some turns, and nobody
+ * who waits for the lock waits for ever.
+ */
+export const TURN_NS = 9_973;
 
 export interface RoundLimits {
   /** Virtual time of the next device event, Infinity for none. Devices may move it while a processor runs. */

@@ -1,7 +1,7 @@
 // Turns of processors of functions: who runs how far, and who is asleep.
 import { describe, expect, it } from 'vitest';
 import { type Bus, type Core, Stop } from '../../src/core-types.ts';
-import { type RoundLimits, RoundRobin } from '../../src/machine/round-robin.ts';
+import { type RoundLimits, RoundRobin, TURN_NS } from '../../src/machine/round-robin.ts';
 import { FakeCore, type FakeInstruction, forever, hlt } from './fake-core.ts';
 
 const group = (...programs: FakeInstruction[][]): RoundRobin =>
@@ -17,12 +17,12 @@ const limits = (wishes: Partial<RoundLimits> = {}): RoundLimits => ({
 const times = ({ cores }: RoundRobin): number[] => cores.map(({ now }) => now);
 
 describe('a round', () => {
-  it('takes every processor 10 microseconds further, awake or not', () => {
+  it('takes every processor some ten microseconds further, awake or not', () => {
     const turns = group([forever], [hlt], [() => Stop.WAIT_FOR_SIPI]);
     expect(turns.round(limits())).toBe(Stop.BUDGET);
-    expect(times(turns)).toEqual([10_000, 10_000, 10_000]);
-    expect(turns.cores.map(({ retired }) => retired)).toEqual([10_000, 1, 1]);
-    expect(turns.now).toBe(10_000);
+    expect(times(turns)).toEqual([TURN_NS, TURN_NS, TURN_NS]);
+    expect(turns.cores.map(({ retired }) => retired)).toEqual([TURN_NS, 1, 1]);
+    expect(turns.now).toBe(TURN_NS);
   });
 
   it('ends at the next event', () => {
@@ -39,10 +39,10 @@ describe('a round', () => {
     };
     const turns = group([forever], [sets, forever], [forever]);
     turns.round(limits({ nextEvent: () => event }));
-    expect(times(turns)).toEqual([10_000, 51, 51]);
+    expect(times(turns)).toEqual([TURN_NS, 51, 51]);
     event = Number.POSITIVE_INFINITY;
     turns.round(limits());
-    expect(times(turns)).toEqual([10_051, 10_051, 10_051]);
+    expect(times(turns)).toEqual([TURN_NS + 51, TURN_NS + 51, TURN_NS + 51]);
   });
 
   it('never shows devices an earlier time', () => {
@@ -57,7 +57,7 @@ describe('a round', () => {
     };
     for (let n = 0; n < 3; n++) turns.round(limits({ run, slice: 3000 }));
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
-    expect(seen.at(-1)).toBe(30_000);
+    expect(seen.at(-1)).toBe(3 * TURN_NS);
   });
 
   it('lets time that a processor spends at a device pass for it alone, and goes on', () => {
@@ -68,8 +68,8 @@ describe('a round', () => {
       return core.run(budget);
     };
     turns.round(limits({ run }));
-    expect(times(turns)).toEqual([10_000, 10_000]);
-    expect(turns.cores.map(({ retired }) => retired)).toEqual([9_400, 10_000]);
+    expect(times(turns)).toEqual([TURN_NS, TURN_NS]);
+    expect(turns.cores.map(({ retired }) => retired)).toEqual([TURN_NS - 600, TURN_NS]);
   });
 
   it('finds that all sleep only where nobody did anything in it', () => {
@@ -77,14 +77,29 @@ describe('a round', () => {
     expect(turns.round(limits())).toBe(Stop.BUDGET);
     expect(turns.round(limits())).toBe(Stop.HALT);
     turns.advance(5000);
-    expect(times(turns)).toEqual([25_000, 25_000]);
+    expect(times(turns)).toEqual([2 * TURN_NS + 5000, 2 * TURN_NS + 5000]);
   });
 
   it('is over when the instructions are used up, whoever used them', () => {
     const turns = group([forever], [forever]);
-    turns.round(limits({ instructions: 15_000 }));
-    expect(turns.retired).toBe(15_000);
-    turns.round(limits({ instructions: 5000 }));
-    expect(times(turns)).toEqual([10_000, 10_000]);
+    turns.round(limits({ instructions: TURN_NS + 5000 }));
+    expect(turns.retired).toBe(TURN_NS + 5000);
+    turns.round(limits({ instructions: TURN_NS - 5000 }));
+    expect(times(turns)).toEqual([TURN_NS, TURN_NS]);
+  });
+
+  it.each([8, 10, 25, 100])('lets a processor have a lock that another frees once in %i instructions', (length) => {
+    let [isLocked, at, isTaken] = [true, 0, false];
+    const frees: FakeInstruction = () => {
+      isLocked = ++at % length !== 1;
+      return 'again';
+    };
+    const takes: FakeInstruction = () => {
+      isTaken ||= !isLocked;
+      return 'again';
+    };
+    const turns = group([frees], [takes]);
+    for (let n = 0; n < length; n++) turns.round(limits());
+    expect(isTaken).toBe(true);
   });
 });
