@@ -269,7 +269,7 @@ describe('the guest of the package', () => {
     const [, cpuid, violations] = /exits +CPUID (\d+) VMCALL 1 EPT_VIOLATION (\d+)\n/.exec(output) ?? [];
     expect(cpuid).toBe('8');
     expect(output).toMatch(new RegExp(`EPT_VIOLATION +${violations} `));
-    expect(output).toMatch(/Total Samples:\d+, Total events handled time:[\d.]+us\.\n$/);
+    expect(output).toMatch(/Total Samples:\d+, Total events handled time:[\d.]+us, modelled cost:\d+cyc\.\n$/);
     expect(errors).toMatch(/^instructions {2}[\d,]+ in [\d.]+ s: [\d.]+ MIPS\n/);
   });
 
