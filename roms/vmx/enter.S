@@ -1,13 +1,25 @@
-/* The round trip: int vmx_enter(struct registers *, int launched). 0: a VM exit came back; 1: the entry failed. */
-        .text
-        .globl vmx_enter, vmx_exited
-vmx_enter:
+/* The registers that a C function gives back as they were. */
+        .macro push_saved
         push %rbx
         push %rbp
         push %r12
         push %r13
         push %r14
         push %r15
+        .endm
+        .macro pop_saved
+        pop %r15
+        pop %r14
+        pop %r13
+        pop %r12
+        pop %rbp
+        pop %rbx
+        .endm
+        .text
+/* The round trip: int vmx_enter(struct registers *, int launched). 0: a VM exit came back; 1: the entry failed. */
+        .globl vmx_enter, vmx_exited
+vmx_enter:
+        push_saved
         push %rdi
         mov $0x6c14, %eax               /* HOST_RSP */
         vmwrite %rsp, %rax
@@ -55,12 +67,7 @@ vmx_exited:                             /* RSP is what HOST_RSP says: the addres
         mov %rax, 56(%rdi)
         pop %rdi
         xor %eax, %eax
-3:      pop %r15
-        pop %r14
-        pop %r13
-        pop %r12
-        pop %rbp
-        pop %rbx
+3:      pop_saved
         ret
 
 /*
@@ -69,12 +76,7 @@ vmx_exited:                             /* RSP is what HOST_RSP says: the addres
  */
         .globl vmx_loop
 vmx_loop:
-        push %rbx
-        push %rbp
-        push %r12
-        push %r13
-        push %r14
-        push %r15
+        push_saved
         push %rsi                       /* the handler */
         mov %rsp, stack(%rip)
         lea 128(%rdi), %rcx
@@ -133,12 +135,7 @@ looped: push %r15
         mov %rbx, %rsp
         jmp 1b
 4:      pop %rsi
-        pop %r15
-        pop %r14
-        pop %r13
-        pop %r12
-        pop %rbp
-        pop %rbx
+        pop_saved
         ret
         .bss
 stack:  .quad 0

@@ -6,11 +6,10 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, TSS } from '../exec/lab.ts';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';
 import { Ept, ExtendedTables, GUEST_TABLE, LINEAR, mapLinear } from './ept.ts';
-import { BITMAPS, type Fields, GUEST_CODE, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
+import { BITMAPS, type Fields, GUEST_CODE, VMCALL, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
 import { APIC_PAGE, Reg, VIRTUAL_APIC } from './virtual-apic.ts';
 
 const { TPR } = Reg;
-const VMCALL = '0f 01 c1';
 const GP_INFORMATION = 0x80000b0dn;
 const { TPR_SHADOW, MSR_BITMAPS } = Primary;
 const { APIC_ACCESSES, X2APIC, APIC_REGISTERS, VIRTUAL_INTERRUPTS, EPT } = Secondary;

@@ -5,9 +5,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, IST, Sel } from '../exec/lab.ts';
 import { controls, Exit, Pin, Primary, Reason } from './controls.ts';
-import { type Fields, GUEST_CODE, GUEST_STACK, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 
-const VMCALL = '0f 01 c1';
 const ACTIVE = 0;
 const HLT = 1;
 const SHUTDOWN = 2;

@@ -6,10 +6,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, IST, STACK0 } from '../exec/lab.ts';
 import { controls, Pin, Reason, Secondary, USER } from './controls.ts';
 import { EPT, Ept, ExtendedTables, GUEST_TABLE, LINEAR, mapLinear, TRANSLATED, Violation, WRITE_BACK } from './ept.ts';
-import { type Fields, GUEST_CODE, GUEST_STACK, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, type VmxLab, vmxLab } from './lab.ts';
 
 const DATA = 0x61000;
-const VMCALL = '0f 01 c1';
 /** By RSI: MOV EAX, [RSI]; MOV [RSI], EAX; JMP RSI. The page holds VMCALL. */
 const ACCESSES = { read: '8b 06', write: '89 06', fetch: 'ff e6' } as const;
 type Kind = keyof typeof ACCESSES;
@@ -227,31 +226,24 @@ describe('an EPT violation of IRET', () => {
     vmx.guest('48 cf');
     expect([vmx.reason, vmx.read('GUEST_INTERRUPTIBILITY_STATE')]).toEqual([Reason.EPT_VIOLATION, 8n]);
   });
-  it('is told of in the interruption information of a fault', () => {
+  /** The frame can be read and leads to `rip`; virtual NMIs are blocked, and the fault `vector` exits. */
+  function returns(rip: number | bigint, rsp: number, vector: number): void {
     ept.set(frame, Ept.ALL);
-    // RIP of the frame is not canonical.
-    vmx.lab.put64(frame, 1n << 62n);
-    vmx.lab.put64(frame + 8, 0x18n);
-    vmx.lab.put64(frame + 16, 2n);
-    vmx.lab.put64(frame + 24, BigInt(STACK0));
-    vmx.lab.put64(frame + 32, 0x10n);
+    for (const [n, value] of [rip, 0x18, 2, rsp, 0x10].entries()) vmx.lab.put64(frame + 8 * n, BigInt(value));
     vmx.write({
       ...controls({ pin: Pin.NMI | Pin.VIRTUAL_NMIS, secondary: Secondary.EPT }),
       GUEST_INTERRUPTIBILITY_STATE: 8,
-      EXCEPTION_BITMAP: 1 << 13,
+      EXCEPTION_BITMAP: 1 << vector,
     });
+  }
+  it('is told of in the interruption information of a fault', () => {
+    const NON_CANONICAL = 1n << 62n;
+    returns(NON_CANONICAL, STACK0, 13);
     vmx.guest('48 cf');
     expect([vmx.reason, vmx.read('EXIT_INTERRUPTION_INFORMATION')]).toEqual([Reason.EXCEPTION_NMI, 0x80001b0dn]);
   });
   it('is told of no more by the fault after an IRET that succeeded', () => {
-    ept.set(frame, Ept.ALL);
-    for (const [n, value] of [GUEST_CODE + 2, 0x18, 2, GUEST_STACK, 0x10].entries())
-      vmx.lab.put64(frame + 8 * n, BigInt(value));
-    vmx.write({
-      ...controls({ pin: Pin.NMI | Pin.VIRTUAL_NMIS, secondary: Secondary.EPT }),
-      GUEST_INTERRUPTIBILITY_STATE: 8,
-      EXCEPTION_BITMAP: 1 << 6,
-    });
+    returns(GUEST_CODE + 2, GUEST_STACK, 6);
     vmx.guest('48 cf 0f 0b');
     expect([vmx.reason, vmx.read('EXIT_INTERRUPTION_INFORMATION')]).toEqual([Reason.EXCEPTION_NMI, 0x80000306n]);
   });

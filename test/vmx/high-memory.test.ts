@@ -3,11 +3,10 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CODE, HANDLER } from '../exec/lab.ts';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';
 import { Ept, WRITE_BACK } from './ept.ts';
-import { type Fields, GUEST_CODE, HOST_CODE, VMCS, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, HOST_CODE, VMCALL, VMCS, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
 import { Reg } from './virtual-apic.ts';
 
 const SIZE = 0x100000;
-const VMCALL = '0f 01 c1';
 /** Offsets in high memory. */
 const At = {
   VMXON: 0,

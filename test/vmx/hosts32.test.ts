@@ -8,7 +8,17 @@ import { VMCS_FIELDS } from '../../src/isa/vmx/fields.ts';
 import { CODE, HANDLER, TABLES } from '../exec/lab.ts';
 import { controls, Primary, Reason, Secondary } from './controls.ts';
 import { ExtendedTables } from './ept.ts';
-import { type Fields, fieldsOf, GUEST_CODE, GUEST_STACK, HOST_CODE, PAE_POINTERS, type VmxLab, vmxLab } from './lab.ts';
+import {
+  type Fields,
+  fieldsOf,
+  GUEST_CODE,
+  GUEST_STACK,
+  HOST_CODE,
+  PAE_POINTERS,
+  VMCALL,
+  type VmxLab,
+  vmxLab,
+} from './lab.ts';
 
 /** Another VMCS than that of the lab, and the hypervisor's table of fields and its notes. */
 const SECOND_VMCS = 0x4d000;
@@ -36,7 +46,6 @@ const ON_EXIT = [
   .flat()
   .join(' ');
 const CPUID = '0f a2';
-const VMCALL = '0f 01 c1';
 
 let vmx: VmxLab;
 const note = (offset: number) => vmx.lab.view().getUint32(NOTES + offset, true);

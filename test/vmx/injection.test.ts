@@ -6,9 +6,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, IST, Sel } from '../exec/lab.ts';
 import { controls, Pin, Reason, Secondary, USER } from './controls.ts';
 import { Ept, ExtendedTables } from './ept.ts';
-import { type Fields, GUEST_CODE, GUEST_STACK, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, type VmxLab, vmxLab } from './lab.ts';
 
-const VMCALL = '0f 01 c1';
 const RF = 0x10000;
 const VALID = 0x80000000;
 const CODE_PRESENT = 0x800;

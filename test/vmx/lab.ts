@@ -35,6 +35,7 @@ const REVISION_MSR = 0x480;
 const CAPABILITIES = LAYOUT.CPUID + 0xf40;
 /** Setup by the processor's own instructions: VMXON [RAX], VMCLEAR [RBX], VMPTRLD [RBX], VMLAUNCH. */
 const BEGIN = 'f3 0f c7 30 66 0f c7 33 0f c7 33';
+export const VMCALL = '0f 01 c1';
 export const VMLAUNCH = '0f 01 c2';
 export const VMRESUME = '0f 01 c3';
 

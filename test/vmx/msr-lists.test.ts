@@ -2,7 +2,18 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Stop } from '../../src/core-types.ts';
 import { controls, Reason } from './controls.ts';
-import { type Fields, GUEST_CODE, HOST_CODE, MSR_LIST, VMCS, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
+import {
+  type Fields,
+  GUEST_CODE,
+  HOST_CODE,
+  MSR_LIST,
+  VMCALL,
+  VMCS,
+  VMLAUNCH,
+  VMRESUME,
+  type VmxLab,
+  vmxLab,
+} from './lab.ts';
 
 const STORE = 0x4c000;
 const Msr = {
@@ -22,7 +33,6 @@ const Msr = {
   KERNEL_GS_BASE: 0xc0000102,
 } as const;
 const ABORT_INDICATOR = VMCS + 4;
-const VMCALL = '0f 01 c1';
 
 let vmx: VmxLab;
 beforeEach(async () => {

@@ -3,13 +3,12 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { GDT, HANDLER, IST } from '../exec/lab.ts';
 import { controls, Pin, Reason, Secondary } from './controls.ts';
 import { Ept, ExtendedTables, GUEST_TABLE, LINEAR, mapLinear, Violation } from './ept.ts';
-import { type Fields, GUEST_CODE, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, VMCALL, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 
 const DATA = 0x61000;
 const OTHER = 0x62000;
 const HIGH = 0x3ff000;
 const LOG = 0x4b000;
-const VMCALL = '0f 01 c1';
 const READ = '8b 06';
 const WRITE = '89 06';
 const A = Ept.A;

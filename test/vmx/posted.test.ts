@@ -3,12 +3,11 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';
-import { type Fields, GUEST_CODE, GUEST_STACK, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 import { Reg, status, VirtualApic } from './virtual-apic.ts';
 
 const { TPR, ISR, IRR } = Reg;
 const IF = 0x202;
-const VMCALL = '0f 01 c1';
 
 let vmx: VmxLab;
 let apic: VirtualApic;

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, IDT, IST, Sel, TABLES } from '../exec/lab.ts';
 import { controls, Reason, Secondary, USER } from './controls.ts';
 import { Ept, ExtendedTables, GUEST_TABLE, LINEAR, mapLinear, TRANSLATED, Violation } from './ept.ts';
-import { type Fields, GUEST_CODE, GUEST_STACK, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, type VmxLab, vmxLab } from './lab.ts';
 
 const VE = 20;
 const DF = 8;
@@ -18,7 +18,6 @@ const OTHER = 0x62000;
 const READ = '8b 06';
 const WRITE = '89 06';
 const FETCH = 'ff e6';
-const VMCALL = '0f 01 c1';
 
 let vmx: VmxLab;
 let ept: ExtendedTables;

@@ -1,11 +1,10 @@
 /** The virtual-APIC page of the lab's guest, and handlers of its interrupts that tell which one came. */
 import { HANDLER } from '../exec/lab.ts';
-import { BITMAPS, type Fields, type VmxLab } from './lab.ts';
+import { BITMAPS, type Fields, VMCALL, type VmxLab } from './lab.ts';
 
 export const VIRTUAL_APIC = 0x48000;
 export const APIC_PAGE = 0x64000;
 export const Reg = { TPR: 0x80, PPR: 0xa0, EOI: 0xb0, ISR: 0x100, IRR: 0x200, ICR: 0x300, SELF_IPI: 0x3f0 } as const;
-const VMCALL = '0f 01 c1';
 const VMCALL_REASON = 18;
 
 /** Guest interrupt status. */

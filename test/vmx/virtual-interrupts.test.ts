@@ -5,12 +5,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, Sel } from '../exec/lab.ts';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';
-import { type Fields, GUEST_CODE, GUEST_STACK, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, VMLAUNCH, type VmxLab, vmxLab } from './lab.ts';
 import { APIC_PAGE, Reg, status, VirtualApic } from './virtual-apic.ts';
 
 const { TPR, PPR, EOI, ISR, IRR, ICR, SELF_IPI } = Reg;
 const IF = 0x202;
-const VMCALL = '0f 01 c1';
 /** WRMSR of RSI to the register of x2APIC mode in ECX */
 const WRMSR = '89 f0 31 d2 0f 30';
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { HANDLER, TABLES } from '../exec/lab.ts';
 import { controls, Reason, Secondary, USER } from './controls.ts';
 import { Ept, ExtendedTables, LINEAR, mapLinear } from './ept.ts';
-import { type Fields, GUEST_CODE, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
+import { type Fields, GUEST_CODE, VMCALL, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 
 const UD_INFORMATION = 0x80000306n;
 const LIST = 0x48000;
@@ -11,7 +11,6 @@ const AREA = 0x49000;
 const DATA = 0x61000;
 const OTHER = 0x62000;
 const VMFUNC = '0f 01 d4';
-const VMCALL = '0f 01 c1';
 
 let vmx: VmxLab;
 let views: ExtendedTables[];
