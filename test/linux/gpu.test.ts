@@ -29,6 +29,7 @@ printf '\\033[2J\\033[H\\033[?25lwritten to the console' > /dev/tty0
 ${BARS.map(({ row, code }) => `printf '\\033[${row};1H\\033[${code}m%100s' '' > /dev/tty0`).join('\n')}
 sleep 1
 echo "bars: drawn"
+read -r answer
 poweroff -f
 `;
 
@@ -42,9 +43,11 @@ it("Linux's console is on the screen", async () => {
   const { files, load } = kernelModules(software, ['virtio_pci', 'virtio_gpu']);
   let frame: Frame | undefined;
   const { outcome, output, log } = await boot(software, script(load), '', files, {
-    options: { memory: '256M', devices: [{ type: 'virtio-gpu-pci', xres: WIDTH, yres: HEIGHT }] },
+    options: { memory: '256M', waitForInput: true, devices: [{ type: 'virtio-gpu-pci', xres: WIDTH, yres: HEIGHT }] },
     onOutput: (said, machine) => {
-      if (said.includes('bars: drawn')) frame ??= machine.screen.frame();
+      if (frame || !said.includes('bars: drawn')) return;
+      frame = machine.screen.frame();
+      machine.send('seen\n');
     },
   });
   expect(output).toContain(`screen: connected ${WIDTH}x${HEIGHT}`);
