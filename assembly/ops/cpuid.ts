@@ -5,7 +5,7 @@
 import { CPUID, cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { Cr4 } from '../cpu/control';
 import { in64 } from '../cpu/segments';
-import { cpuidEntry, Offer, offers } from '../cpu/features';
+import { cpuidEntry, isIntel } from '../cpu/features';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { Rec } from '../isa/record';
 import { Reason } from '../vmx/exits';
@@ -27,7 +27,7 @@ function answering(leaf: u32): u32 {
   const basic = maximum(0);
   if (leaf <= basic || cpuidEntry(leaf, 0) != 0) return leaf;
   if ((leaf >> 30) == 2 && leaf <= maximum(EXTENDED)) return leaf;
-  return offers(Offer.INTEL) ? basic : leaf;
+  return isIntel() ? basic : leaf;
 }
 
 /** Bytes of an XSAVE area with these components, in standard or compacted format. */
@@ -81,7 +81,7 @@ export function opCpuid(i: Rec): void {
       break;
     case 0x80000001:
       if ((cpu.miscEnable & MISC_XD_DISABLE) != 0) d = bit(d, 20, false);
-      if (offers(Offer.INTEL) && !in64()) d = bit(d, 11, false);
+      if (isIntel() && !in64()) d = bit(d, 11, false);
       break;
     default: break;
   }

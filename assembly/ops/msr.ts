@@ -6,7 +6,7 @@ import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { segBase, setSegBase } from '../cpu/segments';
-import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
+import { isCanonicalForRegister, isIntel, modelWord, Offer, offers, Word } from '../cpu/features';
 import { areMtrrTypes, DEBUGCTL_WRITABLE, heldMsr, holdMsr, isMtrrType, isPat, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS } from '../cpu/msr';
 import { apicBaseChanged, resetApic, setTscDeadline, x2apicFault, x2apicRead, x2apicWrite } from '../apic/apic';
 import { flushAll } from '../mmu/tlb';
@@ -71,7 +71,7 @@ export function readMsr(index: u32, time: u64): bool {
     case Msr.MCG_STATUS: return offers(Offer.MCA) && found(heldMsr(MsrSlot.MCG_STATUS));
     case Msr.MCG_CTL: return offers(Offer.MCA) && found(heldMsr(MsrSlot.MCG_CTL));
     case Msr.XSS: return offers(Offer.XSAVES) && found(heldMsr(MsrSlot.XSS));
-    case Msr.BIOS_SIGN_ID: return found(offers(Offer.INTEL) ? MICROCODE_REVISION << 32 : MICROCODE_REVISION);
+    case Msr.BIOS_SIGN_ID: return found(isIntel() ? MICROCODE_REVISION << 32 : MICROCODE_REVISION);
     case Msr.P5_MC_ADDR:
     case Msr.P5_MC_TYPE: return found(0);
     case Msr.ARCH_CAPABILITIES: return offers(Offer.ARCH_CAPABILITIES) && found(modelWord(Word.ARCH_CAPABILITIES));
@@ -84,7 +84,7 @@ export function readMsr(index: u32, time: u64): bool {
   }
   const slot = heldSlot(index);
   if (slot >= 0) return found(heldMsr(slot));
-  return offers(Offer.INTEL) && readIntel(index);
+  return isIntel() && readIntel(index);
 }
 
 function readIntel(index: u32): bool {
@@ -126,7 +126,7 @@ function heldSlot(index: u32): i32 {
     return index >= <u32>Msr.MTRR_FIX4K ? MsrSlot.MTRR_FIXED + 3 + (index - Msr.MTRR_FIX4K) : -1;
   }
   if (index - Msr.MC0_CTL < 4 * MC_BANKS) return offers(Offer.MCA) ? MsrSlot.MC + (index - Msr.MC0_CTL) : -1;
-  if (offers(Offer.INTEL)) return -1;
+  if (isIntel()) return -1;
   if (index - Msr.K7_EVNTSEL0 < 8) return MsrSlot.AMD + (index - Msr.K7_EVNTSEL0);
   switch (index) {
     case Msr.K8_SYSCFG: return MsrSlot.AMD + 8;
@@ -288,7 +288,7 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
   }
   const slot = heldSlot(index);
   if (slot >= 0) return hold(slot, value);
-  return offers(Offer.INTEL) && writeIntel(index, value);
+  return isIntel() && writeIntel(index, value);
 }
 
 function writeIntel(index: u32, value: u64): bool {

@@ -2,7 +2,7 @@
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
-import { offers, Offer } from '../cpu/features';
+import { isIntel } from '../cpu/features';
 import { in64, inLongMode, inProtected, inRealMode, isCanonical, segBase, setSegBase, setSegment } from '../cpu/segments';
 import { resumeFlag, writeRflags } from '../cpu/rflags';
 import { Dr6, setStepTrap, updateStepping } from '../cpu/debug';
@@ -22,7 +22,7 @@ function enterFlat(cs: u32, ss: u32, code: u32, cpl: u32): void {
 
 /** May SYSCALL and SYSRET run here? Intel's processors know them in 64-bit mode only, AMD's in all of protected mode. */
 function hasSyscall(): bool {
-  if ((cpu.efer & Efer.SCE) != 0 && (in64() || (!offers(Offer.INTEL) && inProtected()))) return true;
+  if ((cpu.efer & Efer.SCE) != 0 && (in64() || (!isIntel() && inProtected()))) return true;
   raise(Vector.UD);
   return false;
 }
@@ -50,7 +50,7 @@ export function opSyscall(i: Rec): void {
 export function opSysret<T>(i: Rec): void {
   if (!hasSyscall()) return;
   const target = gpr(Gpr.RCX);
-  if (cpu.cpl != 0 || (sizeof<T>() == 8 && offers(Offer.INTEL) && !isCanonical(target))) {
+  if (cpu.cpl != 0 || (sizeof<T>() == 8 && isIntel() && !isCanonical(target))) {
     raise(Vector.GP, 0);
     return;
   }

@@ -16,16 +16,19 @@ export const HELP = `usage: vmlaunch vectors [options] FILE..
 
 Runs instruction vectors (VEC1 files, .vec or .vec.gz), prints a line for each file and the total.
 
+  -cpu MODEL       the processor model, as without a sub-command (default: max)
   --verbose        shows the first ${VERBOSE_FAILURES} failures of each file: assembly, expected, got
   --grep TEXT      only the cases whose disassembly or form contains TEXT
   --limit N        at most N cases of each file
   --exclude LIST   leaves out the cases of a JSON list [{ "file", "index", "reason" }]
 
   vmlaunch vectors test/vectors/data/int-alu-64.vec.gz
+  vmlaunch vectors -cpu qemu64 test/vectors/data/int-bits-64.vec.gz
   vmlaunch vectors --verbose --grep 'bt ' test/vectors/data/*.vec.gz`;
 
 interface Options {
   files: string[];
+  cpu: string;
   verbose: boolean;
   grep?: string;
   limit?: number;
@@ -50,9 +53,11 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function parseOptions(argv: readonly string[]): Options | undefined {
   const { values, positionals } = parseArgs({
-    args: [...argv],
+    // QEMU's option has one dash, which parseArgs takes for a row of letters.
+    args: argv.map((word) => (word === '-cpu' ? '--cpu' : word)),
     allowPositionals: true,
     options: {
+      cpu: { type: 'string', default: 'max' },
       verbose: { type: 'boolean', default: false },
       grep: { type: 'string' },
       limit: { type: 'string' },
@@ -67,11 +72,11 @@ function parseOptions(argv: readonly string[]): Options | undefined {
     throw new Error(`--limit ${values.limit}: a whole number of at least 1 is expected`);
   }
   const exclusions = values.exclude ? parseExclusions(readFileSync(values.exclude, 'utf8'), values.exclude) : [];
-  return { files: positionals, verbose: values.verbose, grep: values.grep, limit, exclusions };
+  return { files: positionals, cpu: values.cpu, verbose: values.verbose, grep: values.grep, limit, exclusions };
 }
 
 async function runAll(options: Options): Promise<number> {
-  const runner = await createVectorRunner();
+  const runner = await createVectorRunner(options.cpu);
   let [passed, failed, unable] = [0, 0, 0];
   for (const path of options.files) {
     const counts = runOne(runner, path, options);

@@ -7,10 +7,10 @@ import { SandboxBus, VectorRunner } from './runner.ts';
 
 const ROUND = 1 << 20;
 
-/** Makes a processor with its own small RAM and a runner on it. */
-export async function createVectorRunner(): Promise<VectorRunner> {
+/** Makes a processor of the model `cpu` (as `-cpu` says it) with its own small RAM, and a runner on it. */
+export async function createVectorRunner(cpu = 'max'): Promise<VectorRunner> {
   const bus = new SandboxBus();
   const memoryBytes = Math.ceil(SANDBOX_RAM / ROUND) * ROUND;
-  const core = await createCore({ bus, memoryBytes });
+  const core = await createCore({ bus, memoryBytes, cpu });
   return new VectorRunner(core, bus);
 }
