@@ -6,7 +6,7 @@
 import { cpu, BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inLongMode, isCanonical } from '../cpu/segments';
-import { Access, accessClass, Class, codeHost, fill, lookup } from './tlb';
+import { Access, accessClass, Class, codeHost, fill, flushPage, lookup } from './tlb';
 import { translate, walkedFlags, walkedPa } from './walk';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
 import { codeWritten, holdsCode } from './blocks';
@@ -18,7 +18,12 @@ import { hitsDataBreakpoint } from '../cpu/debug';
 /** How commitBounce finishes a write: straight to memory (it may hold code), or part by part. */
 const enum Bounce { CODE, SPLIT, MMIO }
 
-function pageFault(la: u64): void {
+/**
+ * A page fault. It drops what the TLB has of its page, so that a handler that gives more rights, or another frame, need
+ * not (SDM Vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches").
+ */
+export function pageFault(la: u64): void {
+  flushPage(la);
   cpu.faultAddress = la;
   raise(Vector.PF, cpu.walkError);
 }

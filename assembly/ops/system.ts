@@ -8,7 +8,7 @@ import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
-import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
+import { flushAll, flushKeyed, flushPage, flushSpace } from '../mmu/tlb';
 import { read } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
 import { Field, field, setField } from '../vmx/vmcs';
@@ -228,7 +228,7 @@ export function opWrpkru(i: Rec): void {
   const value = <u32>gpr(Gpr.RAX);
   if (value == cpu.pkru) return;
   cpu.pkru = value;
-  flushAll();
+  flushKeyed(Cr4.PKE);
 }
 export function opRdpid<T, D>(i: Rec): void {
   if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);
