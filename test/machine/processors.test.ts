@@ -93,7 +93,7 @@ describe('several processors', () => {
     const count = outcome.reason === 'debug-exit' ? outcome.code : 0;
     expect(count).toBeGreaterThan(2 * LOOPS - 20_000);
     expect(count).toBeLessThan(2 * LOOPS + 20_000);
-    const times = machine.cores.map((core) => core.now);
+    const times = machine.cores.map((core) => Number(core.now));
     expect(Math.max(...times) - Math.min(...times)).toBeLessThanOrEqual(10_000);
   });
 

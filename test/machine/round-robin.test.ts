@@ -1,20 +1,20 @@
 // Turns of processors of functions: who runs how far, and who is asleep.
 import { describe, expect, it } from 'vitest';
-import { type Bus, type Core, Stop } from '../../src/core-types.ts';
+import { type Bus, type Core, NEVER, Stop } from '../../src/core-types.ts';
 import { type RoundLimits, RoundRobin, TURN_NS } from '../../src/machine/round-robin.ts';
 import { FakeCore, type FakeInstruction, forever, hlt } from './fake-core.ts';
 
 const group = (...programs: FakeInstruction[][]): RoundRobin =>
   new RoundRobin(programs.map((program) => new FakeCore(0x1000, {} as Bus, program)));
 const limits = (wishes: Partial<RoundLimits> = {}): RoundLimits => ({
-  nextEvent: () => Number.POSITIVE_INFINITY,
+  nextEvent: () => NEVER,
   instructions: 1e9,
   slice: 1e6,
   isEnding: () => false,
   run: (core: Core, budget: number) => core.run(budget),
   ...wishes,
 });
-const times = ({ cores }: RoundRobin): number[] => cores.map(({ now }) => now);
+const times = ({ cores }: RoundRobin): number[] => cores.map(({ now }) => Number(now));
 
 describe('a round', () => {
   it('takes every processor some ten microseconds further, awake or not', () => {
@@ -22,25 +22,25 @@ describe('a round', () => {
     expect(turns.round(limits())).toBe(Stop.BUDGET);
     expect(times(turns)).toEqual([TURN_NS, TURN_NS, TURN_NS]);
     expect(turns.cores.map(({ retired }) => retired)).toEqual([TURN_NS, 1, 1]);
-    expect(turns.now).toBe(TURN_NS);
+    expect(turns.now).toBe(BigInt(TURN_NS));
   });
 
   it('ends at the next event', () => {
     const turns = group([forever], [hlt]);
-    turns.round(limits({ nextEvent: () => 123.5 }));
+    turns.round(limits({ nextEvent: () => 124n }));
     expect(times(turns)).toEqual([124, 124]);
   });
 
   it('ends earlier where a device sets an earlier event meanwhile', () => {
-    let event = Number.POSITIVE_INFINITY;
+    let event = NEVER;
     const sets: FakeInstruction = (_bus, core) => {
-      event = core.now + 50;
+      event = core.now + 50n;
       core.requestStop();
     };
     const turns = group([forever], [sets, forever], [forever]);
     turns.round(limits({ nextEvent: () => event }));
     expect(times(turns)).toEqual([TURN_NS, 51, 51]);
-    event = Number.POSITIVE_INFINITY;
+    event = NEVER;
     turns.round(limits());
     expect(times(turns)).toEqual([TURN_NS + 51, TURN_NS + 51, TURN_NS + 51]);
   });
@@ -51,7 +51,7 @@ describe('a round', () => {
     const run = (core: Core, budget: number): Stop => {
       turns.running = core;
       const stop = core.run(budget);
-      seen.push(turns.now);
+      seen.push(Number(turns.now));
       turns.running = null;
       return stop;
     };
