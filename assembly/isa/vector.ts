@@ -20,7 +20,7 @@
  */
 import { BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
+import { commitBounce, leaveIf, readMiss, writeMiss } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 import { flatAddress, memoryAddress, stackBit } from './operand';
 import { Info, isLong, isMemory, isVex, Rec } from './record';
@@ -78,7 +78,7 @@ export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: b
   return p != 0 ? p : vectorWriteMiss(la, size, 0, stackBit(i), keep);
 }
 @inline export function commitVector(p: u32): void {
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 
 /** The r/m operand, a whole vector. */
