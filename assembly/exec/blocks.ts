@@ -251,7 +251,7 @@ export function leaveBlock(rec: usize, after: bool): void {
   const block = changetype<Block>(<usize>cpu.block);
   const at = after ? rec + 32 : rec;
   cpu.budget += <i32>(block.count - retiredBefore(at));
-  if (after) cpu.leave = 0;
+  cpu.leave = 0;
   let offset = load<u8>(at, 3);
   if (after && <u32>load<u16>(at) == Kind.SKIP) offset = load<u8>(at + 32, 3);
   cpu.blockRip = (cpu.blockRip + offset) & cpu.laMask;

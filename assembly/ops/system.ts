@@ -3,7 +3,7 @@
  * time, idling, protection keys, segment bases.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
+import { abandoned, Activity, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
@@ -142,7 +142,7 @@ export function opRdpmc(i: Rec): void {
 
 export function opHlt(i: Rec): void {
   if (exitsIf(i, Primary.HLT, Reason.HLT)) return;
-  cpu.activity = 1;
+  cpu.activity = Activity.HLT;
   attend(Attention.INACTIVE);
 }
 export function opPause(i: Rec): void {
