@@ -5,6 +5,7 @@ import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { answerBell } from '../apic/mailbox';
 import { readFrameMessages } from '../mmu/blocks';
+import { isModeCurrent } from '../mmu/mode';
 import { blockAtRip, cachedBlock, stepBlock } from './blocks';
 import { interpret } from './interpret.gen';
 import { deliverPending } from './deliver';
@@ -57,6 +58,7 @@ export function run(budget: u32): Stop {
       }
       left = min<u64>(left, cpu.vmxDeadline - clock());
     }
+    if (!ASC_NO_ASSERT) assert(isModeCurrent(), 'a writer of some register forgot updateMode, updateDebug or selectBank');
     setBudget(left);
     if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG | Attention.TRAP)) != 0) step();
     else {

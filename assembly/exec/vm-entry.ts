@@ -110,8 +110,8 @@ function loadRegisters(): void {
     flushVpid(0, true);
     forgetDirty();
   }
-  updateMode();
   updateDebug();
+  updateMode();
 }
 /** PDPTE registers: from their fields under EPT, else from memory, where checkGuest looked at them. */
 function loadPagePointers(): void {

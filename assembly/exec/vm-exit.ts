@@ -150,8 +150,8 @@ function loadHost(): void {
   cpu.attention &= ~(<u32>(Attention.INACTIVE | Attention.TRAP));
   if (cpu.nmiPending != 0) cpu.attention |= Attention.INTERRUPT;
   if (!tagged) flushVpid(0, true);
-  updateMode();
   updateDebug();
+  updateMode();
   if (!long && (cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && !loadPdptes(cpu.cr3)) {
     abort(Abort.HOST_PDPTES);
     return;

@@ -25,6 +25,9 @@ import { buildPlatform, type Platform, type PlatformParts } from './platform.ts'
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
+/** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
+const DEFERRED_NS = 10_000n;
+
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
   devices: readonly DeviceSpec[];
   backends: Backends;
@@ -182,7 +185,7 @@ export class Board {
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      defer: (work) => void clock.schedule(clock.now(), work),
+      defer: (work) => this.#defer(work),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
@@ -191,10 +194,14 @@ export class Board {
     };
   }
 
+  #defer(work: () => void): void {
+    const { clock } = this.#parts;
+    clock.schedule(clock.now() + DEFERRED_NS, work);
+  }
+
   #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { clock, memory, wrote, log } = this.#parts;
-    const defer = (work: () => void): void => void clock.schedule(clock.now(), work);
-    const parts = { device, memory, wrote, log, withhold, defer };
+    const { memory, wrote, log } = this.#parts;
+    const parts = { device, memory, wrote, log, withhold, defer: (work: () => void) => this.#defer(work) };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());

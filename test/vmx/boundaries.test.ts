@@ -119,7 +119,7 @@ describe('the VMX-preemption timer', () => {
     ['shutdown', SHUTDOWN],
   ])('is the next thing that happens to a guest in %s', (_name, state) => {
     expect(enter(timer(5, { GUEST_ACTIVITY_STATE: state }))).toBe(false);
-    vmx.lab.core.advance(vmx.lab.core.nextDeadline - vmx.lab.core.now);
+    vmx.lab.core.advance(Number(vmx.lab.core.nextDeadline - vmx.lab.core.now));
     vmx.lab.core.run(1);
     expect([vmx.inGuest, vmx.reason, activity()]).toEqual([false, Reason.TIMER, state]);
   });
