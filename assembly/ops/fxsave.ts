@@ -1,8 +1,10 @@
 /** FXSAVE and FXRSTOR (SDM Vol. 1, "FXSAVE Area", and Vol. 2, FXSAVE): the 512-byte image of x87, MMX and SSE state. */
 import { cpu, FPR, YMM } from '../cpu/state';
 import { Cr4 } from '../cpu/control';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
+import { checkAlignment } from '../mmu/access';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 import { copyIn, copyOut } from './linear-copy';
@@ -13,12 +15,18 @@ export const MXCSR_MASK: u32 = 0xffff;
 const ST: usize = 32;
 const XMM: usize = 160;
 
-/** Linear address of the image, 16-byte aligned; an event may be pending. */
-function imageAddress(i: Rec, write: bool): u64 {
-  const la = memoryAddress(i, IMAGE, write);
-  if (!abandoned() && (la & 15) != 0) raise(Vector.GP, 0);
+/**
+ * Linear address of a save area that has to be aligned to `alignment` bytes: #GP(0), or #AC(0) for misalignments that the
+ * processor chooses (SDM Vol. 2A, "FXSAVE—Save x87 FPU, MMX Technology, and SSE State"). Intel's choose those within
+ * a doubleword. Test abandoned().
+ */
+export function alignedArea(i: Rec, size: u32, alignment: u32, write: bool): u64 {
+  const la = memoryAddress(i, size, write);
+  if (abandoned() || (la & (alignment - 1)) == 0) return la;
+  if (!isIntel() || checkAlignment(la, 4)) raise(Vector.GP, 0);
   return la;
 }
+@inline function imageAddress(i: Rec, write: bool): u64 { return alignedArea(i, IMAGE, 16, write); }
 
 /** The image, put together here before it is stored and taken apart here after it is loaded. */
 const image: usize = memory.data(512);

@@ -8,13 +8,12 @@ import { cpuidEntry } from '../cpu/features';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
-import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
-import { flushAll } from '../mmu/tlb';
+import { flushKeyed } from '../mmu/tlb';
 import { Secondary } from '../vmx/controls';
 import { hasSecondary, isDisabled, Reason } from '../vmx/exits';
 import { Field, field } from '../vmx/vmcs';
-import { loadX87, MXCSR_MASK, saveX87 } from './fxsave';
+import { alignedArea, loadX87, MXCSR_MASK, saveX87 } from './fxsave';
 import { copyIn, copyOut, probeWrite } from './linear-copy';
 import { displacement, instructionExit, operandInformation } from './vmx-exits';
 import { initFpu } from './x87/control';
@@ -43,11 +42,7 @@ function areaSize(parts: u64, compact: bool): u32 {
   if ((parts & Part.PKRU) != 0) return pkruOffset(parts, compact) + Area.PKRU_BYTES;
   return (parts & Part.AVX) != 0 ? Area.EXTENDED + Area.AVX_BYTES : Area.EXTENDED;
 }
-function areaAddress(i: Rec, size: u32, write: bool): u64 {
-  const la = memoryAddress(i, size, write);
-  if (!abandoned() && (la & 63) != 0) raise(Vector.GP, 0);
-  return la;
-}
+@inline function areaAddress(i: Rec, size: u32, write: bool): u64 { return alignedArea(i, size, 64, write); }
 
 function anySet(from: usize, count: u32, stride: u32): bool {
   for (let n: u32 = 0; n < count; n++) if (v128.any_true(v128.load(from + n * stride))) return true;
@@ -152,7 +147,7 @@ function restore(i: Rec, wide: bool, supervisor: bool): void {
   if ((parts & Part.AVX) != 0) loadHalves(YMM + 16, Area.EXTENDED, count, (taken & Part.AVX) != 0);
   if ((parts & Part.PKRU) != 0 && cpu.pkru != pkru) {
     cpu.pkru = pkru;
-    flushAll();
+    flushKeyed(Cr4.PKE);
   }
 }
 function loadHalves(to: usize, offset: u32, count: u32, saved: bool): void {

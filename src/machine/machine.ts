@@ -21,8 +21,8 @@ import {
   checkMachineType,
   checkSerialPorts,
   checkVcpus,
-  DEFAULT_DATE,
   DEFAULT_MEMORY,
+  dateAt,
   devicesOf,
   type MachineOptions,
   parseMemory,
@@ -94,7 +94,7 @@ export class Machine extends HostSide {
     const host = new HostWorkGauge((ns) => {
       if (machine) machine.#pass(ns);
     });
-    const services = new HostServices(host, randomFor(options), options.folders);
+    const services = new HostServices(host, randomFor(options), options.folders, () => dateAt(options, clock.now()));
     const output = new ConsoleBuffer((text, info) => machine?.emit('console', text, info));
     const board = new Board({
       ...processorWires(turns, memoryBytes),
@@ -119,7 +119,7 @@ export class Machine extends HostSide {
       work: new WorkMeter(() => turns.running?.requestStop()),
       services,
       log: (line) => machine?.emit('log', line),
-      date: options.date?.getTime() ?? DEFAULT_DATE,
+      date: dateAt(options),
       ioapic: (pin, level) => {
         cores[0]?.setIoapicPin(pin, level);
         if (machine) machine.#wakeFromOutside();

@@ -1,13 +1,15 @@
 /**
  * Masked and gathered accesses. Elements that the mask leaves out are not accessed and cannot fault. A gather that faults
  * keeps what it has loaded and the mask says what is left, so that it goes on where it was (SDM Vol. 2C, "VPGATHERDD").
+ * Alignment is never checked (ibidem, and "VMASKMOV—Conditional SIMD Packed Loads and Stores").
  */
 import { abandoned } from '../../cpu/pending';
 import { linearAddress } from '../../cpu/segments';
-import { read } from '../../mmu/access';
+import { readUnaligned } from '../../mmu/access';
+import { Access, lookup } from '../../mmu/tlb';
 import { addressMask, isLong, Rec, segmentOf } from '../../isa/record';
 import { effectiveOffset, stackBit } from '../../isa/operand';
-import { commitVector, put128, put256, readVector, UNALIGNED, writeVector, zero128 } from '../../isa/vector';
+import { commitVector, put128, put256, readElement, writeElement, zero128 } from '../../isa/vector';
 
 const RESULT: usize = memory.data(32);
 
@@ -19,7 +21,7 @@ const RESULT: usize = memory.data(32);
   for (let n: u32 = 0; n < bytes; n += sizeof<T>()) {
     let value: T = 0;
     if (isSet<T>(i.b, n)) {
-      const p = readVector(i, sizeof<T>(), UNALIGNED, n);
+      const p = readElement(i, sizeof<T>(), n);
       if (p == 0) return;
       value = load<T>(p);
     }
@@ -32,11 +34,11 @@ const RESULT: usize = memory.data(32);
 @inline function maskedStore<T>(i: Rec): void {
   const bytes: u32 = isLong(i) ? 32 : 16;
   for (let n: u32 = 0; n < bytes; n += sizeof<T>()) {
-    if (isSet<T>(i.b, n) && writeVector(i, sizeof<T>(), UNALIGNED, n, true) == 0) return;
+    if (isSet<T>(i.b, n) && writeElement(i, sizeof<T>(), n, true) == 0) return;
   }
   for (let n: u32 = 0; n < bytes; n += sizeof<T>()) {
     if (!isSet<T>(i.b, n)) continue;
-    const p = writeVector(i, sizeof<T>(), UNALIGNED, n);
+    const p = writeElement(i, sizeof<T>(), n, false);
     if (p == 0) return;
     store<T>(p, load<T>(i.a + n));
     commitVector(p);
@@ -68,9 +70,10 @@ export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
     const offset = (base + (index << (i.scale & 3))) & addressMask(i);
     const la = linearAddress(segmentOf(i), offset, sizeof<T>(), false, stackBit(i) != 0);
     if (abandoned()) return;
-    const value = read<T>(la, stackBit(i));
-    if (abandoned()) return;
-    store<T>(to + e, value);
+    let p = lookup(la, sizeof<T>(), Access.READ);
+    if (p == 0) p = readUnaligned(la, sizeof<T>(), stackBit(i));
+    if (p == 0) return;
+    store<T>(to + e, load<T>(p));
     store<T>(mask + e, 0);
   }
   const end = count * sizeof<T>();

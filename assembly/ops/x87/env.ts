@@ -5,6 +5,7 @@
 import { cpu, FPR } from '../../cpu/state';
 import { abandoned } from '../../cpu/pending';
 import { in64, inProtected } from '../../cpu/segments';
+import { checkAlignment } from '../../mmu/access';
 import { memoryAddress } from '../../isa/operand';
 import { operandSize, Rec } from '../../isa/record';
 import { copyIn, copyOut } from '../linear-copy';
@@ -30,6 +31,12 @@ function fullTags(): u32 {
 }
 @inline function is16(i: Rec): bool { return operandSize(i) == 0; }
 @inline function environmentSize(i: Rec): u32 { return is16(i) ? 14 : 28; }
+/** Linear address of the image; its alignment is that of the environment's words (SDM Vol. 3A, "Alignment Check Exception (#AC)"). */
+function imageAddress(i: Rec, size: u32, write: bool): u64 {
+  const la = memoryAddress(i, size, write);
+  if (!abandoned()) checkAlignment(la, is16(i) ? 2 : 4);
+  return la;
+}
 
 /** Puts the environment at the start of the image. */
 function build(i: Rec): void {
@@ -92,7 +99,7 @@ function take(i: Rec): void {
 
 export function opFnstenv(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size, true);
+  const la = imageAddress(i, size, true);
   if (abandoned()) return;
   build(i);
   if (copyOut(la, image, size)) cpu.fcw |= Fsw.EXCEPTIONS;
@@ -100,12 +107,12 @@ export function opFnstenv(i: Rec): void {
 }
 export function opFldenv(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size, false);
+  const la = imageAddress(i, size, false);
   if (!abandoned() && copyIn(la, image, size)) take(i);
 }
 export function opFnsave(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size + REGISTERS, true);
+  const la = imageAddress(i, size + REGISTERS, true);
   if (abandoned()) return;
   build(i);
   for (let n: u32 = 0; n < 8; n++) memory.copy(image + size + 10 * n, FPR + (physical(n) << 4), 10);
@@ -113,7 +120,7 @@ export function opFnsave(i: Rec): void {
 }
 export function opFrstor(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size + REGISTERS, false);
+  const la = imageAddress(i, size + REGISTERS, false);
   if (abandoned() || !copyIn(la, image, size + REGISTERS)) return;
   take(i);
   for (let n: u32 = 0; n < 8; n++) memory.copy(FPR + (physical(n) << 4), image + size + 10 * n, 10);

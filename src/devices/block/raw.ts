@@ -59,8 +59,11 @@ export class RawDisk implements Disk {
   }
 
   close(): void {
-    this.flush();
-    this.#file.close();
+    try {
+      this.flush();
+    } finally {
+      this.#file.close();
+    }
   }
 
   #refuseMagic(offset: number, from: Uint8Array): void {
