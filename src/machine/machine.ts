@@ -4,6 +4,7 @@
  */
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
+import { WorkMeter } from '../devices/work-meter.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
@@ -115,6 +116,7 @@ export class Machine extends HostSide {
         if (machine) machine.#sleep.waitFor(work);
       },
       host,
+      work: new WorkMeter(() => turns.running?.requestStop()),
       services,
       log: (line) => machine?.emit('log', line),
       date: dateAt(options),
@@ -275,7 +277,8 @@ export class Machine extends HostSide {
 
   #slice(limit: number): Outcome | typeof WAIT | null {
     if (this.#pacer) this.#pass(this.#pacer.lag(this.#turns.now));
-    this.#clock.runDue();
+    this.#board.work.begin();
+    this.#clock.runDue(() => this.#board.work.isSpent);
     const ending = this.#takeEnding();
     if (ending) return ending;
     // What is due again is of this instant too, but the host has its turn first.
@@ -308,7 +311,7 @@ export class Machine extends HostSide {
       nextEvent: () => this.#clock.nextDeadline,
       instructions,
       slice,
-      isEnding: () => this.#ending !== null,
+      isEnding: () => this.#ending !== null || this.#board.work.isSpent,
       run: (core, budget) => this.#runCore(core, budget),
     });
   }
