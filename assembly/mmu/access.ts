@@ -4,6 +4,7 @@
  * hold decoded code, alignment checks. A result of 0 means that an event is pending.
  */
 import { cpu, BOUNCE } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inLongMode, isCanonical } from '../cpu/segments';
 import { Access, accessClass, Class, codeHost, fill, lookup } from './tlb';
@@ -98,12 +99,37 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   return abandoned() ? 0 : <u32>BOUNCE;
 }
 
-/** SDM Vol. 3A, "Alignment Check Exception (#AC)". Silicon looks at the linear address before it translates it. */
+/**
+ * Is an operand of `size` bytes misaligned, with #AC(0) pending (SDM Vol. 3A, "Alignment Check Exception (#AC)")? Silicon
+ * looks at the linear address before it translates it. Of vectors the manual lets the processor choose: Intel's check
+ * none, AMD's do.
+ */
 function misaligned(la: u64, size: u32): bool {
-  const unit = size == 10 || size > 16 ? 8 : size;
+  if (size >= 16) return !isIntel() && isMisaligned(la, size == 16 ? 16 : 8);
+  return isMisaligned(la, size == 10 ? 8 : size);
+}
+@inline function isMisaligned(la: u64, unit: u32): bool {
   if ((<u32>la & (unit - 1)) == 0) return false;
   raise(Vector.AC, 0);
   return true;
+}
+/** Alignment check of an operand that consists of parts of `unit` bytes. False: #AC(0) is pending. */
+export function checkAlignment(la: u64, unit: u32): bool {
+  return accessClass() != Class.USER_ALIGN || !isMisaligned(la, unit);
+}
+
+/** The running privilege, for accesses that have no alignment check or had theirs. */
+@inline function uncheckedClass(): u32 {
+  const cls = accessClass();
+  return cls == Class.USER_ALIGN ? Class.USER : cls;
+}
+/** readMiss without alignment check. */
+export function readUnaligned(la: u64, size: u32, stack: u32): u32 {
+  return checkCanonical(la, size, stack) ? readAs(la, size, uncheckedClass()) : 0;
+}
+/** writeMiss without alignment check. */
+export function writeUnaligned(la: u64, size: u32, stack: u32, keep: bool): u32 {
+  return checkCanonical(la, size, stack) ? writeAs(la, size, keep, uncheckedClass()) : 0;
 }
 
 function readMmio(pa: u64, size: u32, to: u32): void {
