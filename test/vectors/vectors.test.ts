@@ -30,7 +30,7 @@ function filesOf(folder: string): string[] {
 
 let runner: VectorRunner;
 beforeAll(async () => {
-  runner = await createVectorRunner();
+  runner = await createVectorRunner('max,vendor=AuthenticAMD');
 });
 
 const sets = [{ title: 'the committed subset', folder: SUBSET, isWhole: false }];
