@@ -1,5 +1,6 @@
 /** Software interrupts (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"). */
 import { cpu, Seg } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, Event, raise, raiseSoftware, Vector } from '../cpu/pending';
 import { Flag, ovf, rflags, signExtend } from '../cpu/flags';
 import { inV86, segBase, segLimit, selector } from '../cpu/segments';
@@ -75,7 +76,11 @@ export function opInto(i: Rec): void {
   if (ovf() != 0) interrupt(i, Vector.OF, Event.SOFTWARE_EXCEPTION);
   else cpu.blockRip = nextRip(i);
 }
-export function opInt1(i: Rec): void { interrupt(i, Vector.DB, Event.PRIVILEGED_TRAP); }
+/** A trap (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"); on AMD's processors RIP stays, as after a fault. */
+export function opInt1(i: Rec): void {
+  if (isIntel()) interrupt(i, Vector.DB, Event.PRIVILEGED_TRAP);
+  else raise(Vector.DB);
+}
 
 /** SDM Vol. 2A, "BOUND—Check Array Index Against Bounds": both bounds are signed. */
 export function opBound<T, S>(i: Rec): void {

@@ -9,11 +9,11 @@ import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
 import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
-import { read } from '../mmu/access';
+import { checkAlignment, read, writeUnaligned } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
 import { Field, field, setField } from '../vmx/vmcs';
 import { addressMask, operandSize, Rec, segmentOf } from '../isa/record';
-import { commitPointer, memoryAddress, readPointer, writePointer } from '../isa/operand';
+import { commitPointer, memoryAddress, readPointer, stackBit } from '../isa/operand';
 import { preventedByUmip } from './control-regs';
 import { Primary, Secondary } from '../vmx/controls';
 import { hasSecondary, intercepts, isDisabled, Reason } from '../vmx/exits';
@@ -56,7 +56,10 @@ export function opLidt<T>(i: Rec): void {
 /** All 32 bits of the base are stored whatever the operand size, as on every processor since the 386. */
 function storeTable(i: Rec, limit: u32, base: u64, identity: Table): void {
   if (preventedByUmip() || exitsOnTable(i, Reason.GDTR_IDTR, identity)) return;
-  const p = writePointer(i, in64() ? 10 : 6, false);
+  const size: u32 = in64() ? 10 : 6;
+  const la = memoryAddress(i, size, true);
+  if (abandoned() || !checkAlignment(la, 4)) return;
+  const p = writeUnaligned(la, size, stackBit(i), false);
   if (p == 0) return;
   store<u16>(p, <u16>limit);
   if (in64()) store<u64>(p + 2, base);

@@ -34,7 +34,7 @@ export const FEATURE_WORDS: readonly FeatureWord[] = [
   { leaf: 7, subleaf: 0, register: 'edx', names: { 4: 'fsrm', 14: 'serialize', 29: 'arch-capabilities' } },
   { leaf: 7, subleaf: 1, register: 'eax', names: { 4: 'avx-vnni' } },
   { leaf: 0xd, subleaf: 1, register: 'eax', names: { 0: 'xsaveopt', 1: 'xsavec', 2: 'xgetbv1', 3: 'xsaves' } },
-  { leaf: 0x80000001, subleaf: 0, register: 'ecx', names: { 0: 'lahf_lm', 2: 'svm', 5: 'abm', 8: '3dnowprefetch' } },
+  { leaf: 0x80000001, subleaf: 0, register: 'ecx', names: { 0: 'lahf_lm', 2: 'svm', 5: 'abm', 6: 'sse4a', 8: '3dnowprefetch' } },
   { leaf: 0x80000001, subleaf: 0, register: 'edx', names: { 11: 'syscall', 20: 'nx', 26: 'pdpe1gb', 27: 'rdtscp', 29: 'lm' } },
   { leaf: 0x80000007, subleaf: 0, register: 'edx', names: { 8: 'invtsc' } },
   { leaf: 0x80000008, subleaf: 0, register: 'ebx', names: { 9: 'wbnoinvd' } },
@@ -51,8 +51,11 @@ export const FEATURE_NAMES: readonly string[] = [
 export const ABSENT_FEATURES: readonly string[] = [
   '3dnow', '3dnowext', 'acpi', 'cet-ss', 'cet-ibt', 'cmp_legacy', 'cr8legacy', 'dca', 'ds', 'ds_cpl', 'dtes64', 'est', 'fma4', 'fxsr_opt',
   'hle', 'ht', 'ia64', 'ibpb', 'kvmclock', 'mmxext', 'mpx', 'npt', 'osvw', 'pbe', 'pdcm', 'pmu', 'pn', 'rtm', 'skinit', 'smx',
-  'spec-ctrl', 'ss', 'ssbd', 'sse4a', 'stibp', 'tbm', 'tm', 'tm2', 'topoext', 'waitpkg', 'wdt', 'xop', 'xtpr',
+  'spec-ctrl', 'ss', 'ssbd', 'stibp', 'tbm', 'tm', 'tm2', 'topoext', 'waitpkg', 'wdt', 'xop', 'xtpr',
 ];
+
+/** What only processors of AMD have. */
+export const AMD_ONLY: readonly string[] = ['svm', 'sse4a'];
 
 /** Instructions that no CPUID bit reports, and what every processor that has them has. */
 export const UNREPORTED: Readonly<Record<string, string>> = { rdpmc: 'msr' };
@@ -89,6 +92,7 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   sse2: ['sse'],
   pni: ['sse2'],
   ssse3: ['pni'],
+  sse4a: ['pni'],
   sse4_1: ['ssse3'],
   sse4_2: ['sse4_1'],
   aes: ['sse2'],
