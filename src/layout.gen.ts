@@ -182,4 +182,8 @@ export const FIELDS = {
   apicErrors: { at: 0x3f8, type: 'u32' },
   mapEnd: { at: 0x3fc, type: 'u32' },
   iretUnblocked: { at: 0x400, type: 'u32' },
+  exceptionFop: { at: 0x404, type: 'u32' },
+  exceptionFdpSelector: { at: 0x408, type: 'u32' },
+  exceptionFdp: { at: 0x410, type: 'u64' },
+  initialized: { at: 0x418, type: 'u32' },
 } as const;

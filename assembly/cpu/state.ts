@@ -241,6 +241,12 @@ export class Cpu {
   mapEnd: u32;
   /** 1 where the running IRET ended the blocking of NMIs. */
   iretUnblocked: u32;
+  /** x87 opcode and data pointer of the last exception that was not masked: see ops/x87/pointers.ts. */
+  exceptionFop: u32;
+  exceptionFdpSelector: u32;
+  exceptionFdp: u64;
+  /** XSAVE's state components that an instruction has put into their initial state: see ops/xsave.ts. */
+  initialized: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

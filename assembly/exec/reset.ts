@@ -6,6 +6,7 @@ import { Rights, setSegment } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
 import { Activity, Attention } from '../cpu/pending';
+import { State } from '../cpu/vector-state';
 import { enterRootOperation } from '../vmx/exits';
 import { NO_VMCS, setCurrent } from '../vmx/vmcs';
 import { resetApic } from '../apic/apic';
@@ -67,6 +68,7 @@ export function reset(): void {
   cpu.cr0 = Cr0.ET | Cr0.NW | Cr0.CD;
   cpu.xcr0 = 1;
   cpu.mxcsr = 0x1f80;
+  cpu.initialized = State.SSE | State.AVX;
   cpu.fcw = 0x40;
   cpu.fsw = 0;
   cpu.ferr = 0;
