@@ -121,6 +121,7 @@ export class Rm {
 
 /** Register at `a`: modrm.reg, the register in the opcode, or the first implied one. */
 export class A {
+  @inline isImmediate(): bool { return false; }
   @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.a); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.a); }
@@ -129,6 +130,7 @@ export class A {
 }
 /** Register at `b`: VEX.vvvv or the second implied one. */
 export class B {
+  @inline isImmediate(): bool { return false; }
   @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.b); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.b); }
@@ -137,9 +139,11 @@ export class B {
 }
 /** Immediate, sign-extended. */
 export class Imm {
+  @inline isImmediate(): bool { return true; }
   @inline read<T>(i: Rec): T { return <T>i.imm; }
 }
 /** The constant 1 of shifts. */
 export class One {
+  @inline isImmediate(): bool { return false; }
   @inline read<T>(i: Rec): T { return <T>1; }
 }
