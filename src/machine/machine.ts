@@ -12,7 +12,7 @@ import type { Outcome } from './events.ts';
 import type { ExitBreak } from './exit-break.ts';
 import { Exits } from './exits.ts';
 import { ExtraMemory } from './extra-memory.ts';
-import { hostMs, yieldToHost } from './host.ts';
+import { hostMs, TURN_MS, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
 import { HostSide } from './host-side.ts';
 import { HostWorkGauge } from './host-work.ts';
@@ -37,8 +37,6 @@ import { isStepping, stepTraced } from './tracer.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
 const SLICE = 100_000;
-/** Host milliseconds between two turns of the event loop. */
-const TURN_MS = 12;
 const RFLAGS_IF = 0x200n;
 const NS_PER_MS = 1e6;
 /** Host timers are no finer. */
@@ -83,7 +81,7 @@ export class Machine extends HostSide {
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
     const extra = new ExtraMemory();
-    const boot = await Boot.prepare(options, extra);
+    const boot = await Boot.prepare(options, extra, memoryBytes);
     const cores: Core[] = [];
     const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
