@@ -2,8 +2,9 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
-import type { Backends } from '../devices/backends.ts';
+import type { Backends, BlkBackend } from '../devices/backends.ts';
 import type { Display } from '../devices/display.ts';
+import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../devices/firmware-services.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
@@ -17,6 +18,7 @@ import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
 import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
+import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { addAcpiFiles } from './firmware-files.ts';
 import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
@@ -135,6 +137,36 @@ export class Board {
     };
   }
 
+  /** What our own firmware's data areas say about this board. */
+  get firmware(): FirmwareBoard {
+    const { serialPorts, machine, date } = this.#parts;
+    const disks = this.#disks.map(({ capacity }) => capacity);
+    return { serialPorts, hasVga: this.#hasVga, hasMouse: machine === 'pc', disks, date };
+  }
+
+  /** Lets the timer tick 18.2 times a second, as a BIOS does. */
+  startTicks(): void {
+    const { pit } = this.#platform;
+    pit.write(3, 1, 0x36);
+    pit.write(0, 1, 0);
+    pit.write(0, 1, 0);
+  }
+
+  /** The disks in the order of their devices, as many as firmware of our own numbers. */
+  get #disks(): BlkBackend[] {
+    const { devices, backends } = this.#parts;
+    return devices
+      .flatMap((spec) => ('drive' in spec ? find('drive', backends.drives, spec.drive) : []))
+      .slice(0, MOST_FIRMWARE_DISKS);
+  }
+
+  #addFirmware(): void {
+    const { memory, wrote, spend, log } = this.#parts;
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    this.#teardown.push(() => services.reset());
+    this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
+  }
+
   #build(): void {
     const { bus } = this;
     const parts = this.#parts;
@@ -157,7 +189,10 @@ export class Board {
     if (parts.firmware.bios) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
-    } else if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    } else {
+      this.#addFirmware();
+      if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    }
   }
 
   #makePci(interrupts: Interrupts): PciBus {

@@ -129,7 +129,7 @@ export class Machine extends HostSide {
     });
     await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra, hasVga: board.acpi.hasVga });
     machine = new Machine(options, turns, board, boot, clock, output, host, services);
-    machine.#boot.load(machine.core, board.acpi);
+    machine.#boot.load(machine.core, board);
     return machine;
   }
 
@@ -379,7 +379,7 @@ export class Machine extends HostSide {
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
     this.#board.reset();
-    this.#boot.load(this.core, this.#board.acpi);
+    this.#boot.load(this.core, this.#board);
     this.emit('reboot', cause);
     return null;
   }

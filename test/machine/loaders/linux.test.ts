@@ -23,6 +23,7 @@ const bzImage = (changes: (view: DataView) => void = () => {}): Uint8Array => {
   view.setUint32(0x202, 0x5372_6448, true);
   view.setUint16(0x206, 0x20f, true);
   view.setUint8(0x211, 1);
+  view.setUint32(0x214, MIB, true);
   view.setUint32(0x22c, 0x7fff_ffff, true);
   view.setUint16(0x236, 1, true);
   view.setUint32(0x238, 255, true);
