@@ -2,6 +2,7 @@
 
 /** Features that gate instructions: feature n is byte n + 1 of the processor's feature bytes. */
 export const INSTRUCTION_FEATURES = [
+  '3dnowprefetch',
   'abm',
   'adx',
   'aes',
@@ -22,6 +23,7 @@ export const INSTRUCTION_FEATURES = [
   'fxsr',
   'gfni',
   'invpcid',
+  'lahf_lm',
   'mmx',
   'monitor',
   'movbe',

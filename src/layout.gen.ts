@@ -37,6 +37,7 @@ export const LAYOUT = {
   CPUID: 0x5000,
   EXIT_COUNTS: 0x6000,
   EXIT_RING: 0x8000,
+  ENTERED: 0xe000,
   CPU: 0x90,
 } as const;
 
@@ -181,4 +182,6 @@ export const FIELDS = {
   apicErrors: { at: 0x3f8, type: 'u32' },
   mapEnd: { at: 0x3fc, type: 'u32' },
   iretUnblocked: { at: 0x400, type: 'u32' },
+  clean: { at: 0x404, type: 'u32' },
+  shadowVmcs: { at: 0x408, type: 'u32' },
 } as const;

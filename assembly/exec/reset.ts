@@ -56,6 +56,7 @@ function resetRegisters(): void {
   cpu.initPending = 0;
   cpu.vmxOn = 0;
   cpu.vmxonPa = NO_VMCS;
+  cpu.clean = 0;
   setCurrent(NO_VMCS, 0);
   enterRootOperation();
 }

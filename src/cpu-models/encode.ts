@@ -45,6 +45,8 @@ const OFFERS: Readonly<Record<string, number>> = {
   xsaves: 0x1000,
   la57: 0x2000,
   pks: 0x4000,
+  pdpe1gb: 0x8000,
+  pse36: 0x1_0000,
 };
 const OFFER_INTEL = 1;
 
@@ -176,7 +178,9 @@ export function encodeModel(model: CpuModel): Uint8Array {
   const bytes = new Uint8Array(CPUID_PAGE_BYTES);
   const view = new DataView(bytes.buffer);
   const has = (name: string) => model.reported.has(name);
-  for (const [n, name] of INSTRUCTION_FEATURES.entries()) bytes[n + 1] = model.decoded.has(name) ? 1 : 0;
+  // APM Vol. 3, "PREFETCH PREFETCHW": a processor with long mode has them whatever 3DNowPrefetch says.
+  const executes = (name: string) => model.decoded.has(name) || (name === '3dnowprefetch' && has('lm'));
+  for (const [n, name] of INSTRUCTION_FEATURES.entries()) bytes[n + 1] = executes(name) ? 1 : 0;
   const entries = cpuidEntries(model);
   if (ENTRIES + entries.length * ENTRY_BYTES > WORDS)
     throw new RangeError(`${entries.length} CPUID answers do not fit`);
