@@ -40,6 +40,8 @@ export interface CoreOptions {
    * `source` must be the bytes of a release build: a compiled module cannot be moved to another window.
    */
   backing?: WebAssembly.Memory;
+  /** What RDRAND and RDSEED begin with, 64 bits; without it the same for every processor of this number. */
+  entropy?: bigint;
   /** Make the memory shared, for vCPUs in several Workers; needs the core-threads module. */
   shared?: boolean;
 }
@@ -76,6 +78,7 @@ const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const FOUR_GIB = 0x1_0000_0000;
 const A20 = 1n << 20n;
+const ENTROPY = 0x9e37_79b9_7f4a_7c15n;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
 async function defaultBytes(): Promise<Uint8Array> {
@@ -136,7 +139,9 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
   };
   const instance = await WebAssembly.instantiate(await moduleFor(options.source, id), { env });
   const ram = new Ram(memory, pool, memoryBytes);
-  return new WasmCore(instance.exports as unknown as Exports, memory, ram, extraBytes, id, model);
+  const core = new WasmCore(instance.exports as unknown as Exports, memory, ram, extraBytes, id, model);
+  core.state.setField('random', BigInt.asUintN(64, options.entropy ?? ENTROPY + BigInt(id)));
+  return core;
 }
 
 /** One virtual processor in WebAssembly. Made by createCore. */

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { emitEntered } from '../src/isa/gen/emit-entered.ts';
 import { emitFeatures } from '../src/isa/gen/emit-features.ts';
 import { emitHandlers } from '../src/isa/gen/emit-handlers.ts';
 import { emitInterpreter } from '../src/isa/gen/emit-interpreter.ts';
@@ -26,6 +27,7 @@ const files: Record<string, string> = {
   'src/features.gen.ts': emitFeatures(handlers.numbers),
   'assembly/vmx/fields.gen.ts': emitVmcs(),
   'src/machine/firmware/rom.gen.ts': emitFirmware(readFileSync(join(root, 'roms/firmware.bin'))),
+  'assembly/vmx/entered.gen.ts': emitEntered(),
   'src/layout.gen.ts': emitLayout(read('assembly/cpu/state.ts'), read('assembly/cpu/window.ts')),
 };
 

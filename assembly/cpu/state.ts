@@ -35,6 +35,8 @@ export const CPUID: usize = STATE + 0x5000;
 /** VM exits by basic reason, and the ring of exit records: see vmx/record.ts. */
 export const EXIT_COUNTS: usize = STATE + 0x6000;
 export const EXIT_RING: usize = STATE + 0x8000;
+/** The fields of the current VMCS as the last VM entry took them over: see vmx/entered.ts. */
+export const ENTERED: usize = STATE + 0xe000;
 
 export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
 export const enum Seg { ES, CS, SS, DS, FS, GS, LDTR, TR }
@@ -247,6 +249,10 @@ export class Cpu {
   exceptionFdp: u64;
   /** XSAVE's state components that an instruction has put into their initial state: see ops/xsave.ts. */
   initialized: u32;
+  /** Groups of fields in ENTERED that passed the checks of VM entry: Clean. */
+  clean: u32;
+  /** Host address of the shadow VMCS that the guest's VMREAD and VMWRITE mean, 0 for none. */
+  shadowVmcs: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

@@ -7,6 +7,7 @@ import { Cr0 } from '../cpu/control';
 import { readCr8, writeCr8 } from '../apic/apic';
 import { Primary } from '../vmx/controls';
 import { inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { entered } from '../vmx/entered';
 import { Field, field, setField } from '../vmx/vmcs';
 import { setVirtualTpr, virtualReg } from '../vmx/virtual-apic';
 import { isMemory, Rec } from '../isa/record';
@@ -15,7 +16,6 @@ import { instructionExit, operandLinear, registerNumber } from './vmx-exits';
 /** Access types in the exit qualification. */
 const enum CrAccess { TO = 0, FROM = 0x10, CLTS = 0x20, LMSW = 0x30 }
 const LMSW_MEMORY: u32 = 0x40;
-const CR3_TARGETS: u32 = 4;
 const VTPR: u32 = 0x80;
 
 @inline function cr0Mask(): u64 { return field<u64>(Field.CR0_GUEST_HOST_MASK); }
@@ -45,8 +45,7 @@ export function exitsOnWriteCr(i: Rec, n: u32, value: u64): bool {
   return exits;
 }
 function isTarget(value: u64): bool {
-  // The count may have changed where it lies since VM entry checked it.
-  for (let n: u32 = 0, count = min<u32>(field<u32>(Field.CR3_TARGET_COUNT), CR3_TARGETS); n < count; n++) if (field<u64>(Field.CR3_TARGET_VALUE_0 + (n << 3)) == value) return true;
+  for (let n: u32 = 0, count = entered<u32>(Field.CR3_TARGET_COUNT); n < count; n++) if (field<u64>(Field.CR3_TARGET_VALUE_0 + (n << 3)) == value) return true;
   return false;
 }
 /** What MOV to CR0 and LMSW write, or MOV to CR4: bits that the hypervisor owns stay as they are. */

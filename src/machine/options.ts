@@ -22,6 +22,8 @@ export type CoreFactory = (options: {
   vcpus?: number;
   id?: number;
   backing?: Core['backing'];
+  /** What RDRAND and RDSEED begin with, 64 bits. */
+  entropy?: bigint;
 }) => Promise<Core>;
 
 /** The board: a PC with PCI, or one that ACPI alone describes. */

@@ -3,6 +3,7 @@ import { createCore } from '../core.ts';
 import type { Bus, Core, GuestMemory } from '../core-types.ts';
 import type { ExtraMemory } from './extra-memory.ts';
 import type { MachineOptions } from './options.ts';
+import { randomFor, wordOf } from './random.ts';
 import type { RoundRobin } from './round-robin.ts';
 
 /** What the board does to processors. It is built before them, and touches them only when they run. */
@@ -55,8 +56,12 @@ export async function addProcessors(
 ): Promise<void> {
   const { cpu, source, createCore: make = createCore } = options;
   const extraBytes = extra.size;
+  const random = randomFor(options);
   for (let id = 0; id < vcpus; id++) {
-    cores.push(await make({ memoryBytes, extraBytes, bus, cpu, source, vcpus, id, backing: cores[0]?.backing }));
+    const entropy = wordOf(random);
+    cores.push(
+      await make({ memoryBytes, extraBytes, bus, cpu, source, vcpus, id, entropy, backing: cores[0]?.backing }),
+    );
   }
   extra.connect(cores);
   if (hasVga) for (const core of cores) core.openVgaWindow?.();

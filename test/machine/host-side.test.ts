@@ -148,6 +148,29 @@ describe('entropy', () => {
     expect(bytes({ clock: 'host' })).not.toBe(bytes({ clock: 'host' }));
   });
 
+  it('reaches every processor, for RDRAND: another for each, by the seed', async () => {
+    const given = async (seed: number) => {
+      const all: (bigint | undefined)[] = [];
+      const { createCore } = fakeCore([forever]);
+      await Machine.create({
+        kernel: Uint8Array.of(0),
+        flat: { address: 0, mode: 16 },
+        memory: '1M',
+        seed,
+        vcpus: 2,
+        createCore: (options) => {
+          all.push(options.entropy);
+          return createCore(options);
+        },
+      });
+      return all;
+    };
+    const [first, again, other] = [await given(1), await given(1), await given(2)];
+    expect(first).toEqual(again);
+    expect(new Set([...first, ...other]).size).toBe(4);
+    expect(first).not.toContain(undefined);
+  });
+
   it('is spread over all values', () => {
     const into = new Uint8Array(1 << 16);
     randomFor({ seed: 7 })(into);
