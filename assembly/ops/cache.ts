@@ -4,9 +4,10 @@
  */
 import { cpu } from '../cpu/state';
 import { hitsDataBreakpoint } from '../cpu/debug';
-import { abandoned, raise, Vector } from '../cpu/pending';
+import { abandoned } from '../cpu/pending';
 import { Access, accessClass, lookup } from '../mmu/tlb';
 import { translate } from '../mmu/walk';
+import { pageFault } from '../mmu/access';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 
@@ -14,13 +15,9 @@ import { Rec } from '../isa/record';
 function checkLine(i: Rec): void {
   const la = memoryAddress(i, 1, false);
   if (abandoned() || lookup(la, 1, Access.READ) != 0) return;
-  if (translate(la, Access.READ, accessClass())) {
-    if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
-    return;
-  }
-  if (abandoned()) return;
-  cpu.faultAddress = la;
-  raise(Vector.PF, cpu.walkError);
+  if (!translate(la, Access.READ, accessClass())) {
+    if (!abandoned()) pageFault(la);
+  } else if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
 }
 export function opClflush(i: Rec): void { checkLine(i); }
 export function opClflushopt(i: Rec): void { checkLine(i); }
