@@ -15,11 +15,9 @@ import { Rec } from '../isa/record';
 function checkLine(i: Rec): void {
   const la = memoryAddress(i, 1, false);
   if (abandoned() || lookup(la, 1, Access.READ) != 0) return;
-  if (translate(la, Access.READ, accessClass())) {
-    if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
-    return;
-  }
-  if (!abandoned()) pageFault(la);
+  if (!translate(la, Access.READ, accessClass())) {
+    if (!abandoned()) pageFault(la);
+  } else if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
 }
 export function opClflush(i: Rec): void { checkLine(i); }
 export function opClflushopt(i: Rec): void { checkLine(i); }
