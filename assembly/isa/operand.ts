@@ -127,6 +127,7 @@ export class Rm {
 
 /** Register at `a`: modrm.reg, the register in the opcode, or the first implied one. */
 export class A {
+  @inline isImmediate(): bool { return false; }
   @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.a); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.a); }
@@ -135,6 +136,7 @@ export class A {
 }
 /** Register at `b`: VEX.vvvv or the second implied one. */
 export class B {
+  @inline isImmediate(): bool { return false; }
   @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.b); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.b); }
@@ -143,9 +145,11 @@ export class B {
 }
 /** Immediate, sign-extended. */
 export class Imm {
+  @inline isImmediate(): bool { return true; }
   @inline read<T>(i: Rec): T { return <T>i.imm; }
 }
 /** The constant 1 of shifts. */
 export class One {
+  @inline isImmediate(): bool { return false; }
   @inline read<T>(i: Rec): T { return <T>1; }
 }

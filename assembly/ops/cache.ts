@@ -3,17 +3,22 @@
  * is what the manual says about the address of the line (SDM Vol. 2A, "CLFLUSH—Flush Cache Line").
  */
 import { cpu } from '../cpu/state';
+import { hitsDataBreakpoint } from '../cpu/debug';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { Access, accessClass, lookup } from '../mmu/tlb';
 import { translate } from '../mmu/walk';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 
-/** Faults as a load of one byte would, without loading it. */
+/** Faults and meets data breakpoints as a load of one byte would, without loading it. */
 function checkLine(i: Rec): void {
   const la = memoryAddress(i, 1, false);
   if (abandoned() || lookup(la, 1, Access.READ) != 0) return;
-  if (translate(la, Access.READ, accessClass()) || abandoned()) return;
+  if (translate(la, Access.READ, accessClass())) {
+    if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
+    return;
+  }
+  if (abandoned()) return;
   cpu.faultAddress = la;
   raise(Vector.PF, cpu.walkError);
 }
