@@ -341,7 +341,8 @@ export class WasmCore implements Core {
     state.setNumber('fsw', from.fsw);
     state.setNumber('ftw', from.ftw);
     state.bytes(LAYOUT.YMM, 512).set(from.ymm);
-    for (const name of ['initialized', 'fop', 'fipSelector', 'fdpSelector', 'exceptionFop'] as const) state.setNumber(name, 0);
+    for (const name of ['initialized', 'fop', 'fipSelector', 'fdpSelector', 'exceptionFop'] as const)
+      state.setNumber(name, 0);
     for (const name of ['fip', 'fdp', 'exceptionFdp'] as const) state.setField(name, 0n);
     const top = (from.fsw >> 11) & 7;
     for (let n = 0; n < 8; n++) {
