@@ -4,9 +4,10 @@
  */
 import { cpu } from '../cpu/state';
 import { hitsDataBreakpoint } from '../cpu/debug';
-import { abandoned, raise, Vector } from '../cpu/pending';
+import { abandoned } from '../cpu/pending';
 import { Access, accessClass, lookup } from '../mmu/tlb';
 import { translate } from '../mmu/walk';
+import { pageFault } from '../mmu/access';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 
@@ -18,9 +19,7 @@ function checkLine(i: Rec): void {
     if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
     return;
   }
-  if (abandoned()) return;
-  cpu.faultAddress = la;
-  raise(Vector.PF, cpu.walkError);
+  if (!abandoned()) pageFault(la);
 }
 export function opClflush(i: Rec): void { checkLine(i); }
 export function opClflushopt(i: Rec): void { checkLine(i); }

@@ -4,7 +4,7 @@ import { isIntel } from '../cpu/features';
 import { abandoned, Pending, Vector } from '../cpu/pending';
 import { endMmx, enterMmx, State } from '../cpu/vector-state';
 import { linearAddress } from '../cpu/segments';
-import { checkAlignment, leaveIfChanged, commitBounce, writeUnaligned } from '../mmu/access';
+import { checkAlignment, leaveIf, commitBounce, writeUnaligned } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 import { addressMask, isMemory, Rec, segmentOf } from '../isa/record';
 import { commitVector, put128, putMmx, putMmxTo, sourceMmx, UNALIGNED, writeVector } from '../isa/vector';
@@ -83,7 +83,7 @@ export function opPshufb(i: Rec): void {
   if (p == 0) p = writeUnaligned(la, size, 0, true);
   if (p == 0) return;
   for (let n: u32 = 0; n < size; n++) if (load<i8>(mask + n) < 0) store<u8>(p + n, load<u8>(from + n));
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 /** On Intel's processors in MMX state before the store is tried at all. */
 export function opMaskmovq(i: Rec): void {

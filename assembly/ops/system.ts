@@ -3,12 +3,12 @@
  * time, idling, protection keys, segment bases.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
+import { abandoned, Activity, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
-import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
+import { flushAll, flushKeyed, flushPage, flushSpace } from '../mmu/tlb';
 import { checkAlignment, read, writeUnaligned } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
 import { Field, field, setField } from '../vmx/vmcs';
@@ -143,7 +143,7 @@ export function opRdpmc(i: Rec): void {
 
 export function opHlt(i: Rec): void {
   if (exitsIf(i, Primary.HLT, Reason.HLT)) return;
-  cpu.activity = 1;
+  cpu.activity = Activity.HLT;
   attend(Attention.INACTIVE);
 }
 export function opPause(i: Rec): void {
@@ -232,7 +232,7 @@ export function opWrpkru(i: Rec): void {
   const value = <u32>gpr(Gpr.RAX);
   if (value == cpu.pkru) return;
   cpu.pkru = value;
-  flushAll();
+  flushKeyed(Cr4.PKE);
 }
 export function opRdpid<T, D>(i: Rec): void {
   if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);

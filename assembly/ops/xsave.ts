@@ -10,7 +10,7 @@ import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
 import { State as Part } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
-import { flushAll } from '../mmu/tlb';
+import { flushKeyed } from '../mmu/tlb';
 import { Secondary } from '../vmx/controls';
 import { hasSecondary, isDisabled, Reason } from '../vmx/exits';
 import { Field, field } from '../vmx/vmcs';
@@ -167,7 +167,7 @@ function restore(i: Rec, wide: bool, supervisor: bool): void {
   if ((parts & Part.AVX) != 0) loadHalves(YMM + 16, Area.EXTENDED, count, (taken & Part.AVX) != 0);
   if ((parts & Part.PKRU) != 0 && cpu.pkru != pkru) {
     cpu.pkru = pkru;
-    flushAll();
+    flushKeyed(Cr4.PKE);
   }
 }
 function loadHalves(to: usize, offset: u32, count: u32, saved: bool): void {
