@@ -343,6 +343,7 @@ export class WasmCore implements Core {
     for (let n = 0; n < 8; n++) into.st.set(state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10), 10 * n);
   }
 
+  /** Sets them; the x87's pointers, which FpuState has not, become zero. */
   setFpu(from: FpuState): void {
     const state = this.#state;
     state.setNumber('mxcsr', from.mxcsr);
@@ -350,7 +351,9 @@ export class WasmCore implements Core {
     state.setNumber('fsw', from.fsw);
     state.setNumber('ftw', from.ftw);
     state.bytes(LAYOUT.YMM, 512).set(from.ymm);
-    state.setNumber('initialized', 0);
+    for (const name of ['initialized', 'fop', 'fipSelector', 'fdpSelector', 'exceptionFop'] as const)
+      state.setNumber(name, 0);
+    for (const name of ['fip', 'fdp', 'exceptionFdp'] as const) state.setField(name, 0n);
     const top = (from.fsw >> 11) & 7;
     for (let n = 0; n < 8; n++) {
       state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10).set(from.st.subarray(10 * n, 10 * n + 10));

@@ -8,9 +8,9 @@
  *            committing more: with shared memory the instruction may have to restart)
  *   write    writes without reading (test abandoned() afterwards)
  */
-import { cpu, BOUNCE, setReg } from '../cpu/state';
+import { cpu, BOUNCE, Seg, setReg } from '../cpu/state';
 import { abandon, abandoned, Pending } from '../cpu/pending';
-import { linearAddress } from '../cpu/segments';
+import { in64, linearAddress, segBase } from '../cpu/segments';
 import { Access, lookup } from '../mmu/tlb';
 import { commitBounce, leaveIf, readMiss, writeMiss } from '../mmu/access';
 import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
@@ -30,6 +30,12 @@ import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
 /** Linear address of the memory operand, checked for `size` bytes; a #GP(0) or #SS(0) may be pending. */
 export function memoryAddress(i: Rec, size: u32, write: bool, plus: u64 = 0): u64 {
   return linearAddress(segmentOf(i), (effectiveOffset(i) + plus) & addressMask(i), size, write, stackBit(i) != 0);
+}
+
+/** Linear address of the memory operand, `plus` bytes on, whatever the segment's limit says. */
+export function unlimitedAddress(i: Rec, plus: u64): u64 {
+  const s = segmentOf(i), offset = (effectiveOffset(i) + plus) & addressMask(i);
+  return in64() && s != Seg.FS && s != Seg.GS ? offset : (segBase(s) + offset) & cpu.laMask;
 }
 
 /** Host pointer to the memory operand, `plus` bytes on, for reading; 0 with an event pending. */

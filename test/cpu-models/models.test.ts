@@ -169,6 +169,15 @@ describe('CPUID', () => {
     expect((await oneInstruction({ cpu: 'max,-la57' })).cpuid(0x80000008).eax >> 8).toBe(48);
   });
 
+  it('has a second page of extended features where one of these is there', async () => {
+    const m = await oneInstruction();
+    expect(m.cpuid(7).eax).toBe(1);
+    expect(m.cpuid(7, 1).eax).toBe(1 << 4); // AVX-VNNI
+    const without = await oneInstruction({ cpu: 'max,-avx-vnni' });
+    expect([without.cpuid(7).eax, without.cpuid(7, 1).eax]).toEqual([0, 0]);
+    expect(without.step([0xc4, 0xe2, 0x79, 0x50, 0xc0])).toEqual(UD);
+  });
+
   it('reports OSPKE as CR4.PKE and the APIC as IA32_APIC_BASE say', async () => {
     const m = await oneInstruction();
     expect(m.cpuid(7).ecx & 0x18).toBe(0x08);

@@ -15,6 +15,7 @@ import { filesOf, RECORDINGS, setsOf } from './recordings.ts';
 
 const TEN_MINUTES = 600_000;
 const SHOWN_FAILURES = 5;
+
 describe.each(RECORDINGS)('$vendor on $cpu', (recording) => {
   let runner: VectorRunner;
   beforeAll(async () => {
