@@ -31,7 +31,7 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 /** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
 const DEFERRED_NS = 10_000n;
 
-export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
+export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
   devices: readonly DeviceSpec[];
   backends: Backends;
   extra: ExtraMemory;
@@ -173,7 +173,7 @@ export class Board {
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, bus, pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({ ...parts, ...this.#later(), bus, pics: this.#pics, irq, pin });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
@@ -205,7 +205,7 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services, work } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
     return {
       specs: devices,
       position: 0,
@@ -228,8 +228,7 @@ export class Board {
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      defer: (work) => this.#defer(work),
-      charge: (bytes) => work.charge(bytes),
+      ...this.#later(),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
@@ -238,21 +237,24 @@ export class Board {
     };
   }
 
-  #defer(work: () => void): void {
-    const { clock } = this.#parts;
-    clock.schedule(clock.now() + DEFERRED_NS, work);
+  /** How devices do long work: in turns, and counted. */
+  #later(): Pick<DeviceContext, 'defer' | 'charge'> {
+    const { clock, work } = this.#parts;
+    return {
+      defer: (rest) => void clock.schedule(clock.now() + DEFERRED_NS, rest),
+      charge: (bytes) => work.charge(bytes),
+    };
   }
 
   #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { memory, wrote, log, work } = this.#parts;
+    const { memory, wrote, log } = this.#parts;
     const parts = {
       device,
       memory,
       wrote,
       log,
       withhold,
-      defer: (rest: () => void) => this.#defer(rest),
-      charge: (bytes: number) => work.charge(bytes),
+      ...this.#later(),
     };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });

@@ -38,6 +38,9 @@ const KIB = 1024;
 const MIB = 0x10_0000;
 
 export interface PlatformParts {
+  /** As of DeviceContext. */
+  defer: (work: () => void) => void;
+  charge: (bytes: number) => void;
   machine: MachineType;
   clock: VirtualClock;
   bus: PcBus;
@@ -131,8 +134,9 @@ export function buildPlatform(parts: PlatformParts): Platform {
   return { pit, serial, acpi, i8042, fwCfg };
 }
 
-function makeFwCfg({ ramBytes, vcpus, commandLine, memory, wrote, firmware }: PlatformParts): FwCfg {
-  const device = new FwCfg({ memory, wrote });
+function makeFwCfg(parts: PlatformParts): FwCfg {
+  const { ramBytes, vcpus, commandLine, memory, wrote, defer, charge, firmware } = parts;
+  const device = new FwCfg({ memory, wrote, defer, charge });
   device.set(FwCfgKey.RAM_SIZE, littleEndian(ramBytes, 8));
   device.set(FwCfgKey.NB_CPUS, littleEndian(vcpus, 2));
   device.set(FwCfgKey.MAX_CPUS, littleEndian(vcpus, 2));

@@ -17,6 +17,7 @@ import {
   type Path,
   type Space,
 } from '../devices/p9/file-tree.ts';
+import { untilError } from '../devices/p9/walk.ts';
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } =
   constants;
@@ -55,6 +56,18 @@ export class HostFolder implements FileTree {
 
   stat(path: Path): FileStat {
     return this.#at(path, (file) => this.#statOf(fs.lstatSync(file, { bigint: true })));
+  }
+
+  walk(path: Path, names: readonly string[]): FileStat[] {
+    return this.#inside(path, (start, opened) => {
+      const found: FileStat[] = [];
+      let folder = start;
+      untilError(names, found, (name) => {
+        if (found.length > 0) folder = this.#enter(`${folder}/${names[found.length - 1]}`, opened);
+        return this.#statOf(fs.lstatSync(`${folder}/${name}`, { bigint: true }));
+      });
+      return found;
+    });
   }
 
   list(path: Path): DirectoryEntry[] {
@@ -180,11 +193,14 @@ export class HostFolder implements FileTree {
     return this.#inside(path.slice(0, -1), (folder) => use(`${folder}/${path[path.length - 1]}`));
   }
 
-  #inside<T>(path: Path, use: (folder: string) => T): T {
+  #inside<T>(path: Path, use: (folder: string, opened: number[]) => T): T {
     return failing(() => {
       const opened: number[] = [];
       try {
-        return use(path.reduce((folder, name) => this.#enter(`${folder}/${name}`, opened), this.#root));
+        return use(
+          path.reduce((folder, name) => this.#enter(`${folder}/${name}`, opened), this.#root),
+          opened,
+        );
       } finally {
         for (const fd of opened) fs.closeSync(fd);
       }
