@@ -7,6 +7,7 @@ import { VirtualClock } from '../devices/clock.ts';
 import { WorkMeter } from '../devices/work-meter.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
+import { checkCount, checkInput, checkLimits, checkMachineOptions } from './check-options.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import type { Outcome } from './events.ts';
 import type { ExitBreak } from './exit-break.ts';
@@ -77,6 +78,7 @@ export class Machine extends HostSide {
 
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
   static async create(options: MachineOptions): Promise<Machine> {
+    checkMachineOptions(options);
     const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
@@ -165,6 +167,7 @@ export class Machine extends HostSide {
    */
   async run(limits: { instructions?: number; exit?: ExitBreak } = {}): Promise<Outcome> {
     if (this.#running) throw new Error('the machine is running already');
+    checkLimits(limits);
     this.#exits.watch(limits.exit ?? null);
     this.#running = true;
     this.#pacer?.start(this.#turns.now);
@@ -197,6 +200,7 @@ export class Machine extends HostSide {
    */
   step(count = 1): Outcome | null {
     if (this.#running) throw new Error('the machine is running already');
+    checkCount(count);
     const limit = this.#turns.retired + count;
     let outcome: Outcome | typeof WAIT | null = null;
     for (let idle = 0; outcome === null && idle < MOST_IDLE_SLICES; idle++) {
@@ -210,6 +214,7 @@ export class Machine extends HostSide {
 
   /** Types into a serial port. Text is sent as UTF-8. */
   send(input: string | Uint8Array, port = 0): void {
+    checkInput(input);
     this.#board.send(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
     this.#sleep.poke();
   }

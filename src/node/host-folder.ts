@@ -5,6 +5,7 @@
  * systems every folder is looked at before it is entered.
  */
 import fs, { constants } from 'node:fs';
+import { check, checkOptions, isFlag, isText } from '../checks.ts';
 import {
   type DirectoryEntry,
   Errno,
@@ -47,7 +48,10 @@ export class HostFolder implements FileTree {
   readonly #devices = new Map<bigint, bigint>();
 
   /** Throws RangeError where `path` is no folder. */
-  constructor(path: string, { isReadOnly = false, reportsOwner = false }: HostFolderOptions = {}) {
+  constructor(path: string, options: HostFolderOptions = {}) {
+    check('HostFolder: path', path, isText);
+    checkOptions('HostFolder', options, { isReadOnly: isFlag, reportsOwner: isFlag });
+    const { isReadOnly = false, reportsOwner = false } = options;
     if (!fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new RangeError(`${path} is no folder`);
     this.#root = fs.realpathSync(path);
     this.isReadOnly = isReadOnly;

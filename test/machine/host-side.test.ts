@@ -125,6 +125,14 @@ describe('a shared folder', () => {
     expect(bus.mmioRead(BASE + CONFIG, 4)).toBe(0x62610003);
   });
 
+  it("bears the machine's time, and not the host's", async () => {
+    const folders = { f: new MemoryTree() };
+    const date = new Date(Date.UTC(2030, 5, 1));
+    await machineWith([{ type: 'virtio-9p-device', fsdev: 'f', mount_tag: 'abc' }], { folders, date });
+    folders.f.put('file', 'x');
+    expect(folders.f.stat(['file']).modified).toBe(BigInt(date.getTime()) * 1_000_000n);
+  });
+
   it('must be one of those that are there', async () => {
     const devices: DeviceSpec[] = [{ type: 'virtio-9p-device', fsdev: 'g', mount_tag: 'abc' }];
     await expect(machineWith(devices)).rejects.toThrow("fsdev 'g' does not exist; there are none");
