@@ -63,5 +63,18 @@ export function attend(bits: u32): void {
 }
 
 @inline export function retired(): u64 { return cpu.retiredEnd - <u64><i64>cpu.budget; }
-/** Virtual time in nanoseconds: retired instructions, and what the embedder skipped while the processor was idle. */
+/** Virtual time in nanoseconds: retired instructions, and what passed without any: sleep, and waiting for devices. */
 @inline export function clock(): u64 { return retired() + cpu.skew; }
+
+/**
+ * The running instruction waits `ns` for a device. They are taken from what \`run\` may still execute, so that it comes back
+ * for an event in time; a repeated instruction pauses once something is due.
+ */
+export function spend(ns: u32): void {
+  const left = cpu.runEnd > retired() ? cpu.runEnd - retired() : 0;
+  cpu.skew += ns;
+  cpu.runEnd -= min<u64>(ns, left);
+  const time = clock();
+  const isDue = (cpu.apicDeadline != 0 && time >= cpu.apicDeadline) || (cpu.vmxDeadline != 0 && time >= cpu.vmxDeadline);
+  attend(ns >= left ? Attention.STOP : isDue ? Attention.INTERRUPT : 0);
+}

@@ -69,8 +69,7 @@ export class RoundRobin {
 
   /** The running processor waits for a device during an access. */
   spend(ns: number): void {
-    this.running?.advance(ns);
-    this.running?.requestStop();
+    this.running?.spend(ns);
   }
 
   /** Resets every processor, all at the same time: their time-stamp counters begin together. */
