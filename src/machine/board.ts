@@ -2,20 +2,23 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
-import type { Backends } from '../devices/backends.ts';
+import type { Backends, BlkBackend } from '../devices/backends.ts';
 import type { Display } from '../devices/display.ts';
+import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../devices/firmware-services.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
 import { ResetControl } from '../devices/reset.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { VirtioPci } from '../devices/virtio/transport-pci.ts';
+import type { WorkMeter } from '../devices/work-meter.ts';
 import type { HostWork } from '../net/backend.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
 import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
+import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { addAcpiFiles } from './firmware-files.ts';
 import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
@@ -24,6 +27,9 @@ import { setUpPci } from './pci-firmware.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
+
+/** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
+const DEFERRED_NS = 10_000n;
 
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
   devices: readonly DeviceSpec[];
@@ -42,6 +48,8 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  /** What devices do in a slice. */
+  work: WorkMeter;
   log: (line: string) => void;
 }
 
@@ -68,6 +76,11 @@ export class Board {
     this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
     parts.extra.onConnect((cores) => this.#shadow.connect(cores));
     this.#build();
+  }
+
+  /** What devices did in this slice. */
+  get work(): WorkMeter {
+    return this.#parts.work;
   }
 
   /** Puts every device back to its power-on state. */
@@ -126,6 +139,36 @@ export class Board {
     };
   }
 
+  /** What our own firmware's data areas say about this board. */
+  get firmware(): FirmwareBoard {
+    const { serialPorts, machine, date } = this.#parts;
+    const disks = this.#disks.map(({ capacity }) => capacity);
+    return { serialPorts, hasVga: this.#hasVga, hasMouse: machine === 'pc', disks, date };
+  }
+
+  /** Lets the timer tick 18.2 times a second, as a BIOS does. */
+  startTicks(): void {
+    const { pit } = this.#platform;
+    pit.write(3, 1, 0x36);
+    pit.write(0, 1, 0);
+    pit.write(0, 1, 0);
+  }
+
+  /** The disks in the order of their devices, as many as firmware of our own numbers. */
+  get #disks(): BlkBackend[] {
+    const { devices, backends } = this.#parts;
+    return devices
+      .flatMap((spec) => ('drive' in spec ? find('drive', backends.drives, spec.drive) : []))
+      .slice(0, MOST_FIRMWARE_DISKS);
+  }
+
+  #addFirmware(): void {
+    const { memory, wrote, spend, log } = this.#parts;
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    this.#teardown.push(() => services.reset());
+    this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
+  }
+
   #build(): void {
     const { bus } = this;
     const parts = this.#parts;
@@ -148,7 +191,10 @@ export class Board {
     if (parts.firmware.bios) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
-    } else if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    } else {
+      this.#addFirmware();
+      if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    }
   }
 
   #makePci(interrupts: Interrupts): PciBus {
@@ -161,7 +207,7 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services, work } = this.#parts;
     return {
       specs: devices,
       position: 0,
@@ -184,7 +230,8 @@ export class Board {
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      defer: (work) => void clock.schedule(clock.now(), work),
+      defer: (work) => this.#defer(work),
+      charge: (bytes) => work.charge(bytes),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
@@ -193,10 +240,22 @@ export class Board {
     };
   }
 
+  #defer(work: () => void): void {
+    const { clock } = this.#parts;
+    clock.schedule(clock.now() + DEFERRED_NS, work);
+  }
+
   #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { clock, memory, wrote, log } = this.#parts;
-    const defer = (work: () => void): void => void clock.schedule(clock.now(), work);
-    const parts = { device, memory, wrote, log, withhold, defer };
+    const { memory, wrote, log, work } = this.#parts;
+    const parts = {
+      device,
+      memory,
+      wrote,
+      log,
+      withhold,
+      defer: (rest: () => void) => this.#defer(rest),
+      charge: (bytes: number) => work.charge(bytes),
+    };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());
