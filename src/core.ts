@@ -58,7 +58,7 @@ interface Exports {
   setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
-  spend(ns: number): void;
+  delay(ns: number): void;
   setIoapicPin(pin: number, level: number): void;
   deliverMsi(address: number, data: number): void;
   readMsr(index: number, time: bigint): number;
@@ -207,7 +207,7 @@ export class WasmCore implements Core {
   }
 
   spend(ns: number): void {
-    if (ns > 0) this.#wasm.spend(ns);
+    if (ns > 0) this.#wasm.delay(ns);
   }
 
   get retired(): number {

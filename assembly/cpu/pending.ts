@@ -80,14 +80,14 @@ export function spend(n: u32): void { cpu.runEnd = cpu.runEnd > n ? cpu.runEnd -
 @inline export function clock(): u64 { return retired() + cpu.skew; }
 
 /**
- * The running instruction waits `ns` for a device. They are taken from what \`run\` may still execute, so that it comes back
- * for an event in time; a repeated instruction pauses once something is due.
+ * The running instruction waits `ns` for a device. They count against the budget, so that `run` comes back for an event in
+ * time; a repeated instruction pauses once something is due.
  */
-export function spend(ns: u32): void {
-  const left = cpu.runEnd > retired() ? cpu.runEnd - retired() : 0;
+export function delay(ns: u32): void {
+  const isOver = retired() + ns >= cpu.runEnd;
   cpu.skew += ns;
-  cpu.runEnd -= min<u64>(ns, left);
+  spend(ns);
   const time = clock();
   const isDue = (cpu.apicDeadline != 0 && time >= cpu.apicDeadline) || (cpu.vmxDeadline != 0 && time >= cpu.vmxDeadline);
-  attend(ns >= left ? Attention.STOP : isDue ? Attention.INTERRUPT : 0);
+  attend(isOver ? Attention.STOP : isDue ? Attention.INTERRUPT : 0);
 }

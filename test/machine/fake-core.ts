@@ -73,7 +73,7 @@ export class FakeCore implements Core {
   }
 
   spend(ns: number): void {
-    this.now += ns;
+    this.now += BigInt(ns);
     this.#waited += ns;
   }
 
