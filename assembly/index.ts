@@ -11,7 +11,7 @@ import { run } from './exec/run';
 export { run, setSlot, updateMode };
 export { reset } from './exec/reset';
 export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
-export { retired, attend, clock as now } from './cpu/pending';
+export { retired, attend, delay, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
 export { flushEverything as flushAll } from './mmu/tlb';
 export { updateDebug } from './cpu/debug';

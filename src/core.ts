@@ -60,6 +60,7 @@ interface Exports {
   setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
+  delay(ns: number): void;
   setIoapicPin(pin: number, level: number): void;
   deliverMsi(address: number, data: number): void;
   readMsr(index: number, time: bigint): number;
@@ -208,6 +209,10 @@ export class WasmCore implements Core {
 
   requestStop(): void {
     this.#wasm.attend(Attention.STOP);
+  }
+
+  spend(ns: number): void {
+    if (ns > 0) this.#wasm.delay(ns);
   }
 
   get retired(): number {

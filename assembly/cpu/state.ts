@@ -68,7 +68,7 @@ export class Cpu {
   cpl: u32;
   /** Retired instructions when `budget` reaches 0. */
   retiredEnd: u64;
-  /** Nanoseconds that `advance` added to the clock. */
+  /** Nanoseconds that passed without an instruction: see clock(). */
   skew: u64;
   /** What needs looking at before the next instruction: Attention bits. */
   attention: u32;

@@ -35,6 +35,8 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   devices: readonly DeviceSpec[];
   backends: Backends;
   extra: ExtraMemory;
+  /** Lets nanoseconds pass during an access. */
+  spend: (ns: number) => void;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
@@ -68,7 +70,7 @@ export class Board {
   constructor(parts: BoardParts) {
     this.#parts = parts;
     this.#pics = new PicPair(parts.intr);
-    this.bus = new PcBus(() => this.#pics.acknowledge());
+    this.bus = new PcBus(() => this.#pics.acknowledge(), parts.spend);
     const { bios } = parts.firmware;
     const rom = bios ? parts.extra.region(FIRMWARE_REGION, bios.length) : null;
     this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });

@@ -65,8 +65,6 @@ export interface PlatformParts {
   date: number;
   /** Takes every byte of console output. */
   output: (source: ConsoleSource, byte: number) => void;
-  /** Lets nanoseconds pass during an access. */
-  spend: (ns: number) => void;
   /** Ends the run; the processor is to stop at the next instruction. */
   end: (outcome: Outcome) => void;
 }
@@ -108,7 +106,6 @@ export function buildPlatform(parts: PlatformParts): Platform {
         pitLine.cut(isReplaced);
         rtcLine.cut(isReplaced);
       },
-      spend: parts.spend,
     });
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
     const fpuError = new FpuError({ irq: irq(Irq.FPU), ignne: parts.ignne });
