@@ -6,6 +6,7 @@ import type { AcpiBoard } from './dsdt.ts';
 import { type ExtraMemory, type ExtraRegion, FIRMWARE_REGION } from './extra-memory.ts';
 import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { placeFirmware } from './firmware/place.ts';
+import { restingHost } from './host.ts';
 import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
@@ -37,7 +38,7 @@ export class Boot {
   readonly notes: readonly string[];
 
   /** Unpacks what is to be unpacked. Throws ImageError where it is damaged, RangeError where there is nothing to boot. */
-  static async prepare(options: MachineOptions, extra: ExtraMemory): Promise<Boot> {
+  static async prepare(options: MachineOptions, extra: ExtraMemory, memoryBytes: number): Promise<Boot> {
     const { kernel, bios, flat, linuxBoot = 'unpack', devices = [] } = options;
     if (bios) {
       if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
@@ -48,7 +49,8 @@ export class Boot {
       if (devices.some((device) => 'drive' in device)) return new Boot(options, null);
       throw new RangeError('there is nothing to boot: neither a kernel nor firmware, nor a disk');
     }
-    const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel);
+    const limits = { mostBytes: memoryBytes, rest: restingHost() };
+    const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel, limits);
     return new Boot(options, null, unpacked, note ? [note] : []);
   }
 

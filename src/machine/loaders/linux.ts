@@ -7,7 +7,7 @@ import type { GuestMemory } from '../../core-types.ts';
 import type { BootMode, BootState } from '../boot-state.ts';
 import { type MemoryLayout, memoryMap } from '../memory-layout.ts';
 import { stringBytes } from './boot-block.ts';
-import { unpackPayload } from './decompress/payload.ts';
+import { type UnpackLimits, unpackPayload } from './decompress/payload.ts';
 import { loadElf, parseElf } from './elf.ts';
 import { hex, ImageError } from './image-error.ts';
 import { checkInitrd, placeInitrd } from './initrd.ts';
@@ -35,7 +35,10 @@ const LOADER_UNDEFINED = 0xff;
 const ENTRY_64 = 0x200;
 
 /** The kernel inside `image`, where it is a bzImage; or a note that says why it is left to unpack itself. */
-export async function unpackLinux(image: Uint8Array): Promise<{ unpacked?: Uint8Array; note?: string }> {
+export async function unpackLinux(
+  image: Uint8Array,
+  limits?: UnpackLimits,
+): Promise<{ unpacked?: Uint8Array; note?: string }> {
   if (!isLinux(image)) return {};
   const { kernel, payload } = parseSetupHeader(image);
   if (payload.length === 0) return {};
@@ -45,7 +48,7 @@ export async function unpackLinux(image: Uint8Array): Promise<{ unpacked?: Uint8
       `the kernel's compressed data end at ${hex(end)}, behind the image's ${hex(kernel.length)} bytes`,
     );
   }
-  const unpacked = await unpackPayload(kernel.subarray(payload.offset, end));
+  const unpacked = await unpackPayload(kernel.subarray(payload.offset, end), limits);
   return unpacked instanceof Uint8Array
     ? { unpacked }
     : { note: `the kernel is compressed by ${unpacked.unknown}, which is not known here: it unpacks itself` };

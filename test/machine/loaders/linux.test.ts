@@ -82,6 +82,13 @@ describe('the kernel inside a bzImage', () => {
     expect(await unpackLinux(kernel)).toEqual({});
   });
 
+  it('is refused before it is unpacked where it has more bytes than the guest', async () => {
+    const image = carrying(sized(zstdRaw(kernel), 0x1000_0000));
+    await expect(unpackLinux(image, { mostBytes: 0x800_0000 })).rejects.toThrow(
+      'unpack to 268435456 bytes; the guest has 134217728 bytes of memory',
+    );
+  });
+
   it.each<[string, Uint8Array, RegExp]>([
     ['ends outside the image', carrying(gzipSync(kernel), 0x10_0000), /end at 0x100300, behind the image's/],
     ['is cut short', carrying(gzipSync(kernel).subarray(0, 40)), /gzip/],
