@@ -5,7 +5,7 @@
  *   node tools/build-roms.ts [OUTPUT-FOLDER]      default: roms
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -141,6 +141,7 @@ export function buildFlatRom({ sources, place }: FlatRom, output: string): void 
     });
     gcc('-nostdlib', '-static', '-no-pie', ...LINK_FLAGS, ...place, '-o', elf, ...objects);
     execFileSync('objcopy', ['-O', 'binary', '-j', '.text', '-j', '.rom', elf, output]);
+    chmodSync(output, 0o644);
   } finally {
     rmSync(scratch, { recursive: true });
   }

@@ -46,6 +46,8 @@
 #define HAS_VGA 0x20
 #define DISKS 0x21
 #define SERIAL_AT 0x22                  /* column and row where a terminal at the serial port stands */
+#define HELD 0x24                       /* a character that the terminal was not sent yet, 0 for none .. */
+#define HELD_AT 0x26                    /* .. and the column and row where it belongs */
 #define REQUEST 0x30                    /* 16 bytes for the disk port: see src/devices/firmware-services.ts */
 #define GEOMETRY 0x40                   /* 16 bytes a disk: sectors (8), cylinders, heads, sectors of a track (2 each) */
 

@@ -5,7 +5,7 @@
 #define TRIES 0x1000
 #define DATA_READY 0x01
 #define SPACE 0x20
-        .globl line_out, line_at, line_clear, type_line
+        .globl line_out, line_at, line_held, line_clear, type_line
 /* Sends %al, where there is a port. */
 line_out:
         push %ax
@@ -60,8 +60,27 @@ number: inc %al
 1:      add $'0', %al
         jmp line_out
 
+/* Sends the character that was held back. */
+line_held:
+        cmpb $0, %fs:HELD
+        je 1f
+        pusha
+        mov %fs:HELD_AT, %dx
+        call line_at
+        mov %fs:HELD, %al
+        call line_out
+        inc %dl
+        cmp COLUMNS, %dl
+        jb 2f
+        mov $-1, %dx                    /* nobody knows where the terminal stands after its last column */
+2:      mov %dx, %fs:SERIAL_AT
+        movb $0, %fs:HELD
+        popa
+1:      ret
+
 /* Clears the terminal, unless nothing was written to it. */
 line_clear:
+        movb $0, %fs:HELD
         cmpw $0, %fs:SERIAL_AT
         je 1f
         xor %dx, %dx
@@ -103,6 +122,7 @@ line_rest:
 
 /* Puts what the terminal typed into the buffer of keys. */
 type_line:
+        call line_held
         call line_in
         jc 9f
         cmp $0x1b, %al

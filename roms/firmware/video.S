@@ -276,8 +276,14 @@ write:  mov R_BH(%bp), %bh
         mov %bx, %cx
 4:      cmp $80, %cx
         ja nothing
-        call line_at
+        call line_held
         call printable
+        cmp $1, %cx
+        jne 7f
+        mov %al, %fs:HELD               /* many write a character with its attribute, and then by teletype */
+        mov %dx, %fs:HELD_AT
+        ret
+7:      call line_at
         add %cl, %dl
 5:      call line_out
         loop 5b
@@ -331,6 +337,10 @@ put:    push %bx
         call page_cursor
         mov (%di), %dx
         push %di
+        cmp %fs:HELD_AT, %dx
+        jne 2f
+        movb $0, %fs:HELD               /* this takes its place */
+2:      call line_held
         call line_at
         cmp $' ', %al
         jb 1f
