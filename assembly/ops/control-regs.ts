@@ -140,7 +140,9 @@ export function opMovToCr<T, S>(i: Rec): void {
 }
 
 export function opClts(i: Rec): void {
-  if (!clearsNoTs(i)) cpu.cr0 &= ~(<u64>Cr0.TS);
+  if (clearsNoTs(i)) return;
+  cpu.cr0 &= ~(<u64>Cr0.TS);
+  updateMode();
 }
 
 /** LMSW changes PE, MP, EM and TS, and cannot clear PE. */
