@@ -14,6 +14,12 @@ export const DRIVE_PROPERTIES = {
     initial: 'writeback',
     about: 'unsafe: a flush does not wait for the medium; none is as writeback',
   },
+  'file.locking': {
+    kind: 'choice',
+    choices: ['auto', 'on', 'off'],
+    initial: 'auto',
+    about: "QEMU's lock on the image; auto: where the host can",
+  },
 } as const satisfies Properties;
 
 interface Drive {
@@ -21,6 +27,7 @@ interface Drive {
   readonly: boolean;
   snapshot: boolean;
   cache: string;
+  'file.locking': 'auto' | 'on' | 'off';
   'load-snapshot'?: string;
 }
 
@@ -41,6 +48,7 @@ function row(format: 'raw' | 'qcow2' | undefined, about: string, properties: Pro
         isTemporary: drive.snapshot,
         isUnsafe: drive.cache === 'unsafe',
         snapshot: drive['load-snapshot'],
+        locking: drive['file.locking'],
       });
     },
   });

@@ -13,10 +13,17 @@ export class HostServices {
   readonly #folders: Readonly<Record<string, FileTree>>;
   readonly #ports = new Map<string, GuestPort>();
 
-  constructor(host: HostWork, random: RandomSource, folders: Readonly<Record<string, FileTree>> = {}) {
+  /** `now` is the date as the guest counts it, in milliseconds since 1970. */
+  constructor(
+    host: HostWork,
+    random: RandomSource,
+    folders: Readonly<Record<string, FileTree>> = {},
+    now: () => number = () => 0,
+  ) {
     this.vsock = new VsockHub(host);
     this.random = random;
     this.#folders = folders;
+    for (const folder of Object.values(folders)) folder.useClock?.(now);
   }
 
   /** The folder with this id. Throws RangeError where there is none. */

@@ -106,6 +106,9 @@ function parseSize(text: string): number {
   return Number(match[1]) * UNITS[match[2].toUpperCase()];
 }
 
+/** Milliseconds since 1970, so many nanoseconds after power-on. */
+export const dateAt = ({ date }: MachineOptions, ns = 0n): number => (date?.getTime() ?? DEFAULT_DATE) + Number(ns) / 1e6;
+
 /** Checks the type of the machine. */
 export function checkMachineType(type: MachineType): MachineType {
   if (!MACHINE_TYPES.includes(type))

@@ -1,24 +1,24 @@
 /**
- * The processors of a machine on one thread. Each in turn runs the same slice of virtual time, so that they stay in step
- * and every run is the same; those that sleep are carried along.
+ * The processors of a machine on one thread. Time is one: the processors take turns, and each begins its turn at the time
+ * that the one before it came to. So no clock ever shows less than another showed before, and every run is the same.
  */
-import { type Core, Stop } from '../core-types.ts';
+import { type Core, NEVER, Stop } from '../core-types.ts';
 
 /**
- * Virtual time of a turn, in nanoseconds: how late an interrupt from one processor reaches another. A prime: a loop that
+ * Virtual time of a turn, in nanoseconds: how late an interrupt of one processor reaches the next. A prime: a loop that
  * frees a lock for an instant only is then interrupted at each of its instructions in the course of some turns, and nobody
  * who waits for the lock waits for ever.
  */
 export const TURN_NS = 9_973;
 
 export interface RoundLimits {
-  /** Virtual time of the next device event, Infinity for none. Devices may move it while a processor runs. */
-  nextEvent: () => number;
+  /** Virtual time of the next device event, NEVER for none. Devices may move it while a processor runs. */
+  nextEvent: () => bigint;
   /** Instructions that all processors together may retire. */
   instructions: number;
   /** The most of one call of a processor. */
   slice: number;
-  /** Whether the run is to end now. */
+  /** Whether the run is to end now, or the host is to have its turn. */
   isEnding: () => boolean;
   run: (core: Core, budget: number) => Stop;
 }
@@ -27,20 +27,25 @@ export class RoundRobin {
   readonly cores: readonly Core[];
   /** The processor that runs now: its time is the machine's. */
   running: Core | null = null;
-  /** Every processor came this far. */
-  #time = 0;
-  /** The latest time that a device was shown; what it sees never goes back. */
-  #seen = 0;
+  readonly #turnNs: bigint;
+  /** How far the turns so far came. */
+  #time = 0n;
+  /** Whose turn it is; when it began, null before; when it is over at the latest. */
+  #at = 0;
+  #begin: bigint | null = null;
+  #end = 0n;
+  /** Processors that sleep, and what their own timers wake them at. */
+  readonly #sleepers = new Map<Core, bigint>();
 
-  constructor(cores: readonly Core[]) {
+  constructor(cores: readonly Core[], turnNs = TURN_NS) {
     this.cores = cores;
+    this.#turnNs = BigInt(turnNs);
   }
 
   /** Virtual time in nanoseconds. */
-  get now(): number {
+  get now(): bigint {
     if (this.cores.length === 1) return this.cores[0].now;
-    this.#seen = Math.max(this.#seen, this.running ? this.running.now : this.#time);
-    return this.#seen;
+    return this.running ? later(this.running.now, this.#time) : this.#time;
   }
 
   /** Instructions that all processors retired. */
@@ -48,66 +53,94 @@ export class RoundRobin {
     return this.cores.reduce((sum, core) => sum + core.retired, 0);
   }
 
-  /** When the first of the processors' own timers is due; Infinity for never. */
-  get nextDeadline(): number {
-    return this.cores.reduce((first, core) => Math.min(first, core.nextDeadline), Number.POSITIVE_INFINITY);
+  /** When the first of the processors' own timers is due; NEVER for none. */
+  get nextDeadline(): bigint {
+    return this.cores.reduce((first, core) => earlier(first, core.nextDeadline), NEVER);
   }
 
-  /** Moves virtual time forward by `ns` for all processors. */
+  /** Moves virtual time forward by `ns`. A processor hears of it in its turn. */
   advance(ns: number): void {
     if (this.cores.length === 1) this.cores[0].advance(ns);
     else {
-      this.#time = this.now + ns;
-      for (const core of this.cores) advanceTo(core, this.#time);
+      this.#time = this.now + BigInt(Math.ceil(ns));
+      if (this.running) advanceTo(this.running, this.#time);
     }
   }
 
-  /** The running processor waits for a device during an access: `ns` pass for it alone. */
+  /** The running processor waits for a device during an access. */
   spend(ns: number): void {
     this.running?.advance(ns);
     this.running?.requestStop();
   }
 
-  /** Resets every processor. */
+  /** Resets every processor, all at the same time: their time-stamp counters begin together. */
   reset(): void {
-    for (const core of this.cores) core.reset();
-    this.#time = Math.min(...this.cores.map((core) => core.now));
-    this.#seen = this.#time;
+    const time = this.now;
+    for (const core of this.cores) {
+      advanceTo(core, time);
+      core.reset();
+    }
+    this.#time = this.cores.map(({ now }) => now).reduce(later);
+    this.#at = 0;
+    this.#begin = null;
+    this.#sleepers.clear();
   }
 
   /**
-   * Gives every processor its turn. Returns HALT where all of them sleep, SHUTDOWN where one is in shutdown, REQUESTED
-   * where the run is to end, BUDGET otherwise. A round that did not come to its end goes on where it stopped.
+   * Gives every processor a turn, up to the next device event. Returns HALT where all of them sleep, SHUTDOWN where one
+   * is in shutdown, REQUESTED where the run is to end, BUDGET otherwise. A turn that was cut short by the run's limits
+   * goes on in the next round.
    */
   round({ nextEvent, instructions, slice, isEnding, run }: RoundLimits): Stop {
-    let target = Math.min(this.#time + TURN_NS, eventAfter(nextEvent(), this.#time + 1));
     let left = instructions;
-    let areAllAsleep = true;
-    for (const core of this.cores) {
-      if (core.now >= target) areAllAsleep = false;
-      while (core.now < target) {
-        const { now, retired } = core;
-        const budget = Math.min(target - now, left, slice);
-        const stop = run(core, budget);
-        left -= core.retired - retired;
-        if (core.retired !== retired || stop === Stop.BUDGET || stop === Stop.REQUESTED) areAllAsleep = false;
-        if (stop === Stop.SHUTDOWN || isEnding()) return stop === Stop.SHUTDOWN ? stop : Stop.REQUESTED;
-        // Deliveries of events retire nothing: their time passes here.
-        if (stop === Stop.BUDGET) advanceTo(core, now + budget);
-        else if (stop === Stop.REQUESTED) target = Math.min(target, eventAfter(nextEvent(), core.now));
-        else if (stop === Stop.HALT) advanceTo(core, Math.min(target, eventAfter(core.nextDeadline, core.now + 1)));
-        else advanceTo(core, target);
-        if (left <= 0) return Stop.BUDGET;
+    let asleep = 0;
+    for (let turn = 0; turn < this.cores.length; turn++) {
+      const core = this.cores[this.#at];
+      advanceTo(core, this.#time);
+      this.#sleepers.delete(core);
+      if (this.#begin === null) {
+        this.#begin = this.#time;
+        this.#end = this.#time + this.#turnNs;
       }
+      do {
+        const { now, retired } = core;
+        const budget = Math.min(Math.max(1, Number(this.#until(nextEvent()) - now)), left, slice);
+        const stop = run(core, budget);
+        // Deliveries of events retire nothing: their time passes here.
+        if (stop === Stop.BUDGET) advanceTo(core, now + BigInt(budget));
+        this.#time = later(this.#time, core.now);
+        left -= core.retired - retired;
+        if (stop === Stop.SHUTDOWN || isEnding()) return stop === Stop.SHUTDOWN ? stop : Stop.REQUESTED;
+        if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) {
+          this.#sleepers.set(core, core.nextDeadline);
+          if (core.retired === retired) asleep++;
+          break;
+        }
+        if (left <= 0) return Stop.BUDGET;
+      } while (this.#time < this.#until(nextEvent()));
+      this.#pass();
+      if (nextEvent() <= this.#time) return Stop.BUDGET;
     }
-    this.#time = target;
-    return areAllAsleep ? Stop.HALT : Stop.BUDGET;
+    return asleep === this.cores.length ? Stop.HALT : Stop.BUDGET;
+  }
+
+  /** The turn is over: the next processor's begins. */
+  #pass(): void {
+    this.#at = (this.#at + 1) % this.cores.length;
+    this.#begin = null;
+  }
+
+  /** When the turn is over: at its end, at a device's event, or where a processor that sleeps is to wake. */
+  #until(event: bigint): bigint {
+    let until = earlier(this.#end, event);
+    for (const wake of this.#sleepers.values()) if (wake > (this.#begin ?? 0n) && wake < until) until = wake;
+    return until;
   }
 }
 
-/** The time of an event in whole nanoseconds, but not before `earliest`. */
-const eventAfter = (event: number, earliest: number): number => Math.max(earliest, Math.ceil(event));
+const earlier = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
-function advanceTo(core: Core, time: number): void {
-  if (time > core.now) core.advance(time - core.now);
+function advanceTo(core: Core, time: bigint): void {
+  if (time > core.now) core.advance(Number(time - core.now));
 }

@@ -29,6 +29,8 @@ const SAFELY = O_NOFOLLOW | O_NONBLOCK;
 const MODE = 0o1777;
 const NS_PER_SECOND = 1e9;
 const LAST_SECOND = 2 ** 33;
+/** Of a folder that is listed: more than this many are ENOMEM. */
+const MOST_ENTRIES = 1 << 19;
 
 export interface HostFolderOptions {
   isReadOnly?: boolean;
@@ -56,12 +58,21 @@ export class HostFolder implements FileTree {
   }
 
   list(path: Path): DirectoryEntry[] {
-    return this.#inside(path, (folder) =>
-      fs.readdirSync(folder).flatMap((name) => {
-        const stat = fs.lstatSync(`${folder}/${name}`, { bigint: true, throwIfNoEntry: false });
-        return stat ? [{ name, id: this.#id(stat), mode: Number(stat.mode) }] : [];
-      }),
-    );
+    return this.#inside(path, (folder) => {
+      const entries: DirectoryEntry[] = [];
+      const open = fs.opendirSync(folder, { bufferSize: 256 });
+      try {
+        for (let entry = open.readSync(); entry; entry = open.readSync()) {
+          if (entries.length >= MOST_ENTRIES) throw new FileError(Errno.ENOMEM);
+          const { name } = entry;
+          const stat = fs.lstatSync(`${folder}/${name}`, { bigint: true, throwIfNoEntry: false });
+          if (stat) entries.push({ name, id: this.#id(stat), mode: Number(stat.mode) });
+        }
+      } finally {
+        open.closeSync();
+      }
+      return entries;
+    });
   }
 
   open(path: Path, { read, write, truncate, append, create }: OpenHow): OpenFile {
@@ -102,7 +113,7 @@ export class HostFolder implements FileTree {
         closing(fd, () => fs.ftruncateSync(fd, size));
       }
       if (mode !== undefined) this.#changeMode(file, mode & MODE);
-      if (uid >= 0 || gid >= 0) this.#changeOwner(file, uid, gid);
+      if (uid >= 0 || gid >= 0) this.#tryOwner(() => fs.lchownSync(file, uid, gid));
       if (accessed === undefined && modified === undefined) return;
       const { atimeNs, mtimeNs } = fs.lstatSync(file, { bigint: true });
       fs.lutimesSync(file, seconds(accessed ?? atimeNs), seconds(modified ?? mtimeNs));
@@ -116,13 +127,33 @@ export class HostFolder implements FileTree {
 
   #handle(fd: number): OpenFile {
     return {
+      change: (changes) => failing(() => this.#changeOpen(fd, changes)),
       read: (offset, into) => failing(() => fs.readSync(fd, into, 0, into.length, offset)),
       write: (offset, from) => failing(() => fs.writeSync(fd, from, 0, from.length, offset)),
-      truncate: (size) => failing(() => fs.ftruncateSync(fd, size)),
       stat: () => failing(() => this.#statOf(fs.fstatSync(fd, { bigint: true }))),
       sync: () => failing(() => fs.fsyncSync(fd)),
       close: () => failing(() => fs.closeSync(fd)),
     };
+  }
+
+  #changeOpen(fd: number, { mode, uid = -1, gid = -1, size, accessed, modified }: FileChanges): void {
+    if (size !== undefined) this.#changeSize(fd, size);
+    if (mode !== undefined) fs.fchmodSync(fd, mode & MODE);
+    if (uid >= 0 || gid >= 0) this.#tryOwner(() => fs.fchownSync(fd, uid, gid));
+    if (accessed === undefined && modified === undefined) return;
+    const { atimeNs, mtimeNs } = fs.fstatSync(fd, { bigint: true });
+    fs.futimesSync(fd, seconds(accessed ?? atimeNs), seconds(modified ?? mtimeNs));
+  }
+
+  /** The client has checked its user's rights, and a descriptor that only reads does not speak against them. */
+  #changeSize(fd: number, size: number): void {
+    try {
+      fs.ftruncateSync(fd, size);
+    } catch (error) {
+      if (!this.#usesDescriptors || (error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+      const writer = fs.openSync(`${BY_DESCRIPTOR}/${fd}`, O_WRONLY | O_NONBLOCK);
+      closing(writer, () => fs.ftruncateSync(writer, size));
+    }
   }
 
   #changeMode(file: string, mode: number): void {
@@ -135,9 +166,9 @@ export class HostFolder implements FileTree {
     closing(fd, () => fs.chmodSync(`${BY_DESCRIPTOR}/${fd}`, mode));
   }
 
-  #changeOwner(file: string, uid: number, gid: number): void {
+  #tryOwner(change: () => void): void {
     try {
-      fs.lchownSync(file, uid, gid);
+      change();
     } catch (error) {
       if (this.#reportsOwner || (error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
     }

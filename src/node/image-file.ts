@@ -9,7 +9,9 @@ import { ImageError } from '../devices/block/image-error.ts';
 import { type ImageFiles, type ImageOptions, openImage } from '../devices/block/open-image.ts';
 import { OverlayDisk } from '../devices/block/overlay.ts';
 import { unzstd } from '../machine/loaders/decompress/zstd.ts';
+import { LOCKINGS, type Locking, lockImage } from './image-lock.ts';
 
+const { O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;
 /** Files that this process writes: two disks on one image would destroy it. */
 const written = new Set<string>();
 
@@ -19,24 +21,42 @@ class HostFile implements ByteFile {
   readonly isReadOnly: boolean;
   #size: number;
   readonly #file: number;
+  readonly #locking: Locking;
 
-  constructor(file: number, name: string, isReadOnly: boolean) {
+  constructor(file: number, name: string, isReadOnly: boolean, locking: Locking = 'off') {
     const { dev, ino, size } = fs.fstatSync(file);
     this.name = name;
     this.id = `${dev}:${ino}`;
     this.isReadOnly = isReadOnly;
     this.#size = size;
     this.#file = file;
+    this.#locking = locking;
     if (isReadOnly) return;
     if (written.has(this.id)) {
       fs.closeSync(file);
-      throw new ImageError(`cannot open ${name}: another disk writes to it; readonly=on or snapshot=on only read it`);
+      throw new ImageError(`cannot open ${name}: another disk of this process writes to it`);
     }
     written.add(this.id);
   }
 
   get size(): number {
     return this.#size;
+  }
+
+  lock(): void {
+    if (this.#locking === 'off') return;
+    const lock = lockImage(this.#file, this.isReadOnly);
+    if (lock === 'taken') {
+      throw new ImageError(
+        `cannot open ${this.name}: somebody ${this.isReadOnly ? 'writes to' : 'uses'} it (another process such as ` +
+          'vmlaunch or QEMU, or another disk of this one); file.locking=off opens it all the same, at your risk',
+      );
+    }
+    if (lock === 'impossible' && this.#locking === 'on') {
+      throw new ImageError(
+        `cannot lock ${this.name}, as file.locking=on asks: neither perl nor flock can be started here`,
+      );
+    }
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -66,23 +86,20 @@ class HostFile implements ByteFile {
   }
 }
 
-/** Opens a file that exists. Throws ImageError that names it. */
-function openFile(path: string, isReadOnly: boolean): ByteFile {
+/** Opens a file that exists, without waiting for the other end of what is a pipe. Throws ImageError that names it. */
+function openFile(path: string, isReadOnly: boolean, locking: Locking): ByteFile {
   let file: number;
   try {
-    file = fs.openSync(path, isReadOnly ? 'r' : 'r+');
+    file = fs.openSync(path, (isReadOnly ? O_RDONLY : O_RDWR) | (O_NONBLOCK ?? 0));
   } catch (error) {
     throw new ImageError(`cannot open ${path}: ${(error as Error).message}`);
   }
-  if (fs.fstatSync(file).isFile()) return new HostFile(file, path, isReadOnly);
+  if (fs.fstatSync(file).isFile()) return new HostFile(file, path, isReadOnly, locking);
   fs.closeSync(file);
-  throw new ImageError(`cannot open ${path}: it is not a file`);
+  throw new ImageError(`cannot open ${path}: it is not a regular file, as images are`);
 }
 
-const FILES: ImageFiles = {
-  open: openFile,
-  resolve: (path, name) => (isAbsolute(name) ? name : join(dirname(path), name)),
-};
+const resolve: ImageFiles['resolve'] = (path, name) => (isAbsolute(name) ? name : join(dirname(path), name));
 
 /** A file that is gone when it is closed, or when the process ends. */
 function scratchFile(): ByteFile {
@@ -107,15 +124,25 @@ export interface DiskOptions extends ImageOptions {
   isTemporary?: boolean;
   /** A flush does not wait for the medium: the disk is lost with the host, but not with this process. */
   isUnsafe?: boolean;
+  /** A lock against other processes, as QEMU's; 'auto' where absent: where the host has one. */
+  locking?: Locking;
 }
 
 /** Opens a disk image. Throws ImageError where that is not possible. */
-export function openDisk(path: string, { isTemporary, isUnsafe, ...options }: DiskOptions = {}): Disk {
+export function openDisk(
+  path: string,
+  { isTemporary, isUnsafe, locking = 'auto', ...options }: DiskOptions = {},
+): Disk {
+  if (!LOCKINGS.includes(locking)) throw new ImageError(`locking '${locking}': there are ${LOCKINGS.join(', ')}`);
   const open = (name: string, isReadOnly: boolean): ByteFile => {
-    const file = FILES.open(name, isReadOnly);
+    const file = openFile(name, isReadOnly, locking);
     return isUnsafe ? Object.assign(file, { flush: () => {} }) : file;
   };
-  const files = { ...FILES, open };
-  const disk = openImage(files, path, { unzlib, unzstd, ...options, isReadOnly: options.isReadOnly || isTemporary });
+  const disk = openImage({ open, resolve }, path, {
+    unzlib,
+    unzstd,
+    ...options,
+    isReadOnly: options.isReadOnly || isTemporary,
+  });
   return isTemporary ? new OverlayDisk(disk, scratchFile()) : disk;
 }

@@ -1,5 +1,5 @@
 // Disks in files of the host: opened by format, temporary where asked, and whole after kill -9.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -60,15 +60,30 @@ describe('a raw image', () => {
   });
 });
 
-it('a file is written by one disk only, by whatever name', () => {
+it('a file is written by one disk only, by whatever name, and not read by another one meanwhile', () => {
   const link = folder.path('link.raw');
   symlinkSync(raw, link);
   const disk = openDisk(raw);
-  expect(() => openDisk(link)).toThrow(/cannot open .*link.raw: another disk writes to it/);
-  openDisk(link, { isReadOnly: true }).close();
-  openDisk(link, { isTemporary: true }).close();
+  expect(() => openDisk(link)).toThrow(/cannot open .*link.raw: another disk of this process writes to it/);
+  expect(() => openDisk(link, { locking: 'off' })).toThrow(/another disk of this process writes to it/);
+  expect(() => openDisk(link, { isReadOnly: true })).toThrow(/link.raw: somebody writes to it .*; file.locking=off/);
+  expect(() => openDisk(link, { isTemporary: true })).toThrow(/somebody writes to it/);
+  openDisk(link, { isReadOnly: true, locking: 'off' }).close();
   disk.close();
+  const reader = openDisk(link, { isReadOnly: true });
+  openDisk(link, { isTemporary: true }).close();
+  expect(() => openDisk(link)).toThrow(/link.raw: somebody uses it/);
+  reader.close();
   openDisk(link).close();
+});
+
+it.each(['isReadOnly', 'isTemporary'] as const)('a pipe is no image, and is not waited for (%s)', (how) => {
+  const pipe = folder.path(`pipe-${how}`);
+  execFileSync('mkfifo', [pipe]);
+  expect(() => openDisk(pipe, { [how]: true })).toThrow(/pipe-.*: it is not a regular file, as images are/);
+  expect(() => openDisk(pipe)).toThrow(/it is not a regular file/);
+  qemuImgOk('create', '-q', '-u', '-f', 'qcow2', '-b', pipe, '-F', 'raw', image, '1M');
+  expect(() => openDisk(image)).toThrow(/pipe-.*: it is not a regular file/);
 });
 
 describe('a temporary disk', () => {

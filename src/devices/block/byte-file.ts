@@ -6,6 +6,8 @@ export interface ByteFile {
   readonly id: string;
   readonly isReadOnly: boolean;
   readonly size: number;
+  /** Keeps others from it until it is closed. Throws ImageError where somebody has it. */
+  lock?(): void;
   /** Fills the whole of `into`, with zeros behind the end. */
   read(offset: number, into: Uint8Array): void;
   /** Behind the end the file grows. */

@@ -42,6 +42,7 @@ function openAbove(above: readonly ByteFile[], files: ImageFiles, path: string, 
     const names = chain.map(({ name }) => name).join(' -> ');
     if (above.some(({ id }) => id === file.id)) throw new ImageError(`backing files make a loop: ${names}`);
     if (chain.length > MAX_DEPTH) throw new ImageError(`${names}: the limit is ${MAX_DEPTH} backing files`);
+    file.lock?.();
     const format = options.format ?? (isQcow2(file) ? 'qcow2' : 'raw');
     if (format === 'raw') {
       if (snapshot !== undefined) throw new ImageError(`${path}: a raw image has no snapshot '${snapshot}'`);

@@ -45,8 +45,11 @@ export class OverlayDisk implements Disk {
   }
 
   close(): void {
-    this.#scratch.close();
-    this.#base.close();
+    try {
+      this.#scratch.close();
+    } finally {
+      this.#base.close();
+    }
   }
 
   /** Where the chunk is in the scratch file; it is brought there if need be. */

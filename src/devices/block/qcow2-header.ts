@@ -179,17 +179,18 @@ function readBackingFormat(file: ByteFile, start: number, end: number, fail: Fai
 function readSnapshots(file: ByteFile, header: Qcow2Header, count: number, offset: number, fail: Fail): void {
   const head = new Uint8Array(56);
   const view = new DataView(head.buffer);
-  let at = offset;
+  // Entries begin at multiples of 8; the last one may end unpadded, with the file.
+  let end = offset;
   let l1Bytes = 0;
   for (let index = 0; index < count; index++) {
+    const at = Math.ceil(end / 8) * 8;
     file.read(at, head);
     const [idBytes, nameBytes, extraBytes] = [view.getUint16(12), view.getUint16(14), view.getUint32(36)];
     const strings = at + 40 + extraBytes;
-    const next = Math.ceil((strings + idBytes + nameBytes) / 8) * 8;
+    end = strings + idBytes + nameBytes;
     const l1Offset = view.getBigUint64(0);
     const l1Size = view.getUint32(8);
-    if (next > file.size || next - offset > MAX_SNAPSHOT_BYTES)
-      fail(`entry ${index} of the snapshot table is too long`);
+    if (end > file.size || end - offset > MAX_SNAPSHOT_BYTES) fail(`entry ${index} of the snapshot table is too long`);
     l1Bytes += 8 * l1Size;
     if (l1Offset + BigInt(8 * l1Size) > BigInt(file.size) || l1Bytes > file.size || l1Size > MAX_L1_BYTES / 8) {
       fail(`snapshot ${index} has ${l1Size} L1 entries at ${hex(l1Offset)}; the file has ${hex(file.size)} bytes`);
@@ -202,10 +203,9 @@ function readSnapshots(file: ByteFile, header: Qcow2Header, count: number, offse
       l1Size,
       capacity: Math.min(Math.ceil(capacity / 512) * 512, l1Size * 2 ** (2 * header.clusterBits - 3)),
     });
-    at = next;
   }
   header.snapshotsOffset = offset;
-  header.snapshotsBytes = at - offset;
+  header.snapshotsBytes = end - offset;
 }
 
 function text(file: ByteFile, offset: number, length: number): string {

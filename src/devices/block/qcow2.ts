@@ -140,8 +140,11 @@ export class Qcow2Disk implements Disk {
     try {
       this.flush();
     } finally {
-      this.#file.close();
-      this.#backing?.close();
+      try {
+        this.#file.close();
+      } finally {
+        this.#backing?.close();
+      }
     }
   }
 

@@ -1,22 +1,32 @@
 /** Fids: the numbers by which a client names the files of a tree that it walked to, and what it has open. */
-import { type DirectoryEntry, Errno, FileError, type OpenFile, type Path } from './file-tree.ts';
+import { Errno, FileError, type OpenFile, type Path } from './file-tree.ts';
 
 export interface Fid {
   path: Path;
   file?: OpenFile;
-  /** A folder's contents as they were when reading began. */
-  entries?: DirectoryEntry[];
+  /** It is open as a folder. */
+  isFolder?: boolean;
 }
 
-/** More than Linux uses with a thousand of everything; a bound for what a client makes us hold. */
+/** More than Linux uses with a thousand of everything; bounds for what a client makes us hold. */
 const MAX_FIDS = 65536;
+const MAX_PATH_BYTES = 32 << 20;
+/** What a name costs besides its letters, as an element of a path. */
+const NAME_BYTES = 48;
 const MAX_OPEN = 1000;
 const MAX_PATH_LENGTH = 4096;
 const MAX_NAME_BYTES = 255;
 
 export class Fids {
   readonly #fids = new Map<number, Fid>();
+  readonly #clunked: (fid: Fid) => void;
   #open = 0;
+  #pathBytes = 0;
+
+  /** Calls `clunked` with every fid that goes. */
+  constructor(clunked: (fid: Fid) => void) {
+    this.#clunked = clunked;
+  }
 
   /** Throws FileError EBADF where the number is not in use. */
   get(number: number): Fid {
@@ -33,7 +43,14 @@ export class Fids {
   add(number: number, path: Path): void {
     if (this.#fids.has(number)) throw new FileError(Errno.EBADF);
     if (this.#fids.size >= MAX_FIDS) throw new FileError(Errno.ENFILE);
+    this.#charge(bytesOf(path));
     this.#fids.set(number, { path });
+  }
+
+  /** The fid names another file. Throws FileError where its path is more than can be kept. */
+  lead(fid: Fid, path: Path): void {
+    this.#charge(bytesOf(path) - bytesOf(fid.path));
+    fid.path = path;
   }
 
   open(fid: Fid, open: () => OpenFile): void {
@@ -46,6 +63,8 @@ export class Fids {
   clunk(number: number): void {
     const fid = this.get(number);
     this.#fids.delete(number);
+    this.#pathBytes -= bytesOf(fid.path);
+    this.#clunked(fid);
     if (!fid.file) return;
     this.#open--;
     fid.file.close();
@@ -55,13 +74,33 @@ export class Fids {
     for (const number of [...this.#fids.keys()]) this.clunk(number);
   }
 
+  /** Throws FileError where the paths of what lies under `from` would be too long or too many under `to`. */
+  checkMove(from: Path, to: Path): void {
+    const more = bytesOf(to) - bytesOf(from);
+    let sum = this.#pathBytes;
+    for (const { path } of this.#fids.values()) if (isUnder(path, from)) sum += more;
+    if (more > 0 && sum > MAX_PATH_BYTES) throw new FileError(Errno.ENFILE);
+  }
+
   /** What lay under `from` lies under `to` now. */
   moved(from: Path, to: Path): void {
     for (const fid of this.#fids.values()) {
-      if (from.every((name, at) => fid.path[at] === name)) fid.path = [...to, ...fid.path.slice(from.length)];
+      if (!isUnder(fid.path, from)) continue;
+      fid.path = [...to, ...fid.path.slice(from.length)];
+      this.#pathBytes += bytesOf(to) - bytesOf(from);
     }
   }
+
+  #charge(bytes: number): void {
+    if (bytes > 0 && this.#pathBytes + bytes > MAX_PATH_BYTES) throw new FileError(Errno.ENFILE);
+    this.#pathBytes += bytes;
+  }
 }
+
+const isUnder = (path: Path, folder: Path): boolean => folder.every((name, at) => path[at] === name);
+
+/** What a path costs: every fid has one of its own. */
+const bytesOf = (path: Path): number => path.reduce((sum, { length }) => sum + NAME_BYTES + 2 * length, NAME_BYTES);
 
 /** The path of `name` in the folder `path`. Throws FileError where it cannot be the name of a file. */
 export function child(path: Path, name: string): Path {

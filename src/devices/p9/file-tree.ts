@@ -12,6 +12,7 @@ export const Errno = {
   ENOENT: 2,
   EIO: 5,
   EBADF: 9,
+  ENOMEM: 12,
   EACCES: 13,
   EBUSY: 16,
   EEXIST: 17,
@@ -88,8 +89,9 @@ export interface OpenFile {
   /** Fills `into` from `offset` on; returns how many bytes there were. */
   read(offset: number, into: Uint8Array): number;
   write(offset: number, from: Uint8Array): number;
-  truncate(size: number): void;
   stat(): FileStat;
+  /** Changes the file that was opened, whatever its path leads to by now. */
+  change(changes: FileChanges): void;
   sync(): void;
   close(): void;
 }
@@ -115,6 +117,8 @@ export interface Space {
 /** Every method throws FileError, and nothing else, where it cannot do what is asked. */
 export interface FileTree {
   readonly isReadOnly: boolean;
+  /** Called by a machine that shares the tree: milliseconds since 1970 as its guest counts them. */
+  useClock?(now: () => number): void;
   stat(path: Path): FileStat;
   list(path: Path): DirectoryEntry[];
   /** Opens a regular file. */

@@ -17,8 +17,12 @@ const BLOCK = 4096;
 const SECTOR = 512;
 const NS_PER_MS = 1_000_000n;
 const DEFAULT_LIMIT = 256 << 20;
-/** What a file costs besides its contents, so that empty ones are not without end. */
+/** What a file costs besides its contents, and each of its names besides the letters: empty ones are not without end. */
 const NODE_BYTES = 512;
+const NAME_BYTES = 128;
+const EMPTY = new Uint8Array(0);
+/** The date of what is there before a machine brings its clock: the one that a machine has at power-on. */
+const POWER_ON = Date.UTC(2026, 0, 1);
 
 interface Node {
   id: bigint;
@@ -40,25 +44,31 @@ interface Node {
 
 export interface MemoryTreeOptions {
   isReadOnly?: boolean;
-  /** Bytes that the guest may fill; 256 MiB where absent. */
+  /** Bytes that the guest may fill, with what we hold for files, names and links; 256 MiB where absent. */
   limit?: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; those of the machine's clock where absent, so that equal runs see equal dates. */
   now?: () => number;
 }
 
 export class MemoryTree implements FileTree {
   readonly isReadOnly: boolean;
   readonly #limit: number;
-  readonly #now: () => number;
+  #now: () => number;
+  readonly #hasOwnClock: boolean;
   #nodes = 0n;
   #used = 0;
   readonly #root: Node;
 
-  constructor({ isReadOnly = false, limit = DEFAULT_LIMIT, now = Date.now }: MemoryTreeOptions = {}) {
+  constructor({ isReadOnly = false, limit = DEFAULT_LIMIT, now }: MemoryTreeOptions = {}) {
     this.isReadOnly = isReadOnly;
     this.#limit = limit;
-    this.#now = now;
+    this.#now = now ?? (() => POWER_ON);
+    this.#hasOwnClock = now !== undefined;
     this.#root = this.#make(FileType.DIRECTORY | 0o755);
+  }
+
+  useClock(now: () => number): void {
+    if (!this.#hasOwnClock) this.#now = now;
   }
 
   /** Writes a whole file, and makes the folders that it lies in. `path` is like 'etc/motd'. */
@@ -120,8 +130,9 @@ export class MemoryTree implements FileTree {
   link(from: Path, to: Path): void {
     const node = this.#at(from);
     if (node.children) throw new FileError(Errno.EPERM);
-    this.#add(to, node, 0);
+    this.#add(to, node, false);
     node.links++;
+    node.changed = this.#time();
   }
 
   rename(from: Path, to: Path): void {
@@ -134,6 +145,7 @@ export class MemoryTree implements FileTree {
     }
     const folder = this.#parent(to);
     if (there) this.remove(to, there.children !== undefined);
+    this.#charge(nameCost(to) - nameCost(from));
     this.#parent(from).delete(name(from));
     folder.set(name(to), node);
     node.changed = this.#time();
@@ -145,17 +157,21 @@ export class MemoryTree implements FileTree {
     if (isDirectory !== (node.children !== undefined)) throw new FileError(isDirectory ? Errno.ENOTDIR : Errno.EISDIR);
     if (node.children && node.children.size > 0) throw new FileError(Errno.ENOTEMPTY);
     parent.delete(name(path));
+    this.#charge(-nameCost(path));
     node.links--;
     node.changed = this.#time();
     this.#release(node);
   }
 
   #release(node: Node): void {
-    if (node.links === 0n && node.opens === 0) this.#used -= NODE_BYTES + node.data.length;
+    if (node.links === 0n && node.opens === 0) this.#charge(-nodeCost(node));
   }
 
   change(path: Path, changes: FileChanges): void {
-    const node = this.#at(path);
+    this.#change(this.#at(path), changes);
+  }
+
+  #change(node: Node, changes: FileChanges): void {
     const now = this.#time();
     const { mode, uid = node.uid, gid = node.gid, size, accessed, modified } = changes;
     if (size !== undefined) {
@@ -197,11 +213,8 @@ export class MemoryTree implements FileTree {
         node.modified = node.changed = this.#time();
         return from.length;
       },
-      truncate: (size) => {
-        if (!write) throw new FileError(Errno.EINVAL);
-        this.#resize(node, size);
-      },
       stat: () => statOf(node),
+      change: (changes) => this.#change(node, changes),
       sync: () => {},
       close: () => {
         node.opens--;
@@ -245,15 +258,15 @@ export class MemoryTree implements FileTree {
       modified: now,
       changed: now,
       children: isDirectory ? new Map() : undefined,
-      data: new Uint8Array(0),
+      data: EMPTY,
       size: 0,
     };
   }
 
-  #add(path: Path, node: Node, cost = NODE_BYTES): Node {
+  #add(path: Path, node: Node, isNew = true): Node {
     const folder = this.#parent(path);
     if (folder.has(name(path))) throw new FileError(Errno.EEXIST);
-    this.#charge(cost);
+    this.#charge(nameCost(path) + (isNew ? nodeCost(node) : 0));
     folder.set(name(path), node);
     return node;
   }
@@ -294,6 +307,8 @@ export class MemoryTree implements FileTree {
 const namesOf = (path: string): string[] => path.split('/').filter((part) => part !== '');
 const name = (path: Path): string => path[path.length - 1];
 const typeOf = (node: Node): number => node.mode & FileType.MASK;
+const nameCost = (path: Path): number => NAME_BYTES + 2 * name(path).length;
+const nodeCost = ({ data, target = '' }: Node): number => NODE_BYTES + data.length + 2 * target.length;
 
 function statOf(node: Node): FileStat {
   const { id, mode, uid, gid, links, accessed, modified, changed } = node;

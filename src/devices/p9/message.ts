@@ -98,19 +98,23 @@ export class Writer {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value);
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value, true);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value, true);
     return this;
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value, true);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#grow(8), value, true);
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value, true);
     return this;
   }
   text(text: string): this {
@@ -131,6 +135,7 @@ export class Writer {
     return this.#bytes.subarray(0, this.#at);
   }
 
+  /** Makes room and returns where it is. Puts another view in place: to be called before `#view` is looked at. */
   #grow(length: number): number {
     const at = this.#at;
     this.#at += length;

@@ -4,7 +4,16 @@
  * is never anything to flush.
  */
 import { child, type Fid, Fids, step } from './fids.ts';
-import { Errno, type FileChanges, FileError, type FileStat, type FileTree, FileType } from './file-tree.ts';
+import {
+  type DirectoryEntry,
+  Errno,
+  type FileChanges,
+  FileError,
+  type FileStat,
+  type FileTree,
+  FileType,
+} from './file-tree.ts';
+import { Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 
 const VERSION = '9P2000.L';
@@ -44,7 +53,8 @@ const CHANGES: ReadonlySet<number> = new Set<number>([
 
 export class P9Server {
   readonly #tree: FileTree;
-  readonly #fids = new Fids();
+  readonly #listings = new Listings();
+  readonly #fids = new Fids((fid) => this.#listings.forget(fid));
   /** The longest message either side may send; 0 before the version is agreed. */
   #limit = 0;
   readonly #requests: Partial<Record<number, (of: Reader, out: Writer, limit: number) => void>> = {
@@ -143,8 +153,8 @@ export class P9Server {
     }
     if (found.length === count) {
       if (this.#fids.find(number) === fid) {
-        if (fid.file) throw new FileError(Errno.EBADF);
-        fid.path = path;
+        if (fid.file || fid.isFolder) throw new FileError(Errno.EBADF);
+        this.#fids.lead(fid, path);
       } else this.#fids.add(number, path);
     }
     out.u16(found.length);
@@ -166,7 +176,7 @@ export class P9Server {
     if (how.write && this.#tree.isReadOnly) throw new FileError(Errno.EROFS);
     if (type === FileType.DIRECTORY) {
       if (how.write) throw new FileError(Errno.EISDIR);
-      fid.entries = this.#entries(fid);
+      fid.isFolder = true;
     } else if (type === FileType.FILE) this.#fids.open(fid, () => this.#tree.open(fid.path, how));
     else throw new FileError(type === FileType.LINK ? Errno.ELOOP : Errno.EOPNOTSUPP);
     putQid(out, stat);
@@ -178,8 +188,14 @@ export class P9Server {
     const path = child(fid.path, of.text());
     const flags = of.u32();
     const create = { mode: of.u32() & 0o7777, exclusive: (flags & Open.EXCL) !== 0 };
-    this.#fids.open(fid, () => this.#tree.open(path, { ...howTo(flags), create }));
-    fid.path = path;
+    const folder = fid.path;
+    this.#fids.lead(fid, path);
+    try {
+      this.#fids.open(fid, () => this.#tree.open(path, { ...howTo(flags), create }));
+    } catch (error) {
+      this.#fids.lead(fid, folder);
+      throw error;
+    }
     putQid(out, this.#tree.stat(path));
     out.u32(0);
   }
@@ -207,11 +223,10 @@ export class P9Server {
     const fid = this.#fid(of);
     const from = of.u64();
     const count = of.u32();
-    if (!fid.entries) throw new FileError(Errno.EBADF);
-    if (from === 0n) fid.entries = this.#entries(fid);
+    if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const { entries } = fid;
+    const entries = this.#listings.of(fid, from === 0n, () => this.#entries(fid));
     let end = HEADER_BYTES;
     for (let at = from < BigInt(entries.length) ? Number(from) : entries.length; at < entries.length; at++) {
       const { name, mode } = entries[at];
@@ -223,7 +238,10 @@ export class P9Server {
       if (data.length - HEADER_BYTES > room) break;
       end = data.length;
     }
-    if (end === HEADER_BYTES && data.length > end) throw new FileError(Errno.EINVAL);
+    if (end === HEADER_BYTES) {
+      this.#listings.forget(fid);
+      if (data.length > end) throw new FileError(Errno.EINVAL);
+    }
     out.u32(end - HEADER_BYTES).bytes(data.finish(0, 0).subarray(HEADER_BYTES, end));
   }
 
@@ -260,11 +278,10 @@ export class P9Server {
     if (valid & Valid.GID) changes.gid = gid;
     if (valid & Valid.ATIME) changes.accessed = valid & Valid.ATIME_SET ? accessed : 'now';
     if (valid & Valid.MTIME) changes.modified = valid & Valid.MTIME_SET ? modified : 'now';
-    if (valid & Valid.SIZE) {
-      if (fid.file) fid.file.truncate(size);
-      else changes.size = size;
-    }
-    if (Object.keys(changes).length > 0) this.#tree.change(fid.path, changes);
+    if (valid & Valid.SIZE) changes.size = size;
+    if (Object.keys(changes).length === 0) return;
+    if (fid.file) fid.file.change(changes);
+    else this.#tree.change(fid.path, changes);
   }
 
   #symlink(of: Reader, out: Writer): void {
@@ -303,6 +320,7 @@ export class P9Server {
     const to = this.#child(of);
     if (from.length === 0) throw new FileError(Errno.EBUSY);
     if (to.length > from.length && from.every((name, at) => to[at] === name)) throw new FileError(Errno.EINVAL);
+    this.#fids.checkMove(from, to);
     this.#tree.rename(from, to);
     this.#fids.moved(from, to);
   }
@@ -332,7 +350,7 @@ export class P9Server {
     return file ? file.stat() : this.#tree.stat(path);
   }
 
-  #entries({ path }: Fid): { name: string; id: bigint; mode: number }[] {
+  #entries({ path }: Fid): DirectoryEntry[] {
     const dots = [
       { name: '.', ...pick(this.#tree.stat(path)) },
       { name: '..', ...pick(this.#tree.stat(path.slice(0, -1))) },

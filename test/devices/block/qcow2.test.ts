@@ -110,6 +110,22 @@ describe('an image', () => {
     },
   );
 
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 40])('opens after qemu-img snapshot -c with a name of %i letters', (letters) => {
+    for (const isEmpty of [true, false]) {
+      create('compat=1.1');
+      if (!isEmpty) qemuImgOk('convert', '-f', 'raw', '-O', 'qcow2', backing, image);
+      const name = 's'.repeat(letters);
+      qemuImgOk('snapshot', '-c', name, image);
+      const file = new MemoryFile(load());
+      const disk = new Qcow2Disk(file);
+      expect(disk.header.snapshots.map((snapshot) => snapshot.name)).toEqual([name]);
+      disk.write(SECTOR, BACKING.subarray(0, SECTOR));
+      disk.close();
+      expectClean(file.bytes);
+      expect(qemuImgOk('snapshot', '-l', image)).toContain(name);
+    }
+  });
+
   it('that its last user left dirty is repaired when it is opened to be written', () => {
     create('lazy_refcounts=on');
     const file = new MemoryFile(load());

@@ -4,12 +4,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianPackage } from '../../linux/debian.ts';
 
-let path: string | null = null;
-
-function find(): string {
-  const installed = '/usr/bin/qemu-img';
+/** The path of a program of Debian's package qemu-utils, which is fetched where it is not installed. */
+export function qemuProgram(name: 'qemu-img' | 'qemu-io'): string {
+  const installed = `/usr/bin/${name}`;
   return existsSync(installed) ? installed : join(debianPackage('qemu-utils'), installed);
 }
+
+let path: string | null = null;
 
 export interface Result {
   status: number | null;
@@ -18,7 +19,7 @@ export interface Result {
 
 /** Runs qemu-img, from Debian's package where it is not installed. Throws where it cannot be started. */
 export function qemuImg(...args: string[]): Result {
-  path ??= find();
+  path ??= qemuProgram('qemu-img');
   const { status, stdout, stderr, error } = spawnSync(path, args, { encoding: 'utf8' });
   if (error) throw new Error(`this test needs qemu-img of Debian's package qemu-utils: ${error.message}`);
   return { status, text: stdout + stderr };

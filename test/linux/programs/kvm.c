@@ -29,6 +29,8 @@ int main(void) {
   if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) < 0) return fail("KVM_SET_USER_MEMORY_REGION");
   int vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
   if (vcpu < 0) return fail("KVM_CREATE_VCPU");
+  /* Never run; a VM of two makes KVM say what it thinks of the host's TSC. */
+  if (ioctl(vm, KVM_CREATE_VCPU, 1) < 0) return fail("KVM_CREATE_VCPU 1");
   struct kvm_run *run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
   struct kvm_sregs sregs;
   ioctl(vcpu, KVM_GET_SREGS, &sregs);
