@@ -333,6 +333,11 @@ export class WasmCore implements Core {
   loadState(saved: Uint8Array): void {
     if (saved.length !== STATE_BYTES) throw new RangeError(`state of ${saved.length} bytes: must be ${STATE_BYTES}`);
     this.#state.bytes(LAYOUT.STATE, STATE_BYTES).set(saved);
+    this.forgetCaches();
+  }
+
+  /** Drops what can be found again: translations and decoded code. What the guest sees does not change. */
+  forgetCaches(): void {
     this.#wasm.forgetCaches();
   }
 
