@@ -165,6 +165,11 @@ export const HOT_KINDS: u32 = ${HOT.length};
 export const enum Kind { END = ${kind('end')}, END_SLOW = ${kind('end_slow')}, END_JUMP = ${kind('end_jump')}, SKIP = ${kind('skip')}, FIRST_WHOLE = ${FIRST_WHOLE}, JCC_FIRST = ${kind('jcc_o')}, JMP = ${kind('jmp')}, ROTATE_FIRST = ${kind('rol_r32')}, AMD_FIRST = ${kind('amd_rol_r32')}, CALL_32 = ${kind('call_32')}, CALL_64 = ${kind('call_64')} }
 
 /** CPUID features that gate instructions; FEATURE_BYTES + n is 1 where feature n is on. */
-export const enum Feature { NONE, ${FEATURES.map((feature) => feature.toUpperCase().replaceAll('-', '_').replace(/^(?=\d)/, '_')).join(', ')} }
+export const enum Feature { NONE, ${FEATURES.map((feature) =>
+    feature
+      .toUpperCase()
+      .replaceAll('-', '_')
+      .replace(/^(?=\d)/, '_'),
+  ).join(', ')} }
 `;
 }
