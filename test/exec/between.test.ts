@@ -122,3 +122,29 @@ describe('an interrupt message of type ExtINT (SDM Vol. 3A, "Local Vector Table"
     expect(runToHalt(1000)).toBe(CODE + 5);
   });
 });
+
+describe('a request at the local APIC that waits for its priority (SDM Vol. 3A, "Task and Processor Priorities")', () => {
+  beforeEach(() => {
+    lab.core.writeMsr(0x1b, 0xfee00d00n);
+    lab.core.writeMsr(0x80f, 0x1ffn);
+    lab.gate64(0x81, BigInt(handler(0x21)));
+    lab.set({ rflags: IF, rax: 0, rdx: 0 });
+  });
+  it('comes after the write that lowers TPR', () => {
+    lab.core.writeMsr(0x808, 0x50n);
+    lab.core.deliverMsi(0xfee00000, 0x41);
+    lab.set({ rcx: 0x808 });
+    lab.code(CODE, '90 90 0f 30 90 f4');
+    expect(runToHalt(1000)).toBe(end(0x41));
+    expect(lab.stack(8, 1)).toEqual([CODE + 4]);
+  });
+  it('comes after the EOI of the one above it', () => {
+    lab.core.deliverMsi(0xfee00000, 0x81);
+    lab.core.deliverMsi(0xfee00000, 0x41);
+    lab.set({ rcx: 0x80b });
+    lab.code(CODE, '90 f4');
+    lab.code(handler(0x21), 'fb 90 90 0f 30 90 f4');
+    expect(runToHalt(1000)).toBe(end(0x41));
+    expect(lab.stack(8, 1)).toEqual([handler(0x21) + 5]);
+  });
+});
