@@ -207,6 +207,7 @@ function loadSegments(): void {
 function abort(indicator: u32): void {
   store<u32>(cpu.vmcs, indicator, Region.ABORT);
   enterRootOperation();
+  updateMode();
   cpu.activity = Activity.SHUTDOWN;
   attend(Attention.INACTIVE);
 }
