@@ -38,6 +38,7 @@ export const LAYOUT = {
   EXIT_COUNTS: 0x6000,
   EXIT_RING: 0x8000,
   ENTERED: 0xe000,
+  HOST_SEG: 0xe600,
   CPU: 0x90,
 } as const;
 

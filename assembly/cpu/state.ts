@@ -37,6 +37,8 @@ export const EXIT_COUNTS: usize = STATE + 0x6000;
 export const EXIT_RING: usize = STATE + 0x8000;
 /** The fields of the current VMCS as the last VM entry took them over: see vmx/entered.ts. */
 export const ENTERED: usize = STATE + 0xe000;
+/** Segment registers as a VM exit loads them, in the format of SEG. */
+export const HOST_SEG: usize = STATE + 0xe600;
 
 export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
 export const enum Seg { ES, CS, SS, DS, FS, GS, LDTR, TR }

@@ -18,7 +18,7 @@ import { hasSecondary, Reason } from '../vmx/exits';
 import { recordEntry } from '../vmx/record';
 import { delivers, enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
-import { entered, setClean } from '../vmx/entered';
+import { Clean, entered, isClean, setClean } from '../vmx/entered';
 import { Field, field, Region, regionHost } from '../vmx/vmcs';
 import { flushVpid } from '../mmu/tlb';
 import { forgetDirty, useEptPointer } from '../mmu/ept';
@@ -27,7 +27,7 @@ import { updateMode } from '../mmu/mode';
 import { deliverPending } from './deliver';
 import { mayInterrupt } from './interrupts';
 import { loadMsrs } from './msr-lists';
-import { failEntry } from './vm-exit';
+import { failEntry, prepareHost } from './vm-exit';
 
 /** CR0 bits that VM entry and VM exit leave as they are: ET, NW, CD and the reserved ones. */
 export const CR0_KEPT: u64 = ~(<u64>(Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | <u64>Cr0.PG));
@@ -37,6 +37,7 @@ const OTHER_EVENT: u32 = 7;
 /** Enters the guest of the current VMCS. */
 export function vmEntry(): void {
   cpu.pending = Pending.NONE;
+  if (!isClean(Clean.HOST)) prepareHost();
   const rule = checkGuest();
   if (rule != Rule.NONE) {
     cpu.brokenRule = rule;

@@ -2,11 +2,11 @@
  * VM exits (SDM Vol. 3C, "VM Exits"): the one place that every exit passes. Saves the guest state, loads the host state;
  * counts the exit and keeps a record of it where somebody asked for one.
  */
-import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { cpu, Gpr, gpr, HOST_SEG, SEG, Seg, setGpr } from '../cpu/state';
 import { Activity, attend, Attention, clock, Event, Pending, retired } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
-import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
+import { Key, segBase, segLimit, segRights, selector, Rights, putSegment } from '../cpu/segments';
 import { closeShadow, inShadow, inStackShadow, replaceRflags, setResume, wholeRflags } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { Flag } from '../cpu/flags';
@@ -148,7 +148,7 @@ function loadHost(): void {
   if ((exit & ExitControl.LOAD_EFER) != 0) cpu.efer = entered<u64>(Field.HOST_EFER);
   cpu.efer = long ? cpu.efer | (Efer.LMA | Efer.LME) : cpu.efer & ~(<u64>(Efer.LMA | Efer.LME));
   if ((exit & ExitControl.LOAD_PAT) != 0) cpu.pat = entered<u64>(Field.HOST_PAT);
-  loadSegments(long);
+  loadSegments();
   setGpr(Gpr.RSP, field<u64>(Field.HOST_RSP));
   cpu.blockRip = entered<u64>(Field.HOST_RIP);
   cpu.cpl = 0;
@@ -172,33 +172,46 @@ function loadHost(): void {
   else updateMode();
 }
 
-/** SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers" */
-function loadSegments(long: bool): void {
+/**
+ * SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers": makes the image of the segment registers that every
+ * exit loads, for as long as the VM entry finds the same fields of the host state.
+ */
+export function prepareHost(): void {
+  const long = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.HOST_64) != 0;
   const CODE: u32 = Rights.G | Rights.P | Rights.S | Rights.CODE | Rights.READABLE | Rights.ACCESSED;
-  setSegment(Seg.CS, entered<u32>(Field.HOST_CS_SELECTOR), 0, 0xffffffff, CODE | (long ? <u32>Rights.L : <u32>Rights.DB));
-  loadData(Seg.ES, 0, true);
-  loadData(Seg.SS, 0, !long);
-  loadData(Seg.DS, 0, true);
-  loadData(Seg.FS, entered<u64>(Field.HOST_FS_BASE), true);
-  loadData(Seg.GS, entered<u64>(Field.HOST_GS_BASE), true);
-  setSegment(Seg.LDTR, 0, 0, 0, Rights.UNUSABLE);
-  setSegment(Seg.TR, entered<u32>(Field.HOST_TR_SELECTOR), entered<u64>(Field.HOST_TR_BASE), 0x67, Rights.P | 11);
+  putHost(Seg.CS, entered<u32>(Field.HOST_CS_SELECTOR), 0, 0xffffffff, CODE | (long ? <u32>Rights.L : <u32>Rights.DB));
+  putData(Seg.ES, 0, true);
+  putData(Seg.SS, 0, !long);
+  putData(Seg.DS, 0, true);
+  putData(Seg.FS, entered<u64>(Field.HOST_FS_BASE), true);
+  putData(Seg.GS, entered<u64>(Field.HOST_GS_BASE), true);
+  putHost(Seg.LDTR, 0, 0, 0, Rights.UNUSABLE);
+  putHost(Seg.TR, entered<u32>(Field.HOST_TR_SELECTOR), entered<u64>(Field.HOST_TR_BASE), 0x67, Rights.P | 11);
+}
+function putHost(s: u32, sel: u32, base: u64, limit: u32, rights: u32): void {
+  putSegment(HOST_SEG + (s << 5), sel, base, limit, rights);
+}
+function putData(s: u32, base: u64, mayBeUnusable: bool): void {
+  const sel = entered<u32>(Field.HOST_ES_SELECTOR + (s << 3));
+  const rights: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
+  putHost(s, sel, base, 0xffffffff, sel == 0 && mayBeUnusable ? rights | Rights.UNUSABLE : rights);
+}
+function loadSegments(): void {
+  for (let at: usize = 0; at < 0x100; at += 32) {
+    v128.store(SEG + at, v128.load(HOST_SEG + at));
+    v128.store(SEG + at + 16, v128.load(HOST_SEG + at + 16));
+  }
   cpu.gdtrBase = entered<u64>(Field.HOST_GDTR_BASE);
   cpu.gdtrLimit = 0xffff;
   cpu.idtrBase = entered<u64>(Field.HOST_IDTR_BASE);
   cpu.idtrLimit = 0xffff;
 }
 
-@inline function loadData(s: u32, base: u64, mayBeUnusable: bool): void {
-  const sel = entered<u32>(Field.HOST_ES_SELECTOR + (s << 3));
-  const rights: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
-  setSegment(s, sel, base, 0xffffffff, sel == 0 && mayBeUnusable ? rights | Rights.UNUSABLE : rights);
-}
-
 /** SDM Vol. 3C, "VMX Aborts": the processor shuts down. */
 function abort(indicator: u32): void {
   store<u32>(cpu.vmcs, indicator, Region.ABORT);
   enterRootOperation();
+  updateMode();
   cpu.activity = Activity.SHUTDOWN;
   attend(Attention.INACTIVE);
 }

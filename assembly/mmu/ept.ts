@@ -14,7 +14,7 @@ import { hasSecondary, Reason, vmExit } from '../vmx/exits';
 import { inApicAccessPage } from '../vmx/virtual-apic';
 import { entered } from '../vmx/entered';
 import { Field, field, setField } from '../vmx/vmcs';
-import { Access, contextTagOf, EntryFlag, flushCombined } from './tlb';
+import { Access, contextTagOf, EntryFlag, flushCombined, regionOf } from './tlb';
 
 /** Why a guest-physical address is accessed. */
 export const enum Purpose {
@@ -57,9 +57,8 @@ export function useEptPointer(eptp: u64): void {
 }
 
 let cachedFor: u64 = 0;
-/** Bits of the 2 MiB, by their number modulo 64, in which entries of large pages lie. */
+/** The regions in which entries of large pages lie: see regionOf. */
 let largeRegions: u64 = 0;
-@inline function regionOf(gpa: u64): u64 { return <u64>1 << (gpa >> 21 & 63); }
 /** Forgets cached translations of guest-physical addresses. */
 export function flushNested(): void {
   memory.fill(NESTED, 0, NESTED_ENTRIES * 16);

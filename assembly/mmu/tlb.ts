@@ -137,6 +137,7 @@ export function selectBank(): void {
   let oldest: usize = descriptor(0);
   for (let n: u32 = 1; n < COUNT; n++) if (load<u32>(descriptor(n), 28) < load<u32>(oldest, 28)) oldest = descriptor(n);
   flushBank(oldest, true);
+  renew(oldest);
   store<u64>(oldest, wantedSpace);
   store<u32>(oldest, wantedKey, 8);
   useBank(oldest);
@@ -150,6 +151,8 @@ export function selectBank(): void {
 
 /** Drops the entries of a bank, with or without the global ones, and gives it a new generation. */
 function flushBank(d: usize, globals: bool): void {
+  // Nothing was put into it since the last flush, so that no code was found through it either.
+  if ((load<u32>(d, 16) | load<u32>(d, 20) | load<u32>(d, 24)) == 0) return;
   const n = (<u32>d - <u32>BANKS) >> 6;
   for (let access: u32 = 0; access < 3; access++) {
     const table = load<u32>(d, 32) + access * TABLE;
@@ -222,8 +225,8 @@ export function flushPage(la: u64): void { flushVpidPage(currentVpid(), la); }
 /** The same where an EPT entry is the cause: what came from a large page of the guest's own but not of EPT's may stay. */
 export function flushCombined(la: u64): void { dropPage(currentVpid(), la, WIDE_REGIONS, EntryFlag.WIDE); }
 
-/** Bit of the 4 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
-@inline function regionOf(la: u64): u64 { return <u64>1 << (la >> 22 & 63); }
+/** Bit of the 2 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
+@inline export function regionOf(la: u64): u64 { return <u64>1 << (<u32>(la >> 21) * 0x9e3779b1 >> 26); }
 
 /**
  * Drops what the caches know of the page of `la`, in every address space of a VPID. Entries that came from a large page
@@ -300,8 +303,11 @@ export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = f
     if (flags & EntryFlag.WIDE) store<u64>(d, load<u64>(d, WIDE_REGIONS) | regions, WIDE_REGIONS);
   }
 }
-/** The regions that the page of an entry may cover. */
-@inline function regionsOf(la: u64, flags: u32): u64 { return (flags & EntryFlag.HUGE) != 0 ? u64.MAX_VALUE : regionOf(la); }
+/** The regions that the page of an entry may cover: a large one of 32-bit paging is of 4 MiB. */
+function regionsOf(la: u64, flags: u32): u64 {
+  if ((flags & EntryFlag.HUGE) != 0) return u64.MAX_VALUE;
+  return (flags & EntryFlag.LARGE) != 0 ? regionOf(la) | regionOf(la ^ 0x200000) : regionOf(la);
+}
 
 /** Host address of `la` if the running bank's table for `access` has its page, else 0. */
 @inline export function lookup(la: u64, size: u32, access: u32): u32 {
