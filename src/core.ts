@@ -345,6 +345,7 @@ export class WasmCore implements Core {
     state.setNumber('fsw', from.fsw);
     state.setNumber('ftw', from.ftw);
     state.bytes(LAYOUT.YMM, 512).set(from.ymm);
+    state.setNumber('initialized', 0);
     const top = (from.fsw >> 11) & 7;
     for (let n = 0; n < 8; n++) {
       state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10).set(from.st.subarray(10 * n, 10 * n + 10));

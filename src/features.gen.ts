@@ -6,6 +6,7 @@ export const INSTRUCTION_FEATURES = [
   'adx',
   'aes',
   'avx',
+  'avx-vnni',
   'avx2',
   'bmi1',
   'bmi2',

@@ -177,7 +177,8 @@ export function stepBlock(): Block | null {
   const rec = STEP_BLOCK + HEADER;
   let bytes: usize = host;
   let outcome = decode(bytes, rec, 0);
-  if (decodedLength > room) {
+  // An instruction of more than 15 bytes is #GP before its sixteenth is fetched.
+  if (min<u32>(decodedLength, 15) > room) {
     const second = fetchHost((lip + room) & cpu.laMask);
     if (second == 0) return null;
     memory.copy(FETCH_BUFFER, host, room);
@@ -251,7 +252,7 @@ export function leaveBlock(rec: usize, after: bool): void {
   const block = changetype<Block>(<usize>cpu.block);
   const at = after ? rec + 32 : rec;
   cpu.budget += <i32>(block.count - retiredBefore(at));
-  if (after) cpu.leave = 0;
+  cpu.leave = 0;
   let offset = load<u8>(at, 3);
   if (after && <u32>load<u16>(at) == Kind.SKIP) offset = load<u8>(at + 32, 3);
   cpu.blockRip = (cpu.blockRip + offset) & cpu.laMask;

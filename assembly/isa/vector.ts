@@ -20,7 +20,7 @@
  */
 import { BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { commitBounce, leaveIfChanged, readMiss, readUnaligned, writeMiss, writeUnaligned } from '../mmu/access';
+import { commitBounce, leaveIf, readMiss, readUnaligned, writeMiss, writeUnaligned } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 import { flatAddress, memoryAddress, stackBit } from './operand';
 import { Info, isLong, isMemory, isVex, Rec } from './record';
@@ -92,7 +92,7 @@ export function writeElement(i: Rec, size: u32, plus: u64 = 0, keep: bool = fals
   return p != 0 ? p : writeUnaligned(la, size, stackBit(i), keep);
 }
 @inline export function commitVector(p: u32): void {
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 
 /** The r/m operand, a whole vector. */

@@ -158,11 +158,12 @@ function readPart(pa: u64, size: u32, to: u32): void {
   if (host == 0) readMmio(pa, size, to);
   else memory.copy(to, host, size);
 }
+/** True: leave the running block after this instruction. What a device's register asks for comes before the next one. */
 function writePart(pa: u64, size: u32, from: u32): bool {
   const host = plainHost(pa);
   if (host == 0 || slotFlags != Slot.RAM) {
     writeMmio(pa, size, from);
-    return false;
+    return cpu.attention != 0;
   }
   memory.copy(host, from, size);
   return holdsCode(host) && codeWritten(host, size);
@@ -222,7 +223,7 @@ function bounceCode(host: u32, size: u32, keep: bool): u32 {
   return <u32>BOUNCE;
 }
 
-/** Carries out the write that was stored to BOUNCE. True: decoded code of the running block changed, leave it. */
+/** Carries out the write that was stored to BOUNCE. True: leave the running block after this instruction. */
 export function commitBounce(): bool {
   const size = cpu.bounceLength;
   if (cpu.bounceKind == Bounce.CODE) {
@@ -248,11 +249,11 @@ export function commitBounce(): bool {
   if (p == 0) p = writeMiss(la, sizeof<T>(), stack, false);
   if (p == 0) return;
   store<T>(p, value);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
-/** Makes the block loop leave the running block after this instruction when its code changed. */
-@inline export function leaveIfChanged(changed: bool): void {
-  if (changed) cpu.leave = 1;
+/** Makes the block loop leave the running block after this instruction where a write asks for it. */
+@inline export function leaveIf(asked: bool): void {
+  if (asked) cpu.leave = 1;
 }
 
 /** Reads and writes of system structures (descriptor tables, TSS): supervisor accesses whatever CPL is. */
@@ -268,7 +269,7 @@ export function writeSystem<T>(la: u64, value: T): void {
   const p = systemPointer(la, sizeof<T>(), true);
   if (p == 0) return;
   store<T>(p, value);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 /** Addresses of system structures have 64 bits in compatibility mode too. */
 function systemPointer(la: u64, size: u32, write: bool): u32 {

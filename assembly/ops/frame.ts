@@ -6,7 +6,7 @@ import { cpu, BOUNCE, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, isCanonical, Rights, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
 import { Access, accessClass, Class, lookup } from '../mmu/tlb';
-import { commitBounce, leaveIfChanged, readAs, writeAs } from '../mmu/access';
+import { commitBounce, leaveIf, readAs, writeAs } from '../mmu/access';
 
 const CAPACITY: u32 = 512;
 const BUFFER: usize = memory.data(512);
@@ -83,7 +83,7 @@ export function storeFrame(base: u64, limit: u32, rights: u32, sp: u64, code: u3
   const p = stackPointer(base, limit, rights, framePointer, size, true, code);
   if (p == 0) return false;
   copyFrame(p, BUFFER + at, size);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
   return true;
 }
 export let framePointer: u64 = 0;
@@ -95,7 +95,7 @@ function storeWrapping(base: u64, limit: u32, rights: u32, top: u64, mask: u64, 
       if (p == 0) return false;
       if (pass == 0) continue;
       copyFrame(p, BUFFER + n, unit);
-      if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+      if (p == <u32>BOUNCE) leaveIf(commitBounce());
     }
   }
   return true;
@@ -112,7 +112,8 @@ export function commitStackPointer(): void {
 
 /**
  * Reads `count` items of `width` bytes of the current stack, starting `skip` bytes above the stack pointer; item(n)
- * gives them. False: #SS(0) or a fault of the access is pending.
+ * gives them. False: #SS(0) or a fault of the access is pending, of the highest item that has one: silicon reads CS before
+ * RIP and RFLAGS before both.
  */
 export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   const rights = segRights(Seg.SS);
@@ -120,13 +121,14 @@ export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   unit = width;
   const size = width * count;
   const sp = (gpr(Gpr.RSP) + skip) & mask;
-  if (in64() || sp + size <= mask + 1) {
+  const flat = in64() ? sp : segBase(Seg.SS) + sp;
+  if ((in64() || sp + size <= mask + 1) && lookup(flat & cpu.laMask, size, Access.READ) != 0) {
     const p = stackPointer(segBase(Seg.SS), segLimit(Seg.SS), rights, sp, size, false, 0);
     if (p == 0) return false;
     copyFrame(BUFFER, p, size);
     return true;
   }
-  for (let n: u32 = 0; n < count; n++) {
+  for (let n: i32 = count - 1; n >= 0; n--) {
     const p = stackPointer(segBase(Seg.SS), segLimit(Seg.SS), rights, (sp + n * width) & mask, width, false, 0);
     if (p == 0) return false;
     copyFrame(BUFFER + n * width, p, width);

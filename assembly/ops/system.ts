@@ -3,11 +3,11 @@
  * time, idling, protection keys, segment bases.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
+import { abandoned, Activity, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
-import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
+import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
 import { flushAll, flushKeyed, flushPage, flushSpace } from '../mmu/tlb';
 import { checkAlignment, read, writeUnaligned } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
@@ -21,6 +21,7 @@ import {
   displacement, exitsAlways, exitsIf, exitsIfSecondary, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber,
 } from './vmx-exits';
 import { clockAt, tscAt } from './time';
+import { inUse } from './xsave';
 
 // Descriptor-table registers -----------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ export function opRdpmc(i: Rec): void {
 
 export function opHlt(i: Rec): void {
   if (exitsIf(i, Primary.HLT, Reason.HLT)) return;
-  cpu.activity = 1;
+  cpu.activity = Activity.HLT;
   attend(Attention.INACTIVE);
 }
 export function opPause(i: Rec): void {
@@ -244,8 +245,9 @@ const enum Xcr0 { X87 = 1, SSE = 2, AVX = 4 }
 
 export function opXgetbv(i: Rec): void {
   if ((cpu.cr4 & Cr4.OSXSAVE) == 0) raise(Vector.UD);
-  else if (<u32>gpr(Gpr.RCX) != 0) raise(Vector.GP, 0);
-  else setEdxEax(cpu.xcr0);
+  else if (<u32>gpr(Gpr.RCX) == 0) setEdxEax(cpu.xcr0);
+  else if (<u32>gpr(Gpr.RCX) == 1 && offers(Offer.XGETBV1)) setEdxEax(cpu.xcr0 & inUse());
+  else raise(Vector.GP, 0);
 }
 export function opXsetbv(i: Rec): void {
   if ((cpu.cr4 & Cr4.OSXSAVE) == 0) {

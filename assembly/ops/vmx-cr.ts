@@ -15,6 +15,7 @@ import { instructionExit, operandLinear, registerNumber } from './vmx-exits';
 /** Access types in the exit qualification. */
 const enum CrAccess { TO = 0, FROM = 0x10, CLTS = 0x20, LMSW = 0x30 }
 const LMSW_MEMORY: u32 = 0x40;
+const CR3_TARGETS: u32 = 4;
 const VTPR: u32 = 0x80;
 
 @inline function cr0Mask(): u64 { return field<u64>(Field.CR0_GUEST_HOST_MASK); }
@@ -44,7 +45,8 @@ export function exitsOnWriteCr(i: Rec, n: u32, value: u64): bool {
   return exits;
 }
 function isTarget(value: u64): bool {
-  for (let n: u32 = 0, count = field<u32>(Field.CR3_TARGET_COUNT); n < count; n++) if (field<u64>(Field.CR3_TARGET_VALUE_0 + (n << 3)) == value) return true;
+  // The count may have changed where it lies since VM entry checked it.
+  for (let n: u32 = 0, count = min<u32>(field<u32>(Field.CR3_TARGET_COUNT), CR3_TARGETS); n < count; n++) if (field<u64>(Field.CR3_TARGET_VALUE_0 + (n << 3)) == value) return true;
   return false;
 }
 /** What MOV to CR0 and LMSW write, or MOV to CR4: bits that the hypervisor owns stay as they are. */

@@ -46,6 +46,10 @@ const OFFERS: Readonly<Record<string, number>> = {
   xsaves: 0x1000,
   la57: 0x2000,
   pks: 0x4000,
+  sse2: 0x8000,
+  'fdp-excptn-only': 0x1_0000,
+  'zero-fcs-fds': 0x2_0000,
+  xgetbv1: 0x4_0000,
 };
 const OFFER_INTEL = 1;
 
@@ -129,7 +133,9 @@ export function cpuidEntries(model: CpuModel): CpuidEntry[] {
   if (reported.has('monitor')) put(5, { eax: 64, ebx: 64, ecx: 3 });
   put(6, { eax: model.level >= 6 ? 4 : 0 });
   const word7 = (register: Register) => featuresOf(7, 0, register);
-  put(7, { ebx: word7('ebx'), ecx: word7('ecx'), edx: word7('edx') }, 0);
+  const second7 = featuresOf(7, 1, 'eax');
+  put(7, { eax: second7 !== 0 ? 1 : 0, ebx: word7('ebx'), ecx: word7('ecx'), edx: word7('edx') }, 0);
+  if (second7 !== 0) put(7, { eax: second7 }, 1);
   put(0xb, { eax: 0, ebx: 1, ecx: 0x100 }, 0);
   put(0xb, { eax: 0, ebx: 1, ecx: 0x201 }, 1);
   if (reported.has('xsave')) {

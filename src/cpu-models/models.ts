@@ -39,8 +39,8 @@ const PENRYN = `${CORE2} sse4_1 ${VMX}`;
 const NEHALEM = `${PENRYN} sse4_2 popcnt x2apic ${VMX_EPT}`;
 const HASWELL = `${NEHALEM} vmx-ept-1gb vmx-unrestricted-guest vmx-rdtscp-exit vmx-apicv-x2apic vmx-ple vmx-invpcid-exit vmx-rdrand-exit vmx-vmfunc vmx-eptp-switching vmx-shadow-vmcs vmx-eptad
  vmx-apicv-register vmx-apicv-vid vmx-posted-intr vmx-vmwrite-vmexit-fields pclmulqdq fma pcid movbe tsc-deadline aes xsave avx f16c rdrand fsgsbase tsc_adjust bmi1 avx2
- smep bmi2 erms invpcid abm rdtscp xsaveopt`;
-const SKYLAKE = `${HASWELL} vmx-rdseed-exit vmx-pml vmx-xsaves vmx-tsc-scaling vmx-zero-len-inject rdseed adx smap xsavec clflushopt 3dnowprefetch pdpe1gb`;
+ smep bmi2 erms invpcid abm rdtscp xsaveopt zero-fcs-fds`;
+const SKYLAKE = `${HASWELL} vmx-rdseed-exit vmx-pml vmx-xsaves vmx-tsc-scaling vmx-zero-len-inject rdseed adx smap xsavec xgetbv1 clflushopt 3dnowprefetch pdpe1gb fdp-excptn-only`;
 const ICELAKE = `${SKYLAKE} umip pku la57 rdpid gfni vaes vpclmulqdq sha_ni wbnoinvd clwb fsrm arch-capabilities`;
 
 const OPTERON_G3 = `fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 pni monitor cx16

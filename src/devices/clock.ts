@@ -75,12 +75,12 @@ export class VirtualClock implements Clock {
 
   /**
    * Fires the timers that are due now, earliest first. One that a callback schedules for this time or an earlier one is
-   * for the next call: whoever comes back at once cannot hold the caller.
+   * for the next call: whoever comes back at once cannot hold the caller. So is what is left when `isEnough` says so.
    */
-  runDue(): void {
+  runDue(isEnough: () => boolean = () => false): void {
     const newest = this.#order;
     const now = this.now();
-    while (this.nextDeadline <= now && this.#heap[0].order < newest) {
+    while (this.nextDeadline <= now && this.#heap[0].order < newest && !isEnough()) {
       const entry = this.#pop();
       const callback = entry.callback;
       entry.callback = null;

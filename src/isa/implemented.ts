@@ -28,6 +28,7 @@ const FAMILIES: readonly Family[] = [
   { title: 'Cryptography: AES, PCLMULQDQ, SHA, GFNI, VAES, VPCLMULQDQ', features: ['aes', 'pclmulqdq', 'sha_ni', 'gfni', 'vaes', 'vpclmulqdq'] },
   { title: 'AVX and F16C', features: ['avx', 'f16c'] },
   { title: 'AVX2', features: ['avx2'] },
+  { title: 'AVX-VNNI', features: ['avx-vnni'] },
   { title: 'FMA', features: ['fma'] },
 ];
 

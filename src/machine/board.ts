@@ -2,20 +2,23 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
-import type { Backends } from '../devices/backends.ts';
+import type { Backends, BlkBackend } from '../devices/backends.ts';
 import type { Display } from '../devices/display.ts';
+import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../devices/firmware-services.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
 import { ResetControl } from '../devices/reset.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { VirtioPci } from '../devices/virtio/transport-pci.ts';
+import type { WorkMeter } from '../devices/work-meter.ts';
 import type { HostWork } from '../net/backend.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
 import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
+import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { addAcpiFiles } from './firmware-files.ts';
 import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
@@ -43,6 +46,8 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  /** What devices do in a slice. */
+  work: WorkMeter;
   log: (line: string) => void;
 }
 
@@ -69,6 +74,11 @@ export class Board {
     this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
     parts.extra.onConnect((cores) => this.#shadow.connect(cores));
     this.#build();
+  }
+
+  /** What devices did in this slice. */
+  get work(): WorkMeter {
+    return this.#parts.work;
   }
 
   /** Puts every device back to its power-on state. */
@@ -127,6 +137,36 @@ export class Board {
     };
   }
 
+  /** What our own firmware's data areas say about this board. */
+  get firmware(): FirmwareBoard {
+    const { serialPorts, machine, date } = this.#parts;
+    const disks = this.#disks.map(({ capacity }) => capacity);
+    return { serialPorts, hasVga: this.#hasVga, hasMouse: machine === 'pc', disks, date };
+  }
+
+  /** Lets the timer tick 18.2 times a second, as a BIOS does. */
+  startTicks(): void {
+    const { pit } = this.#platform;
+    pit.write(3, 1, 0x36);
+    pit.write(0, 1, 0);
+    pit.write(0, 1, 0);
+  }
+
+  /** The disks in the order of their devices, as many as firmware of our own numbers. */
+  get #disks(): BlkBackend[] {
+    const { devices, backends } = this.#parts;
+    return devices
+      .flatMap((spec) => ('drive' in spec ? find('drive', backends.drives, spec.drive) : []))
+      .slice(0, MOST_FIRMWARE_DISKS);
+  }
+
+  #addFirmware(): void {
+    const { memory, wrote, spend, log } = this.#parts;
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    this.#teardown.push(() => services.reset());
+    this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
+  }
+
   #build(): void {
     const { bus } = this;
     const parts = this.#parts;
@@ -149,7 +189,10 @@ export class Board {
     if (parts.firmware.bios) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
-    } else if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    } else {
+      this.#addFirmware();
+      if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    }
   }
 
   #makePci(interrupts: Interrupts): PciBus {
@@ -162,7 +205,7 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services, work } = this.#parts;
     return {
       specs: devices,
       position: 0,
@@ -186,6 +229,7 @@ export class Board {
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
       defer: (work) => this.#defer(work),
+      charge: (bytes) => work.charge(bytes),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
@@ -200,8 +244,16 @@ export class Board {
   }
 
   #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { memory, wrote, log } = this.#parts;
-    const parts = { device, memory, wrote, log, withhold, defer: (work: () => void) => this.#defer(work) };
+    const { memory, wrote, log, work } = this.#parts;
+    const parts = {
+      device,
+      memory,
+      wrote,
+      log,
+      withhold,
+      defer: (rest: () => void) => this.#defer(rest),
+      charge: (bytes: number) => work.charge(bytes),
+    };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());

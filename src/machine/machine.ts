@@ -4,6 +4,7 @@
  */
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
+import { WorkMeter } from '../devices/work-meter.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { checkCount, checkInput, checkLimits, checkMachineOptions } from './check-options.ts';
@@ -12,7 +13,7 @@ import type { Outcome } from './events.ts';
 import type { ExitBreak } from './exit-break.ts';
 import { Exits } from './exits.ts';
 import { ExtraMemory } from './extra-memory.ts';
-import { hostMs, yieldToHost } from './host.ts';
+import { hostMs, TURN_MS, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
 import { HostSide } from './host-side.ts';
 import { HostWorkGauge } from './host-work.ts';
@@ -21,7 +22,6 @@ import {
   checkMachineType,
   checkSerialPorts,
   checkVcpus,
-  DEFAULT_MEMORY,
   dateAt,
   devicesOf,
   type MachineOptions,
@@ -37,8 +37,6 @@ import { isStepping, stepTraced } from './tracer.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
 const SLICE = 100_000;
-/** Host milliseconds between two turns of the event loop. */
-const TURN_MS = 12;
 const RFLAGS_IF = 0x200n;
 const NS_PER_MS = 1e6;
 /** Host timers are no finer. */
@@ -80,11 +78,11 @@ export class Machine extends HostSide {
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
   static async create(options: MachineOptions): Promise<Machine> {
     checkMachineOptions(options);
-    const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
+    const memoryBytes = parseMemory(options.memory);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
     const extra = new ExtraMemory();
-    const boot = await Boot.prepare(options, extra);
+    const boot = await Boot.prepare(options, extra, memoryBytes);
     const cores: Core[] = [];
     const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
@@ -117,6 +115,7 @@ export class Machine extends HostSide {
         if (machine) machine.#sleep.waitFor(work);
       },
       host,
+      work: new WorkMeter(() => turns.running?.requestStop()),
       services,
       log: (line) => machine?.emit('log', line),
       date: dateAt(options),
@@ -131,7 +130,7 @@ export class Machine extends HostSide {
     });
     await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra, hasVga: board.acpi.hasVga });
     machine = new Machine(options, turns, board, boot, clock, output, host, services);
-    machine.#boot.load(machine.core, board.acpi);
+    machine.#boot.load(machine.core, board);
     return machine;
   }
 
@@ -280,7 +279,8 @@ export class Machine extends HostSide {
 
   #slice(limit: number): Outcome | typeof WAIT | null {
     if (this.#pacer) this.#pass(this.#pacer.lag(this.#turns.now));
-    this.#clock.runDue();
+    this.#board.work.begin();
+    this.#clock.runDue(() => this.#board.work.isSpent);
     const ending = this.#takeEnding();
     if (ending) return ending;
     // What is due again is of this instant too, but the host has its turn first.
@@ -313,7 +313,7 @@ export class Machine extends HostSide {
       nextEvent: () => this.#clock.nextDeadline,
       instructions,
       slice,
-      isEnding: () => this.#ending !== null,
+      isEnding: () => this.#ending !== null || this.#board.work.isSpent,
       run: (core, budget) => this.#runCore(core, budget),
     });
   }
@@ -383,7 +383,7 @@ export class Machine extends HostSide {
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
     this.#board.reset();
-    this.#boot.load(this.core, this.#board.acpi);
+    this.#boot.load(this.core, this.#board);
     this.emit('reboot', cause);
     return null;
   }

@@ -70,6 +70,7 @@ export interface PlatformParts {
 
 /** The devices that the machine itself speaks to. */
 export interface Platform {
+  pit: Pit;
   serial: readonly Serial[];
   acpi: AcpiPm;
   /** Absent on a microvm. */
@@ -127,7 +128,7 @@ export function buildPlatform(parts: PlatformParts): Platform {
     return device;
   });
   initialize(pics);
-  return { serial, acpi, i8042, fwCfg };
+  return { pit, serial, acpi, i8042, fwCfg };
 }
 
 function makeFwCfg({ ramBytes, vcpus, commandLine, memory, wrote, firmware }: PlatformParts): FwCfg {

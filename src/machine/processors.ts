@@ -10,13 +10,15 @@ export interface ProcessorWires {
   memory: GuestMemory;
   /** Guest RAM was written by a device. */
   wrote: (pa: number, length: number) => void;
-  /** The INTR pin of the first. */
+  /** What the 8259As drive: the INTR pin of the first, and pin 0 of the I/O APIC, which is masked as a rule. */
   intr: (level: boolean) => void;
   a20: (isOpen: boolean) => void;
   ignne: (asserted: boolean) => void;
   /** Nanoseconds pass for the one that runs: it waits for a device. */
   spend: (ns: number) => void;
 }
+
+const PIC_PIN = 0;
 
 export function processorWires(turns: RoundRobin, memoryBytes: number): ProcessorWires {
   const { cores } = turns;
@@ -25,7 +27,10 @@ export function processorWires(turns: RoundRobin, memoryBytes: number): Processo
     wrote: (pa, length) => {
       for (const core of cores) core.invalidateCode(pa, length);
     },
-    intr: (level) => cores[0]?.setIntr(level),
+    intr: (level) => {
+      cores[0]?.setIntr(level);
+      cores[0]?.setIoapicPin(PIC_PIN, level);
+    },
     a20: (isOpen) => {
       for (const core of cores) core.setA20?.(isOpen);
     },

@@ -18,7 +18,7 @@ export interface RoundLimits {
   instructions: number;
   /** The most of one call of a processor. */
   slice: number;
-  /** Whether the run is to end now. */
+  /** Whether the run is to end now, or the host is to have its turn. */
   isEnding: () => boolean;
   run: (core: Core, budget: number) => Stop;
 }

@@ -18,8 +18,7 @@ const SHOWN_FAILURES = 5;
 /** Groups of Intel's recording that are not matched yet. */
 // biome-ignore format: words
 const NOT_YET = new Set([
-  'avx', 'avx-vnni', 'fma-f16c', 'mmx', 'snippets-sse2', 'sse41-42', 'x-gather', 'x-maskmov', 'x-sse', 'x-xsave', 'x87',
-  'int-fault', 'int-string', 'x-align', 'x-bits', 'x-branch', 'x-stack', 'x-string',
+  'int-fault',
 ]);
 const isMatched = (path: string) =>
   !path.includes('intel') || !NOT_YET.has(basename(path).replace(/-(32|64).vec.gz$/, ''));

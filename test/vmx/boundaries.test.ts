@@ -34,9 +34,8 @@ const handler = (vector: number) => HANDLER + 0x100 * vector;
 function enter(fields: Fields, bytes = '90 90 90 90', budget = 20, instruction = VMLAUNCH): boolean {
   if (bytes !== '') vmx.lab.code(GUEST_CODE, bytes);
   vmx.write({ ...fields, EXIT_REASON: 0xffff });
-  vmx.enter(instruction, 1);
+  vmx.enterToExit(instruction, budget);
   if (vmx.brokenRule || vmx.error) throw new Error(`the entry failed: ${vmx.brokenRule ?? vmx.error}`);
-  for (let n = 0; n < budget && vmx.inGuest; n++) vmx.lab.core.run(1);
   return !vmx.inGuest;
 }
 /** An NMI is pending: the host is in the handler of another one. */

@@ -3,6 +3,7 @@
  * keeps what it has loaded and the mask says what is left, so that it goes on where it was (SDM Vol. 2C, "VPGATHERDD").
  * Alignment is never checked (ibidem, and "VMASKMOV—Conditional SIMD Packed Loads and Stores").
  */
+import { isIntel } from '../../cpu/features';
 import { abandoned } from '../../cpu/pending';
 import { linearAddress } from '../../cpu/segments';
 import { readUnaligned } from '../../mmu/access';
@@ -53,15 +54,22 @@ export function opVpmaskmovqStore(i: Rec): void { maskedStore<u64>(i); }
 export function opVmaskmovpsStore(i: Rec): void { opVpmaskmovdStore(i); }
 export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
 
-/** Elements of type T at the memory operand plus indices of type I: as many as fit in the vector with the wider of both. */
+/**
+ * Elements of type T at the memory operand plus indices of type I: as many as fit in the vector with the wider of both.
+ * What a fault leaves shows that Intel's processors first spread the signs of a whole XMM mask and clear its upper half; that
+ * of the destination is cleared with the first element.
+ */
 @inline function gather<T, I>(i: Rec): void {
   const to = i.a, mask = i.b, indices = <u32>i.imm;
   const vector: u32 = isLong(i) ? 32 : 16;
   const count: u32 = vector / (sizeof<T>() > sizeof<I>() ? sizeof<T>() : sizeof<I>());
-  for (let n: u32 = 0; n < count; n++) {
+  const elements: u32 = isIntel() ? max<u32>(count, 16 / sizeof<T>()) : count;
+  for (let n: u32 = 0; n < elements; n++) {
     const e = mask + n * sizeof<T>();
     store<T>(e, isSet<T>(mask, n * sizeof<T>()) ? <T>-1 : 0);
   }
+  const isShort = isIntel() && count * sizeof<T>() <= 16;
+  if (isShort) v128.store(mask, zero128(), 16);
   const base = effectiveOffset(i);
   for (let n: u32 = 0; n < count; n++) {
     const e = n * sizeof<T>();
@@ -74,6 +82,7 @@ export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
     if (p == 0) p = readUnaligned(la, sizeof<T>(), stackBit(i));
     if (p == 0) return;
     store<T>(to + e, load<T>(p));
+    if (isShort) v128.store(to, zero128(), 16);
     store<T>(mask + e, 0);
   }
   const end = count * sizeof<T>();

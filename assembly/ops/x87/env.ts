@@ -11,6 +11,7 @@ import { operandSize, Rec } from '../../isa/record';
 import { copyIn, copyOut } from '../linear-copy';
 import { Fsw, initFpu, setControlWord, updateSummary } from './control';
 import { Kind, left, unpackSt } from './number';
+import { dataSelector, loadPointers, shownCodeSelector, shownDataPointer, shownDataSelector, shownOpcode } from './pointers';
 import { isEmpty, physical } from './registers';
 
 const image: usize = memory.data(112, 8);
@@ -41,16 +42,16 @@ function imageAddress(i: Rec, size: u32, write: bool): u64 {
 /** Puts the environment at the start of the image. */
 function build(i: Rec): void {
   const protectedMode = inProtected() || in64();
-  const ip = <u32>cpu.fip, dp = <u32>cpu.fdp;
-  const linearIp = ip + (cpu.fipSelector << 4), linearDp = dp + (cpu.fdpSelector << 4);
+  const ip = <u32>cpu.fip, dp = <u32>shownDataPointer(), opcode = shownOpcode();
+  const linearIp = ip + (cpu.fipSelector << 4), linearDp = dp + (dataSelector() << 4);
   if (is16(i)) {
     store<u16>(image, <u16>cpu.fcw);
     store<u16>(image, <u16>cpu.fsw, 2);
     store<u16>(image, <u16>fullTags(), 4);
     store<u16>(image, <u16>(protectedMode ? ip : linearIp), 6);
-    store<u16>(image, <u16>(protectedMode ? cpu.fipSelector : ((linearIp >> 4) & 0xf000) | cpu.fop), 8);
+    store<u16>(image, <u16>(protectedMode ? shownCodeSelector() : ((linearIp >> 4) & 0xf000) | opcode), 8);
     store<u16>(image, <u16>(protectedMode ? dp : linearDp), 10);
-    store<u16>(image, <u16>(protectedMode ? cpu.fdpSelector : (linearDp >> 4) & 0xf000), 12);
+    store<u16>(image, <u16>(protectedMode ? shownDataSelector() : (linearDp >> 4) & 0xf000), 12);
     return;
   }
   store<u32>(image, 0xffff0000 | cpu.fcw);
@@ -58,12 +59,12 @@ function build(i: Rec): void {
   store<u32>(image, 0xffff0000 | fullTags(), 8);
   if (protectedMode) {
     store<u32>(image, ip, 12);
-    store<u32>(image, (cpu.fop << 16) | cpu.fipSelector, 16);
+    store<u32>(image, (opcode << 16) | shownCodeSelector(), 16);
     store<u32>(image, dp, 20);
-    store<u32>(image, 0xffff0000 | cpu.fdpSelector, 24);
+    store<u32>(image, 0xffff0000 | shownDataSelector(), 24);
   } else {
     store<u32>(image, 0xffff0000 | (linearIp & 0xffff), 12);
-    store<u32>(image, ((linearIp >> 16) << 12) | cpu.fop, 16);
+    store<u32>(image, ((linearIp >> 16) << 12) | opcode, 16);
     store<u32>(image, 0xffff0000 | (linearDp & 0xffff), 20);
     store<u32>(image, (linearDp >> 16) << 12, 24);
   }
@@ -92,6 +93,7 @@ function take(i: Rec): void {
     cpu.fdpSelector = protectedMode ? highData & 0xffff : 0;
     cpu.fop = (protectedMode ? high >> 16 : high) & 0x7ff;
   }
+  loadPointers();
   cpu.ftw = 0;
   for (let n: u32 = 0; n < 8; n++) if (((tags >> (n << 1)) & 3) != 3) cpu.ftw |= 1 << n;
   updateSummary();
