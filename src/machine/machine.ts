@@ -22,7 +22,6 @@ import {
   checkMachineType,
   checkSerialPorts,
   checkVcpus,
-  DEFAULT_MEMORY,
   dateAt,
   devicesOf,
   type MachineOptions,
@@ -79,7 +78,7 @@ export class Machine extends HostSide {
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
   static async create(options: MachineOptions): Promise<Machine> {
     checkMachineOptions(options);
-    const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
+    const memoryBytes = parseMemory(options.memory);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
     const extra = new ExtraMemory();
