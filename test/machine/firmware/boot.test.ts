@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { command } from '../../../src/cli/command.ts';
 import { ramDisk } from '../../../src/devices/block/raw.ts';
 import { Machine } from '../../../src/machine/machine.ts';
+import type { MachineOptions } from '../../../src/machine/options.ts';
 import { fakeHost } from '../../cli/fake-host.ts';
 
 const EXIT = { type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 } as const;
@@ -19,10 +20,10 @@ function diskWith(code: readonly number[], signature = 0xaa): Uint8Array {
   return disk;
 }
 
-async function run(...disks: Uint8Array[]) {
+async function run(disks: readonly Uint8Array[], options: Partial<MachineOptions> = {}) {
   const drives = Object.fromEntries(disks.map((bytes, index) => [`d${index}`, ramDisk(bytes)]));
   const devices = disks.map((_, index) => ({ type: 'virtio-blk', drive: `d${index}` }) as const);
-  const machine = await Machine.create({ memory: '2M', drives, devices: [...devices, EXIT] });
+  const machine = await Machine.create({ memory: '2M', drives, devices: [...devices, EXIT], ...options });
   let output = '';
   machine.on('console', (text) => {
     output += text;
@@ -32,18 +33,31 @@ async function run(...disks: Uint8Array[]) {
 
 describe('a machine without a kernel', () => {
   it('starts the boot sector of its first disk, whose number is in DL', async () => {
-    expect(await run(diskWith(HI))).toEqual({ output: 'Hi', outcome: { reason: 'debug-exit', code: 0x80 } });
+    expect(await run([diskWith(HI)])).toEqual({ output: 'Hi', outcome: { reason: 'debug-exit', code: 0x80 } });
   });
 
   it('goes on to the next disk where the first has none', async () => {
-    expect(await run(diskWith(HI, 0), diskWith(HI))).toEqual({
+    expect(await run([diskWith(HI, 0), diskWith(HI)])).toEqual({
       output: 'Hi',
       outcome: { reason: 'debug-exit', code: 0x81 },
     });
   });
 
+  it('does so on a microvm too, which has neither VGA nor PCI', async () => {
+    const { output, outcome } = await run([diskWith(HI)], { machine: 'microvm' });
+    expect([output, outcome]).toEqual(['Hi', { reason: 'debug-exit', code: 0x80 }]);
+  });
+
+  it('reads the boot sector anew after a reset', async () => {
+    // mov al, '.'; int 10h (AH = 0eh); cmp byte [600h], 2; inc byte [600h]; jae to the exit; far jump to the reset's entry
+    const code = [0xb8, 0x2e, 0x0e, 0xcd, 0x10, 0x80, 0x3e, 0x00, 0x06, 0x02, 0x73, 0x09, 0xfe, 0x06, 0x00, 0x06];
+    const resets = [...code, 0xea, 0xf0, 0xff, 0x00, 0xf0, 0x88, 0xd0, 0xe6, 0xf4];
+    const { output, outcome } = await run([diskWith(resets)], { reboot: true });
+    expect([output, outcome]).toEqual(['...', { reason: 'debug-exit', code: 0x80 }]);
+  });
+
   it('says so and halts where no disk has one', async () => {
-    expect(await run(diskWith(HI, 0))).toEqual({ output: 'No bootable disk.\r\n', outcome: { reason: 'halted' } });
+    expect(await run([diskWith(HI, 0)])).toEqual({ output: 'No bootable disk.\r\n', outcome: { reason: 'halted' } });
   });
 });
 
