@@ -202,7 +202,8 @@ function logPage(gpa: u64): bool {
  */
 function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
   forget(gpa);
-  if (purpose != Purpose.PDPTE) flushCombined(linearAddress);
+  if (purpose == Purpose.PDPTE) setLinear(0, 0);
+  else flushCombined(linearAddress);
   let q: u64 = (rights & 7) << 3;
   if (hasSecondary(Secondary.MODE_BASED_EXECUTE)) q |= (rights & Ept.XU) >> 4;
   if (purpose == Purpose.DATA) q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE : Qualification.READ;
