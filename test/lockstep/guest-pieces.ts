@@ -16,6 +16,7 @@ import {
   eptPointer,
   FRAMES,
   frame,
+  PAGES,
   PROBE,
   pick,
   type Random,
@@ -98,7 +99,8 @@ function guestOf(
   // What is called is the begin of a frame; what is stored to is not.
   const address = (call: string) => {
     const isCall = GUEST_STUBS[stub].includes(call);
-    return paged ? probeAddress(next, isCall) : frame(below(next, FRAMES)) + (isCall ? 0 : 8 + 8 * below(next, 0x1fe));
+    const address = probeAddress(next, isCall);
+    return paged || address < PROBE + 0x1000 * PAGES ? address : frame(below(next, FRAMES)) + (address & 0xfff);
   };
   return { fields, address };
 }

@@ -67,7 +67,7 @@ export const STUB_SIZE = 16;
 
 /** A linear address in the probe pages, now and then by the large page that shows the frames once more. */
 export function probeAddress(next: Random, isCall: boolean): number {
-  const offset = isCall ? 0 : 8 + 8 * below(next, 0x1fe);
+  const offset = isCall ? 0 : 8 + 8 * (chance(next, 80) ? below(next, 3) : below(next, 0x1fe));
   if (chance(next, 10)) return 0x600000 + frame(below(next, FRAMES)) + offset;
   const page = chance(next, 80) ? pick(next, next.pages) : below(next, USER_CODE_PAGE);
   return PROBE + 0x1000 * page + offset;

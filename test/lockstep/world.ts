@@ -17,7 +17,7 @@ export const GLOBAL_PAGES = 8;
 /** Of each address space: PML4, PDPT, page directory, page table. Its number is its PCID too. */
 export const ROOTS = 4;
 const TABLES_AT = 0x200000;
-/** Of each extended hierarchy: PML4, PDPT, directory, two page tables. */
+/** Of each extended hierarchy: PML4, PDPT, directory, three page tables; the last shows the frames at PROBE too. */
 export const EPTS = 2;
 const EPT_AT = 0x240000;
 /** Frames that probe pages are mapped to; each begins with mov eax, number; ret. */
@@ -62,8 +62,9 @@ export const pick = <T>(next: Random, list: readonly T[]): T => list[next() % li
 
 export const rootOf = (n: number): number => TABLES_AT + n * 0x4000;
 export const pteOf = (root: number, page: number): number => rootOf(root) + 0x3000 + 8 * page;
-export const eptPointer = (n: number, dirty: boolean): number => (EPT_AT + n * 0x5000) | 0x1e | (dirty ? 0x40 : 0);
-export const eptEntryOf = (n: number, frame: number): number => EPT_AT + n * 0x5000 + 0x3000 + 8 * (frame >> 12);
+const eptAt = (n: number): number => EPT_AT + n * 0x6000;
+export const eptPointer = (n: number, dirty: boolean): number => eptAt(n) | 0x1e | (dirty ? 0x40 : 0);
+export const eptEntryOf = (n: number, frame: number): number => eptAt(n) + 0x3000 + 8 * (frame >> 12);
 export const frame = (n: number): number => FRAME_AT + 0x1000 * n;
 
 /** An entry for a probe page: any frame, any rights, now and then absent. */
@@ -73,7 +74,8 @@ export function randomPte(next: Random, isGlobal: boolean): bigint {
   if (chance(next, 60)) entry |= Pte.W;
   if (chance(next, 50)) entry |= Pte.U;
   if (chance(next, 30)) entry |= Pte.XD;
-  if (isGlobal) entry |= Pte.G;
+  // Which of the entries of a global page gets marked depends on where it was found first: they are marked already.
+  if (isGlobal) entry |= Pte.G | Pte.A | Pte.D;
   return entry | (BigInt(below(next, 4)) << PKEY_SHIFT);
 }
 /** An entry for a frame in extended page tables. Writable without readable would be a misconfiguration, which is welcome too. */
@@ -100,12 +102,14 @@ function fillRoots(lab: Lab, next: Random): void {
 
 function fillEpts(lab: Lab, next: Random): void {
   for (let n = 0; n < EPTS; n++) {
-    const at = EPT_AT + n * 0x5000;
+    const at = eptAt(n);
     lab.put64(at, BigInt(at + 0x1000) | 7n);
     lab.put64(at + 0x1000, BigInt(at + 0x2000) | 7n);
-    for (const half of [0, 1]) lab.put64(at + 0x2000 + 8 * half, BigInt(at + 0x3000 + half * 0x1000) | 7n);
+    for (const third of [0, 1, 2]) lab.put64(at + 0x2000 + 8 * third, BigInt(at + 0x3000 + third * 0x1000) | 7n);
     for (let pa = 0; pa < 0x400000; pa += 0x1000) lab.put64(eptEntryOf(n, pa), BigInt(pa) | WRITE_BACK | 7n);
     for (let k = 0; k < FRAMES; k++) lab.put64(eptEntryOf(n, frame(k)), randomEptEntry(next, frame(k)));
+    for (let k = 0; k < PAGES; k++)
+      lab.put64(eptEntryOf(n, PROBE + 0x1000 * k), randomEptEntry(next, frame(below(next, FRAMES))));
   }
 }
 
