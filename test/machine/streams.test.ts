@@ -5,8 +5,8 @@ import { runStream, type StreamResult } from './streams/streams.ts';
 
 const SEEDS_OF_A_MODE = 22;
 /** Of a slice, in ms, on a host that does something else as well: a hang takes longer than any test may. */
-const PATIENCE = 5_000;
-const MODE_MS = 120_000;
+const PATIENCE = 20_000;
+const MODE_MS = 240_000;
 
 describe('a machine full of devices comes back from random instructions', () => {
   it.each(MODES.map((mode, n) => [mode, n] as const))(
@@ -17,11 +17,11 @@ describe('a machine full of devices comes back from random instructions', () => 
       const sum = (of: (result: StreamResult) => number): number => results.reduce((total, r) => total + of(r), 0);
       expect(new Set(results.map((r) => r.mode))).toEqual(new Set([mode]));
       expect(Math.max(...results.map(({ longest }) => longest))).toBeLessThan(PATIENCE);
-      expect(sum(({ instructions }) => instructions)).toBeGreaterThan(2_000 * SEEDS_OF_A_MODE);
-      expect(sum(({ ports, mmio }) => ports + mmio)).toBeGreaterThan(10 * SEEDS_OF_A_MODE);
+      expect(sum(({ instructions }) => instructions)).toBeGreaterThan(1_000 * SEEDS_OF_A_MODE);
+      expect(sum(({ ports, mmio }) => ports + mmio)).toBeGreaterThan(100 * SEEDS_OF_A_MODE);
       if (mode !== 'VMX guest') return;
       expect(results.filter(({ vmExits }) => vmExits > 0).length).toBeGreaterThan(0.8 * SEEDS_OF_A_MODE);
-      expect(sum(({ vmExits }) => vmExits)).toBeGreaterThan(50 * SEEDS_OF_A_MODE);
+      expect(sum(({ vmExits }) => vmExits)).toBeGreaterThan(20 * SEEDS_OF_A_MODE);
     },
     MODE_MS,
   );

@@ -1,13 +1,13 @@
 /**
  * Random instruction streams by hand: tsx test/machine/streams.ts FIRST COUNT
- * Seeds run in a child process; one in which the event loop gets no turn for ten seconds, or that is not over after a
+ * Seeds run in a child process; one in which the event loop gets no turn for 20 seconds, or that is not over after a
  * minute, is a hang: the child is ended, and the next seed begins in another.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { MODES, type Mode } from './streams/modes.ts';
 import { runStream, type StreamResult } from './streams/streams.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 const SEED_MS = 60_000;
 /** The event loop's turns are told this often. */
 const BEAT_MS = 200;
@@ -69,15 +69,17 @@ function watchChild(first: number, end: number, tally: Tally): Promise<number> {
     env: { ...process.env, STREAMS_CHILD: '1' },
   });
   let [current, began, beat] = [first, performance.now(), performance.now()];
-  let isHung = false;
+  let [isHung, hasBegun] = [false, false];
   const watch = setInterval(() => {
     const now = performance.now();
-    if (now - beat < PATIENCE_MS && now - began < SEED_MS) return;
+    // A child that is not there yet is loading.
+    if ((!hasBegun || now - beat < PATIENCE_MS) && now - began < SEED_MS) return;
     isHung = true;
     child.kill('SIGKILL');
   }, 1000);
   child.on('message', (message: Message) => {
     beat = performance.now();
+    hasBegun = true;
     if ('beat' in message) return;
     current = message.seed;
     const mode: Mode = MODES[current % MODES.length];

@@ -8,7 +8,7 @@ import { Machine, ramDisk, Switch } from '../../../src/index.ts';
 import { CODE, Lab } from '../../exec/lab.ts';
 import { fillProgram, randomValue } from '../../exec/random-code.ts';
 import { randomNumbers } from '../../random.ts';
-import { GUEST_CODE, VMCS } from '../../vmx/lab.ts';
+import { GUEST_CODE, HOST_CODE, VMCS, VMXON } from '../../vmx/lab.ts';
 import { DIRECTORY_32, enter, MODES, type Mode, POINTERS, PREAMBLES, putTables, ROOT } from './modes.ts';
 import { enterHost } from './vmx.ts';
 
@@ -27,10 +27,10 @@ export interface StreamResult {
 }
 
 const STREAM_BYTES = 0x1000;
-/** Lives of a guest on one machine, and instructions of one; between parts of it devices store into its structures. */
-const LIVES = 3;
-const PARTS = 4;
-const PART = 1500;
+/** Lives of a guest on one machine; of one, parts that begin somewhere in the stream, and the instructions of a part. */
+const LIVES = 2;
+const PARTS = 24;
+const PART = 250;
 /** Turns of the event loop without an instruction after which a guest sleeps for good. */
 const ASLEEP = 20;
 const PORTS = [
@@ -42,6 +42,12 @@ const ADDRESSES = [0xa_0000, 0xb_8000, 0xfec0_0000, 0xfed0_0000, 0xfee0_0000];
 /** OUT and IN by DX; to and from [EDI]. */
 const PORT_ACCESSES = [[0xee], [0xef], [0xec], [0xed], [0x66, 0xef], [0x6e], [0x6c], [0xf3, 0x6e]];
 const MEMORY_ACCESSES = [[0x89, 0x07], [0x8b, 0x07], [0x88, 0x07], [0xab], [0xf3, 0xaa], [0xf0, 0x0f, 0xb1, 0x0f]];
+
+/** CPUID, RDMSR, WRMSR, MOV of CR0, CR3, CR4 and DR7, INVLPG, HLT, PAUSE, RDTSC, VMX instructions and others. */
+const SYSTEM = [
+  '0f a2|0f 32|0f 30|0f 20 c0|0f 22 c0|0f 20 d8|0f 22 d8|0f 20 e0|0f 22 e0|0f 21 f8|0f 23 f8|0f 01 3f|f4|f3 90|0f 31',
+  '0f 01 c1|0f 01 d1|0f 01 d4|0f 78 c8|0f 79 c8|0f c7 f0|0f 09|0f 06|0f 00 d8|0f 01 17|fb|9d|cf|cd 80',
+].flatMap((line) => line.split('|').map((code) => code.split(' ').map((byte) => Number.parseInt(byte, 16))));
 
 type Next = () => number;
 type Ranges = ReturnType<typeof rangesOf>;
@@ -88,7 +94,7 @@ function rangesOf(lab: Lab): { ports: number[]; addresses: number[] } {
 
 const bytesOf = (value: number): number[] => [0, 8, 16, 24].map((n) => (value >>> n) & 0xff);
 
-/** Sprinkles accesses to devices over a stream; for 16-bit code, with the prefixes that make it 32-bit. */
+/** Sprinkles accesses to devices and system instructions over a stream; for 16-bit code, with the prefixes that make it 32-bit. */
 function addAccesses(stream: Uint8Array, is16: boolean, { ports, addresses }: Ranges, next: Next): void {
   for (let at = next() % 64; at + 16 < stream.length; at += 12 + (next() % 80)) {
     const [operand, both] = is16 ? [[0x66], [0x67, 0x66]] : [[], []];
@@ -96,7 +102,7 @@ function addAccesses(stream: Uint8Array, is16: boolean, { ports, addresses }: Ra
     const place = pick(addresses, next) + (next() % 8 === 0 ? next() & 0xfff : next() & 0x3c);
     const toMemory = [...operand, 0xbf, ...bytesOf(place), ...both, ...pick(MEMORY_ACCESSES, next)];
     const value = next() % 3 === 0 ? [...operand, 0xb8, ...bytesOf(next() % 2 ? next() & 0xff : next())] : [];
-    stream.set([...value, ...(next() % 2 === 0 ? toPort : toMemory)].slice(0, 16), at);
+    stream.set([...value, ...pick([toPort, toMemory, pick(SYSTEM, next)], next)].slice(0, 16), at);
   }
 }
 
@@ -112,33 +118,50 @@ function meddle(lab: Lab, mode: Mode, next: Next): void {
 
 function begin(lab: Lab, mode: Mode, ranges: Ranges, next: Next): void {
   lab.core.reset();
-  lab.core.memory.bytes(0, 0x8_0000).fill(0);
+  const is16 = ['real-address', 'unreal', 'virtual-8086', '16-bit protected'].includes(mode);
+  const stream = new Uint8Array(STREAM_BYTES);
+  fillProgram(stream, next);
+  addAccesses(stream, is16, ranges, next);
+  const { memory } = lab.core;
+  memory.bytes(0, 0xa_0000).fill(0);
+  const fill = (from: number, to: number): void => {
+    for (let at = from; at < to; at += STREAM_BYTES) memory.bytes(at, STREAM_BYTES).set(stream);
+  };
+  // All over memory, so that whoever jumps there goes on with it; but not where VMX has its structures.
+  fill(0x6000, VMXON);
+  fill(GUEST_CODE, 0xa_0000);
+  fill(0x13_0000, memory.size);
   putTables(lab, next);
   if (mode === 'VMX guest') enterHost(lab, next);
   else enter(lab, mode, next);
-  const is16 = ['real-address', 'unreal', 'virtual-8086', '16-bit protected'].includes(mode);
-  for (const at of mode === 'VMX guest' ? [CODE, GUEST_CODE] : [CODE]) {
-    const stream = lab.core.memory.bytes(at, STREAM_BYTES);
-    fillProgram(stream, next);
-    addAccesses(stream, is16, ranges, next);
-  }
+  memory.bytes(CODE, STREAM_BYTES).set(stream);
   if (PREAMBLES[mode]) lab.code(CODE, PREAMBLES[mode]);
-  lab.core.invalidateCode(0, 0x13_0000);
-  for (const name of GPRS) if (name !== 'rsp' && next() % 2 === 0) lab.core.set(name, randomValue(next));
+  lab.core.invalidateCode(0, memory.size);
   for (const n of [0, 1, 2, 3]) {
     if (next() % 8 === 0) lab.core.set(`dr${n}` as RegisterName, BigInt(CODE + (next() & 0xfff)));
   }
   if (next() % 8 === 0) lab.core.set('dr7', BigInt(0x400 | (next() & 0xffff_00ff)));
 }
 
+/** Somewhere else in the stream, with other registers: most streams end in a loop of a few instructions. */
+function goElsewhere({ core }: Lab, mode: Mode, next: Next): void {
+  for (const name of GPRS) if (name !== 'rsp' && next() % 2 === 0) core.set(name, randomValue(next));
+  const { inGuest = false } = core.vmx ?? {};
+  const start = inGuest ? GUEST_CODE : CODE;
+  const { base } = core.getSegment('cs');
+  core.set('rip', BigInt(start + (next() % STREAM_BYTES)) - (base < BigInt(start) + 1n ? base : BigInt(start)));
+  // A host goes back to its guest.
+  if (mode === 'VMX guest' && !inGuest && next() % 8 !== 0) core.set('rip', BigInt(HOST_CODE));
+}
+
 /** Runs a part of a life. Returns how the guest ended, or 'limit'. */
 async function runPart(machine: Machine, turn: (ms: number) => void): Promise<string> {
   let [over, idle, seen, last] = [false, 0, machine.core.retired, performance.now()];
   const watch = (): void => {
+    if (over) return;
     const now = performance.now();
     turn(now - last);
     last = now;
-    if (over) return;
     idle = machine.core.retired === seen ? idle + 1 : 0;
     seen = machine.core.retired;
     if (idle > ASLEEP) machine.stop();
@@ -166,13 +189,15 @@ export async function runStream(seed: number, turn: () => void = () => {}): Prom
   for (let life = 0; life < LIVES; life++) {
     begin(lab, mode, ranges, next);
     for (let part = 0; part < PARTS; part++) {
+      // What a mode begins with comes first: a host's setup of its guest, the instructions that switch on PAE.
+      if (part > 0) goElsewhere(lab, mode, next);
       const end = await runPart(machine, (ms) => {
         longest = Math.max(longest, ms);
         turn();
       });
       ends[end] = (ends[end] ?? 0) + 1;
       if (end !== 'limit') break;
-      meddle(lab, mode, next);
+      if (next() % 4 === 0) meddle(lab, mode, next);
     }
   }
   const { report } = machine;
