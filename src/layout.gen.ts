@@ -39,6 +39,7 @@ export const LAYOUT = {
   EXIT_RING: 0x8000,
   ENTERED: 0xe000,
   HOST_SEG: 0xe600,
+  GUEST_SEG: 0xe700,
   CPU: 0x90,
 } as const;
 

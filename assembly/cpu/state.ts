@@ -39,6 +39,8 @@ export const EXIT_RING: usize = STATE + 0x8000;
 export const ENTERED: usize = STATE + 0xe000;
 /** Segment registers as a VM exit loads them, in the format of SEG. */
 export const HOST_SEG: usize = STATE + 0xe600;
+/** The same as the last VM exit saved them and a VM entry loads them. */
+export const GUEST_SEG: usize = STATE + 0xe700;
 
 export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
 export const enum Seg { ES, CS, SS, DS, FS, GS, LDTR, TR }

@@ -2,11 +2,10 @@
  * VM entry once VMLAUNCH or VMRESUME found controls and host state in order (SDM Vol. 3C, "VM Entries"): loads the guest
  * state, injects an event, or becomes a VM exit that says why not.
  */
-import { cpu, Gpr, Seg, setGpr } from '../cpu/state';
+import { cpu, Gpr, setGpr } from '../cpu/state';
 import { Activity, attend, Attention, clock, Event, Pending, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
-import { setSegment } from '../cpu/segments';
 import { Flag } from '../cpu/flags';
 import { closeShadow, openShadow, openStackShadow, replaceRflags, setResume } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
@@ -18,7 +17,7 @@ import { hasSecondary, Reason } from '../vmx/exits';
 import { recordEntry } from '../vmx/record';
 import { delivers, enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
-import { Clean, entered, isClean, setClean } from '../vmx/entered';
+import { Clean, entered, isClean, loadSegments, setClean } from '../vmx/entered';
 import { Field, field, Region, regionHost } from '../vmx/vmcs';
 import { flushVpid } from '../mmu/tlb';
 import { forgetDirty, useEptPointer } from '../mmu/ept';
@@ -96,11 +95,7 @@ function loadRegisters(): void {
     cpu.efer = (cpu.efer & kept) | (long & ~kept);
   }
   if ((entry & EntryControl.LOAD_PAT) != 0) cpu.pat = entered<u64>(Field.GUEST_PAT);
-  for (let s: u32 = 0; s < 8; s++) {
-    setSegment(s, entered<u32>(Field.GUEST_ES_SELECTOR + (s << 3)), entered<u64>(Field.GUEST_ES_BASE + (s << 3)),
-      entered<u32>(Field.GUEST_ES_LIMIT + (s << 3)), entered<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3)));
-  }
-  cpu.cpl = (entered<u32>(Field.GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
+  loadSegments();
   cpu.gdtrBase = entered<u64>(Field.GUEST_GDTR_BASE);
   cpu.gdtrLimit = entered<u32>(Field.GUEST_GDTR_LIMIT);
   cpu.idtrBase = entered<u64>(Field.GUEST_IDTR_BASE);

@@ -12,7 +12,7 @@ import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { Flag } from '../cpu/flags';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
 import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, ExitControl, Interruption, Misc, Pin, Secondary } from '../vmx/controls';
-import { entered, saveFields, setEntered } from '../vmx/entered';
+import { copySegments, entered, saveFields, saveSegments, setEntered } from '../vmx/entered';
 import { Field, field, Region, setField } from '../vmx/vmcs';
 import { enterRootOperation, Reason } from '../vmx/exits';
 import { recordExit } from '../vmx/record';
@@ -85,15 +85,7 @@ function saveGuest(): void {
     setField<u32>(Field.ENTRY_CONTROLS, now);
   }
   setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & 0x7fffffff);
-  for (let s: u32 = 0; s < 8; s++) {
-    setEntered<u32>(Field.GUEST_ES_SELECTOR + (s << 3), selector(s));
-    setEntered<u64>(Field.GUEST_ES_BASE + (s << 3), segBase(s));
-    setEntered<u32>(Field.GUEST_ES_LIMIT + (s << 3), segLimit(s));
-    setEntered<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3), segRights(s));
-  }
-  // CPL is the DPL of SS, whatever the selector is.
-  const ss = segRights(Seg.SS) & ~0x60;
-  setEntered<u32>(Field.GUEST_SS_ACCESS_RIGHTS, ss | (cpu.cpl << 5));
+  saveSegments();
   setEntered<u64>(Field.GUEST_GDTR_BASE, cpu.gdtrBase);
   setEntered<u32>(Field.GUEST_GDTR_LIMIT, cpu.gdtrLimit);
   setEntered<u64>(Field.GUEST_IDTR_BASE, cpu.idtrBase);
@@ -148,7 +140,8 @@ function loadHost(): void {
   if ((exit & ExitControl.LOAD_EFER) != 0) cpu.efer = entered<u64>(Field.HOST_EFER);
   cpu.efer = long ? cpu.efer | (Efer.LMA | Efer.LME) : cpu.efer & ~(<u64>(Efer.LMA | Efer.LME));
   if ((exit & ExitControl.LOAD_PAT) != 0) cpu.pat = entered<u64>(Field.HOST_PAT);
-  loadSegments();
+  copySegments(SEG, HOST_SEG);
+  loadTables();
   setGpr(Gpr.RSP, field<u64>(Field.HOST_RSP));
   cpu.blockRip = entered<u64>(Field.HOST_RIP);
   cpu.cpl = 0;
@@ -196,11 +189,7 @@ function putData(s: u32, base: u64, mayBeUnusable: bool): void {
   const rights: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
   putHost(s, sel, base, 0xffffffff, sel == 0 && mayBeUnusable ? rights | Rights.UNUSABLE : rights);
 }
-function loadSegments(): void {
-  for (let at: usize = 0; at < 0x100; at += 32) {
-    v128.store(SEG + at, v128.load(HOST_SEG + at));
-    v128.store(SEG + at + 16, v128.load(HOST_SEG + at + 16));
-  }
+function loadTables(): void {
   cpu.gdtrBase = entered<u64>(Field.HOST_GDTR_BASE);
   cpu.gdtrLimit = 0xffff;
   cpu.idtrBase = entered<u64>(Field.HOST_IDTR_BASE);

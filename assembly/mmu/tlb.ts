@@ -4,6 +4,7 @@
  * permission (keyOf), so that a change of it selects a bank instead of flushing one.
  *
  * Bank descriptor: 0 space u64 | 8 key u32 | 12 generation | 16,20,24 used entries per table | 28 stamp | 32 table address
+ *                  36 descriptor of the bank that ran before it did or after it
  *                  40 regions that entries of large pages lie in u64 | 48 of pages that are large under EPT too u64
  *                  56 of code whose entry gave way to another u64
  */
@@ -44,6 +45,8 @@ export const enum EntryFlag { GLOBAL = 1, LARGE = 2, WIDE = 4, HUGE = 8 }
 const LARGE_REGIONS: usize = 40;
 const WIDE_REGIONS: usize = 48;
 const CODE_REGIONS: usize = 56;
+/** Place of the descriptor of the bank that ran before or after: a system call or VM exit and its return alternate. */
+const PARTNER: usize = 36;
 
 /** Generations have 24 bits, beside the mode key in cpu.ctx. */
 const LAST_GENERATION: u32 = 0xffffff;
@@ -102,10 +105,12 @@ export function resetTlbs(): void {
     memory.fill(d, 0, 64);
     store<u64>(d, u64.MAX_VALUE);
     store<u32>(d, <u32>(TLB + n * BANK), 32);
+    store<u32>(d, <u32>d, PARTNER);
   }
   for (let e = TLB, end = TLB + COUNT * BANK; e < end; e += 16) store<u64>(e, EMPTY);
   memory.fill(JUMP_CACHE, 0, JUMP_CACHE_ENTRIES * 4);
   cpu.nextGeneration = 0;
+  cpu.bank = <u32>TLB;
 }
 
 /** A number that no bank has. When they come to their end, code forgets its contexts and every bank gets a new one. */
@@ -123,16 +128,32 @@ function renew(d: usize): void {
   store<u64>(d, 0, CODE_REGIONS);
 }
 
-/** Makes the bank of the current privilege and address space the running one. To be called when either changed. */
+/**
+ * Makes the bank of the current privilege and address space the running one. To be called when either changed. Most often it
+ * runs already, or is the one that did before.
+ */
 export function selectBank(): void {
   const wantedKey = keyOf();
   const wantedSpace = space();
+  const running = bankDescriptor();
+  if (isBankOf(running, wantedSpace, wantedKey)) {
+    cpu.ctx = (load<u32>(running, 12) << 8) | cpu.modeKey;
+    return;
+  }
+  const partner = <usize>load<u32>(running, PARTNER);
+  const found = isBankOf(partner, wantedSpace, wantedKey) ? partner : findBank(wantedSpace, wantedKey);
+  store<u32>(running, <u32>found, PARTNER);
+  store<u32>(found, <u32>running, PARTNER);
+  useBank(found);
+}
+@inline function isBankOf(d: usize, wantedSpace: u64, wantedKey: u32): bool {
+  return load<u64>(d) == wantedSpace && load<u32>(d, 8) == wantedKey;
+}
+/** The bank of this address space and key: one that there is, or the one that was not used for longest, emptied. */
+function findBank(wantedSpace: u64, wantedKey: u32): usize {
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
-    if (load<u64>(d) == wantedSpace && load<u32>(d, 8) == wantedKey) {
-      useBank(d);
-      return;
-    }
+    if (isBankOf(d, wantedSpace, wantedKey)) return d;
   }
   let oldest: usize = descriptor(0);
   for (let n: u32 = 1; n < COUNT; n++) if (load<u32>(descriptor(n), 28) < load<u32>(oldest, 28)) oldest = descriptor(n);
@@ -140,7 +161,7 @@ export function selectBank(): void {
   renew(oldest);
   store<u64>(oldest, wantedSpace);
   store<u32>(oldest, wantedKey, 8);
-  useBank(oldest);
+  return oldest;
 }
 @inline function useBank(d: usize): void {
   store<u32>(d, ++stamp, 28);
@@ -236,27 +257,39 @@ export function flushVpidPage(vpid: u32, la: u64): void { dropPage(vpid, la, LAR
 /** With it go entries with `flag` of the same GiB, where the word at `regions` says that there may be some. */
 function dropPage(vpid: u32, la: u64, regions: usize, flag: u32): void {
   const region = regionOf(la);
+  const page = la & ~0xfff;
+  const place = (<usize>(<u32>la >> 8)) & 0x3ff0;
   let renewed = false;
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
-    if (load<u64>(d) == u64.MAX_VALUE || (load<u64>(d) & VPID) >> VPID_SHIFT != vpid) continue;
-    const large = (load<u64>(d + regions) & region) != 0;
-    let code = (load<u64>(d, CODE_REGIONS) & region) != 0;
-    for (let access: u32 = 0; access < 3; access++) {
-      const table = load<u32>(d, 32) + access * TABLE;
-      const entry = table + ((<u32>la >> 8) & 0x3ff0);
-      let dropped = (load<u64>(entry) & ~CODE) == (la & ~0xfff);
-      if (dropped) store<u64>(entry, DROPPED);
-      if (large && dropLarge(table, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la, flag)) dropped = true;
-      if (access == Access.EXEC && dropped) code = true;
-    }
+    if ((load<u64>(d) & VPID) >> VPID_SHIFT != vpid || load<u64>(d) == u64.MAX_VALUE) continue;
+    const entry = <usize>load<u32>(d, 32) + place;
+    dropEntry(entry, page);
+    dropEntry(entry + TABLE, page);
+    let code = dropEntry(entry + 2 * TABLE, page) || (load<u64>(d, CODE_REGIONS) & region) != 0;
+    if ((load<u64>(d + regions) & region) != 0 && dropLarge(d, la, flag)) code = true;
     if (!code) continue;
     renew(d);
     renewed = true;
   }
   if (renewed) selectBank();
 }
-function dropLarge(table: usize, list: usize, used: u32, la: u64, flag: u32): bool {
+@inline function dropEntry(entry: usize, page: u64): bool {
+  if ((load<u64>(entry) & ~CODE) != page) return false;
+  store<u64>(entry, DROPPED);
+  return true;
+}
+/** The large pages of a bank. True: there was one of code. */
+function dropLarge(d: usize, la: u64, flag: u32): bool {
+  const n = (<u32>d - <u32>BANKS) >> 6;
+  let code = false;
+  for (let access: u32 = 0; access < 3; access++) {
+    const dropped = dropListed(load<u32>(d, 32) + access * TABLE, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la, flag);
+    if (access == Access.EXEC) code = dropped;
+  }
+  return code;
+}
+function dropListed(table: usize, list: usize, used: u32, la: u64, flag: u32): bool {
   let dropped = false;
   for (let k: u32 = 0; k < used; k++) {
     const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);

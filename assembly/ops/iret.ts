@@ -4,7 +4,7 @@ import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
 import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment, setSelector } from '../cpu/segments';
 import { writeRflags } from '../cpu/rflags';
-import { updateMode } from '../mmu/mode';
+import { updateMode, updatePrivilege } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
 import { checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed, raiseFor } from './descriptor';
 import { item, raisedStackPointer, readFrame } from './frame';
@@ -173,7 +173,7 @@ function returnLong(width: u32): void {
   leave(width, csSel, cs, rip, flags, rpl);
   loadReturnStack(ssSel, ss, rpl);
   loadReturnPointer(cs, rsp);
-  updateMode();
+  updatePrivilege();
 }
 
 /** Commits flags, CS:RIP and CPL of a return. */
@@ -204,7 +204,7 @@ function returnProtected(width: u32): void {
     if (!checkTarget(cs, rip)) return;
     setGpr(Gpr.RSP, raisedStackPointer(3 * width));
     leave(width, csSel, cs, rip, flags, rpl);
-    updateMode();
+    updatePrivilege();
     return;
   }
   if (!readFrame(width, 2, 3 * width)) return;
@@ -214,7 +214,7 @@ function returnProtected(width: u32): void {
   leave(width, csSel, cs, rip, flags, rpl);
   loadReturnStack(ssSel, ss, rpl);
   loadReturnPointer(cs, sp);
-  updateMode();
+  updatePrivilege();
 }
 
 /** SDM Vol. 3B, "Entering Virtual-8086 Mode" */

@@ -122,31 +122,35 @@ export function takeGuest(region: usize): void {
   v128.store(ENTERED, v128.load(region, 0x478), 0x478);
 }
 
-/** Writes the guest state back. */
+/** Writes the guest state back but for the segment registers. */
 export function giveGuest(region: usize): void {
+  v128.store(region, v128.load(ENTERED, 0x190), 0x190);
+  store<u64>(region, load<u64>(ENTERED, 0x1a0), 0x1a0);
+  v128.store(region, v128.load(ENTERED, 0x2f0), 0x2f0);
+  v128.store(region, v128.load(ENTERED, 0x3e8), 0x3e8);
+  store<u64>(region, load<u64>(ENTERED, 0x3f8), 0x3f8);
+  v128.store(region, v128.load(ENTERED, 0x440), 0x440);
+  store<u64>(region, load<u64>(ENTERED, 0x450), 0x450);
+  v128.store(region, v128.load(ENTERED, 0x478), 0x478);
+}
+/** Writes those back. */
+export function giveSegments(region: usize): void {
   v128.store(region, v128.load(ENTERED, 0x28), 0x28);
   v128.store(region, v128.load(ENTERED, 0x38), 0x38);
   v128.store(region, v128.load(ENTERED, 0x48), 0x48);
   v128.store(region, v128.load(ENTERED, 0x58), 0x58);
-  v128.store(region, v128.load(ENTERED, 0x190), 0x190);
-  store<u64>(region, load<u64>(ENTERED, 0x1a0), 0x1a0);
   v128.store(region, v128.load(ENTERED, 0x2b0), 0x2b0);
   v128.store(region, v128.load(ENTERED, 0x2c0), 0x2c0);
   v128.store(region, v128.load(ENTERED, 0x2d0), 0x2d0);
   v128.store(region, v128.load(ENTERED, 0x2e0), 0x2e0);
-  v128.store(region, v128.load(ENTERED, 0x2f0), 0x2f0);
   v128.store(region, v128.load(ENTERED, 0x300), 0x300);
   v128.store(region, v128.load(ENTERED, 0x310), 0x310);
   v128.store(region, v128.load(ENTERED, 0x320), 0x320);
   v128.store(region, v128.load(ENTERED, 0x330), 0x330);
-  v128.store(region, v128.load(ENTERED, 0x3e8), 0x3e8);
-  v128.store(region, v128.load(ENTERED, 0x3f8), 0x3f8);
-  v128.store(region, v128.load(ENTERED, 0x408), 0x408);
-  v128.store(region, v128.load(ENTERED, 0x418), 0x418);
-  v128.store(region, v128.load(ENTERED, 0x428), 0x428);
-  v128.store(region, v128.load(ENTERED, 0x438), 0x438);
-  v128.store(region, v128.load(ENTERED, 0x448), 0x448);
-  v128.store(region, v128.load(ENTERED, 0x478), 0x478);
+  v128.store(region, v128.load(ENTERED, 0x400), 0x400);
+  v128.store(region, v128.load(ENTERED, 0x410), 0x410);
+  v128.store(region, v128.load(ENTERED, 0x420), 0x420);
+  v128.store(region, v128.load(ENTERED, 0x430), 0x430);
 }
 /** Takes the fields that every VM entry checks. */
 export function takeAlways(region: usize): void {

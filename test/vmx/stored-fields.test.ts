@@ -123,6 +123,52 @@ describe('stored between a VM exit and VMRESUME', () => {
   });
 });
 
+describe('segment registers, which are compared with an image', () => {
+  const FS_0 = '64 48 8b 04 25 00 00 00 00';
+  const SWAPGS = '0f 01 f8';
+  const FIRST = 0x4e000;
+  const SECOND = 0x4e100;
+  beforeEach(() => {
+    vmx.lab.put64(FIRST, 1n);
+    vmx.lab.put64(SECOND, 2n);
+    vmx.write({ GUEST_FS_BASE: FIRST, GUEST_GS_BASE: SECOND });
+    vmx.guest(VMCALL);
+    resume(`${FS_0} ${VMCALL}`);
+    expect(vmx.lab.get('rax')).toBe(1n);
+  });
+
+  it.each([
+    ['stored', (fields: Fields) => vmx.write(fields)],
+    ['written by VMWRITE', (fields: Fields) => vmx.vmwrite(fields)],
+  ])('a base %s after an exit is that of the next entry', (_how, write) => {
+    write({ GUEST_FS_BASE: SECOND });
+    resume(`${FS_0} ${VMCALL}`);
+    expect([vmx.lab.get('rax'), vmx.read('GUEST_FS_BASE')]).toEqual([2n, BigInt(SECOND)]);
+  });
+
+  it('a base stored while the guest runs changes nothing before the next entry', () => {
+    vmx.lab.code(GUEST_CODE, `${FS_0} ${VMCALL}`);
+    vmx.vmwrite({ GUEST_RIP: GUEST_CODE });
+    vmx.enter(VMRESUME, 1);
+    vmx.write({ GUEST_FS_BASE: SECOND });
+    vmx.lab.core.run(30);
+    expect([vmx.reason, vmx.lab.get('rax')]).toEqual([Reason.VMCALL, 1n]);
+    const told = vmx.read('GUEST_FS_BASE');
+    resume(`${FS_0} ${VMCALL}`);
+    expect(vmx.lab.get('rax')).toBe(told === BigInt(FIRST) ? 1n : 2n);
+  });
+
+  it('what the guest changes is saved, and loaded again', () => {
+    resume(`${SWAPGS} ${VMCALL}`);
+    const swapped = vmx.read('GUEST_GS_BASE');
+    expect(swapped).not.toBe(BigInt(SECOND));
+    resume(VMCALL);
+    expect(vmx.read('GUEST_GS_BASE')).toBe(swapped);
+    resume(`${SWAPGS} ${VMCALL}`);
+    expect(vmx.read('GUEST_GS_BASE')).toBe(BigInt(SECOND));
+  });
+});
+
 describe('stored before the first entry', () => {
   it('a word beside the fields spares no check', () => {
     vmx.write({ GUEST_CR4: 0xffffffff80002020n, HOST_RIP: 1n << 63n, PIN_BASED_CONTROLS: 0xffffffff });
