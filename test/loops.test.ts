@@ -74,7 +74,7 @@ const REASONS: Record<string, string> = {
   'mmu/ept.ts setAccessed': 'levels of paging structures',
   'mmu/tlb.ts resetTlbs': 'the entries of all banks',
   'mmu/tlb.ts flushBank': 'the used entries of a bank: USED_MOST',
-  'mmu/tlb.ts dropLarge': 'the used entries of a bank: USED_MOST',
+  'mmu/tlb.ts dropListed': 'the used entries of a bank: USED_MOST',
   'mmu/tlb.ts protectFrame': 'the used entries of a bank: USED_MOST',
   'mmu/walk.ts walk': 'a level of paging structures less each time',
   'ops/bits.ts crc32c': 'the bits of an operand',
