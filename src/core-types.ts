@@ -20,6 +20,12 @@ export interface Bus {
   ferr?(asserted: boolean): void;
 }
 
+/**
+ * What is due at this nanosecond since power-on or later is never due: 146 years, beyond which neither 64 bits of
+ * nanoseconds nor a PIT's ticks in a number would hold what follows.
+ */
+export const NEVER = 2n ** 62n;
+
 /** Why `run` came back. */
 export const Stop = {
   /** The budget is used up, or an event is due. */
@@ -104,11 +110,11 @@ export interface Core {
   /** Instructions retired since reset. */
   readonly retired: number;
   /** Virtual time in nanoseconds (one instruction is one nanosecond) since reset, with what `advance` added. */
-  readonly now: number;
+  readonly now: bigint;
   /** Moves virtual time forward (idle guests). */
   advance(ns: number): void;
   /** Virtual time of the processor's own next event (its APIC timer), Infinity where there is none. */
-  readonly nextDeadline: number;
+  readonly nextDeadline: bigint;
   /** The INTR pin, as driven by the PIC. */
   setIntr(level: boolean): void;
   /** Drives pin `pin` (0 to 23) of the I/O APIC. */

@@ -4,17 +4,18 @@
  */
 import { MemorySlots, Ram } from './core-memory.ts';
 import { StateBlock } from './core-state.ts';
-import type {
-  Bus,
-  Core,
-  FpuState,
-  GuestMemory,
-  RegisterName,
-  Segment,
-  SegmentName,
-  ShadowRange,
-  Stop,
-  Width,
+import {
+  type Bus,
+  type Core,
+  type FpuState,
+  type GuestMemory,
+  NEVER,
+  type RegisterName,
+  type Segment,
+  type SegmentName,
+  type ShadowRange,
+  type Stop,
+  type Width,
 } from './core-types.ts';
 import { VmxView } from './core-vmx.ts';
 import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from './cpu-models/index.ts';
@@ -208,8 +209,8 @@ export class WasmCore implements Core {
     return Number(BigInt.asUintN(64, this.#wasm.retired()));
   }
 
-  get now(): number {
-    return Number(BigInt.asUintN(64, this.#wasm.now()));
+  get now(): bigint {
+    return BigInt.asUintN(64, this.#wasm.now());
   }
 
   advance(ns: number): void {
@@ -219,9 +220,13 @@ export class WasmCore implements Core {
     if (this.now >= this.nextDeadline) this.#wasm.attend(Attention.INTERRUPT);
   }
 
-  get nextDeadline(): number {
-    const deadlines = [this.#state.field('apicDeadline'), this.#state.field('vmxDeadline')].filter((ns) => ns !== 0n);
-    return Math.min(...deadlines.map(Number));
+  get nextDeadline(): bigint {
+    let next = NEVER;
+    for (const field of ['apicDeadline', 'vmxDeadline'] as const) {
+      const deadline = this.#state.field(field);
+      if (deadline !== 0n && deadline < next) next = deadline;
+    }
+    return next;
   }
 
   setIntr(level: boolean): void {
@@ -340,6 +345,7 @@ export class WasmCore implements Core {
     state.setNumber('fsw', from.fsw);
     state.setNumber('ftw', from.ftw);
     state.bytes(LAYOUT.YMM, 512).set(from.ymm);
+    state.setNumber('initialized', 0);
     const top = (from.fsw >> 11) & 7;
     for (let n = 0; n < 8; n++) {
       state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10).set(from.st.subarray(10 * n, 10 * n + 10));

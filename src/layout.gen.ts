@@ -171,7 +171,8 @@ export const FIELDS = {
   entryRetired: { at: 0x3b8, type: 'u64' },
   recordExits: { at: 0x3c0, type: 'u32' },
   initPending: { at: 0x3c4, type: 'u32' },
-  trapExit: { at: 0x3c8, type: 'u32' },
+  extInt: { at: 0x3c8, type: 'u32' },
+  trapExit: { at: 0x3cc, type: 'u32' },
   trapQualification: { at: 0x3d0, type: 'u64' },
   apicAccessPage: { at: 0x3d8, type: 'u64' },
   pauseAt: { at: 0x3e0, type: 'u64' },
@@ -181,4 +182,8 @@ export const FIELDS = {
   apicErrors: { at: 0x3f8, type: 'u32' },
   mapEnd: { at: 0x3fc, type: 'u32' },
   iretUnblocked: { at: 0x400, type: 'u32' },
+  exceptionFop: { at: 0x404, type: 'u32' },
+  exceptionFdpSelector: { at: 0x408, type: 'u32' },
+  exceptionFdp: { at: 0x410, type: 'u64' },
+  initialized: { at: 0x418, type: 'u32' },
 } as const;

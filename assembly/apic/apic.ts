@@ -217,12 +217,17 @@ export function apicTimer(): void {
   }
   if ((lvt & Lvt.MASKED) == 0) apicRaise(lvt & 0xff);
 }
-/** Write of IA32_TSC_DEADLINE, `offset` being TSC minus the clock: 0 disarms. */
+/** Time that does not come, 292 years after power-up: software writes deadlines beyond it to say never. */
+const FOREVER: u64 = 1 << 63;
+/** Write of IA32_TSC_DEADLINE, `offset` being TSC minus the clock: 0 disarms. The counter is unsigned. */
 export function setTscDeadline(tsc: u64, offset: u64): void {
   if (timerMode() != Lvt.TSC_DEADLINE) return;
   cpu.tscDeadline = tsc;
-  const due = tsc - offset;
-  cpu.apicDeadline = tsc == 0 ? 0 : <i64>due <= 0 ? 1 : due;
+  const time = clock();
+  const left = tsc - (time + offset);
+  if (tsc == 0) cpu.apicDeadline = 0;
+  else if (tsc <= time + offset) cpu.apicDeadline = 1;
+  else cpu.apicDeadline = left < FOREVER && time + left < FOREVER ? time + left : 0;
   attend(Attention.INTERRUPT);
 }
 function writeLvtTimer(value: u32): void {

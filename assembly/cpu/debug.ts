@@ -60,13 +60,14 @@ export function hitsPortBreakpoint(port: u32, size: u32): void {
   if ((cpu.dr7 & Dr7.ENABLES) != 0 && (cpu.cr4 & DE) != 0) note(breakpointsAt(1 << Watch.IO, port, size));
 }
 
-/**
- * To be called after any change of DR0 to DR7. Data breakpoints keep every page out of the TLB: the caller flushes it
- * where slowData became 1.
- */
+/** 1 where a data breakpoint is armed: every access must be compared with it, so that no page may be in the TLB. */
+export function watchesData(): u32 {
+  if ((cpu.dr7 & Dr7.ENABLES) == 0) return 0;
+  for (let n: u32 = 0; n < 4; n++) if (isEnabled(n) && (kindOf(n) & 1) != 0) return 1;
+  return 0;
+}
+/** To be called after any change of DR0 to DR7, and selectBank (or updateMode) after it. */
 export function updateDebug(): void {
-  let data: u32 = 0;
-  if ((cpu.dr7 & Dr7.ENABLES) != 0) for (let n: u32 = 0; n < 4; n++) if (isEnabled(n) && (kindOf(n) & 1) != 0) data = 1;
-  cpu.slowData = data;
+  cpu.slowData = watchesData();
   updateStepping();
 }

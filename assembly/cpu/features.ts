@@ -17,6 +17,7 @@ export const enum Word {
 export const enum Offer {
   INTEL = 1, MTRR = 2, PAT = 4, MCA = 8, X2APIC = 0x10, TSC_DEADLINE = 0x20, TSC_ADJUST = 0x40, LONG_MODE = 0x80,
   ARCH_CAPABILITIES = 0x100, APIC = 0x200, SVM = 0x400, VMX = 0x800, XSAVES = 0x1000, LA57 = 0x2000, PKS = 0x4000,
+  SSE2 = 0x8000, FDP_EXCPTN_ONLY = 0x1_0000, ZERO_FCS_FDS = 0x2_0000, XGETBV1 = 0x4_0000,
 }
 
 const COUNT: usize = CPUID + 0x80;

@@ -5,7 +5,11 @@
  */
 import { cpu } from './state';
 
-export const enum Pending { NONE, EVENT, VM_EXIT, RESTART, VM_ENTRY }
+/** RESTART: nothing happened, from the start again. PAUSED: a repeated instruction did a part of its iterations. */
+export const enum Pending { NONE, EVENT, VM_EXIT, RESTART, VM_ENTRY, PAUSED }
+
+/** What the processor does between instructions. */
+export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
 
 /** Interruption types, numbered as in the VM-entry interruption-information field (SDM Vol. 3C). */
 export const enum Event { EXTERNAL = 0, NMI = 2, FAULT = 3, SOFTWARE_INT = 4, PRIVILEGED_TRAP = 5, SOFTWARE_EXCEPTION = 6 }
@@ -28,6 +32,12 @@ export const enum Attention {
   CODE = 32,
   /** Monitor trap flag: a VM exit after the next instruction. */
   TRAP = 64,
+}
+
+/** Ends HLT, shutdown or the wait for SIPI. */
+export function wake(): void {
+  cpu.activity = Activity.ACTIVE;
+  cpu.attention &= ~(<u32>Attention.INACTIVE);
 }
 
 @inline export function abandoned(): bool { return cpu.pending != Pending.NONE; }
@@ -61,6 +71,9 @@ export function attend(bits: u32): void {
     cpu.budget = 0;
   }
 }
+
+/** Takes `n` from the instructions that `run` may still execute: the price of what retires nothing. */
+export function spend(n: u32): void { cpu.runEnd = cpu.runEnd > n ? cpu.runEnd - n : 0; }
 
 @inline export function retired(): u64 { return cpu.retiredEnd - <u64><i64>cpu.budget; }
 /** Virtual time in nanoseconds: retired instructions, and what the embedder skipped while the processor was idle. */

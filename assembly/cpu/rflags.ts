@@ -47,8 +47,12 @@ export function openShadow(): void {
   cpu.shadowsDebug = 0;
   if (cpu.deferred != 0) attend(Attention.INTERRUPT);
 }
-/** Holds off debug traps too (SDM Vol. 3A, "Masking Exceptions and Interrupts When Switching Stacks"). */
+/**
+ * Holds off debug traps too (SDM Vol. 3A, "Masking Exceptions and Interrupts When Switching Stacks"). Of two loads of SS
+ * in a row only the first does. To be called by the last instruction of a block only.
+ */
 export function openStackShadow(): void {
+  if (beganInStackShadow()) return;
   openShadow();
   cpu.shadowsDebug = 1;
 }

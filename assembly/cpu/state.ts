@@ -176,7 +176,7 @@ export class Cpu {
   eventLength: u32;
   /** 1: leave the running block after this instruction. */
   leave: u32;
-  /** Retired-instruction count at which `run` returns; event deliveries take from it too. */
+  /** Retired-instruction count at which `run` returns; what retires nothing takes from it too. */
   runEnd: u64;
   /** What a LOCKed instruction started from: old operand and lazy flags. */
   lockedOld: u64;
@@ -222,7 +222,9 @@ export class Cpu {
   recordExits: u32;
   /** An INIT that VMX operation holds off. */
   initPending: u32;
-  /** Basic reason of a VM exit that is due behind the current instruction, 0 for none. */
+  /** 1: an interrupt message of type ExtINT came, whose vector the interrupt controller tells. */
+  extInt: u32;
+  /** Basic reason of a VM exit that is due after the current instruction, 0 for none. */
   trapExit: u32;
   trapQualification: u64;
   /** Physical address of the APIC-access page, all ones for none. */
@@ -239,6 +241,12 @@ export class Cpu {
   mapEnd: u32;
   /** 1 where the running IRET ended the blocking of NMIs. */
   iretUnblocked: u32;
+  /** x87 opcode and data pointer of the last exception that was not masked: see ops/x87/pointers.ts. */
+  exceptionFop: u32;
+  exceptionFdpSelector: u32;
+  exceptionFdp: u64;
+  /** XSAVE's state components that an instruction has put into their initial state: see ops/xsave.ts. */
+  initialized: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

@@ -16,7 +16,9 @@ export const enum Uses {
   /** Reports a pending x87 exception first (SDM Vol. 1, "x87 FPU Exception Synchronization"). */
   PENDING = 1 << 27,
 }
-const AVX_STATE: u64 = 6;
+/** State components of XSAVE: bits of XCR0 (SDM Vol. 1, "XSAVE-Managed State Components"). */
+export const enum State { X87 = 1, SSE = 2, AVX = 4, PKRU = 0x200 }
+const AVX_STATE: u64 = State.SSE | State.AVX;
 /** The summary bit of the status word, and its distance from Uses.PENDING. */
 const ERROR_SUMMARY: u32 = 0x80;
 const ERROR_TO_PENDING: u32 = 20;

@@ -84,7 +84,9 @@ export function resolve(link: usize): usize {
   if (block === null || cpu.budget <= 0) return 0;
   const from = changetype<Block>(<usize>cpu.block);
   if (link != LINK_NONE && (cpu.modeKey & Key.FLAT) != 0 && from.key == cpu.modeKey && cpu.block != <u32>STEP_BLOCK) {
-    if (from.host != 0 && ((from.host ^ block.host) >> 12) == 0 && ((from.lip ^ block.lip) >> 12) == 0) store<u32>(link, <u32>changetype<usize>(block), 4);
+    // Where the running block is, as it runs: its own lip is that of its last lookup, perhaps through another page.
+    const at = (cpu.blockRip - <u64><i64>load<i32>(link)) & cpu.laMask;
+    if (from.host != 0 && ((from.host ^ block.host) >> 12) == 0 && ((at ^ block.lip) >> 12) == 0) store<u32>(link, <u32>changetype<usize>(block), 4);
   }
   return changetype<usize>(block);
 }
@@ -249,7 +251,7 @@ export function leaveBlock(rec: usize, after: bool): void {
   const block = changetype<Block>(<usize>cpu.block);
   const at = after ? rec + 32 : rec;
   cpu.budget += <i32>(block.count - retiredBefore(at));
-  if (after) cpu.leave = 0;
+  cpu.leave = 0;
   let offset = load<u8>(at, 3);
   if (after && <u32>load<u16>(at) == Kind.SKIP) offset = load<u8>(at + 32, 3);
   cpu.blockRip = (cpu.blockRip + offset) & cpu.laMask;

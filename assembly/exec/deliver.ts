@@ -1,77 +1,61 @@
 /**
- * Event delivery (SDM Vol. 3A, "Interrupt and Exception Handling"; Vol. 2A, "INT n/INTO/INT3/INT1"). Everything that can
- * fail comes before anything that commits: a fault found here replaces the event or becomes a double fault.
+ * Event delivery (SDM Vol. 3A, "Interrupt and Exception Handling"): what becomes of the pending event. A fault on the way
+ * (gates.ts) replaces the event or becomes a double fault; in VMX non-root operation either may be a VM exit.
  */
-import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, attend, Attention, Event, Pending, raise, Vector } from '../cpu/pending';
-import { Flag, rflags } from '../cpu/flags';
-import { inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, selector, setSegBase, setSelector } from '../cpu/segments';
-import { clearResume, closeShadow, resumeFlag, writeRflags } from '../cpu/rflags';
-import { readSystem } from '../mmu/access';
-import { selectBank } from '../mmu/tlb';
-import { updateMode } from '../mmu/mode';
-import {
-  baseOf, dplOf, ext, fetchDescriptor, fetchStack, isCode, isBig, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed,
-  raiseFor, rightsOf, setExt, System, tssHolds, typeOf,
-} from '../ops/descriptor';
-import { addItem, beginFrame, commitStackPointer, framePointer, pushFrame, stackMask, storeFrame, withStackPointer } from '../ops/frame';
-import { clearSwitched, switched, switchTask, TaskSwitch } from '../ops/task';
+import { cpu } from '../cpu/state';
+import { abandoned, Activity, attend, Attention, Event, Pending, spend, Vector, wake } from '../cpu/pending';
+import { Flag } from '../cpu/flags';
+import { inRealMode } from '../cpu/segments';
+import { clearResume, closeShadow, setResume } from '../cpu/rflags';
 import { Dr6 } from '../cpu/debug';
-import { setResume } from '../cpu/rflags';
 import { Interruption } from '../vmx/controls';
 import { inNonRoot, Reason, vmExit } from '../vmx/exits';
 import { Field, field, setField } from '../vmx/vmcs';
-import { Activity } from './run';
-import { enterDebugException } from './debug';
+import { updateMode } from '../mmu/mode';
+import { setExt } from '../ops/descriptor';
+import { clearSwitched, switched } from '../ops/task';
+import { attempt, errorCode, hasErrorCode, oldFlags, pushesErrorCode } from './gates';
 
-/** The event being delivered, for the functions below. */
-let vector: u32 = 0;
-let errorCode: u32 = 0;
-let hasErrorCode: bool = false;
-/** INT n, INT3 and INTO: the gate's DPL counts. */
-let software: bool = false;
-/** What the frame says of the interrupted program. */
-let oldCpl: u32 = 0;
-let oldRip: u64 = 0;
-let oldFlags: u64 = 0;
-
-/** Does exception `v` push an error code outside real mode? (SDM Vol. 3A, "Protected-Mode Exceptions and Interrupts") */
-@inline function pushesErrorCode(v: u32): bool {
-  return v < 32 && ((1 << v) & ((1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC) | (1 << Vector.CP))) != 0;
-}
 @inline function isContributory(v: i32): bool { return v == Vector.DE || (v >= Vector.TS && v <= Vector.GP) || v == Vector.CP; }
 @inline function isPageFault(v: i32): bool { return v == Vector.PF || v == Vector.VE; }
 
+/** Events of one call: faults of class "benign" can follow each other without end, and the one after the last waits. */
+const CHAIN: u32 = 4;
+
 /** Delivers the pending event, and what goes wrong on the way. */
 export function deliverPending(): void {
-  oldCpl = cpu.cpl;
+  let cpl = cpu.cpl;
   let type = cpu.eventType;
   if (cpu.injected == 0 && exitsFor(type)) return;
   cpu.iretUnblocked = 0;
+  if (cpu.activity != Activity.ACTIVE) wake();
   if (type == Event.NMI) cpu.nmiBlocked = 1;
   if (type >= <i32>Event.SOFTWARE_INT && cpu.injected == 0) {
     // Such an instruction completes.
     cpu.retiredEnd++;
     cpu.runEnd++;
   }
-  while (true) {
+  for (let n: u32 = 0; n < CHAIN; n++) {
+    if (n > 0) spend(1);
     const first = cpu.vector;
     cpu.pending = Pending.NONE;
     cpu.delivering = first;
     clearSwitched();
     cpu.deliveringType = type;
-    attempt(type);
+    attempt(type, cpl);
     const errorPushed = hasErrorCode;
     const code = errorCode;
     cpu.injected = 0;
     if (!abandoned()) {
       cpu.delivering = -1;
-      if (cpu.activity == Activity.HLT) wake();
+      // SDM Vol. 3C, "Monitor Trap Flag": due after an event as after an instruction.
+      if ((cpu.attention & Attention.TRAP) != 0) cpu.trapPending = 1;
+      if (cpu.deferred != 0 && (cpu.rflags & Flag.IF) != 0) cpu.attention |= Attention.INTERRUPT;
       updateMode();
       return;
     }
-    if (switched) oldCpl = cpu.cpl;
-    cpu.cpl = oldCpl;
+    if (switched) cpl = cpu.cpl;
+    cpu.cpl = cpl;
     setExt(0);
     const secondExits = cpu.pending == Pending.EVENT && exitsFor(Event.FAULT);
     if (cpu.pending != Pending.EVENT || secondExits) {
@@ -104,6 +88,8 @@ export function deliverPending(): void {
     }
     type = Event.FAULT;
   }
+  cpu.delivering = -1;
+  updateMode();
 }
 
 /**
@@ -142,12 +128,6 @@ function vectoringInformation(v: u32, type: i32, withCode: bool, code: u32): voi
   if (type >= Event.SOFTWARE_INT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
 }
 
-/** Ends HLT. */
-export function wake(): void {
-  cpu.activity = Activity.ACTIVE;
-  cpu.attention &= ~(<u32>Attention.INACTIVE);
-}
-
 /** SDM Vol. 3A, "Interrupt 8—Double Fault Exception (#DF)": a third fault shuts the processor down. */
 function shutDown(): void {
   cpu.pending = Pending.NONE;
@@ -162,227 +142,3 @@ function shutDown(): void {
   updateMode();
 }
 
-/** Tries to deliver the event in cpu.vector; a fault on the way is left pending and nothing is committed. */
-function attempt(type: i32): void {
-  vector = <u32>cpu.vector;
-  errorCode = cpu.errorCode;
-  software = type == Event.SOFTWARE_INT || type == Event.SOFTWARE_EXCEPTION;
-  hasErrorCode = cpu.injected != 0 ? cpu.injected == 2 : type == Event.FAULT && !inRealMode() && pushesErrorCode(vector);
-  oldRip = cpu.blockRip;
-  if (software || type == Event.PRIVILEGED_TRAP) oldRip = (oldRip + cpu.eventLength) & cpu.laMask;
-  oldFlags = rflags();
-  // Injection changes neither RF nor DR6 and DR7 (SDM Vol. 3C, "Details of Vectored-Event Injection").
-  if (cpu.injected == 0) {
-    if (type == Event.FAULT) {
-      if (vector == Vector.PF) cpu.cr2 = cpu.faultAddress;
-      if (vector != Vector.DB || enterDebugException()) oldFlags |= Flag.RF;
-    } else if (type == Event.PRIVILEGED_TRAP && vector == Vector.DB) enterDebugException();
-  }
-  if (resumeFlag()) oldFlags |= Flag.RF;
-  setExt(software ? 0 : 1);
-  if (inRealMode()) deliverReal();
-  else if (inLongMode()) deliverLong();
-  else deliverProtected();
-  if (abandoned()) return;
-  setExt(0);
-  clearResume();
-  closeShadow();
-}
-
-function deliverReal(): void {
-  if (vector * 4 + 3 > cpu.idtrLimit) {
-    raise(Vector.GP, 0);
-    return;
-  }
-  const entry = readSystem<u32>(cpu.idtrBase + vector * 4);
-  if (abandoned()) return;
-  beginFrame(2);
-  addItem(oldFlags);
-  addItem(selector(Seg.CS));
-  addItem(oldRip);
-  if (!pushFrame(0)) return;
-  commitStackPointer();
-  setSelector(Seg.CS, entry >> 16);
-  setSegBase(Seg.CS, <u64>(entry >> 16) << 4);
-  cpu.blockRip = entry & 0xffff;
-  writeRflags(Flag.IF | Flag.TF | Flag.AC | Flag.RF, 0);
-}
-
-/** Becomes `cpl` for the pushes: their access rights are those of the handler. */
-@inline function become(cpl: u32): void {
-  if (cpu.cpl == cpl) return;
-  cpu.cpl = cpl;
-  selectBank();
-}
-
-/** Commits CS:RIP and RFLAGS of the handler. */
-function enter(sel: u32, cs: u64, rip: u64, cpl: u32, clearIf: bool): void {
-  loadSegment(Seg.CS, (sel & 0xfffc) | cpl, cs);
-  cpu.blockRip = rip;
-  cpu.cpl = cpl;
-  const mask: u64 = Flag.TF | Flag.NT | Flag.RF | Flag.VM;
-  writeRflags(clearIf ? mask | Flag.IF : mask, 0);
-}
-
-/** Raises what the gate itself forbids. `code`: the error code that names the gate. */
-function checkGate(gate: u64, code: u32): bool {
-  const type = typeOf(gate);
-  let good = type == System.INTERRUPT32 || type == System.TRAP32;
-  if (!inLongMode()) good = good || type == System.TASK_GATE || type == System.INTERRUPT16 || type == System.TRAP16;
-  if (!good || (software && dplOf(gate) < oldCpl)) raise(Vector.GP, code);
-  else if (!isPresent(gate)) raise(Vector.NP, code);
-  return !abandoned();
-}
-
-/** The handler's code descriptor, checked. Test abandoned(). */
-function handlerCode(sel: u32): u64 {
-  if (isNull(sel)) {
-    raise(Vector.GP, ext);
-    return 0;
-  }
-  const cs = fetchDescriptor(sel, Vector.GP);
-  if (abandoned()) return 0;
-  if (!isCode(cs) || dplOf(cs) > oldCpl || (inLongMode() && (!isLong(cs) || isBig(cs)))) {
-    raiseFor(Vector.GP, sel);
-    return 0;
-  }
-  if (!isPresent(cs)) {
-    raiseFor(Vector.NP, sel);
-    return 0;
-  }
-  return markAccessed(sel, cs);
-}
-
-/** SDM Vol. 3A, "64-Bit Mode Exception and Interrupt Handling" */
-function deliverLong(): void {
-  cpu.laMask = u64.MAX_VALUE;
-  become(0);
-  const code = (vector << 3) | 2 | ext;
-  if (vector * 16 + 15 > cpu.idtrLimit) {
-    raise(Vector.GP, code);
-    return;
-  }
-  const at = cpu.idtrBase + (vector << 4);
-  const gate = readSystem<u64>(at);
-  if (abandoned()) return;
-  const upper = readSystem<u64>(at + 8);
-  if (abandoned() || !checkGate(gate, code)) return;
-  const sel = <u32>(gate >> 16) & 0xffff;
-  const cs = handlerCode(sel);
-  if (abandoned()) return;
-  const rip = (gate & 0xffff) | ((gate >> 32) & 0xffff0000) | (upper << 32);
-  const inner = !isConforming(cs) && dplOf(cs) < oldCpl;
-  const cpl = inner ? dplOf(cs) : oldCpl;
-  const ist = <u32>(gate >> 32) & 7;
-  let sp = gpr(Gpr.RSP);
-  if (ist != 0 || inner) {
-    const offset = ist != 0 ? 28 + (ist << 3) : 4 + (cpl << 3);
-    if (!tssHolds(offset, 8)) return;
-    sp = readSystem<u64>(segBase(Seg.TR) + offset);
-    if (abandoned()) return;
-  }
-  if (!isCanonical(sp)) {
-    raise(Vector.SS, ext);
-    return;
-  }
-  if (!isCanonical(rip)) {
-    raise(Vector.GP, ext);
-    return;
-  }
-  become(cpl);
-  beginFrame(8);
-  addItem(selector(Seg.SS));
-  addItem(gpr(Gpr.RSP));
-  addItem(oldFlags);
-  addItem(selector(Seg.CS));
-  addItem(oldRip);
-  if (hasErrorCode) addItem(errorCode);
-  if (!storeFrame(0, 0, 0, sp & ~15, ext)) return;
-  setGpr(Gpr.RSP, framePointer);
-  if (inner) loadNull(Seg.SS, cpl, cpl);
-  enter(sel, cs, rip, cpl, typeOf(gate) == System.INTERRUPT32);
-}
-
-/** SDM Vol. 3A, "Exception- or Interrupt-Handler Procedures"; Vol. 3B, "Interrupt and Exception Handling in V-8086". */
-function deliverProtected(): void {
-  become(0);
-  const code = (vector << 3) | 2 | ext;
-  if (vector * 8 + 7 > cpu.idtrLimit) {
-    raise(Vector.GP, code);
-    return;
-  }
-  const gate = readSystem<u64>(cpu.idtrBase + (vector << 3));
-  if (abandoned() || !checkGate(gate, code)) return;
-  const sel = <u32>(gate >> 16) & 0xffff;
-  if (typeOf(gate) == System.TASK_GATE) {
-    become(oldCpl);
-    cpu.rflags = (cpu.rflags & ~(<u64>Flag.RF)) | (oldFlags & Flag.RF);
-    switchTask(sel, TaskSwitch.INTERRUPT, oldRip, 0, hasErrorCode ? <i64>errorCode : -1);
-    cpu.rflags &= ~(<u64>Flag.RF);
-    return;
-  }
-  const cs = handlerCode(sel);
-  if (abandoned()) return;
-  const wide = (typeOf(gate) & 8) != 0;
-  const rip = (gate & 0xffff) | (wide ? (gate >> 32) & 0xffff0000 : 0);
-  const inner = !isConforming(cs) && dplOf(cs) < oldCpl;
-  if (inV86() && (!inner || dplOf(cs) != 0)) {
-    raiseFor(Vector.GP, sel);
-    return;
-  }
-  const cpl = inner ? dplOf(cs) : oldCpl;
-  const clearIf = (typeOf(gate) & 1) == 0;
-  if (inner) deliverInner(sel, cs, rip, cpl, wide, clearIf);
-  else {
-    become(cpl);
-    beginFrame(wide ? 4 : 2);
-    addFrame();
-    if (!pushFrame(ext)) return;
-    if (rip > <u64>limitOf(cs)) {
-      raise(Vector.GP, ext);
-      return;
-    }
-    commitStackPointer();
-    enter(sel, cs, rip, cpl, clearIf);
-  }
-}
-function addFrame(): void {
-  addItem(oldFlags);
-  addItem(selector(Seg.CS));
-  addItem(oldRip);
-  if (hasErrorCode) addItem(errorCode);
-}
-
-/** Through an interrupt or trap gate to an inner privilege level, from protected or virtual-8086 mode. */
-function deliverInner(sel: u32, cs: u64, rip: u64, cpl: u32, wide: bool, clearIf: bool): void {
-  const tss32 = (segRights(Seg.TR) & 8) != 0;
-  const offset = tss32 ? (cpl << 3) + 4 : (cpl << 2) + 2;
-  if (!tssHolds(offset, tss32 ? 6 : 4)) return;
-  const sp: u64 = tss32 ? readSystem<u32>(segBase(Seg.TR) + offset) : readSystem<u16>(segBase(Seg.TR) + offset);
-  if (abandoned()) return;
-  const ssSel: u32 = readSystem<u16>(segBase(Seg.TR) + offset + (tss32 ? 4 : 2));
-  if (abandoned()) return;
-  const ss = fetchStack(ssSel, cpl, Vector.TS);
-  if (abandoned()) return;
-  become(cpl);
-  const v86 = inV86();
-  beginFrame(wide ? 4 : 2);
-  if (v86) {
-    addItem(selector(Seg.GS));
-    addItem(selector(Seg.FS));
-    addItem(selector(Seg.DS));
-    addItem(selector(Seg.ES));
-  }
-  addItem(selector(Seg.SS));
-  addItem(gpr(Gpr.RSP));
-  addFrame();
-  if (!storeFrame(baseOf(ss), limitOf(ss), rightsOf(ss), sp, (ssSel & 0xfffc) | ext)) return;
-  if (rip > <u64>limitOf(cs)) {
-    raise(Vector.GP, ext);
-    return;
-  }
-  setGpr(Gpr.RSP, withStackPointer(sp, framePointer, stackMask(rightsOf(ss))));
-  loadSegment(Seg.SS, ssSel, ss);
-  if (v86) for (let s: u32 = 0; s < 6; s++) if (s != <u32>Seg.CS && s != <u32>Seg.SS) loadNull(s, 0, 0);
-  enter(sel, cs, rip, cpl, clearIf);
-}

@@ -31,6 +31,7 @@ import { opDiv, opIdiv, opImul1, opImul2, opImul3, opMul, opMulx } from '../ops/
 import { opDppd, opDpps, opRcpps, opRcpss, opRsqrtps, opRsqrtss } from '../ops/sse/fp-dot';
 import { opEmms, opMaskmovdqu, opMaskmovq, opMovdFromMmx, opMovdToMmx, opMovdq2q, opMovntq, opMovq2dq, opMovqFromMmx, opMovqMmx, opMovqToMmx, opPextrw, opPinsrw, opPinsrwMem, opPmovmskb, opPshufb, opPshufw } from '../ops/mmx';
 import { opEnter, opLeave, opPop, opPopa, opPush, opPushSreg, opPusha } from '../ops/stack';
+import { opExtrq, opExtrqImm, opInsertq, opInsertqImm, opMovntsd, opMovntss } from '../ops/sse/sse4a';
 import { opF2xm1, opFcos, opFpatan, opFptan, opFsin, opFsincos, opFyl2x, opFyl2xp1 } from '../ops/x87/transcendental';
 import { opFabs, opFadd, opFaddDouble, opFaddSingle, opFaddp, opFchs, opFdiv, opFdivDouble, opFdivSingle, opFdivp, opFdivr, opFdivrDouble, opFdivrSingle, opFdivrp, opFiaddD, opFiaddW, opFidivD, opFidivW, opFidivrD, opFidivrW, opFimulD, opFimulW, opFisubD, opFisubW, opFisubrD, opFisubrW, opFmul, opFmulDouble, opFmulSingle, opFmulp, opFsqrt, opFsub, opFsubDouble, opFsubSingle, opFsubp, opFsubr, opFsubrDouble, opFsubrSingle, opFsubrp } from '../ops/x87/arith';
 import { opFbld, opFbstp } from '../ops/x87/decimal';
@@ -59,6 +60,7 @@ import { opSha1msg1, opSha1msg2, opSha1nexte, opSha1rnds4, opSha256msg1, opSha25
 import { opSwapgs, opSyscall, opSysenter, opSysexit, opSysret } from '../ops/syscall';
 import { opVfmadd132pd, opVfmadd132ps, opVfmadd132sd, opVfmadd132ss, opVfmadd213pd, opVfmadd213ps, opVfmadd213sd, opVfmadd213ss, opVfmadd231pd, opVfmadd231ps, opVfmadd231sd, opVfmadd231ss, opVfmaddsub132pd, opVfmaddsub132ps, opVfmaddsub213pd, opVfmaddsub213ps, opVfmaddsub231pd, opVfmaddsub231ps, opVfmsub132pd, opVfmsub132ps, opVfmsub132sd, opVfmsub132ss, opVfmsub213pd, opVfmsub213ps, opVfmsub213sd, opVfmsub213ss, opVfmsub231pd, opVfmsub231ps, opVfmsub231sd, opVfmsub231ss, opVfmsubadd132pd, opVfmsubadd132ps, opVfmsubadd213pd, opVfmsubadd213ps, opVfmsubadd231pd, opVfmsubadd231ps, opVfnmadd132pd, opVfnmadd132ps, opVfnmadd132sd, opVfnmadd132ss, opVfnmadd213pd, opVfnmadd213ps, opVfnmadd213sd, opVfnmadd213ss, opVfnmadd231pd, opVfnmadd231ps, opVfnmadd231sd, opVfnmadd231ss, opVfnmsub132pd, opVfnmsub132ps, opVfnmsub132sd, opVfnmsub132ss, opVfnmsub213pd, opVfnmsub213ps, opVfnmsub213sd, opVfnmsub213ss, opVfnmsub231pd, opVfnmsub231ps, opVfnmsub231sd, opVfnmsub231ss } from '../ops/sse/fp-fma';
 import { opVgatherdpd, opVgatherdps, opVgatherqpd, opVgatherqps, opVmaskmovpd, opVmaskmovpdStore, opVmaskmovps, opVmaskmovpsStore, opVpgatherdd, opVpgatherdq, opVpgatherqd, opVpgatherqq, opVpmaskmovd, opVpmaskmovdStore, opVpmaskmovq, opVpmaskmovqStore } from '../ops/sse/masked';
+import { opVpdpbusd, opVpdpbusds, opVpdpwssd, opVpdpwssds } from '../ops/sse/vnni';
 import { opXrstor, opXrstor64, opXrstors, opXrstors64, opXsave, opXsave64, opXsavec, opXsavec64, opXsaveopt, opXsaveopt64, opXsaves, opXsaves64 } from '../ops/xsave';
 
 function h0(i: Rec): void { opAdd<u8, Rm, A>(i); }
@@ -967,507 +969,517 @@ function h902(i: Rec): void { opCvtsi2sd<u32>(i); }
 function h903(i: Rec): void { opCvtsi2sd<u64>(i); }
 function h904(i: Rec): void { opMovntps(i); }
 function h905(i: Rec): void { opMovntpd(i); }
-function h906(i: Rec): void { opCvttps2pi(i); endMmx(); }
-function h907(i: Rec): void { opCvttpd2pi(i); endMmx(); }
-function h908(i: Rec): void { opCvttss2si<u32>(i); }
-function h909(i: Rec): void { opCvttss2si<u64>(i); }
-function h910(i: Rec): void { opCvttsd2si<u32>(i); }
-function h911(i: Rec): void { opCvttsd2si<u64>(i); }
-function h912(i: Rec): void { opCvtps2pi(i); endMmx(); }
-function h913(i: Rec): void { opCvtpd2pi(i); endMmx(); }
-function h914(i: Rec): void { opCvtss2si<u32>(i); }
-function h915(i: Rec): void { opCvtss2si<u64>(i); }
-function h916(i: Rec): void { opCvtsd2si<u32>(i); }
-function h917(i: Rec): void { opCvtsd2si<u64>(i); }
-function h918(i: Rec): void { opUcomiss(i); }
-function h919(i: Rec): void { opUcomisd(i); }
-function h920(i: Rec): void { opComiss(i); }
-function h921(i: Rec): void { opComisd(i); }
-function h922(i: Rec): void { opMovmskps(i); }
-function h923(i: Rec): void { opMovmskps(i); }
-function h924(i: Rec): void { opMovmskpd(i); }
-function h925(i: Rec): void { opMovmskpd(i); }
-function h926(i: Rec): void { opSqrtps(i); }
-function h927(i: Rec): void { opSqrtpd(i); }
-function h928(i: Rec): void { opSqrtss(i); }
-function h929(i: Rec): void { opSqrtsd(i); }
-function h930(i: Rec): void { opRsqrtps(i); }
-function h931(i: Rec): void { opRsqrtss(i); }
-function h932(i: Rec): void { opRcpps(i); }
-function h933(i: Rec): void { opRcpss(i); }
-function h934(i: Rec): void { opAndps(i); }
-function h935(i: Rec): void { opAndpd(i); }
-function h936(i: Rec): void { opAndnps(i); }
-function h937(i: Rec): void { opAndnpd(i); }
-function h938(i: Rec): void { opOrps(i); }
-function h939(i: Rec): void { opOrpd(i); }
-function h940(i: Rec): void { opXorps(i); }
-function h941(i: Rec): void { opXorpd(i); }
-function h942(i: Rec): void { opAddps(i); }
-function h943(i: Rec): void { opAddpd(i); }
-function h944(i: Rec): void { opAddss(i); }
-function h945(i: Rec): void { opAddsd(i); }
-function h946(i: Rec): void { opMulps(i); }
-function h947(i: Rec): void { opMulpd(i); }
-function h948(i: Rec): void { opMulss(i); }
-function h949(i: Rec): void { opMulsd(i); }
-function h950(i: Rec): void { opCvtps2pd(i); }
-function h951(i: Rec): void { opCvtpd2ps(i); }
-function h952(i: Rec): void { opCvtss2sd(i); }
-function h953(i: Rec): void { opCvtsd2ss(i); }
-function h954(i: Rec): void { opCvtdq2ps(i); }
-function h955(i: Rec): void { opCvtps2dq(i); }
-function h956(i: Rec): void { opCvttps2dq(i); }
-function h957(i: Rec): void { opSubps(i); }
-function h958(i: Rec): void { opSubpd(i); }
-function h959(i: Rec): void { opSubss(i); }
-function h960(i: Rec): void { opSubsd(i); }
-function h961(i: Rec): void { opMinps(i); }
-function h962(i: Rec): void { opMinpd(i); }
-function h963(i: Rec): void { opMinss(i); }
-function h964(i: Rec): void { opMinsd(i); }
-function h965(i: Rec): void { opDivps(i); }
-function h966(i: Rec): void { opDivpd(i); }
-function h967(i: Rec): void { opDivss(i); }
-function h968(i: Rec): void { opDivsd(i); }
-function h969(i: Rec): void { opMaxps(i); }
-function h970(i: Rec): void { opMaxpd(i); }
-function h971(i: Rec): void { opMaxss(i); }
-function h972(i: Rec): void { opMaxsd(i); }
-function h973(i: Rec): void { opPunpcklbw(i); endMmx(); }
-function h974(i: Rec): void { opPunpcklbwX(i); }
-function h975(i: Rec): void { opPunpcklwd(i); endMmx(); }
-function h976(i: Rec): void { opPunpcklwdX(i); }
-function h977(i: Rec): void { opPunpckldq(i); endMmx(); }
-function h978(i: Rec): void { opPunpckldqX(i); }
-function h979(i: Rec): void { opPacksswb(i); endMmx(); }
-function h980(i: Rec): void { opPacksswbX(i); }
-function h981(i: Rec): void { opPcmpgtb(i); endMmx(); }
-function h982(i: Rec): void { opPcmpgtbX(i); }
-function h983(i: Rec): void { opPcmpgtw(i); endMmx(); }
-function h984(i: Rec): void { opPcmpgtwX(i); }
-function h985(i: Rec): void { opPcmpgtd(i); endMmx(); }
-function h986(i: Rec): void { opPcmpgtdX(i); }
-function h987(i: Rec): void { opPackuswb(i); endMmx(); }
-function h988(i: Rec): void { opPackuswbX(i); }
-function h989(i: Rec): void { opPunpckhbw(i); endMmx(); }
-function h990(i: Rec): void { opPunpckhbwX(i); }
-function h991(i: Rec): void { opPunpckhwd(i); endMmx(); }
-function h992(i: Rec): void { opPunpckhwdX(i); }
-function h993(i: Rec): void { opPunpckhdq(i); endMmx(); }
-function h994(i: Rec): void { opPunpckhdqX(i); }
-function h995(i: Rec): void { opPackssdw(i); endMmx(); }
-function h996(i: Rec): void { opPackssdwX(i); }
-function h997(i: Rec): void { opPunpcklqdq(i); }
-function h998(i: Rec): void { opPunpckhqdq(i); }
-function h999(i: Rec): void { opMovdToMmx(i); endMmx(); }
-function h1000(i: Rec): void { opMovqToMmx(i); endMmx(); }
-function h1001(i: Rec): void { opMovdToXmm(i); }
-function h1002(i: Rec): void { opMovqToXmm(i); }
-function h1003(i: Rec): void { opMovqMmx<A, Rm>(i); endMmx(); }
-function h1004(i: Rec): void { opMovdqa<A, Rm>(i); }
-function h1005(i: Rec): void { opMovdqu<A, Rm>(i); }
-function h1006(i: Rec): void { opPshufw(i); endMmx(); }
-function h1007(i: Rec): void { opPshufd(i); }
-function h1008(i: Rec): void { opPshufhw(i); }
-function h1009(i: Rec): void { opPshuflw(i); }
-function h1010(i: Rec): void { opPsrlwImm(i); endMmx(); }
-function h1011(i: Rec): void { opPsrlwImmX(i); }
-function h1012(i: Rec): void { opPsrawImm(i); endMmx(); }
-function h1013(i: Rec): void { opPsrawImmX(i); }
-function h1014(i: Rec): void { opPsllwImm(i); endMmx(); }
-function h1015(i: Rec): void { opPsllwImmX(i); }
-function h1016(i: Rec): void { opPsrldImm(i); endMmx(); }
-function h1017(i: Rec): void { opPsrldImmX(i); }
-function h1018(i: Rec): void { opPsradImm(i); endMmx(); }
-function h1019(i: Rec): void { opPsradImmX(i); }
-function h1020(i: Rec): void { opPslldImm(i); endMmx(); }
-function h1021(i: Rec): void { opPslldImmX(i); }
-function h1022(i: Rec): void { opPsrlqImm(i); endMmx(); }
-function h1023(i: Rec): void { opPsrlqImmX(i); }
-function h1024(i: Rec): void { opPsllqImm(i); endMmx(); }
-function h1025(i: Rec): void { opPsllqImmX(i); }
-function h1026(i: Rec): void { opPsrldq(i); }
-function h1027(i: Rec): void { opPslldq(i); }
-function h1028(i: Rec): void { opPcmpeqb(i); endMmx(); }
-function h1029(i: Rec): void { opPcmpeqbX(i); }
-function h1030(i: Rec): void { opPcmpeqw(i); endMmx(); }
-function h1031(i: Rec): void { opPcmpeqwX(i); }
-function h1032(i: Rec): void { opPcmpeqd(i); endMmx(); }
-function h1033(i: Rec): void { opPcmpeqdX(i); }
-function h1034(i: Rec): void { opEmms(i); }
-function h1035(i: Rec): void { opHaddpd(i); }
-function h1036(i: Rec): void { opHaddps(i); }
-function h1037(i: Rec): void { opHsubpd(i); }
-function h1038(i: Rec): void { opHsubps(i); }
-function h1039(i: Rec): void { opMovdFromMmx(i); endMmx(); }
-function h1040(i: Rec): void { opMovqFromMmx(i); endMmx(); }
-function h1041(i: Rec): void { opMovdFromXmm(i); }
-function h1042(i: Rec): void { opMovqFromXmm(i); }
-function h1043(i: Rec): void { opMovqXmm<A, Rm>(i); }
-function h1044(i: Rec): void { opMovqMmx<Rm, A>(i); endMmx(); }
-function h1045(i: Rec): void { opMovdqa<Rm, A>(i); }
-function h1046(i: Rec): void { opMovdqu<Rm, A>(i); }
-function h1047(i: Rec): void { opFxsave(i); }
-function h1048(i: Rec): void { opFxsave64(i); }
-function h1049(i: Rec): void { opFxrstor(i); }
-function h1050(i: Rec): void { opFxrstor64(i); }
-function h1051(i: Rec): void { opLdmxcsr<Rm>(i); }
-function h1052(i: Rec): void { opStmxcsr<Rm>(i); }
-function h1053(i: Rec): void { opCmpps(i); }
-function h1054(i: Rec): void { opCmppd(i); }
-function h1055(i: Rec): void { opCmpss(i); }
-function h1056(i: Rec): void { opCmpsdX(i); }
-function h1057(i: Rec): void { opPinsrw(i); endMmx(); }
-function h1058(i: Rec): void { opPinsrw(i); endMmx(); }
-function h1059(i: Rec): void { opPinsrwMem(i); endMmx(); }
-function h1060(i: Rec): void { opPinsrwX(i); }
-function h1061(i: Rec): void { opPinsrwX(i); }
-function h1062(i: Rec): void { opPinsrwXMem(i); }
-function h1063(i: Rec): void { opPextrw(i); endMmx(); }
-function h1064(i: Rec): void { opPextrw(i); endMmx(); }
-function h1065(i: Rec): void { opPextrwX(i); }
-function h1066(i: Rec): void { opPextrwX(i); }
-function h1067(i: Rec): void { opShufps(i); }
-function h1068(i: Rec): void { opShufpd(i); }
-function h1069(i: Rec): void { opAddsubpd(i); }
-function h1070(i: Rec): void { opAddsubps(i); }
-function h1071(i: Rec): void { opPsrlw(i); endMmx(); }
-function h1072(i: Rec): void { opPsrlwX(i); }
-function h1073(i: Rec): void { opPsrld(i); endMmx(); }
-function h1074(i: Rec): void { opPsrldX(i); }
-function h1075(i: Rec): void { opPsrlq(i); endMmx(); }
-function h1076(i: Rec): void { opPsrlqX(i); }
-function h1077(i: Rec): void { opPaddq(i); endMmx(); }
-function h1078(i: Rec): void { opPaddqX(i); }
-function h1079(i: Rec): void { opPmullw(i); endMmx(); }
-function h1080(i: Rec): void { opPmullwX(i); }
-function h1081(i: Rec): void { opMovqXmm<Rm, A>(i); }
-function h1082(i: Rec): void { opMovq2dq(i); endMmx(); }
-function h1083(i: Rec): void { opMovdq2q(i); endMmx(); }
-function h1084(i: Rec): void { opPmovmskb(i); endMmx(); }
-function h1085(i: Rec): void { opPmovmskb(i); endMmx(); }
-function h1086(i: Rec): void { opPmovmskbX(i); }
-function h1087(i: Rec): void { opPmovmskbX(i); }
-function h1088(i: Rec): void { opPsubusb(i); endMmx(); }
-function h1089(i: Rec): void { opPsubusbX(i); }
-function h1090(i: Rec): void { opPsubusw(i); endMmx(); }
-function h1091(i: Rec): void { opPsubuswX(i); }
-function h1092(i: Rec): void { opPminub(i); endMmx(); }
-function h1093(i: Rec): void { opPminubX(i); }
-function h1094(i: Rec): void { opPand(i); endMmx(); }
-function h1095(i: Rec): void { opPandX(i); }
-function h1096(i: Rec): void { opPaddusb(i); endMmx(); }
-function h1097(i: Rec): void { opPaddusbX(i); }
-function h1098(i: Rec): void { opPaddusw(i); endMmx(); }
-function h1099(i: Rec): void { opPadduswX(i); }
-function h1100(i: Rec): void { opPmaxub(i); endMmx(); }
-function h1101(i: Rec): void { opPmaxubX(i); }
-function h1102(i: Rec): void { opPandn(i); endMmx(); }
-function h1103(i: Rec): void { opPandnX(i); }
-function h1104(i: Rec): void { opPavgb(i); endMmx(); }
-function h1105(i: Rec): void { opPavgbX(i); }
-function h1106(i: Rec): void { opPsraw(i); endMmx(); }
-function h1107(i: Rec): void { opPsrawX(i); }
-function h1108(i: Rec): void { opPsrad(i); endMmx(); }
-function h1109(i: Rec): void { opPsradX(i); }
-function h1110(i: Rec): void { opPavgw(i); endMmx(); }
-function h1111(i: Rec): void { opPavgwX(i); }
-function h1112(i: Rec): void { opPmulhuw(i); endMmx(); }
-function h1113(i: Rec): void { opPmulhuwX(i); }
-function h1114(i: Rec): void { opPmulhw(i); endMmx(); }
-function h1115(i: Rec): void { opPmulhwX(i); }
-function h1116(i: Rec): void { opCvttpd2dq(i); }
-function h1117(i: Rec): void { opCvtdq2pd(i); }
-function h1118(i: Rec): void { opCvtpd2dq(i); }
-function h1119(i: Rec): void { opMovntq(i); endMmx(); }
-function h1120(i: Rec): void { opMovntdq(i); }
-function h1121(i: Rec): void { opPsubsb(i); endMmx(); }
-function h1122(i: Rec): void { opPsubsbX(i); }
-function h1123(i: Rec): void { opPsubsw(i); endMmx(); }
-function h1124(i: Rec): void { opPsubswX(i); }
-function h1125(i: Rec): void { opPminsw(i); endMmx(); }
-function h1126(i: Rec): void { opPminswX(i); }
-function h1127(i: Rec): void { opPor(i); endMmx(); }
-function h1128(i: Rec): void { opPorX(i); }
-function h1129(i: Rec): void { opPaddsb(i); endMmx(); }
-function h1130(i: Rec): void { opPaddsbX(i); }
-function h1131(i: Rec): void { opPaddsw(i); endMmx(); }
-function h1132(i: Rec): void { opPaddswX(i); }
-function h1133(i: Rec): void { opPmaxsw(i); endMmx(); }
-function h1134(i: Rec): void { opPmaxswX(i); }
-function h1135(i: Rec): void { opPxor(i); endMmx(); }
-function h1136(i: Rec): void { opPxorX(i); }
-function h1137(i: Rec): void { opLddqu(i); }
-function h1138(i: Rec): void { opPsllw(i); endMmx(); }
-function h1139(i: Rec): void { opPsllwX(i); }
-function h1140(i: Rec): void { opPslld(i); endMmx(); }
-function h1141(i: Rec): void { opPslldX(i); }
-function h1142(i: Rec): void { opPsllq(i); endMmx(); }
-function h1143(i: Rec): void { opPsllqX(i); }
-function h1144(i: Rec): void { opPmuludq(i); endMmx(); }
-function h1145(i: Rec): void { opPmuludqX(i); }
-function h1146(i: Rec): void { opPmaddwd(i); endMmx(); }
-function h1147(i: Rec): void { opPmaddwdX(i); }
-function h1148(i: Rec): void { opPsadbw(i); endMmx(); }
-function h1149(i: Rec): void { opPsadbwX(i); }
-function h1150(i: Rec): void { opMaskmovq(i); endMmx(); }
-function h1151(i: Rec): void { opMaskmovdqu(i); }
-function h1152(i: Rec): void { opPsubb(i); endMmx(); }
-function h1153(i: Rec): void { opPsubbX(i); }
-function h1154(i: Rec): void { opPsubw(i); endMmx(); }
-function h1155(i: Rec): void { opPsubwX(i); }
-function h1156(i: Rec): void { opPsubd(i); endMmx(); }
-function h1157(i: Rec): void { opPsubdX(i); }
-function h1158(i: Rec): void { opPsubq(i); endMmx(); }
-function h1159(i: Rec): void { opPsubqX(i); }
-function h1160(i: Rec): void { opPaddb(i); endMmx(); }
-function h1161(i: Rec): void { opPaddbX(i); }
-function h1162(i: Rec): void { opPaddw(i); endMmx(); }
-function h1163(i: Rec): void { opPaddwX(i); }
-function h1164(i: Rec): void { opPaddd(i); endMmx(); }
-function h1165(i: Rec): void { opPadddX(i); }
-function h1166(i: Rec): void { opPshufb(i); endMmx(); }
-function h1167(i: Rec): void { opPshufbX(i); }
-function h1168(i: Rec): void { opPhaddw(i); endMmx(); }
-function h1169(i: Rec): void { opPhaddwX(i); }
-function h1170(i: Rec): void { opPhaddd(i); endMmx(); }
-function h1171(i: Rec): void { opPhadddX(i); }
-function h1172(i: Rec): void { opPhaddsw(i); endMmx(); }
-function h1173(i: Rec): void { opPhaddswX(i); }
-function h1174(i: Rec): void { opPmaddubsw(i); endMmx(); }
-function h1175(i: Rec): void { opPmaddubswX(i); }
-function h1176(i: Rec): void { opPhsubw(i); endMmx(); }
-function h1177(i: Rec): void { opPhsubwX(i); }
-function h1178(i: Rec): void { opPhsubd(i); endMmx(); }
-function h1179(i: Rec): void { opPhsubdX(i); }
-function h1180(i: Rec): void { opPhsubsw(i); endMmx(); }
-function h1181(i: Rec): void { opPhsubswX(i); }
-function h1182(i: Rec): void { opPsignb(i); endMmx(); }
-function h1183(i: Rec): void { opPsignbX(i); }
-function h1184(i: Rec): void { opPsignw(i); endMmx(); }
-function h1185(i: Rec): void { opPsignwX(i); }
-function h1186(i: Rec): void { opPsignd(i); endMmx(); }
-function h1187(i: Rec): void { opPsigndX(i); }
-function h1188(i: Rec): void { opPmulhrsw(i); endMmx(); }
-function h1189(i: Rec): void { opPmulhrswX(i); }
-function h1190(i: Rec): void { opPblendvb(i); }
-function h1191(i: Rec): void { opBlendvps(i); }
-function h1192(i: Rec): void { opBlendvpd(i); }
-function h1193(i: Rec): void { opPtest(i); }
-function h1194(i: Rec): void { opPabsb(i); endMmx(); }
-function h1195(i: Rec): void { opPabsbX(i); }
-function h1196(i: Rec): void { opPabsw(i); endMmx(); }
-function h1197(i: Rec): void { opPabswX(i); }
-function h1198(i: Rec): void { opPabsd(i); endMmx(); }
-function h1199(i: Rec): void { opPabsdX(i); }
-function h1200(i: Rec): void { opPmovsxbw(i); }
-function h1201(i: Rec): void { opPmovsxbd(i); }
-function h1202(i: Rec): void { opPmovsxbq(i); }
-function h1203(i: Rec): void { opPmovsxwd(i); }
-function h1204(i: Rec): void { opPmovsxwq(i); }
-function h1205(i: Rec): void { opPmovsxdq(i); }
-function h1206(i: Rec): void { opPmuldq(i); }
-function h1207(i: Rec): void { opPcmpeqq(i); }
-function h1208(i: Rec): void { opMovntdqa(i); }
-function h1209(i: Rec): void { opPackusdw(i); }
-function h1210(i: Rec): void { opPmovzxbw(i); }
-function h1211(i: Rec): void { opPmovzxbd(i); }
-function h1212(i: Rec): void { opPmovzxbq(i); }
-function h1213(i: Rec): void { opPmovzxwd(i); }
-function h1214(i: Rec): void { opPmovzxwq(i); }
-function h1215(i: Rec): void { opPmovzxdq(i); }
-function h1216(i: Rec): void { opPcmpgtq(i); }
-function h1217(i: Rec): void { opPminsb(i); }
-function h1218(i: Rec): void { opPminsd(i); }
-function h1219(i: Rec): void { opPminuw(i); }
-function h1220(i: Rec): void { opPminud(i); }
-function h1221(i: Rec): void { opPmaxsb(i); }
-function h1222(i: Rec): void { opPmaxsd(i); }
-function h1223(i: Rec): void { opPmaxuw(i); }
-function h1224(i: Rec): void { opPmaxud(i); }
-function h1225(i: Rec): void { opPmulld(i); }
-function h1226(i: Rec): void { opPhminposuw(i); }
-function h1227(i: Rec): void { opSha1nexte(i); }
-function h1228(i: Rec): void { opSha1msg1(i); }
-function h1229(i: Rec): void { opSha1msg2(i); }
-function h1230(i: Rec): void { opSha256rnds2(i); }
-function h1231(i: Rec): void { opSha256msg1(i); }
-function h1232(i: Rec): void { opSha256msg2(i); }
-function h1233(i: Rec): void { opGf2p8mulb(i); }
-function h1234(i: Rec): void { opAesimc(i); }
-function h1235(i: Rec): void { opAesenc(i); }
-function h1236(i: Rec): void { opAesenclast(i); }
-function h1237(i: Rec): void { opAesdec(i); }
-function h1238(i: Rec): void { opAesdeclast(i); }
-function h1239(i: Rec): void { opRoundps(i); }
-function h1240(i: Rec): void { opRoundpd(i); }
-function h1241(i: Rec): void { opRoundss(i); }
-function h1242(i: Rec): void { opRoundsd(i); }
-function h1243(i: Rec): void { opBlendps(i); }
-function h1244(i: Rec): void { opBlendpd(i); }
-function h1245(i: Rec): void { opPblendw(i); }
-function h1246(i: Rec): void { opPalignr(i); endMmx(); }
-function h1247(i: Rec): void { opPalignrX(i); }
-function h1248(i: Rec): void { opPextrb(i); }
-function h1249(i: Rec): void { opPextrb(i); }
-function h1250(i: Rec): void { opPextrbMem(i); }
-function h1251(i: Rec): void { opPextrwMem(i); }
-function h1252(i: Rec): void { opPextrd(i); }
-function h1253(i: Rec): void { opPextrq(i); }
-function h1254(i: Rec): void { opExtractps(i); }
-function h1255(i: Rec): void { opExtractps(i); }
-function h1256(i: Rec): void { opExtractpsMem(i); }
-function h1257(i: Rec): void { opPinsrb(i); }
-function h1258(i: Rec): void { opPinsrb(i); }
-function h1259(i: Rec): void { opPinsrbMem(i); }
-function h1260(i: Rec): void { opInsertps(i); }
-function h1261(i: Rec): void { opPinsrd(i); }
-function h1262(i: Rec): void { opPinsrq(i); }
-function h1263(i: Rec): void { opDpps(i); }
-function h1264(i: Rec): void { opDppd(i); }
-function h1265(i: Rec): void { opMpsadbw(i); }
-function h1266(i: Rec): void { opPclmulqdq(i); }
-function h1267(i: Rec): void { opPcmpestrm<u32>(i); }
-function h1268(i: Rec): void { opPcmpestrm<u64>(i); }
-function h1269(i: Rec): void { opPcmpestri<u32>(i); }
-function h1270(i: Rec): void { opPcmpestri<u64>(i); }
-function h1271(i: Rec): void { opPcmpistrm(i); }
-function h1272(i: Rec): void { opPcmpistri(i); }
-function h1273(i: Rec): void { opSha1rnds4(i); }
-function h1274(i: Rec): void { opGf2p8affineqb(i); }
-function h1275(i: Rec): void { opGf2p8affineinvqb(i); }
-function h1276(i: Rec): void { opAeskeygenassist(i); }
-function h1277(i: Rec): void { opVmovss(i); }
-function h1278(i: Rec): void { opVmovssMerge<A, B, Rm>(i); }
-function h1279(i: Rec): void { opVmovsd(i); }
-function h1280(i: Rec): void { opVmovsdMerge<A, B, Rm>(i); }
-function h1281(i: Rec): void { opVmovssStore(i); }
-function h1282(i: Rec): void { opVmovssMerge<Rm, B, A>(i); }
-function h1283(i: Rec): void { opVmovsdStore(i); }
-function h1284(i: Rec): void { opVmovsdMerge<Rm, B, A>(i); }
-function h1285(i: Rec): void { opVmovd(i); }
-function h1286(i: Rec): void { opVmovqFromGpr(i); }
-function h1287(i: Rec): void { opVzeroupper(i); }
-function h1288(i: Rec): void { opVzeroall(i); }
-function h1289(i: Rec): void { opVmovdToGpr(i); }
-function h1290(i: Rec): void { opVmovqToGpr(i); }
-function h1291(i: Rec): void { opVmovq(i); }
-function h1292(i: Rec): void { opVpinsrwMem(i); }
-function h1293(i: Rec): void { opVmovqStore(i); }
-function h1294(i: Rec): void { opVpermilps(i); }
-function h1295(i: Rec): void { opVpermilpd(i); }
-function h1296(i: Rec): void { opVtestps(i); }
-function h1297(i: Rec): void { opVtestpd(i); }
-function h1298(i: Rec): void { opVcvtph2ps(i); }
-function h1299(i: Rec): void { opVpermps(i); }
-function h1300(i: Rec): void { opVbroadcastss(i); }
-function h1301(i: Rec): void { opVbroadcastsd(i); }
-function h1302(i: Rec): void { opVbroadcastf128(i); }
-function h1303(i: Rec): void { opVmaskmovps(i); }
-function h1304(i: Rec): void { opVmaskmovpd(i); }
-function h1305(i: Rec): void { opVmaskmovpsStore(i); }
-function h1306(i: Rec): void { opVmaskmovpdStore(i); }
-function h1307(i: Rec): void { opVpermd(i); }
-function h1308(i: Rec): void { opVpsrlvd(i); }
-function h1309(i: Rec): void { opVpsrlvq(i); }
-function h1310(i: Rec): void { opVpsravd(i); }
-function h1311(i: Rec): void { opVpsllvd(i); }
-function h1312(i: Rec): void { opVpsllvq(i); }
-function h1313(i: Rec): void { opVpbroadcastd(i); }
-function h1314(i: Rec): void { opVpbroadcastq(i); }
-function h1315(i: Rec): void { opVbroadcasti128(i); }
-function h1316(i: Rec): void { opVpbroadcastb(i); }
-function h1317(i: Rec): void { opVpbroadcastw(i); }
-function h1318(i: Rec): void { opVpmaskmovd(i); }
-function h1319(i: Rec): void { opVpmaskmovq(i); }
-function h1320(i: Rec): void { opVpmaskmovdStore(i); }
-function h1321(i: Rec): void { opVpmaskmovqStore(i); }
-function h1322(i: Rec): void { opVpgatherdd(i); }
-function h1323(i: Rec): void { opVpgatherdq(i); }
-function h1324(i: Rec): void { opVpgatherqd(i); }
-function h1325(i: Rec): void { opVpgatherqq(i); }
-function h1326(i: Rec): void { opVgatherdps(i); }
-function h1327(i: Rec): void { opVgatherdpd(i); }
-function h1328(i: Rec): void { opVgatherqps(i); }
-function h1329(i: Rec): void { opVgatherqpd(i); }
-function h1330(i: Rec): void { opVpermq(i); }
-function h1331(i: Rec): void { opVpermpd(i); }
-function h1332(i: Rec): void { opVpblendd(i); }
-function h1333(i: Rec): void { opVpermilpsImm(i); }
-function h1334(i: Rec): void { opVpermilpdImm(i); }
-function h1335(i: Rec): void { opVperm2f128(i); }
-function h1336(i: Rec): void { opVinsertf128(i); }
-function h1337(i: Rec): void { opVextractf128(i); }
-function h1338(i: Rec): void { opVcvtps2ph(i); }
-function h1339(i: Rec): void { opVinserti128(i); }
-function h1340(i: Rec): void { opVextracti128(i); }
-function h1341(i: Rec): void { opVperm2i128(i); }
-function h1342(i: Rec): void { opVfmaddsub132ps(i); }
-function h1343(i: Rec): void { opVfmaddsub132pd(i); }
-function h1344(i: Rec): void { opVfmsubadd132ps(i); }
-function h1345(i: Rec): void { opVfmsubadd132pd(i); }
-function h1346(i: Rec): void { opVfmadd132ps(i); }
-function h1347(i: Rec): void { opVfmadd132pd(i); }
-function h1348(i: Rec): void { opVfmadd132ss(i); }
-function h1349(i: Rec): void { opVfmadd132sd(i); }
-function h1350(i: Rec): void { opVfmsub132ps(i); }
-function h1351(i: Rec): void { opVfmsub132pd(i); }
-function h1352(i: Rec): void { opVfmsub132ss(i); }
-function h1353(i: Rec): void { opVfmsub132sd(i); }
-function h1354(i: Rec): void { opVfnmadd132ps(i); }
-function h1355(i: Rec): void { opVfnmadd132pd(i); }
-function h1356(i: Rec): void { opVfnmadd132ss(i); }
-function h1357(i: Rec): void { opVfnmadd132sd(i); }
-function h1358(i: Rec): void { opVfnmsub132ps(i); }
-function h1359(i: Rec): void { opVfnmsub132pd(i); }
-function h1360(i: Rec): void { opVfnmsub132ss(i); }
-function h1361(i: Rec): void { opVfnmsub132sd(i); }
-function h1362(i: Rec): void { opVfmaddsub213ps(i); }
-function h1363(i: Rec): void { opVfmaddsub213pd(i); }
-function h1364(i: Rec): void { opVfmsubadd213ps(i); }
-function h1365(i: Rec): void { opVfmsubadd213pd(i); }
-function h1366(i: Rec): void { opVfmadd213ps(i); }
-function h1367(i: Rec): void { opVfmadd213pd(i); }
-function h1368(i: Rec): void { opVfmadd213ss(i); }
-function h1369(i: Rec): void { opVfmadd213sd(i); }
-function h1370(i: Rec): void { opVfmsub213ps(i); }
-function h1371(i: Rec): void { opVfmsub213pd(i); }
-function h1372(i: Rec): void { opVfmsub213ss(i); }
-function h1373(i: Rec): void { opVfmsub213sd(i); }
-function h1374(i: Rec): void { opVfnmadd213ps(i); }
-function h1375(i: Rec): void { opVfnmadd213pd(i); }
-function h1376(i: Rec): void { opVfnmadd213ss(i); }
-function h1377(i: Rec): void { opVfnmadd213sd(i); }
-function h1378(i: Rec): void { opVfnmsub213ps(i); }
-function h1379(i: Rec): void { opVfnmsub213pd(i); }
-function h1380(i: Rec): void { opVfnmsub213ss(i); }
-function h1381(i: Rec): void { opVfnmsub213sd(i); }
-function h1382(i: Rec): void { opVfmaddsub231ps(i); }
-function h1383(i: Rec): void { opVfmaddsub231pd(i); }
-function h1384(i: Rec): void { opVfmsubadd231ps(i); }
-function h1385(i: Rec): void { opVfmsubadd231pd(i); }
-function h1386(i: Rec): void { opVfmadd231ps(i); }
-function h1387(i: Rec): void { opVfmadd231pd(i); }
-function h1388(i: Rec): void { opVfmadd231ss(i); }
-function h1389(i: Rec): void { opVfmadd231sd(i); }
-function h1390(i: Rec): void { opVfmsub231ps(i); }
-function h1391(i: Rec): void { opVfmsub231pd(i); }
-function h1392(i: Rec): void { opVfmsub231ss(i); }
-function h1393(i: Rec): void { opVfmsub231sd(i); }
-function h1394(i: Rec): void { opVfnmadd231ps(i); }
-function h1395(i: Rec): void { opVfnmadd231pd(i); }
-function h1396(i: Rec): void { opVfnmadd231ss(i); }
-function h1397(i: Rec): void { opVfnmadd231sd(i); }
-function h1398(i: Rec): void { opVfnmsub231ps(i); }
-function h1399(i: Rec): void { opVfnmsub231pd(i); }
-function h1400(i: Rec): void { opVfnmsub231ss(i); }
-function h1401(i: Rec): void { opVfnmsub231sd(i); }
+function h906(i: Rec): void { opMovntss(i); }
+function h907(i: Rec): void { opMovntsd(i); }
+function h908(i: Rec): void { opCvttps2pi(i); endMmx(); }
+function h909(i: Rec): void { opCvttpd2pi(i); endMmx(); }
+function h910(i: Rec): void { opCvttss2si<u32>(i); }
+function h911(i: Rec): void { opCvttss2si<u64>(i); }
+function h912(i: Rec): void { opCvttsd2si<u32>(i); }
+function h913(i: Rec): void { opCvttsd2si<u64>(i); }
+function h914(i: Rec): void { opCvtps2pi(i); endMmx(); }
+function h915(i: Rec): void { opCvtpd2pi(i); endMmx(); }
+function h916(i: Rec): void { opCvtss2si<u32>(i); }
+function h917(i: Rec): void { opCvtss2si<u64>(i); }
+function h918(i: Rec): void { opCvtsd2si<u32>(i); }
+function h919(i: Rec): void { opCvtsd2si<u64>(i); }
+function h920(i: Rec): void { opUcomiss(i); }
+function h921(i: Rec): void { opUcomisd(i); }
+function h922(i: Rec): void { opComiss(i); }
+function h923(i: Rec): void { opComisd(i); }
+function h924(i: Rec): void { opMovmskps(i); }
+function h925(i: Rec): void { opMovmskps(i); }
+function h926(i: Rec): void { opMovmskpd(i); }
+function h927(i: Rec): void { opMovmskpd(i); }
+function h928(i: Rec): void { opSqrtps(i); }
+function h929(i: Rec): void { opSqrtpd(i); }
+function h930(i: Rec): void { opSqrtss(i); }
+function h931(i: Rec): void { opSqrtsd(i); }
+function h932(i: Rec): void { opRsqrtps(i); }
+function h933(i: Rec): void { opRsqrtss(i); }
+function h934(i: Rec): void { opRcpps(i); }
+function h935(i: Rec): void { opRcpss(i); }
+function h936(i: Rec): void { opAndps(i); }
+function h937(i: Rec): void { opAndpd(i); }
+function h938(i: Rec): void { opAndnps(i); }
+function h939(i: Rec): void { opAndnpd(i); }
+function h940(i: Rec): void { opOrps(i); }
+function h941(i: Rec): void { opOrpd(i); }
+function h942(i: Rec): void { opXorps(i); }
+function h943(i: Rec): void { opXorpd(i); }
+function h944(i: Rec): void { opAddps(i); }
+function h945(i: Rec): void { opAddpd(i); }
+function h946(i: Rec): void { opAddss(i); }
+function h947(i: Rec): void { opAddsd(i); }
+function h948(i: Rec): void { opMulps(i); }
+function h949(i: Rec): void { opMulpd(i); }
+function h950(i: Rec): void { opMulss(i); }
+function h951(i: Rec): void { opMulsd(i); }
+function h952(i: Rec): void { opCvtps2pd(i); }
+function h953(i: Rec): void { opCvtpd2ps(i); }
+function h954(i: Rec): void { opCvtss2sd(i); }
+function h955(i: Rec): void { opCvtsd2ss(i); }
+function h956(i: Rec): void { opCvtdq2ps(i); }
+function h957(i: Rec): void { opCvtps2dq(i); }
+function h958(i: Rec): void { opCvttps2dq(i); }
+function h959(i: Rec): void { opSubps(i); }
+function h960(i: Rec): void { opSubpd(i); }
+function h961(i: Rec): void { opSubss(i); }
+function h962(i: Rec): void { opSubsd(i); }
+function h963(i: Rec): void { opMinps(i); }
+function h964(i: Rec): void { opMinpd(i); }
+function h965(i: Rec): void { opMinss(i); }
+function h966(i: Rec): void { opMinsd(i); }
+function h967(i: Rec): void { opDivps(i); }
+function h968(i: Rec): void { opDivpd(i); }
+function h969(i: Rec): void { opDivss(i); }
+function h970(i: Rec): void { opDivsd(i); }
+function h971(i: Rec): void { opMaxps(i); }
+function h972(i: Rec): void { opMaxpd(i); }
+function h973(i: Rec): void { opMaxss(i); }
+function h974(i: Rec): void { opMaxsd(i); }
+function h975(i: Rec): void { opPunpcklbw(i); endMmx(); }
+function h976(i: Rec): void { opPunpcklbwX(i); }
+function h977(i: Rec): void { opPunpcklwd(i); endMmx(); }
+function h978(i: Rec): void { opPunpcklwdX(i); }
+function h979(i: Rec): void { opPunpckldq(i); endMmx(); }
+function h980(i: Rec): void { opPunpckldqX(i); }
+function h981(i: Rec): void { opPacksswb(i); endMmx(); }
+function h982(i: Rec): void { opPacksswbX(i); }
+function h983(i: Rec): void { opPcmpgtb(i); endMmx(); }
+function h984(i: Rec): void { opPcmpgtbX(i); }
+function h985(i: Rec): void { opPcmpgtw(i); endMmx(); }
+function h986(i: Rec): void { opPcmpgtwX(i); }
+function h987(i: Rec): void { opPcmpgtd(i); endMmx(); }
+function h988(i: Rec): void { opPcmpgtdX(i); }
+function h989(i: Rec): void { opPackuswb(i); endMmx(); }
+function h990(i: Rec): void { opPackuswbX(i); }
+function h991(i: Rec): void { opPunpckhbw(i); endMmx(); }
+function h992(i: Rec): void { opPunpckhbwX(i); }
+function h993(i: Rec): void { opPunpckhwd(i); endMmx(); }
+function h994(i: Rec): void { opPunpckhwdX(i); }
+function h995(i: Rec): void { opPunpckhdq(i); endMmx(); }
+function h996(i: Rec): void { opPunpckhdqX(i); }
+function h997(i: Rec): void { opPackssdw(i); endMmx(); }
+function h998(i: Rec): void { opPackssdwX(i); }
+function h999(i: Rec): void { opPunpcklqdq(i); }
+function h1000(i: Rec): void { opPunpckhqdq(i); }
+function h1001(i: Rec): void { opMovdToMmx(i); endMmx(); }
+function h1002(i: Rec): void { opMovqToMmx(i); endMmx(); }
+function h1003(i: Rec): void { opMovdToXmm(i); }
+function h1004(i: Rec): void { opMovqToXmm(i); }
+function h1005(i: Rec): void { opMovqMmx<A, Rm>(i); endMmx(); }
+function h1006(i: Rec): void { opMovdqa<A, Rm>(i); }
+function h1007(i: Rec): void { opMovdqu<A, Rm>(i); }
+function h1008(i: Rec): void { opPshufw(i); endMmx(); }
+function h1009(i: Rec): void { opPshufd(i); }
+function h1010(i: Rec): void { opPshufhw(i); }
+function h1011(i: Rec): void { opPshuflw(i); }
+function h1012(i: Rec): void { opPsrlwImm(i); endMmx(); }
+function h1013(i: Rec): void { opPsrlwImmX(i); }
+function h1014(i: Rec): void { opPsrawImm(i); endMmx(); }
+function h1015(i: Rec): void { opPsrawImmX(i); }
+function h1016(i: Rec): void { opPsllwImm(i); endMmx(); }
+function h1017(i: Rec): void { opPsllwImmX(i); }
+function h1018(i: Rec): void { opPsrldImm(i); endMmx(); }
+function h1019(i: Rec): void { opPsrldImmX(i); }
+function h1020(i: Rec): void { opPsradImm(i); endMmx(); }
+function h1021(i: Rec): void { opPsradImmX(i); }
+function h1022(i: Rec): void { opPslldImm(i); endMmx(); }
+function h1023(i: Rec): void { opPslldImmX(i); }
+function h1024(i: Rec): void { opPsrlqImm(i); endMmx(); }
+function h1025(i: Rec): void { opPsrlqImmX(i); }
+function h1026(i: Rec): void { opPsllqImm(i); endMmx(); }
+function h1027(i: Rec): void { opPsllqImmX(i); }
+function h1028(i: Rec): void { opPsrldq(i); }
+function h1029(i: Rec): void { opPslldq(i); }
+function h1030(i: Rec): void { opPcmpeqb(i); endMmx(); }
+function h1031(i: Rec): void { opPcmpeqbX(i); }
+function h1032(i: Rec): void { opPcmpeqw(i); endMmx(); }
+function h1033(i: Rec): void { opPcmpeqwX(i); }
+function h1034(i: Rec): void { opPcmpeqd(i); endMmx(); }
+function h1035(i: Rec): void { opPcmpeqdX(i); }
+function h1036(i: Rec): void { opEmms(i); }
+function h1037(i: Rec): void { opExtrqImm(i); }
+function h1038(i: Rec): void { opExtrq(i); }
+function h1039(i: Rec): void { opInsertqImm(i); }
+function h1040(i: Rec): void { opInsertq(i); }
+function h1041(i: Rec): void { opHaddpd(i); }
+function h1042(i: Rec): void { opHaddps(i); }
+function h1043(i: Rec): void { opHsubpd(i); }
+function h1044(i: Rec): void { opHsubps(i); }
+function h1045(i: Rec): void { opMovdFromMmx(i); endMmx(); }
+function h1046(i: Rec): void { opMovqFromMmx(i); endMmx(); }
+function h1047(i: Rec): void { opMovdFromXmm(i); }
+function h1048(i: Rec): void { opMovqFromXmm(i); }
+function h1049(i: Rec): void { opMovqXmm<A, Rm>(i); }
+function h1050(i: Rec): void { opMovqMmx<Rm, A>(i); endMmx(); }
+function h1051(i: Rec): void { opMovdqa<Rm, A>(i); }
+function h1052(i: Rec): void { opMovdqu<Rm, A>(i); }
+function h1053(i: Rec): void { opFxsave(i); }
+function h1054(i: Rec): void { opFxsave64(i); }
+function h1055(i: Rec): void { opFxrstor(i); }
+function h1056(i: Rec): void { opFxrstor64(i); }
+function h1057(i: Rec): void { opLdmxcsr<Rm>(i); }
+function h1058(i: Rec): void { opStmxcsr<Rm>(i); }
+function h1059(i: Rec): void { opCmpps(i); }
+function h1060(i: Rec): void { opCmppd(i); }
+function h1061(i: Rec): void { opCmpss(i); }
+function h1062(i: Rec): void { opCmpsdX(i); }
+function h1063(i: Rec): void { opPinsrw(i); endMmx(); }
+function h1064(i: Rec): void { opPinsrw(i); endMmx(); }
+function h1065(i: Rec): void { opPinsrwMem(i); endMmx(); }
+function h1066(i: Rec): void { opPinsrwX(i); }
+function h1067(i: Rec): void { opPinsrwX(i); }
+function h1068(i: Rec): void { opPinsrwXMem(i); }
+function h1069(i: Rec): void { opPextrw(i); endMmx(); }
+function h1070(i: Rec): void { opPextrw(i); endMmx(); }
+function h1071(i: Rec): void { opPextrwX(i); }
+function h1072(i: Rec): void { opPextrwX(i); }
+function h1073(i: Rec): void { opShufps(i); }
+function h1074(i: Rec): void { opShufpd(i); }
+function h1075(i: Rec): void { opAddsubpd(i); }
+function h1076(i: Rec): void { opAddsubps(i); }
+function h1077(i: Rec): void { opPsrlw(i); endMmx(); }
+function h1078(i: Rec): void { opPsrlwX(i); }
+function h1079(i: Rec): void { opPsrld(i); endMmx(); }
+function h1080(i: Rec): void { opPsrldX(i); }
+function h1081(i: Rec): void { opPsrlq(i); endMmx(); }
+function h1082(i: Rec): void { opPsrlqX(i); }
+function h1083(i: Rec): void { opPaddq(i); endMmx(); }
+function h1084(i: Rec): void { opPaddqX(i); }
+function h1085(i: Rec): void { opPmullw(i); endMmx(); }
+function h1086(i: Rec): void { opPmullwX(i); }
+function h1087(i: Rec): void { opMovqXmm<Rm, A>(i); }
+function h1088(i: Rec): void { opMovq2dq(i); endMmx(); }
+function h1089(i: Rec): void { opMovdq2q(i); endMmx(); }
+function h1090(i: Rec): void { opPmovmskb(i); endMmx(); }
+function h1091(i: Rec): void { opPmovmskb(i); endMmx(); }
+function h1092(i: Rec): void { opPmovmskbX(i); }
+function h1093(i: Rec): void { opPmovmskbX(i); }
+function h1094(i: Rec): void { opPsubusb(i); endMmx(); }
+function h1095(i: Rec): void { opPsubusbX(i); }
+function h1096(i: Rec): void { opPsubusw(i); endMmx(); }
+function h1097(i: Rec): void { opPsubuswX(i); }
+function h1098(i: Rec): void { opPminub(i); endMmx(); }
+function h1099(i: Rec): void { opPminubX(i); }
+function h1100(i: Rec): void { opPand(i); endMmx(); }
+function h1101(i: Rec): void { opPandX(i); }
+function h1102(i: Rec): void { opPaddusb(i); endMmx(); }
+function h1103(i: Rec): void { opPaddusbX(i); }
+function h1104(i: Rec): void { opPaddusw(i); endMmx(); }
+function h1105(i: Rec): void { opPadduswX(i); }
+function h1106(i: Rec): void { opPmaxub(i); endMmx(); }
+function h1107(i: Rec): void { opPmaxubX(i); }
+function h1108(i: Rec): void { opPandn(i); endMmx(); }
+function h1109(i: Rec): void { opPandnX(i); }
+function h1110(i: Rec): void { opPavgb(i); endMmx(); }
+function h1111(i: Rec): void { opPavgbX(i); }
+function h1112(i: Rec): void { opPsraw(i); endMmx(); }
+function h1113(i: Rec): void { opPsrawX(i); }
+function h1114(i: Rec): void { opPsrad(i); endMmx(); }
+function h1115(i: Rec): void { opPsradX(i); }
+function h1116(i: Rec): void { opPavgw(i); endMmx(); }
+function h1117(i: Rec): void { opPavgwX(i); }
+function h1118(i: Rec): void { opPmulhuw(i); endMmx(); }
+function h1119(i: Rec): void { opPmulhuwX(i); }
+function h1120(i: Rec): void { opPmulhw(i); endMmx(); }
+function h1121(i: Rec): void { opPmulhwX(i); }
+function h1122(i: Rec): void { opCvttpd2dq(i); }
+function h1123(i: Rec): void { opCvtdq2pd(i); }
+function h1124(i: Rec): void { opCvtpd2dq(i); }
+function h1125(i: Rec): void { opMovntq(i); endMmx(); }
+function h1126(i: Rec): void { opMovntdq(i); }
+function h1127(i: Rec): void { opPsubsb(i); endMmx(); }
+function h1128(i: Rec): void { opPsubsbX(i); }
+function h1129(i: Rec): void { opPsubsw(i); endMmx(); }
+function h1130(i: Rec): void { opPsubswX(i); }
+function h1131(i: Rec): void { opPminsw(i); endMmx(); }
+function h1132(i: Rec): void { opPminswX(i); }
+function h1133(i: Rec): void { opPor(i); endMmx(); }
+function h1134(i: Rec): void { opPorX(i); }
+function h1135(i: Rec): void { opPaddsb(i); endMmx(); }
+function h1136(i: Rec): void { opPaddsbX(i); }
+function h1137(i: Rec): void { opPaddsw(i); endMmx(); }
+function h1138(i: Rec): void { opPaddswX(i); }
+function h1139(i: Rec): void { opPmaxsw(i); endMmx(); }
+function h1140(i: Rec): void { opPmaxswX(i); }
+function h1141(i: Rec): void { opPxor(i); endMmx(); }
+function h1142(i: Rec): void { opPxorX(i); }
+function h1143(i: Rec): void { opLddqu(i); }
+function h1144(i: Rec): void { opPsllw(i); endMmx(); }
+function h1145(i: Rec): void { opPsllwX(i); }
+function h1146(i: Rec): void { opPslld(i); endMmx(); }
+function h1147(i: Rec): void { opPslldX(i); }
+function h1148(i: Rec): void { opPsllq(i); endMmx(); }
+function h1149(i: Rec): void { opPsllqX(i); }
+function h1150(i: Rec): void { opPmuludq(i); endMmx(); }
+function h1151(i: Rec): void { opPmuludqX(i); }
+function h1152(i: Rec): void { opPmaddwd(i); endMmx(); }
+function h1153(i: Rec): void { opPmaddwdX(i); }
+function h1154(i: Rec): void { opPsadbw(i); endMmx(); }
+function h1155(i: Rec): void { opPsadbwX(i); }
+function h1156(i: Rec): void { opMaskmovq(i); endMmx(); }
+function h1157(i: Rec): void { opMaskmovdqu(i); }
+function h1158(i: Rec): void { opPsubb(i); endMmx(); }
+function h1159(i: Rec): void { opPsubbX(i); }
+function h1160(i: Rec): void { opPsubw(i); endMmx(); }
+function h1161(i: Rec): void { opPsubwX(i); }
+function h1162(i: Rec): void { opPsubd(i); endMmx(); }
+function h1163(i: Rec): void { opPsubdX(i); }
+function h1164(i: Rec): void { opPsubq(i); endMmx(); }
+function h1165(i: Rec): void { opPsubqX(i); }
+function h1166(i: Rec): void { opPaddb(i); endMmx(); }
+function h1167(i: Rec): void { opPaddbX(i); }
+function h1168(i: Rec): void { opPaddw(i); endMmx(); }
+function h1169(i: Rec): void { opPaddwX(i); }
+function h1170(i: Rec): void { opPaddd(i); endMmx(); }
+function h1171(i: Rec): void { opPadddX(i); }
+function h1172(i: Rec): void { opPshufb(i); endMmx(); }
+function h1173(i: Rec): void { opPshufbX(i); }
+function h1174(i: Rec): void { opPhaddw(i); endMmx(); }
+function h1175(i: Rec): void { opPhaddwX(i); }
+function h1176(i: Rec): void { opPhaddd(i); endMmx(); }
+function h1177(i: Rec): void { opPhadddX(i); }
+function h1178(i: Rec): void { opPhaddsw(i); endMmx(); }
+function h1179(i: Rec): void { opPhaddswX(i); }
+function h1180(i: Rec): void { opPmaddubsw(i); endMmx(); }
+function h1181(i: Rec): void { opPmaddubswX(i); }
+function h1182(i: Rec): void { opPhsubw(i); endMmx(); }
+function h1183(i: Rec): void { opPhsubwX(i); }
+function h1184(i: Rec): void { opPhsubd(i); endMmx(); }
+function h1185(i: Rec): void { opPhsubdX(i); }
+function h1186(i: Rec): void { opPhsubsw(i); endMmx(); }
+function h1187(i: Rec): void { opPhsubswX(i); }
+function h1188(i: Rec): void { opPsignb(i); endMmx(); }
+function h1189(i: Rec): void { opPsignbX(i); }
+function h1190(i: Rec): void { opPsignw(i); endMmx(); }
+function h1191(i: Rec): void { opPsignwX(i); }
+function h1192(i: Rec): void { opPsignd(i); endMmx(); }
+function h1193(i: Rec): void { opPsigndX(i); }
+function h1194(i: Rec): void { opPmulhrsw(i); endMmx(); }
+function h1195(i: Rec): void { opPmulhrswX(i); }
+function h1196(i: Rec): void { opPblendvb(i); }
+function h1197(i: Rec): void { opBlendvps(i); }
+function h1198(i: Rec): void { opBlendvpd(i); }
+function h1199(i: Rec): void { opPtest(i); }
+function h1200(i: Rec): void { opPabsb(i); endMmx(); }
+function h1201(i: Rec): void { opPabsbX(i); }
+function h1202(i: Rec): void { opPabsw(i); endMmx(); }
+function h1203(i: Rec): void { opPabswX(i); }
+function h1204(i: Rec): void { opPabsd(i); endMmx(); }
+function h1205(i: Rec): void { opPabsdX(i); }
+function h1206(i: Rec): void { opPmovsxbw(i); }
+function h1207(i: Rec): void { opPmovsxbd(i); }
+function h1208(i: Rec): void { opPmovsxbq(i); }
+function h1209(i: Rec): void { opPmovsxwd(i); }
+function h1210(i: Rec): void { opPmovsxwq(i); }
+function h1211(i: Rec): void { opPmovsxdq(i); }
+function h1212(i: Rec): void { opPmuldq(i); }
+function h1213(i: Rec): void { opPcmpeqq(i); }
+function h1214(i: Rec): void { opMovntdqa(i); }
+function h1215(i: Rec): void { opPackusdw(i); }
+function h1216(i: Rec): void { opPmovzxbw(i); }
+function h1217(i: Rec): void { opPmovzxbd(i); }
+function h1218(i: Rec): void { opPmovzxbq(i); }
+function h1219(i: Rec): void { opPmovzxwd(i); }
+function h1220(i: Rec): void { opPmovzxwq(i); }
+function h1221(i: Rec): void { opPmovzxdq(i); }
+function h1222(i: Rec): void { opPcmpgtq(i); }
+function h1223(i: Rec): void { opPminsb(i); }
+function h1224(i: Rec): void { opPminsd(i); }
+function h1225(i: Rec): void { opPminuw(i); }
+function h1226(i: Rec): void { opPminud(i); }
+function h1227(i: Rec): void { opPmaxsb(i); }
+function h1228(i: Rec): void { opPmaxsd(i); }
+function h1229(i: Rec): void { opPmaxuw(i); }
+function h1230(i: Rec): void { opPmaxud(i); }
+function h1231(i: Rec): void { opPmulld(i); }
+function h1232(i: Rec): void { opPhminposuw(i); }
+function h1233(i: Rec): void { opSha1nexte(i); }
+function h1234(i: Rec): void { opSha1msg1(i); }
+function h1235(i: Rec): void { opSha1msg2(i); }
+function h1236(i: Rec): void { opSha256rnds2(i); }
+function h1237(i: Rec): void { opSha256msg1(i); }
+function h1238(i: Rec): void { opSha256msg2(i); }
+function h1239(i: Rec): void { opGf2p8mulb(i); }
+function h1240(i: Rec): void { opAesimc(i); }
+function h1241(i: Rec): void { opAesenc(i); }
+function h1242(i: Rec): void { opAesenclast(i); }
+function h1243(i: Rec): void { opAesdec(i); }
+function h1244(i: Rec): void { opAesdeclast(i); }
+function h1245(i: Rec): void { opRoundps(i); }
+function h1246(i: Rec): void { opRoundpd(i); }
+function h1247(i: Rec): void { opRoundss(i); }
+function h1248(i: Rec): void { opRoundsd(i); }
+function h1249(i: Rec): void { opBlendps(i); }
+function h1250(i: Rec): void { opBlendpd(i); }
+function h1251(i: Rec): void { opPblendw(i); }
+function h1252(i: Rec): void { opPalignr(i); endMmx(); }
+function h1253(i: Rec): void { opPalignrX(i); }
+function h1254(i: Rec): void { opPextrb(i); }
+function h1255(i: Rec): void { opPextrb(i); }
+function h1256(i: Rec): void { opPextrbMem(i); }
+function h1257(i: Rec): void { opPextrwMem(i); }
+function h1258(i: Rec): void { opPextrd(i); }
+function h1259(i: Rec): void { opPextrq(i); }
+function h1260(i: Rec): void { opExtractps(i); }
+function h1261(i: Rec): void { opExtractps(i); }
+function h1262(i: Rec): void { opExtractpsMem(i); }
+function h1263(i: Rec): void { opPinsrb(i); }
+function h1264(i: Rec): void { opPinsrb(i); }
+function h1265(i: Rec): void { opPinsrbMem(i); }
+function h1266(i: Rec): void { opInsertps(i); }
+function h1267(i: Rec): void { opPinsrd(i); }
+function h1268(i: Rec): void { opPinsrq(i); }
+function h1269(i: Rec): void { opDpps(i); }
+function h1270(i: Rec): void { opDppd(i); }
+function h1271(i: Rec): void { opMpsadbw(i); }
+function h1272(i: Rec): void { opPclmulqdq(i); }
+function h1273(i: Rec): void { opPcmpestrm<u32>(i); }
+function h1274(i: Rec): void { opPcmpestrm<u64>(i); }
+function h1275(i: Rec): void { opPcmpestri<u32>(i); }
+function h1276(i: Rec): void { opPcmpestri<u64>(i); }
+function h1277(i: Rec): void { opPcmpistrm(i); }
+function h1278(i: Rec): void { opPcmpistri(i); }
+function h1279(i: Rec): void { opSha1rnds4(i); }
+function h1280(i: Rec): void { opGf2p8affineqb(i); }
+function h1281(i: Rec): void { opGf2p8affineinvqb(i); }
+function h1282(i: Rec): void { opAeskeygenassist(i); }
+function h1283(i: Rec): void { opVmovss(i); }
+function h1284(i: Rec): void { opVmovssMerge<A, B, Rm>(i); }
+function h1285(i: Rec): void { opVmovsd(i); }
+function h1286(i: Rec): void { opVmovsdMerge<A, B, Rm>(i); }
+function h1287(i: Rec): void { opVmovssStore(i); }
+function h1288(i: Rec): void { opVmovssMerge<Rm, B, A>(i); }
+function h1289(i: Rec): void { opVmovsdStore(i); }
+function h1290(i: Rec): void { opVmovsdMerge<Rm, B, A>(i); }
+function h1291(i: Rec): void { opVmovd(i); }
+function h1292(i: Rec): void { opVmovqFromGpr(i); }
+function h1293(i: Rec): void { opVzeroupper(i); }
+function h1294(i: Rec): void { opVzeroall(i); }
+function h1295(i: Rec): void { opVmovdToGpr(i); }
+function h1296(i: Rec): void { opVmovqToGpr(i); }
+function h1297(i: Rec): void { opVmovq(i); }
+function h1298(i: Rec): void { opVpinsrwMem(i); }
+function h1299(i: Rec): void { opVmovqStore(i); }
+function h1300(i: Rec): void { opVpermilps(i); }
+function h1301(i: Rec): void { opVpermilpd(i); }
+function h1302(i: Rec): void { opVtestps(i); }
+function h1303(i: Rec): void { opVtestpd(i); }
+function h1304(i: Rec): void { opVcvtph2ps(i); }
+function h1305(i: Rec): void { opVpermps(i); }
+function h1306(i: Rec): void { opVbroadcastss(i); }
+function h1307(i: Rec): void { opVbroadcastsd(i); }
+function h1308(i: Rec): void { opVbroadcastf128(i); }
+function h1309(i: Rec): void { opVmaskmovps(i); }
+function h1310(i: Rec): void { opVmaskmovpd(i); }
+function h1311(i: Rec): void { opVmaskmovpsStore(i); }
+function h1312(i: Rec): void { opVmaskmovpdStore(i); }
+function h1313(i: Rec): void { opVpermd(i); }
+function h1314(i: Rec): void { opVpsrlvd(i); }
+function h1315(i: Rec): void { opVpsrlvq(i); }
+function h1316(i: Rec): void { opVpsravd(i); }
+function h1317(i: Rec): void { opVpsllvd(i); }
+function h1318(i: Rec): void { opVpsllvq(i); }
+function h1319(i: Rec): void { opVpdpbusd(i); }
+function h1320(i: Rec): void { opVpdpbusds(i); }
+function h1321(i: Rec): void { opVpdpwssd(i); }
+function h1322(i: Rec): void { opVpdpwssds(i); }
+function h1323(i: Rec): void { opVpbroadcastd(i); }
+function h1324(i: Rec): void { opVpbroadcastq(i); }
+function h1325(i: Rec): void { opVbroadcasti128(i); }
+function h1326(i: Rec): void { opVpbroadcastb(i); }
+function h1327(i: Rec): void { opVpbroadcastw(i); }
+function h1328(i: Rec): void { opVpmaskmovd(i); }
+function h1329(i: Rec): void { opVpmaskmovq(i); }
+function h1330(i: Rec): void { opVpmaskmovdStore(i); }
+function h1331(i: Rec): void { opVpmaskmovqStore(i); }
+function h1332(i: Rec): void { opVpgatherdd(i); }
+function h1333(i: Rec): void { opVpgatherdq(i); }
+function h1334(i: Rec): void { opVpgatherqd(i); }
+function h1335(i: Rec): void { opVpgatherqq(i); }
+function h1336(i: Rec): void { opVgatherdps(i); }
+function h1337(i: Rec): void { opVgatherdpd(i); }
+function h1338(i: Rec): void { opVgatherqps(i); }
+function h1339(i: Rec): void { opVgatherqpd(i); }
+function h1340(i: Rec): void { opVpermq(i); }
+function h1341(i: Rec): void { opVpermpd(i); }
+function h1342(i: Rec): void { opVpblendd(i); }
+function h1343(i: Rec): void { opVpermilpsImm(i); }
+function h1344(i: Rec): void { opVpermilpdImm(i); }
+function h1345(i: Rec): void { opVperm2f128(i); }
+function h1346(i: Rec): void { opVinsertf128(i); }
+function h1347(i: Rec): void { opVextractf128(i); }
+function h1348(i: Rec): void { opVcvtps2ph(i); }
+function h1349(i: Rec): void { opVinserti128(i); }
+function h1350(i: Rec): void { opVextracti128(i); }
+function h1351(i: Rec): void { opVperm2i128(i); }
+function h1352(i: Rec): void { opVfmaddsub132ps(i); }
+function h1353(i: Rec): void { opVfmaddsub132pd(i); }
+function h1354(i: Rec): void { opVfmsubadd132ps(i); }
+function h1355(i: Rec): void { opVfmsubadd132pd(i); }
+function h1356(i: Rec): void { opVfmadd132ps(i); }
+function h1357(i: Rec): void { opVfmadd132pd(i); }
+function h1358(i: Rec): void { opVfmadd132ss(i); }
+function h1359(i: Rec): void { opVfmadd132sd(i); }
+function h1360(i: Rec): void { opVfmsub132ps(i); }
+function h1361(i: Rec): void { opVfmsub132pd(i); }
+function h1362(i: Rec): void { opVfmsub132ss(i); }
+function h1363(i: Rec): void { opVfmsub132sd(i); }
+function h1364(i: Rec): void { opVfnmadd132ps(i); }
+function h1365(i: Rec): void { opVfnmadd132pd(i); }
+function h1366(i: Rec): void { opVfnmadd132ss(i); }
+function h1367(i: Rec): void { opVfnmadd132sd(i); }
+function h1368(i: Rec): void { opVfnmsub132ps(i); }
+function h1369(i: Rec): void { opVfnmsub132pd(i); }
+function h1370(i: Rec): void { opVfnmsub132ss(i); }
+function h1371(i: Rec): void { opVfnmsub132sd(i); }
+function h1372(i: Rec): void { opVfmaddsub213ps(i); }
+function h1373(i: Rec): void { opVfmaddsub213pd(i); }
+function h1374(i: Rec): void { opVfmsubadd213ps(i); }
+function h1375(i: Rec): void { opVfmsubadd213pd(i); }
+function h1376(i: Rec): void { opVfmadd213ps(i); }
+function h1377(i: Rec): void { opVfmadd213pd(i); }
+function h1378(i: Rec): void { opVfmadd213ss(i); }
+function h1379(i: Rec): void { opVfmadd213sd(i); }
+function h1380(i: Rec): void { opVfmsub213ps(i); }
+function h1381(i: Rec): void { opVfmsub213pd(i); }
+function h1382(i: Rec): void { opVfmsub213ss(i); }
+function h1383(i: Rec): void { opVfmsub213sd(i); }
+function h1384(i: Rec): void { opVfnmadd213ps(i); }
+function h1385(i: Rec): void { opVfnmadd213pd(i); }
+function h1386(i: Rec): void { opVfnmadd213ss(i); }
+function h1387(i: Rec): void { opVfnmadd213sd(i); }
+function h1388(i: Rec): void { opVfnmsub213ps(i); }
+function h1389(i: Rec): void { opVfnmsub213pd(i); }
+function h1390(i: Rec): void { opVfnmsub213ss(i); }
+function h1391(i: Rec): void { opVfnmsub213sd(i); }
+function h1392(i: Rec): void { opVfmaddsub231ps(i); }
+function h1393(i: Rec): void { opVfmaddsub231pd(i); }
+function h1394(i: Rec): void { opVfmsubadd231ps(i); }
+function h1395(i: Rec): void { opVfmsubadd231pd(i); }
+function h1396(i: Rec): void { opVfmadd231ps(i); }
+function h1397(i: Rec): void { opVfmadd231pd(i); }
+function h1398(i: Rec): void { opVfmadd231ss(i); }
+function h1399(i: Rec): void { opVfmadd231sd(i); }
+function h1400(i: Rec): void { opVfmsub231ps(i); }
+function h1401(i: Rec): void { opVfmsub231pd(i); }
+function h1402(i: Rec): void { opVfmsub231ss(i); }
+function h1403(i: Rec): void { opVfmsub231sd(i); }
+function h1404(i: Rec): void { opVfnmadd231ps(i); }
+function h1405(i: Rec): void { opVfnmadd231pd(i); }
+function h1406(i: Rec): void { opVfnmadd231ss(i); }
+function h1407(i: Rec): void { opVfnmadd231sd(i); }
+function h1408(i: Rec): void { opVfnmsub231ps(i); }
+function h1409(i: Rec): void { opVfnmsub231pd(i); }
+function h1410(i: Rec): void { opVfnmsub231ss(i); }
+function h1411(i: Rec): void { opVfnmsub231sd(i); }
 
 /**
  * Handlers by number: what cold records call. The compiler hands out the entries of the module's table in the order in
  * which functions are first named, so that they follow each other there; releases keep the first alone
  * (tools/data-section.ts).
  */
-export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220, h221, h222, h223, h224, h225, h226, h227, h228, h229, h230, h231, h232, h233, h234, h235, h236, h237, h238, h239, h240, h241, h242, h243, h244, h245, h246, h247, h248, h249, h250, h251, h252, h253, h254, h255, h256, h257, h258, h259, h260, h261, h262, h263, h264, h265, h266, h267, h268, h269, h270, h271, h272, h273, h274, h275, h276, h277, h278, h279, h280, h281, h282, h283, h284, h285, h286, h287, h288, h289, h290, h291, h292, h293, h294, h295, h296, h297, h298, h299, h300, h301, h302, h303, h304, h305, h306, h307, h308, h309, h310, h311, h312, h313, h314, h315, h316, h317, h318, h319, h320, h321, h322, h323, h324, h325, h326, h327, h328, h329, h330, h331, h332, h333, h334, h335, h336, h337, h338, h339, h340, h341, h342, h343, h344, h345, h346, h347, h348, h349, h350, h351, h352, h353, h354, h355, h356, h357, h358, h359, h360, h361, h362, h363, h364, h365, h366, h367, h368, h369, h370, h371, h372, h373, h374, h375, h376, h377, h378, h379, h380, h381, h382, h383, h384, h385, h386, h387, h388, h389, h390, h391, h392, h393, h394, h395, h396, h397, h398, h399, h400, h401, h402, h403, h404, h405, h406, h407, h408, h409, h410, h411, h412, h413, h414, h415, h416, h417, h418, h419, h420, h421, h422, h423, h424, h425, h426, h427, h428, h429, h430, h431, h432, h433, h434, h435, h436, h437, h438, h439, h440, h441, h442, h443, h444, h445, h446, h447, h448, h449, h450, h451, h452, h453, h454, h455, h456, h457, h458, h459, h460, h461, h462, h463, h464, h465, h466, h467, h468, h469, h470, h471, h472, h473, h474, h475, h476, h477, h478, h479, h480, h481, h482, h483, h484, h485, h486, h487, h488, h489, h490, h491, h492, h493, h494, h495, h496, h497, h498, h499, h500, h501, h502, h503, h504, h505, h506, h507, h508, h509, h510, h511, h512, h513, h514, h515, h516, h517, h518, h519, h520, h521, h522, h523, h524, h525, h526, h527, h528, h529, h530, h531, h532, h533, h534, h535, h536, h537, h538, h539, h540, h541, h542, h543, h544, h545, h546, h547, h548, h549, h550, h551, h552, h553, h554, h555, h556, h557, h558, h559, h560, h561, h562, h563, h564, h565, h566, h567, h568, h569, h570, h571, h572, h573, h574, h575, h576, h577, h578, h579, h580, h581, h582, h583, h584, h585, h586, h587, h588, h589, h590, h591, h592, h593, h594, h595, h596, h597, h598, h599, h600, h601, h602, h603, h604, h605, h606, h607, h608, h609, h610, h611, h612, h613, h614, h615, h616, h617, h618, h619, h620, h621, h622, h623, h624, h625, h626, h627, h628, h629, h630, h631, h632, h633, h634, h635, h636, h637, h638, h639, h640, h641, h642, h643, h644, h645, h646, h647, h648, h649, h650, h651, h652, h653, h654, h655, h656, h657, h658, h659, h660, h661, h662, h663, h664, h665, h666, h667, h668, h669, h670, h671, h672, h673, h674, h675, h676, h677, h678, h679, h680, h681, h682, h683, h684, h685, h686, h687, h688, h689, h690, h691, h692, h693, h694, h695, h696, h697, h698, h699, h700, h701, h702, h703, h704, h705, h706, h707, h708, h709, h710, h711, h712, h713, h714, h715, h716, h717, h718, h719, h720, h721, h722, h723, h724, h725, h726, h727, h728, h729, h730, h731, h732, h733, h734, h735, h736, h737, h738, h739, h740, h741, h742, h743, h744, h745, h746, h747, h748, h749, h750, h751, h752, h753, h754, h755, h756, h757, h758, h759, h760, h761, h762, h763, h764, h765, h766, h767, h768, h769, h770, h771, h772, h773, h774, h775, h776, h777, h778, h779, h780, h781, h782, h783, h784, h785, h786, h787, h788, h789, h790, h791, h792, h793, h794, h795, h796, h797, h798, h799, h800, h801, h802, h803, h804, h805, h806, h807, h808, h809, h810, h811, h812, h813, h814, h815, h816, h817, h818, h819, h820, h821, h822, h823, h824, h825, h826, h827, h828, h829, h830, h831, h832, h833, h834, h835, h836, h837, h838, h839, h840, h841, h842, h843, h844, h845, h846, h847, h848, h849, h850, h851, h852, h853, h854, h855, h856, h857, h858, h859, h860, h861, h862, h863, h864, h865, h866, h867, h868, h869, h870, h871, h872, h873, h874, h875, h876, h877, h878, h879, h880, h881, h882, h883, h884, h885, h886, h887, h888, h889, h890, h891, h892, h893, h894, h895, h896, h897, h898, h899, h900, h901, h902, h903, h904, h905, h906, h907, h908, h909, h910, h911, h912, h913, h914, h915, h916, h917, h918, h919, h920, h921, h922, h923, h924, h925, h926, h927, h928, h929, h930, h931, h932, h933, h934, h935, h936, h937, h938, h939, h940, h941, h942, h943, h944, h945, h946, h947, h948, h949, h950, h951, h952, h953, h954, h955, h956, h957, h958, h959, h960, h961, h962, h963, h964, h965, h966, h967, h968, h969, h970, h971, h972, h973, h974, h975, h976, h977, h978, h979, h980, h981, h982, h983, h984, h985, h986, h987, h988, h989, h990, h991, h992, h993, h994, h995, h996, h997, h998, h999, h1000, h1001, h1002, h1003, h1004, h1005, h1006, h1007, h1008, h1009, h1010, h1011, h1012, h1013, h1014, h1015, h1016, h1017, h1018, h1019, h1020, h1021, h1022, h1023, h1024, h1025, h1026, h1027, h1028, h1029, h1030, h1031, h1032, h1033, h1034, h1035, h1036, h1037, h1038, h1039, h1040, h1041, h1042, h1043, h1044, h1045, h1046, h1047, h1048, h1049, h1050, h1051, h1052, h1053, h1054, h1055, h1056, h1057, h1058, h1059, h1060, h1061, h1062, h1063, h1064, h1065, h1066, h1067, h1068, h1069, h1070, h1071, h1072, h1073, h1074, h1075, h1076, h1077, h1078, h1079, h1080, h1081, h1082, h1083, h1084, h1085, h1086, h1087, h1088, h1089, h1090, h1091, h1092, h1093, h1094, h1095, h1096, h1097, h1098, h1099, h1100, h1101, h1102, h1103, h1104, h1105, h1106, h1107, h1108, h1109, h1110, h1111, h1112, h1113, h1114, h1115, h1116, h1117, h1118, h1119, h1120, h1121, h1122, h1123, h1124, h1125, h1126, h1127, h1128, h1129, h1130, h1131, h1132, h1133, h1134, h1135, h1136, h1137, h1138, h1139, h1140, h1141, h1142, h1143, h1144, h1145, h1146, h1147, h1148, h1149, h1150, h1151, h1152, h1153, h1154, h1155, h1156, h1157, h1158, h1159, h1160, h1161, h1162, h1163, h1164, h1165, h1166, h1167, h1168, h1169, h1170, h1171, h1172, h1173, h1174, h1175, h1176, h1177, h1178, h1179, h1180, h1181, h1182, h1183, h1184, h1185, h1186, h1187, h1188, h1189, h1190, h1191, h1192, h1193, h1194, h1195, h1196, h1197, h1198, h1199, h1200, h1201, h1202, h1203, h1204, h1205, h1206, h1207, h1208, h1209, h1210, h1211, h1212, h1213, h1214, h1215, h1216, h1217, h1218, h1219, h1220, h1221, h1222, h1223, h1224, h1225, h1226, h1227, h1228, h1229, h1230, h1231, h1232, h1233, h1234, h1235, h1236, h1237, h1238, h1239, h1240, h1241, h1242, h1243, h1244, h1245, h1246, h1247, h1248, h1249, h1250, h1251, h1252, h1253, h1254, h1255, h1256, h1257, h1258, h1259, h1260, h1261, h1262, h1263, h1264, h1265, h1266, h1267, h1268, h1269, h1270, h1271, h1272, h1273, h1274, h1275, h1276, h1277, h1278, h1279, h1280, h1281, h1282, h1283, h1284, h1285, h1286, h1287, h1288, h1289, h1290, h1291, h1292, h1293, h1294, h1295, h1296, h1297, h1298, h1299, h1300, h1301, h1302, h1303, h1304, h1305, h1306, h1307, h1308, h1309, h1310, h1311, h1312, h1313, h1314, h1315, h1316, h1317, h1318, h1319, h1320, h1321, h1322, h1323, h1324, h1325, h1326, h1327, h1328, h1329, h1330, h1331, h1332, h1333, h1334, h1335, h1336, h1337, h1338, h1339, h1340, h1341, h1342, h1343, h1344, h1345, h1346, h1347, h1348, h1349, h1350, h1351, h1352, h1353, h1354, h1355, h1356, h1357, h1358, h1359, h1360, h1361, h1362, h1363, h1364, h1365, h1366, h1367, h1368, h1369, h1370, h1371, h1372, h1373, h1374, h1375, h1376, h1377, h1378, h1379, h1380, h1381, h1382, h1383, h1384, h1385, h1386, h1387, h1388, h1389, h1390, h1391, h1392, h1393, h1394, h1395, h1396, h1397, h1398, h1399, h1400, h1401];
-export const HANDLER_COUNT: u32 = 1402;
+export const HANDLERS: StaticArray<(i: Rec) => void> = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15, h16, h17, h18, h19, h20, h21, h22, h23, h24, h25, h26, h27, h28, h29, h30, h31, h32, h33, h34, h35, h36, h37, h38, h39, h40, h41, h42, h43, h44, h45, h46, h47, h48, h49, h50, h51, h52, h53, h54, h55, h56, h57, h58, h59, h60, h61, h62, h63, h64, h65, h66, h67, h68, h69, h70, h71, h72, h73, h74, h75, h76, h77, h78, h79, h80, h81, h82, h83, h84, h85, h86, h87, h88, h89, h90, h91, h92, h93, h94, h95, h96, h97, h98, h99, h100, h101, h102, h103, h104, h105, h106, h107, h108, h109, h110, h111, h112, h113, h114, h115, h116, h117, h118, h119, h120, h121, h122, h123, h124, h125, h126, h127, h128, h129, h130, h131, h132, h133, h134, h135, h136, h137, h138, h139, h140, h141, h142, h143, h144, h145, h146, h147, h148, h149, h150, h151, h152, h153, h154, h155, h156, h157, h158, h159, h160, h161, h162, h163, h164, h165, h166, h167, h168, h169, h170, h171, h172, h173, h174, h175, h176, h177, h178, h179, h180, h181, h182, h183, h184, h185, h186, h187, h188, h189, h190, h191, h192, h193, h194, h195, h196, h197, h198, h199, h200, h201, h202, h203, h204, h205, h206, h207, h208, h209, h210, h211, h212, h213, h214, h215, h216, h217, h218, h219, h220, h221, h222, h223, h224, h225, h226, h227, h228, h229, h230, h231, h232, h233, h234, h235, h236, h237, h238, h239, h240, h241, h242, h243, h244, h245, h246, h247, h248, h249, h250, h251, h252, h253, h254, h255, h256, h257, h258, h259, h260, h261, h262, h263, h264, h265, h266, h267, h268, h269, h270, h271, h272, h273, h274, h275, h276, h277, h278, h279, h280, h281, h282, h283, h284, h285, h286, h287, h288, h289, h290, h291, h292, h293, h294, h295, h296, h297, h298, h299, h300, h301, h302, h303, h304, h305, h306, h307, h308, h309, h310, h311, h312, h313, h314, h315, h316, h317, h318, h319, h320, h321, h322, h323, h324, h325, h326, h327, h328, h329, h330, h331, h332, h333, h334, h335, h336, h337, h338, h339, h340, h341, h342, h343, h344, h345, h346, h347, h348, h349, h350, h351, h352, h353, h354, h355, h356, h357, h358, h359, h360, h361, h362, h363, h364, h365, h366, h367, h368, h369, h370, h371, h372, h373, h374, h375, h376, h377, h378, h379, h380, h381, h382, h383, h384, h385, h386, h387, h388, h389, h390, h391, h392, h393, h394, h395, h396, h397, h398, h399, h400, h401, h402, h403, h404, h405, h406, h407, h408, h409, h410, h411, h412, h413, h414, h415, h416, h417, h418, h419, h420, h421, h422, h423, h424, h425, h426, h427, h428, h429, h430, h431, h432, h433, h434, h435, h436, h437, h438, h439, h440, h441, h442, h443, h444, h445, h446, h447, h448, h449, h450, h451, h452, h453, h454, h455, h456, h457, h458, h459, h460, h461, h462, h463, h464, h465, h466, h467, h468, h469, h470, h471, h472, h473, h474, h475, h476, h477, h478, h479, h480, h481, h482, h483, h484, h485, h486, h487, h488, h489, h490, h491, h492, h493, h494, h495, h496, h497, h498, h499, h500, h501, h502, h503, h504, h505, h506, h507, h508, h509, h510, h511, h512, h513, h514, h515, h516, h517, h518, h519, h520, h521, h522, h523, h524, h525, h526, h527, h528, h529, h530, h531, h532, h533, h534, h535, h536, h537, h538, h539, h540, h541, h542, h543, h544, h545, h546, h547, h548, h549, h550, h551, h552, h553, h554, h555, h556, h557, h558, h559, h560, h561, h562, h563, h564, h565, h566, h567, h568, h569, h570, h571, h572, h573, h574, h575, h576, h577, h578, h579, h580, h581, h582, h583, h584, h585, h586, h587, h588, h589, h590, h591, h592, h593, h594, h595, h596, h597, h598, h599, h600, h601, h602, h603, h604, h605, h606, h607, h608, h609, h610, h611, h612, h613, h614, h615, h616, h617, h618, h619, h620, h621, h622, h623, h624, h625, h626, h627, h628, h629, h630, h631, h632, h633, h634, h635, h636, h637, h638, h639, h640, h641, h642, h643, h644, h645, h646, h647, h648, h649, h650, h651, h652, h653, h654, h655, h656, h657, h658, h659, h660, h661, h662, h663, h664, h665, h666, h667, h668, h669, h670, h671, h672, h673, h674, h675, h676, h677, h678, h679, h680, h681, h682, h683, h684, h685, h686, h687, h688, h689, h690, h691, h692, h693, h694, h695, h696, h697, h698, h699, h700, h701, h702, h703, h704, h705, h706, h707, h708, h709, h710, h711, h712, h713, h714, h715, h716, h717, h718, h719, h720, h721, h722, h723, h724, h725, h726, h727, h728, h729, h730, h731, h732, h733, h734, h735, h736, h737, h738, h739, h740, h741, h742, h743, h744, h745, h746, h747, h748, h749, h750, h751, h752, h753, h754, h755, h756, h757, h758, h759, h760, h761, h762, h763, h764, h765, h766, h767, h768, h769, h770, h771, h772, h773, h774, h775, h776, h777, h778, h779, h780, h781, h782, h783, h784, h785, h786, h787, h788, h789, h790, h791, h792, h793, h794, h795, h796, h797, h798, h799, h800, h801, h802, h803, h804, h805, h806, h807, h808, h809, h810, h811, h812, h813, h814, h815, h816, h817, h818, h819, h820, h821, h822, h823, h824, h825, h826, h827, h828, h829, h830, h831, h832, h833, h834, h835, h836, h837, h838, h839, h840, h841, h842, h843, h844, h845, h846, h847, h848, h849, h850, h851, h852, h853, h854, h855, h856, h857, h858, h859, h860, h861, h862, h863, h864, h865, h866, h867, h868, h869, h870, h871, h872, h873, h874, h875, h876, h877, h878, h879, h880, h881, h882, h883, h884, h885, h886, h887, h888, h889, h890, h891, h892, h893, h894, h895, h896, h897, h898, h899, h900, h901, h902, h903, h904, h905, h906, h907, h908, h909, h910, h911, h912, h913, h914, h915, h916, h917, h918, h919, h920, h921, h922, h923, h924, h925, h926, h927, h928, h929, h930, h931, h932, h933, h934, h935, h936, h937, h938, h939, h940, h941, h942, h943, h944, h945, h946, h947, h948, h949, h950, h951, h952, h953, h954, h955, h956, h957, h958, h959, h960, h961, h962, h963, h964, h965, h966, h967, h968, h969, h970, h971, h972, h973, h974, h975, h976, h977, h978, h979, h980, h981, h982, h983, h984, h985, h986, h987, h988, h989, h990, h991, h992, h993, h994, h995, h996, h997, h998, h999, h1000, h1001, h1002, h1003, h1004, h1005, h1006, h1007, h1008, h1009, h1010, h1011, h1012, h1013, h1014, h1015, h1016, h1017, h1018, h1019, h1020, h1021, h1022, h1023, h1024, h1025, h1026, h1027, h1028, h1029, h1030, h1031, h1032, h1033, h1034, h1035, h1036, h1037, h1038, h1039, h1040, h1041, h1042, h1043, h1044, h1045, h1046, h1047, h1048, h1049, h1050, h1051, h1052, h1053, h1054, h1055, h1056, h1057, h1058, h1059, h1060, h1061, h1062, h1063, h1064, h1065, h1066, h1067, h1068, h1069, h1070, h1071, h1072, h1073, h1074, h1075, h1076, h1077, h1078, h1079, h1080, h1081, h1082, h1083, h1084, h1085, h1086, h1087, h1088, h1089, h1090, h1091, h1092, h1093, h1094, h1095, h1096, h1097, h1098, h1099, h1100, h1101, h1102, h1103, h1104, h1105, h1106, h1107, h1108, h1109, h1110, h1111, h1112, h1113, h1114, h1115, h1116, h1117, h1118, h1119, h1120, h1121, h1122, h1123, h1124, h1125, h1126, h1127, h1128, h1129, h1130, h1131, h1132, h1133, h1134, h1135, h1136, h1137, h1138, h1139, h1140, h1141, h1142, h1143, h1144, h1145, h1146, h1147, h1148, h1149, h1150, h1151, h1152, h1153, h1154, h1155, h1156, h1157, h1158, h1159, h1160, h1161, h1162, h1163, h1164, h1165, h1166, h1167, h1168, h1169, h1170, h1171, h1172, h1173, h1174, h1175, h1176, h1177, h1178, h1179, h1180, h1181, h1182, h1183, h1184, h1185, h1186, h1187, h1188, h1189, h1190, h1191, h1192, h1193, h1194, h1195, h1196, h1197, h1198, h1199, h1200, h1201, h1202, h1203, h1204, h1205, h1206, h1207, h1208, h1209, h1210, h1211, h1212, h1213, h1214, h1215, h1216, h1217, h1218, h1219, h1220, h1221, h1222, h1223, h1224, h1225, h1226, h1227, h1228, h1229, h1230, h1231, h1232, h1233, h1234, h1235, h1236, h1237, h1238, h1239, h1240, h1241, h1242, h1243, h1244, h1245, h1246, h1247, h1248, h1249, h1250, h1251, h1252, h1253, h1254, h1255, h1256, h1257, h1258, h1259, h1260, h1261, h1262, h1263, h1264, h1265, h1266, h1267, h1268, h1269, h1270, h1271, h1272, h1273, h1274, h1275, h1276, h1277, h1278, h1279, h1280, h1281, h1282, h1283, h1284, h1285, h1286, h1287, h1288, h1289, h1290, h1291, h1292, h1293, h1294, h1295, h1296, h1297, h1298, h1299, h1300, h1301, h1302, h1303, h1304, h1305, h1306, h1307, h1308, h1309, h1310, h1311, h1312, h1313, h1314, h1315, h1316, h1317, h1318, h1319, h1320, h1321, h1322, h1323, h1324, h1325, h1326, h1327, h1328, h1329, h1330, h1331, h1332, h1333, h1334, h1335, h1336, h1337, h1338, h1339, h1340, h1341, h1342, h1343, h1344, h1345, h1346, h1347, h1348, h1349, h1350, h1351, h1352, h1353, h1354, h1355, h1356, h1357, h1358, h1359, h1360, h1361, h1362, h1363, h1364, h1365, h1366, h1367, h1368, h1369, h1370, h1371, h1372, h1373, h1374, h1375, h1376, h1377, h1378, h1379, h1380, h1381, h1382, h1383, h1384, h1385, h1386, h1387, h1388, h1389, h1390, h1391, h1392, h1393, h1394, h1395, h1396, h1397, h1398, h1399, h1400, h1401, h1402, h1403, h1404, h1405, h1406, h1407, h1408, h1409, h1410, h1411];
+export const HANDLER_COUNT: u32 = 1412;

@@ -1,13 +1,13 @@
 /**
- * INIT, SIPI, NMI and external interrupts, taken between instructions in the order of SDM Vol. 3A, "Priority Among
- * Concurrent Events".
+ * INIT, SIPI, NMI and external interrupts (SDM Vol. 3A, "Handling Multiple NMIs", "Masking Maskable Hardware
+ * Interrupts"; Vol. 3C, "Other Causes of VM Exits"). What is taken is left pending.
  */
 import { cpu, Seg } from '../cpu/state';
-import { abandoned, Attention, clock, Event, Pending, retired, Vector } from '../cpu/pending';
+import { abandon, Activity, Attention, Event, Pending, Vector, wake } from '../cpu/pending';
 import { Flag } from '../cpu/flags';
 import { setSegBase, setSelector } from '../cpu/segments';
 import { inShadow } from '../cpu/rflags';
-import { apicAccept, apicAcceptsExtInt, apicRequest, apicWrite } from '../apic/apic';
+import { apicAccept, apicAcceptsExtInt, apicEnabled, apicRequest, apicWrite } from '../apic/apic';
 import { Signal, sipiVector, takeSignals } from '../apic/mailbox';
 import { ExitControl, Interruption, Pin, Primary } from '../vmx/controls';
 import { inNonRoot, intercepts, Reason, vmExit } from '../vmx/exits';
@@ -15,37 +15,58 @@ import { Field, field, setField } from '../vmx/vmcs';
 import { acceptVirtual, delivers, takePosted, virtualRequest } from '../vmx/virtual-apic';
 import { interruptAcknowledge } from '../mmu/bus';
 import { updateMode } from '../mmu/mode';
-import { deliverPending, wake } from './deliver';
 import { resetByInit } from './reset';
-import { Activity } from './run';
-import { leaveGuest } from './vm-exit';
 
 const APIC_EOI: u32 = 0xb0;
 
-/** Takes the highest-priority event that may be delivered now, if any. */
+/** INIT, SIPI and NMI signals. In VMX operation INIT waits in the root and is a VM exit in the guest. */
+export function takeSignalled(): void {
+  const signals = takeSignals();
+  if ((signals & Signal.NMI) != 0) cpu.nmiPending = 1;
+  if ((signals & Signal.EXT_INT) != 0) cpu.extInt = 1;
+  if ((signals & Signal.INIT) != 0) cpu.initPending = 1;
+  if (cpu.initPending != 0 && (cpu.vmxOn == 0 || inNonRoot())) {
+    if (!inNonRoot()) {
+      cpu.initPending = 0;
+      takeInit();
+    } else if (cpu.activity != Activity.WAIT_FOR_SIPI) {
+      cpu.initPending = 0;
+      exitAndLook(Reason.INIT_SIGNAL, 0);
+      return;
+    }
+  }
+  if ((signals & Signal.SIPI) == 0 || cpu.activity != Activity.WAIT_FOR_SIPI) return;
+  if (!inNonRoot()) takeSipi(sipiVector());
+  else {
+    vmExit(Reason.SIPI_SIGNAL, sipiVector());
+    cpu.attention |= Attention.INTERRUPT;
+  }
+}
+
+/** A VM exit with its interruption information, after which the host looks at what else has come. */
+export function exitAndLook(reason: u32, information: u32): void {
+  vmExit(reason);
+  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, information);
+  cpu.attention |= Attention.INTERRUPT;
+}
+
+/** Takes the NMI or interrupt of the highest priority that may be delivered now, if any. */
 export function takeInterrupt(): void {
   cpu.attention &= ~(<u32>Attention.INTERRUPT);
   cpu.deferred = 0;
-  takeSignalled();
-  if (abandoned()) {
-    leaveGuest();
-    cpu.attention |= Attention.INTERRUPT;
-    return;
-  }
   if (cpu.activity == Activity.WAIT_FOR_SIPI) return;
   if (inNonRoot()) {
     takeInGuest();
     return;
   }
   if (cpu.activity == Activity.SHUTDOWN) return;
-  const external = cpu.intrPin != 0 && apicAcceptsExtInt();
+  const external = controllerRequests();
   const request = external ? -1 : apicRequest();
   if (cpu.nmiPending == 0 && !external && request < 0) return;
   if (waitsForShadow()) return;
   if (cpu.nmiPending != 0) {
     if (cpu.nmiBlocked == 0) {
-      cpu.nmiPending = 0;
-      take(Vector.NMI, Event.NMI);
+      takeNmi();
       return;
     }
     cpu.deferred = 1;
@@ -70,41 +91,21 @@ function waitsForShadow(): bool {
   cpu.attention |= Attention.INTERRUPT | Attention.SHADOW;
   return true;
 }
+/** Does an 8259A ask, by the INTR pin or by a message of the I/O APIC (SDM Vol. 3A, "Local Vector Table", "ExtINT")? */
+function controllerRequests(): bool {
+  return (cpu.intrPin != 0 && apicAcceptsExtInt()) || (cpu.extInt != 0 && apicEnabled());
+}
 function acknowledge(external: bool, request: i32): u32 {
-  if (external) return interruptAcknowledge() & 0xff;
+  if (external) {
+    cpu.extInt = 0;
+    return interruptAcknowledge() & 0xff;
+  }
   apicAccept(<u32>request);
   return <u32>request;
 }
 
-/** INIT, SIPI and NMI signals. In VMX operation INIT waits in the root and is a VM exit in the guest. */
-function takeSignalled(): void {
-  const signals = takeSignals();
-  if ((signals & Signal.NMI) != 0) cpu.nmiPending = 1;
-  if ((signals & Signal.INIT) != 0) cpu.initPending = 1;
-  if (cpu.initPending != 0 && (cpu.vmxOn == 0 || inNonRoot())) {
-    if (!inNonRoot()) {
-      cpu.initPending = 0;
-      takeInit();
-    } else if (cpu.activity != Activity.WAIT_FOR_SIPI) {
-      cpu.initPending = 0;
-      vmExit(Reason.INIT_SIGNAL);
-      return;
-    }
-  }
-  if ((signals & Signal.SIPI) == 0 || cpu.activity != Activity.WAIT_FOR_SIPI) return;
-  if (inNonRoot()) vmExit(Reason.SIPI_SIGNAL, sipiVector());
-  else takeSipi(sipiVector());
-}
-
-/**
- * Events in VMX non-root operation (SDM Vol. 3C, "Other Causes of VM Exits"; Vol. 3A, "Priority Among Concurrent
- * Events"): they exit, open a window that the hypervisor waits for, or are delivered.
- */
+/** The same in VMX non-root operation: events exit, open a window that the hypervisor waits for, or are delivered. */
 function takeInGuest(): void {
-  if (cpu.vmxDeadline != 0 && clock() >= cpu.vmxDeadline) {
-    exitNow(Reason.PREEMPTION_TIMER, 0);
-    return;
-  }
   const nmiExits = (cpu.pinControls & Pin.NMI) != 0;
   const virtualNmis = (cpu.pinControls & Pin.VIRTUAL_NMIS) != 0;
   const nmi = cpu.nmiPending != 0 && (cpu.nmiBlocked == 0 || virtualNmis);
@@ -112,7 +113,7 @@ function takeInGuest(): void {
   // Shutdown blocks interrupts, and what opens for them.
   const open = cpu.activity != Activity.SHUTDOWN;
   const window = open && intercepts(Primary.INTERRUPT_WINDOW) && (cpu.rflags & Flag.IF) != 0;
-  const external = open && cpu.intrPin != 0 && apicAcceptsExtInt();
+  const external = open && controllerRequests();
   const request = open && !external ? apicRequest() : -1;
   const interrupt = external || request >= 0;
   const interruptExits = (cpu.pinControls & Pin.EXTERNAL_INTERRUPT) != 0;
@@ -120,15 +121,13 @@ function takeInGuest(): void {
   if (intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || (cpu.nmiPending != 0 && !nmi)) cpu.deferred = 1;
   if (!nmi && !nmiWindow && !window && !interrupt && virtual == 0) return;
   if (waitsForShadow()) return;
-  if (nmiWindow) exitNow(Reason.NMI_WINDOW, 0);
+  if (nmiWindow) exitAndLook(Reason.NMI_WINDOW, 0);
   else if (nmi) {
-    cpu.nmiPending = 0;
-    if (!nmiExits) take(Vector.NMI, Event.NMI);
-    else {
-      exitNow(Reason.EXCEPTION_NMI, Interruption.VALID | (Event.NMI << Interruption.TYPE_SHIFT) | Vector.NMI);
-      cpu.nmiBlocked = 1;
-    }
-  } else if (window) exitNow(Reason.INTERRUPT_WINDOW, 0);
+    if (nmiExits) {
+      cpu.nmiPending = 0;
+      exitAndLook(Reason.EXCEPTION_NMI, Interruption.VALID | (Event.NMI << Interruption.TYPE_SHIFT) | Vector.NMI);
+    } else takeNmi();
+  } else if (window) exitAndLook(Reason.INTERRUPT_WINDOW, 0);
   else if (!interrupt) takeVirtual(virtual);
   else if (interruptExits) {
     const acknowledges = (field<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
@@ -137,7 +136,7 @@ function takeInGuest(): void {
       apicWrite(APIC_EOI, 4, 0);
       takePosted();
       cpu.attention |= Attention.INTERRUPT;
-    } else exitNow(Reason.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | vector : 0);
+    } else exitAndLook(Reason.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | vector : 0);
   } else if ((cpu.rflags & Flag.IF) == 0) cpu.deferred = 1;
   else take(acknowledge(external, request), Event.EXTERNAL);
 }
@@ -150,26 +149,18 @@ function takeVirtual(vector: u32): void {
   acceptVirtual(vector);
   take(vector, Event.EXTERNAL);
 }
-/** A VM exit between instructions, with its interruption information. */
-function exitNow(reason: u32, information: u32): void {
-  vmExit(reason);
-  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, information);
-  leaveGuest();
-  cpu.attention |= Attention.INTERRUPT;
-}
 
+function takeNmi(): void {
+  cpu.nmiPending = 0;
+  take(Vector.NMI, Event.NMI);
+}
 function take(vector: u32, type: i32): void {
-  if (cpu.activity == Activity.HLT) wake();
-  cpu.pending = Pending.EVENT;
+  abandon(Pending.EVENT);
   cpu.vector = <i32>vector;
   cpu.errorCode = 0;
   cpu.eventType = type;
-  if (cpu.runEnd > retired()) cpu.runEnd--;
-  deliverPending();
-  if (cpu.pending == Pending.VM_EXIT) leaveGuest();
-  // There may be another behind it: now, or once the handler unmasks interrupts.
-  if ((cpu.rflags & Flag.IF) != 0) cpu.attention |= Attention.INTERRUPT;
-  else cpu.deferred = 1;
+  // There may be another after it: now, or once the handler unmasks interrupts.
+  cpu.deferred = 1;
 }
 
 /** The bootstrap processor starts at the reset vector, the others wait (SDM Vol. 3A, "MP Initialization Protocol"). */

@@ -5,7 +5,8 @@ import { Cr0 } from '../cpu/control';
 import { Rights, setSegment } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
-import { Attention } from '../cpu/pending';
+import { Activity, Attention } from '../cpu/pending';
+import { State } from '../cpu/vector-state';
 import { enterRootOperation } from '../vmx/exits';
 import { NO_VMCS, setCurrent } from '../vmx/vmcs';
 import { resetApic } from '../apic/apic';
@@ -13,7 +14,6 @@ import { resetIoapic } from '../apic/ioapic';
 import { updateMode } from '../mmu/mode';
 import { dropAllCode } from '../mmu/blocks';
 import { flushEverything } from '../mmu/tlb';
-import { Activity } from './run';
 
 const DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
 
@@ -54,6 +54,7 @@ function resetRegisters(): void {
   cpu.nmiPending = 0;
   cpu.nmiBlocked = 0;
   cpu.initPending = 0;
+  cpu.extInt = 0;
   cpu.vmxOn = 0;
   cpu.vmxonPa = NO_VMCS;
   setCurrent(NO_VMCS, 0);
@@ -67,6 +68,7 @@ export function reset(): void {
   cpu.cr0 = Cr0.ET | Cr0.NW | Cr0.CD;
   cpu.xcr0 = 1;
   cpu.mxcsr = 0x1f80;
+  cpu.initialized = State.SSE | State.AVX;
   cpu.fcw = 0x40;
   cpu.fsw = 0;
   cpu.ferr = 0;

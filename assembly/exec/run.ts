@@ -1,22 +1,25 @@
 /** The outer loop: runs blocks, delivers events between them, and keeps within the budget whatever the guest does. */
 import { cpu } from '../cpu/state';
-import { Attention, clock, Pending, retired } from '../cpu/pending';
+import { Activity, Attention, clock, Pending, retired, spend } from '../cpu/pending';
 import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { answerBell } from '../apic/mailbox';
+import { inNonRoot } from '../vmx/exits';
 import { readFrameMessages } from '../mmu/blocks';
+import { isModeCurrent } from '../mmu/mode';
 import { blockAtRip, cachedBlock, stepBlock } from './blocks';
 import { interpret } from './interpret.gen';
+import { takeEvent, timerIsDue } from './between';
 import { deliverPending } from './deliver';
-import { beforeStep, afterStep } from './debug';
-import { takeInterrupt } from './interrupts';
+import { afterStep, beforeStep, forgetHits } from './debug';
 import { vmEntry } from './vm-entry';
 import { leaveGuest } from './vm-exit';
-import { inNonRoot, Reason, vmExit } from '../vmx/exits';
 
 /** Why run came back: src/core-types.ts. */
 export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
-export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
+
+/** Attention that there is something to take before the next instruction, if no shadow holds it off. */
+@inline function mustLook(): bool { return (cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT; }
 
 /** Sets the instructions until interpret must come back. */
 @inline function setBudget(n: u64): void {
@@ -26,66 +29,54 @@ export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
 }
 
 /**
- * Runs at most `budget` instructions. Deliveries of events and interrupted iterations of string instructions take from
- * the budget too, so that a guest that faults for ever comes back.
+ * Runs at most `budget` instructions. A turn of the loop either retires an instruction or pays one for what it did
+ * instead (an event, a piece of a string instruction, a look that found nothing): whatever the guest does, it comes back.
+ * What is due after the last instruction is still taken.
  */
 export function run(budget: u32): Stop {
   cpu.runEnd = retired() + budget;
   while (true) {
     answerBell();
+    if (cpu.apicDeadline != 0 && clock() >= cpu.apicDeadline) apicTimer();
+    if (timerIsDue()) cpu.attention |= Attention.INTERRUPT;
     if (cpu.attention != 0) {
       const stop = attendTo();
       if (stop >= 0) return <Stop>stop;
     }
-    const time = retired();
-    if (time >= cpu.runEnd) return Stop.BUDGET;
-    // Behind a VM exit or a trap gate there may be another interrupt.
-    if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) continue;
-    let left = cpu.runEnd - time;
-    if (cpu.apicDeadline != 0) {
-      const due = cpu.apicDeadline;
-      if (clock() >= due) {
-        apicTimer();
-        continue;
-      }
-      left = min<u64>(left, due - clock());
-    }
-    if (cpu.vmxDeadline != 0) {
-      if (clock() >= cpu.vmxDeadline) {
-        takeInterrupt();
-        continue;
-      }
-      left = min<u64>(left, cpu.vmxDeadline - clock());
-    }
-    setBudget(left);
-    if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG | Attention.TRAP)) != 0) step();
-    else {
-      let block = cachedBlock();
-      if (block === null) block = blockAtRip();
-      if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
-        cpu.budget -= <i32>block.count;
-        interpret(changetype<usize>(block));
-      } else if (cpu.pending == Pending.NONE) step();
-    }
-    if (cpu.pending != Pending.NONE) {
-      cpu.runEnd--;
-      if (cpu.pending == Pending.RESTART) {
-        cpu.pending = Pending.NONE;
-        if (cpu.activity == Activity.ACTIVE) setResume();
-      } else {
-        if (cpu.pending == Pending.EVENT) deliverPending();
-        else if (cpu.pending == Pending.VM_ENTRY) vmEntry();
-        if (cpu.pending == Pending.VM_EXIT) leaveGuest();
-      }
-    }
+    const before = retired();
+    const isOver = before >= cpu.runEnd;
+    if (cpu.pending == Pending.NONE && !isOver && !mustLook()) execute(cpu.runEnd - before);
+    if (cpu.pending != Pending.NONE || retired() == before) spend(1);
+    if (cpu.pending != Pending.NONE) resolve();
+    if (isOver) return Stop.BUDGET;
   }
 }
 
-/** Runs exactly one instruction, with debug events and interrupt shadows as they were before it. */
+/** Executes instructions, `left` at most, until something is pending or needs attention. */
+function execute(left: u64): void {
+  const time = clock();
+  if (cpu.apicDeadline != 0) left = min<u64>(left, cpu.apicDeadline - time);
+  if (cpu.vmxDeadline != 0) left = min<u64>(left, cpu.vmxDeadline - time);
+  if (!ASC_NO_ASSERT) assert(isModeCurrent(), 'a writer of some register forgot updateMode, updateDebug or selectBank');
+  setBudget(left);
+  if ((cpu.attention & (Attention.SHADOW | Attention.DEBUG | Attention.TRAP)) != 0) {
+    step();
+    return;
+  }
+  let block = cachedBlock();
+  if (block === null) block = blockAtRip();
+  if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
+    cpu.budget -= <i32>block.count;
+    interpret(changetype<usize>(block));
+  } else if (cpu.pending == Pending.NONE) step();
+}
+
+/** Executes exactly one instruction, with debug events and interrupt shadows as they were before it. */
 function step(): void {
   cpu.attention &= ~(Attention.SHADOW);
-  const debugging = (cpu.attention & Attention.DEBUG) != 0;
   if ((cpu.attention & Attention.TRAP) != 0) cpu.trapPending = 1;
+  const debugging = (cpu.attention & Attention.DEBUG) != 0;
+  const held = cpu.pendingDebug;
   if (debugging && beforeStep()) return;
   const block = stepBlock();
   if (block !== null) {
@@ -93,12 +84,29 @@ function step(): void {
     cpu.retiredEnd++;
     interpret(changetype<usize>(block));
   }
-  // An iteration of a string instruction traps too, with RF set.
-  if (debugging && cpu.pending == Pending.RESTART) {
-    cpu.pending = Pending.NONE;
-    if (cpu.activity == Activity.ACTIVE) setResume();
+  if (!debugging) return;
+  // An iteration of a string instruction traps too.
+  if (cpu.pending == Pending.NONE || cpu.pending == Pending.PAUSED) afterStep();
+  else forgetHits(held);
+}
+
+/** Carries out what came in the place of an instruction or between two. */
+function resolve(): void {
+  switch (cpu.pending) {
+    case Pending.RESTART:
+      cpu.pending = Pending.NONE;
+      cpu.trapPending = 0;
+      return;
+    case Pending.PAUSED:
+      cpu.pending = Pending.NONE;
+      // The rest of the iterations has had its breakpoint.
+      if (cpu.activity == Activity.ACTIVE) setResume();
+      return;
+    case Pending.EVENT: deliverPending(); break;
+    case Pending.VM_ENTRY: vmEntry(); break;
+    default: break;
   }
-  if (debugging && cpu.pending == Pending.NONE) afterStep(cpu.trapPending != 0);
+  if (cpu.pending == Pending.VM_EXIT) leaveGuest();
 }
 
 /** Serves what needs attention; a Stop, or -1 to go on. */
@@ -109,32 +117,13 @@ function attendTo(): i32 {
     cpu.attention &= ~(Attention.STOP);
     return Stop.REQUESTED;
   }
-  if (cpu.trapExit != 0) {
-    const reason = cpu.trapExit;
-    cpu.trapExit = 0;
-    vmExit(reason, cpu.trapQualification);
-    leaveGuest();
-  }
-  if (cpu.trapPending != 0) {
-    cpu.trapPending = 0;
-    vmExit(Reason.MONITOR_TRAP_FLAG);
-    leaveGuest();
-  }
-  if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) takeInterrupt();
+  if (cpu.pending == Pending.NONE) takeEvent();
+  if (cpu.pending != Pending.NONE || mustLook()) return -1;
   switch (cpu.activity) {
-    case Activity.SHUTDOWN:
-      if (!inNonRoot()) return Stop.SHUTDOWN;
-    // A guest that was entered in the shutdown state waits there for what causes a VM exit.
-    case Activity.HLT:
-      // Posted interrupts have become virtual ones.
-      if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) return -1;
-      // The APIC timer is the one event that can come without anybody calling.
-      if (cpu.apicDeadline != 0 && clock() >= cpu.apicDeadline) {
-        apicTimer();
-        return -1;
-      }
-      return cpu.vmxDeadline != 0 && clock() >= cpu.vmxDeadline ? -1 : Stop.HALT;
+    case Activity.ACTIVE: return -1;
     case Activity.WAIT_FOR_SIPI: return Stop.WAIT_FOR_SIPI;
-    default: return -1;
+    // A guest that was entered in the shutdown state waits there for what causes a VM exit.
+    case Activity.SHUTDOWN: return inNonRoot() ? Stop.HALT : Stop.SHUTDOWN;
+    default: return Stop.HALT;
   }
 }

@@ -3,7 +3,7 @@
  * state, injects an event, or becomes a VM exit that says why not.
  */
 import { cpu, Gpr, Seg, setGpr } from '../cpu/state';
-import { attend, Attention, clock, Event, Pending, raise, Vector } from '../cpu/pending';
+import { Activity, attend, Attention, clock, Event, Pending, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { setSegment } from '../cpu/segments';
@@ -26,7 +26,6 @@ import { updateMode } from '../mmu/mode';
 import { deliverPending } from './deliver';
 import { mayInterrupt } from './interrupts';
 import { loadMsrs } from './msr-lists';
-import { Activity } from './run';
 import { failEntry } from './vm-exit';
 
 /** CR0 bits that VM entry and VM exit leave as they are: ET, NW, CD and the reserved ones. */
@@ -57,6 +56,8 @@ export function vmEntry(): void {
   // RF is for the guest's first instruction.
   if ((field<u64>(Field.GUEST_RFLAGS) & Flag.RF) != 0) setResume();
   cpu.pauseAt = 0;
+  // SDM Vol. 3C, "Clearing Address-Range Monitoring".
+  cpu.monitorPa = 0;
   recordEntry();
   enterVirtualApic();
   startTimer();
@@ -110,8 +111,8 @@ function loadRegisters(): void {
     flushVpid(0, true);
     forgetDirty();
   }
-  updateMode();
   updateDebug();
+  updateMode();
 }
 /** PDPTE registers: from their fields under EPT, else from memory, where checkGuest looked at them. */
 function loadPagePointers(): void {
@@ -156,29 +157,15 @@ function beginGuest(): void {
   updateStepping();
   if (mayInterrupt()) cpu.attention |= Attention.INTERRUPT;
   if (cpu.activity != Activity.ACTIVE) cpu.attention |= Attention.INACTIVE;
-  const trap = (cpu.primaryControls & Primary.MONITOR_TRAP) != 0;
-  if ((info & Interruption.VALID) == 0) {
-    if (trap) attend(Attention.TRAP);
-    // They come before everything else, the preemption timer too ("Delivery of Pending Debug Exceptions after VM Entry").
-    if (cpu.pendingDebug != 0 && (blocking & Blocking.MOV_SS) == 0) {
-      cpu.trapPending = trap ? 1 : 0;
-      raise(Vector.DB);
-      deliverPending();
-    }
-    return;
-  }
+  if ((cpu.primaryControls & Primary.MONITOR_TRAP) != 0) attend(Attention.TRAP);
+  if ((info & Interruption.VALID) == 0) return;
   const type = (info >> Interruption.TYPE_SHIFT) & 7;
-  if (trap || type == OTHER_EVENT) {
+  if (type == OTHER_EVENT) {
     cpu.trapPending = 1;
     attend(Attention.TRAP);
-  }
-  if (type != OTHER_EVENT) inject(<i32>(info & Interruption.VECTOR), <i32>type, (info & Interruption.ERROR_CODE) != 0);
+  } else inject(<i32>(info & Interruption.VECTOR), <i32>type, (info & Interruption.ERROR_CODE) != 0);
 }
 function inject(vector: i32, type: i32, hasErrorCode: bool): void {
-  if (cpu.activity == Activity.HLT) {
-    cpu.activity = Activity.ACTIVE;
-    cpu.attention &= ~(<u32>Attention.INACTIVE);
-  }
   cpu.pending = Pending.EVENT;
   cpu.vector = vector;
   cpu.eventType = type;

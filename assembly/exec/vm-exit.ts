@@ -3,7 +3,7 @@
  * counts the exit and keeps a record of it where somebody asked for one.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { attend, Attention, clock, Pending, retired } from '../cpu/pending';
+import { Activity, attend, Attention, clock, Event, Pending, retired } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
@@ -19,7 +19,6 @@ import { Access, flushVpid, lookup } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { loadMsrs, storeMsrs } from './msr-lists';
-import { Activity } from './run';
 import { CR0_KEPT } from './vm-entry';
 
 const ENTRY_FAILURE: u32 = 0x80000000;
@@ -36,9 +35,15 @@ export function leaveGuest(): void {
   if (access && (field<u32>(Field.IDT_VECTORING_INFORMATION) & Interruption.VALID) == 0) setResume();
   recordExit(reason, codeBytes());
   saveGuest();
+  if ((cpu.pinControls & Pin.VIRTUAL_NMIS) != 0) cpu.nmiBlocked = 0;
+  // An NMI that exits blocks others, as one that is delivered does.
+  if (reason == Reason.EXCEPTION_NMI && isNmi(field<u32>(Field.EXIT_INTERRUPTION_INFORMATION))) cpu.nmiBlocked = 1;
+  cpu.monitorPa = 0;
   if (!storeMsrs(field<u64>(Field.EXIT_MSR_STORE_ADDRESS), field<u32>(Field.EXIT_MSR_STORE_COUNT))) abort(Abort.SAVE_MSRS);
   else loadHost();
 }
+
+@inline function isNmi(information: u32): bool { return (information >> Interruption.TYPE_SHIFT & 7) == Event.NMI; }
 
 /** A VM entry that fails after it began: no guest state is saved (SDM Vol. 3C, "VM-Entry Failures During or After Loading Guest State"). */
 export function failEntry(reason: u32, qualification: u64): void {
@@ -120,7 +125,6 @@ function loadHost(): void {
   const exit = field<u32>(Field.EXIT_CONTROLS);
   const long = (exit & ExitControl.HOST_64) != 0;
   const tagged = (cpu.secondaryControls & Secondary.VPID) != 0;
-  if ((cpu.pinControls & Pin.VIRTUAL_NMIS) != 0) cpu.nmiBlocked = 0;
   enterRootOperation();
   if (!long && (cpu.efer & Efer.LMA) != 0) {
     abort(Abort.IA32E_MODE);
@@ -150,8 +154,8 @@ function loadHost(): void {
   cpu.attention &= ~(<u32>(Attention.INACTIVE | Attention.TRAP));
   if (cpu.nmiPending != 0) cpu.attention |= Attention.INTERRUPT;
   if (!tagged) flushVpid(0, true);
-  updateMode();
   updateDebug();
+  updateMode();
   if (!long && (cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && !loadPdptes(cpu.cr3)) {
     abort(Abort.HOST_PDPTES);
     return;

@@ -12,7 +12,7 @@ import { cpu, BOUNCE, setReg } from '../cpu/state';
 import { abandon, abandoned, Pending } from '../cpu/pending';
 import { linearAddress } from '../cpu/segments';
 import { Access, lookup } from '../mmu/tlb';
-import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
+import { commitBounce, leaveIf, readMiss, writeMiss } from '../mmu/access';
 import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
 
 /** Offset of the memory operand in its segment. */
@@ -55,7 +55,7 @@ export function writePointer(i: Rec, size: u32, keep: bool, plus: u64 = 0): u32 
   return p != 0 ? p : writeMiss(la, size, stackBit(i), keep);
 }
 @inline export function commitPointer(p: u32): void {
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 
 /** Is this a LOCKed read-modify-write (XCHG with memory always is)? Only the build with shared memory asks. */

@@ -20,7 +20,7 @@
  */
 import { BOUNCE } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
+import { commitBounce, leaveIf, readMiss, readUnaligned, writeMiss, writeUnaligned } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 import { flatAddress, memoryAddress, stackBit } from './operand';
 import { Info, isLong, isMemory, isVex, Rec } from './record';
@@ -77,8 +77,22 @@ export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: b
   const p = lookup(la, size, Access.WRITE);
   return p != 0 ? p : vectorWriteMiss(la, size, 0, stackBit(i), keep);
 }
+/** readVector for what has no alignment check at all: elements of masked moves. */
+export function readElement(i: Rec, size: u32, plus: u64 = 0): u32 {
+  const la = memoryAddress(i, size, false, plus);
+  if (abandoned()) return 0;
+  const p = lookup(la, size, Access.READ);
+  return p != 0 ? p : readUnaligned(la, size, stackBit(i));
+}
+/** readElement for writing. */
+export function writeElement(i: Rec, size: u32, plus: u64 = 0, keep: bool = false): u32 {
+  const la = memoryAddress(i, size, true, plus);
+  if (abandoned()) return 0;
+  const p = lookup(la, size, Access.WRITE);
+  return p != 0 ? p : writeUnaligned(la, size, stackBit(i), keep);
+}
 @inline export function commitVector(p: u32): void {
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 
 /** The r/m operand, a whole vector. */

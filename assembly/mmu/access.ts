@@ -4,9 +4,10 @@
  * hold decoded code, alignment checks. A result of 0 means that an event is pending.
  */
 import { cpu, BOUNCE } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inLongMode, isCanonical } from '../cpu/segments';
-import { Access, accessClass, Class, codeHost, fill, lookup } from './tlb';
+import { Access, accessClass, Class, codeHost, fill, flushPage, lookup } from './tlb';
 import { translate, walkedFlags, walkedPa } from './walk';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
 import { codeWritten, holdsCode } from './blocks';
@@ -18,7 +19,12 @@ import { hitsDataBreakpoint } from '../cpu/debug';
 /** How commitBounce finishes a write: straight to memory (it may hold code), or part by part. */
 const enum Bounce { CODE, SPLIT, MMIO }
 
-function pageFault(la: u64): void {
+/**
+ * A page fault. It drops what the TLB has of its page, so that a handler that gives more rights, or another frame, need
+ * not (SDM Vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches").
+ */
+export function pageFault(la: u64): void {
+  flushPage(la);
   cpu.faultAddress = la;
   raise(Vector.PF, cpu.walkError);
 }
@@ -98,12 +104,37 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   return abandoned() ? 0 : <u32>BOUNCE;
 }
 
-/** SDM Vol. 3A, "Alignment Check Exception (#AC)". Silicon looks at the linear address before it translates it. */
+/**
+ * Is an operand of `size` bytes misaligned, with #AC(0) pending (SDM Vol. 3A, "Alignment Check Exception (#AC)")? Silicon
+ * looks at the linear address before it translates it. Of vectors the manual lets the processor choose: Intel's check
+ * none, AMD's do.
+ */
 function misaligned(la: u64, size: u32): bool {
-  const unit = size == 10 || size > 16 ? 8 : size;
+  if (size >= 16) return !isIntel() && isMisaligned(la, size == 16 ? 16 : 8);
+  return isMisaligned(la, size == 10 ? 8 : size);
+}
+@inline function isMisaligned(la: u64, unit: u32): bool {
   if ((<u32>la & (unit - 1)) == 0) return false;
   raise(Vector.AC, 0);
   return true;
+}
+/** Alignment check of an operand that consists of parts of `unit` bytes. False: #AC(0) is pending. */
+export function checkAlignment(la: u64, unit: u32): bool {
+  return accessClass() != Class.USER_ALIGN || !isMisaligned(la, unit);
+}
+
+/** The running privilege, for accesses that have no alignment check or had theirs. */
+@inline function uncheckedClass(): u32 {
+  const cls = accessClass();
+  return cls == Class.USER_ALIGN ? Class.USER : cls;
+}
+/** readMiss without alignment check. */
+export function readUnaligned(la: u64, size: u32, stack: u32): u32 {
+  return checkCanonical(la, size, stack) ? readAs(la, size, uncheckedClass()) : 0;
+}
+/** writeMiss without alignment check. */
+export function writeUnaligned(la: u64, size: u32, stack: u32, keep: bool): u32 {
+  return checkCanonical(la, size, stack) ? writeAs(la, size, keep, uncheckedClass()) : 0;
 }
 
 function readMmio(pa: u64, size: u32, to: u32): void {
@@ -127,11 +158,12 @@ function readPart(pa: u64, size: u32, to: u32): void {
   if (host == 0) readMmio(pa, size, to);
   else memory.copy(to, host, size);
 }
+/** True: leave the running block after this instruction. What a device's register asks for comes before the next one. */
 function writePart(pa: u64, size: u32, from: u32): bool {
   const host = plainHost(pa);
   if (host == 0 || slotFlags != Slot.RAM) {
     writeMmio(pa, size, from);
-    return false;
+    return cpu.attention != 0;
   }
   memory.copy(host, from, size);
   return holdsCode(host) && codeWritten(host, size);
@@ -191,7 +223,7 @@ function bounceCode(host: u32, size: u32, keep: bool): u32 {
   return <u32>BOUNCE;
 }
 
-/** Carries out the write that was stored to BOUNCE. True: decoded code of the running block changed, leave it. */
+/** Carries out the write that was stored to BOUNCE. True: leave the running block after this instruction. */
 export function commitBounce(): bool {
   const size = cpu.bounceLength;
   if (cpu.bounceKind == Bounce.CODE) {
@@ -217,11 +249,11 @@ export function commitBounce(): bool {
   if (p == 0) p = writeMiss(la, sizeof<T>(), stack, false);
   if (p == 0) return;
   store<T>(p, value);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
-/** Makes the block loop leave the running block after this instruction when its code changed. */
-@inline export function leaveIfChanged(changed: bool): void {
-  if (changed) cpu.leave = 1;
+/** Makes the block loop leave the running block after this instruction where a write asks for it. */
+@inline export function leaveIf(asked: bool): void {
+  if (asked) cpu.leave = 1;
 }
 
 /** Reads and writes of system structures (descriptor tables, TSS): supervisor accesses whatever CPL is. */
@@ -237,7 +269,7 @@ export function writeSystem<T>(la: u64, value: T): void {
   const p = systemPointer(la, sizeof<T>(), true);
   if (p == 0) return;
   store<T>(p, value);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
 /** Addresses of system structures have 64 bits in compatibility mode too. */
 function systemPointer(la: u64, size: u32, write: bool): u32 {

@@ -13,7 +13,7 @@ import { offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, Reason, vmExit } from '../vmx/exits';
 import { inApicAccessPage } from '../vmx/virtual-apic';
 import { Field, field, setField } from '../vmx/vmcs';
-import { Access, contextTagOf } from './tlb';
+import { Access, contextTagOf, EntryFlag, flushPage } from './tlb';
 
 /** Why a guest-physical address is accessed. */
 export const enum Purpose {
@@ -35,6 +35,9 @@ const SUPPRESS_VE: u64 = 0x8000000000000000;
 /** In a cache entry: a write needs no look at the tables (no dirty bit to be set). */
 const WRITE_THROUGH: u32 = 8;
 const VALID: u32 = 0x10;
+/** It came from a page of 2 MiB or 1 GiB; from one of 1 GiB. */
+const LARGE: u32 = 0x20;
+const HUGE: u32 = 0x40;
 /** Bits of IA32_VMX_EPT_VPID_CAP. */
 const enum Cap { EXECUTE_ONLY = 0, PAGES_2M = 16, PAGES_1G = 17, ADVANCED = 22 }
 
@@ -53,8 +56,29 @@ export function useEptPointer(eptp: u64): void {
 }
 
 let cachedFor: u64 = 0;
+/** Bits of the 2 MiB, by their number modulo 64, in which entries of large pages lie. */
+let largeRegions: u64 = 0;
+@inline function regionOf(gpa: u64): u64 { return <u64>1 << (gpa >> 21 & 63); }
 /** Forgets cached translations of guest-physical addresses. */
-export function flushNested(): void { memory.fill(NESTED, 0, NESTED_ENTRIES * 16); }
+export function flushNested(): void {
+  memory.fill(NESTED, 0, NESTED_ENTRIES * 16);
+  largeRegions = 0;
+}
+/** Forgets that of `gpa`, with all of the GiB that came from large pages where its own may have been one. */
+function forget(gpa: u64): void {
+  const slot = slotOf(gpa);
+  if (((load<u64>(slot) ^ gpa) & ~0xfff) == 0) store<u64>(slot, 0);
+  if ((largeRegions & regionOf(gpa)) == 0) return;
+  for (let s = NESTED, end = NESTED + NESTED_ENTRIES * 16; s < end; s += 16) {
+    const tag = load<u64>(s);
+    if ((tag & LARGE) != 0 && (tag ^ gpa) >> 30 == 0) store<u64>(s, 0);
+  }
+}
+/** Of what size is the page that `gpa`, just translated, lies in? As flags of a TLB entry. */
+export function sizeOf(gpa: u64): u32 {
+  const tag = <u32>load<u64>(slotOf(gpa));
+  return ((tag & LARGE) != 0 ? <u32>EntryFlag.LARGE : 0) | ((tag & HUGE) != 0 ? <u32>EntryFlag.HUGE : 0);
+}
 
 /**
  * At an entry without VPID: what is known of dirty flags goes with the linear translations, as on processors, and flags that
@@ -124,7 +148,9 @@ function walkEpt(gpa: u64, want: u32, access: u32, purpose: Purpose): u64 {
     const page = ((entry & FRAME & ~((<u64>1 << shift) - 1)) | offset) & ~0xfff;
     const slot = slotOf(gpa);
     const through: u64 = !dirtyBits || dirties || (entry & Ept.D) != 0 ? WRITE_THROUGH : 0;
-    store<u64>(slot, (gpa & ~0xfff) | (rights & (Ept.R | Ept.W | Ept.X | Ept.XU)) | through | VALID);
+    const size: u64 = level == 0 ? 0 : level == 1 ? LARGE : LARGE | HUGE;
+    if (level > 0) largeRegions |= level == 1 ? regionOf(gpa) : u64.MAX_VALUE;
+    store<u64>(slot, (gpa & ~0xfff) | (rights & (Ept.R | Ept.W | Ept.X | Ept.XU)) | through | VALID | size);
     store<u64>(slot, page, 8);
     return page | (gpa & 0xfff);
   }
@@ -170,8 +196,13 @@ function logPage(gpa: u64): bool {
 /** NMI unblocking due to IRET, as exit qualifications tell it. */
 @inline function unblocked(): u64 { return cpu.iretUnblocked != 0 ? <u64>Qualification.UNBLOCKED_BY_IRET : 0; }
 
-/** An EPT violation: a VM exit, or a virtualization exception of the guest where the entry lets it be one. */
+/**
+ * An EPT violation: a VM exit, or a virtualization exception of the guest where the entry lets it be one. It drops what
+ * the caches have of its addresses, so that software need not (SDM Vol. 3C, "Operations that Invalidate Cached Mappings").
+ */
 function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
+  forget(gpa);
+  if (purpose != Purpose.PDPTE) flushPage(linearAddress);
   let q: u64 = (rights & 7) << 3;
   if (hasSecondary(Secondary.MODE_BASED_EXECUTE)) q |= (rights & Ept.XU) >> 4;
   if (purpose == Purpose.DATA) q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE : Qualification.READ;

@@ -1,15 +1,16 @@
 /**
  * Translation caches. A bank has a read, a write and an execute table of 1024 entries {tag u64, addend u32, flags u32};
- * presence in a table is permission. Banks belong to an access class and an address space, so that a change of
- * privilege or of PCID selects a bank instead of flushing one.
+ * presence in a table is permission. Banks belong to an address space and to everything else that decides about a
+ * permission (keyOf), so that a change of it selects a bank instead of flushing one.
  *
- * Bank descriptor: 0 space u64 | 8 class | 12 generation | 16,20,24 used entries per table | 28 stamp | 32 table address
- *                  36 does it hold entries of large pages
+ * Bank descriptor: 0 space u64 | 8 key u32 | 12 generation | 16,20,24 used entries per table | 28 stamp | 32 table address
+ *                  40 which regions entries of large pages lie in u64 | 48 and code whose entry gave way to another u64
  */
 import { cpu, BANKS } from '../cpu/state';
 import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB, TLB_USED } from '../cpu/window';
-import { Cr0, Cr4 } from '../cpu/control';
+import { Cr0, Cr4, Efer } from '../cpu/control';
 import { Flag } from '../cpu/flags';
+import { Secondary } from '../vmx/controls';
 
 export const enum Access { READ, WRITE, EXEC }
 
@@ -33,7 +34,11 @@ const DROPPED: u64 = 3;
 /** Added to the tag of a page that may be written but holds decoded code: no access matches it, codeHost finds it. */
 const CODE: u64 = 4;
 
-export const enum EntryFlag { GLOBAL = 1, LARGE = 2 }
+/** LARGE: of a page of more than 4 KiB; HUGE: of one of 1 GiB. */
+export const enum EntryFlag { GLOBAL = 1, LARGE = 2, HUGE = 4 }
+
+/** Generations have 24 bits, beside the mode key in cpu.ctx. */
+const LAST_GENERATION: u32 = 0xffffff;
 
 let stamp: u32 = 0;
 
@@ -49,6 +54,34 @@ let stamp: u32 = 0;
  * frame of the EPT pointer above.
  */
 @inline function space(): u64 { return cpu.contextTag | ((cpu.cr4 & Cr4.PCIDE) != 0 ? cpu.cr3 & 0xfff : 0); }
+/**
+ * What else decides about the permissions that a bank holds. VM entries and VM exits change any of it and keep
+ * translations, so that it belongs to the key, bit for bit where the registers have it:
+ *
+ *   CR0.PG WP, CR4.PSE PAE PGE LA57 SMEP SMAP PKE PKS, EFER.LMA NXE   the format of the tables, and "Determination of
+ *                                                                     Access Rights" (SDM Vol. 3A)
+ *   bit 0      data breakpoints are armed: no page may be read or written without a look at them
+ *   bits 2:1   the class of the access, which CPL, EFLAGS.AC, CR0.AM and CR4.SMAP make
+ *   bit 3      mode-based execute control for EPT
+ *
+ * What decides too and is not here flushes when it changes: PKRU and IA32_PKRS (flushKeyed), the APIC base, A20 and the
+ * physical map (flushAll, flushEverything). CR3 and the EPT and paging-structure entries are software's to invalidate.
+ */
+function keyOf(): u32 {
+  return cpu.slowData | accessClass() << CLASS_SHIFT | (cpu.secondaryControls & Secondary.MODE_BASED_EXECUTE) >> EXECUTE_SHIFT
+    | <u32>(cpu.cr0 & CR0_KEY) | <u32>(cpu.cr4 & CR4_KEY) | <u32>(cpu.efer & EFER_KEY);
+}
+const CLASS_SHIFT: u32 = 1;
+const EXECUTE_SHIFT: u32 = 19;
+const CR0_KEY: u64 = Cr0.WP | <u64>Cr0.PG;
+const CR4_KEY: u64 = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.LA57 | Cr4.SMEP | Cr4.SMAP | Cr4.PKE | Cr4.PKS;
+const EFER_KEY: u64 = Efer.LMA | Efer.NXE;
+/** Is the running bank the one of the state as it is? For assertions: whoever changes that state must call selectBank. */
+export function isBankCurrent(): bool {
+  const d = bankDescriptor();
+  return load<u64>(d) == space() && load<u32>(d, 8) == keyOf() && cpu.ctx == ((load<u32>(d, 12) << 8) | cpu.modeKey);
+}
+
 const PCID_VPID: u64 = 0xfffffff;
 const VPID: u64 = 0xffff000;
 const VPID_SHIFT: u64 = 12;
@@ -67,23 +100,29 @@ export function resetTlbs(): void {
   cpu.nextGeneration = 0;
 }
 
+/** A number that no bank has. When they come to their end, code forgets its contexts and every bank gets a new one. */
 function newGeneration(): u32 {
-  cpu.nextGeneration++;
-  if (cpu.nextGeneration >= 1 << 24) {
+  if (cpu.nextGeneration >= LAST_GENERATION) {
     memory.fill(JUMP_CACHE, 0, JUMP_CACHE_ENTRIES * 4);
-    cpu.nextGeneration = 1;
+    cpu.nextGeneration = 0;
+    for (let n: u32 = 0; n < COUNT; n++) store<u32>(descriptor(n), ++cpu.nextGeneration, 12);
   }
-  return cpu.nextGeneration;
+  return ++cpu.nextGeneration;
+}
+/** Makes the code that was found through bank `d` be looked up anew. */
+function renew(d: usize): void {
+  store<u32>(d, newGeneration(), 12);
+  store<u64>(d, 0, 48);
 }
 
 /** Makes the bank of the current privilege and address space the running one. To be called when either changed. */
 export function selectBank(): void {
-  const wantedClass = accessClass();
+  const wantedKey = keyOf();
   const wantedSpace = space();
   let oldest: usize = descriptor(0);
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
-    if (load<u32>(d, 8) == wantedClass && load<u64>(d) == wantedSpace) {
+    if (load<u32>(d, 8) == wantedKey && load<u64>(d) == wantedSpace) {
       useBank(d);
       return;
     }
@@ -91,7 +130,7 @@ export function selectBank(): void {
   }
   flushBank(oldest, true);
   store<u64>(oldest, wantedSpace);
-  store<u32>(oldest, wantedClass, 8);
+  store<u32>(oldest, wantedKey, 8);
   useBank(oldest);
 }
 @inline function useBank(d: usize): void {
@@ -117,8 +156,8 @@ function flushBank(d: usize, globals: bool): void {
     }
     store<u32>(d + (access << 2), kept, 16);
   }
-  if (globals) store<u32>(d, 0, 36);
-  store<u32>(d, newGeneration(), 12);
+  if (globals) store<u64>(d, 0, 40);
+  renew(d);
 }
 
 /** Drops all translations, of every VPID and every EPT pointer. */
@@ -129,6 +168,14 @@ export function flushAll(): void { flushMatching(VPID, cpu.contextTag & VPID, tr
 export function flushSpace(pcid: u64): void { flushMatching(PCID_VPID, (cpu.contextTag & VPID) | pcid, false); }
 /** Drops the translations of a VPID, with or without global ones. */
 export function flushVpid(vpid: u32, globals: bool): void { flushMatching(VPID, <u64>vpid << VPID_SHIFT, globals); }
+/** Drops what was permitted under the CR4 bits of `keys`, of every VPID: PKRU and IA32_PKRS are the same for all. */
+export function flushKeyed(keys: u32): void {
+  for (let n: u32 = 0; n < COUNT; n++) {
+    const d = descriptor(n);
+    if ((load<u32>(d, 8) & keys) != 0) flushBank(d, true);
+  }
+  selectBank();
+}
 /** Drops the translations of all VPIDs but 0. */
 export function flushAllVpids(): void {
   for (let n: u32 = 0; n < COUNT; n++) {
@@ -161,31 +208,46 @@ function flushMatching(mask: u64, value: u64, globals: bool): void {
 /** flushVpidPage of the current VPID. */
 export function flushPage(la: u64): void { flushVpidPage(<u32>((cpu.contextTag & VPID) >> VPID_SHIFT), la); }
 
+/** Bit of the 4 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
+@inline function regionOf(la: u64): u64 { return <u64>1 << (la >> 22 & 63); }
+
 /**
  * Drops what the caches know of the page of `la`, in every address space of a VPID. Entries that came from a large page
  * are dropped when they lie in the same GiB: the page to be invalidated may have been any of theirs.
  */
 export function flushVpidPage(vpid: u32, la: u64): void {
+  const region = regionOf(la);
+  let renewed = false;
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
     if (load<u64>(d) == u64.MAX_VALUE || (load<u64>(d) & VPID) >> VPID_SHIFT != vpid) continue;
-    const large = load<u32>(d, 36) != 0;
+    const large = (load<u64>(d, 40) & region) != 0;
+    let code = (load<u64>(d, 48) & region) != 0;
     for (let access: u32 = 0; access < 3; access++) {
       const table = load<u32>(d, 32) + access * TABLE;
       const entry = table + ((<u32>la >> 8) & 0x3ff0);
-      if ((load<u64>(entry) & ~CODE) == (la & ~0xfff)) store<u64>(entry, DROPPED);
-      if (large) dropLarge(table, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la);
+      let dropped = (load<u64>(entry) & ~CODE) == (la & ~0xfff);
+      if (dropped) store<u64>(entry, DROPPED);
+      if (large && dropLarge(table, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la)) dropped = true;
+      if (access == Access.EXEC && dropped) code = true;
     }
-    store<u32>(d, newGeneration(), 12);
+    if (!code) continue;
+    renew(d);
+    renewed = true;
   }
-  selectBank();
+  if (renewed) selectBank();
 }
-function dropLarge(table: usize, list: usize, used: u32, la: u64): void {
+function dropLarge(table: usize, list: usize, used: u32, la: u64): bool {
+  let dropped = false;
   for (let k: u32 = 0; k < used; k++) {
     const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);
     const inGib = ((load<u64>(entry) ^ la) >> 30) == 0;
-    if (inGib && (load<u32>(entry, 12) & EntryFlag.LARGE) != 0) store<u64>(entry, DROPPED);
+    if (inGib && (load<u32>(entry, 12) & EntryFlag.LARGE) != 0) {
+      store<u64>(entry, DROPPED);
+      dropped = true;
+    }
   }
+  return dropped;
 }
 
 /** Makes writes to the frame at host page `host` miss everywhere: the frame holds decoded code from now on. */
@@ -203,19 +265,23 @@ export function protectFrame(host: u32): void {
 
 /** Records that `la`'s page is at host page `host` for this kind of access by the running class. */
 export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = false): void {
+  assert(isBankCurrent());
   const d = bankDescriptor();
   const index = (<u32>la >> 12) & (ENTRIES - 1);
   const entry = cpu.bank + access * TABLE + (index << 4);
-  if (load<u64>(entry) == EMPTY) {
+  const old = load<u64>(entry);
+  if (old == EMPTY) {
     const used = load<u32>(d + (access << 2), 16);
     store<u16>(TLB_USED + ((<u32>d - <u32>BANKS) >> 6) * 0x2000 + access * 0x800 + (used << 1), <u16>index);
     store<u32>(d + (access << 2), used + 1, 16);
-  }
+  } else if (access == Access.EXEC && old != DROPPED) store<u64>(d, load<u64>(d, 48) | regionsOf(old, load<u32>(entry, 12)), 48);
   store<u64>(entry, code ? (la & ~0xfff) | CODE : la & ~0xfff);
   store<u32>(entry, host - <u32>(la & ~0xfff), 8);
   store<u32>(entry, flags, 12);
-  if (flags & EntryFlag.LARGE) store<u32>(d, 1, 36);
+  if (flags & EntryFlag.LARGE) store<u64>(d, load<u64>(d, 40) | regionsOf(la, flags), 40);
 }
+/** The regions that the page of an entry may cover. */
+@inline function regionsOf(la: u64, flags: u32): u64 { return (flags & EntryFlag.HUGE) != 0 ? u64.MAX_VALUE : regionOf(la); }
 
 /** Host address of `la` if the running bank's table for `access` has its page, else 0. */
 @inline export function lookup(la: u64, size: u32, access: u32): u32 {

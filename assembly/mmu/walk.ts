@@ -6,7 +6,7 @@ import { cpu } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { abandoned } from '../cpu/pending';
 import { Access, Class, EntryFlag } from './tlb';
-import { guestPhysical, Linear, nested, Purpose, setLinear, tableAddress } from './ept';
+import { guestPhysical, Linear, nested, Purpose, setLinear, sizeOf, tableAddress } from './ept';
 import { physRead, physWrite } from '../cpu/phys';
 
 /** Bits of a page-fault error code (SDM Vol. 3A, "Page-Fault Exceptions"). */
@@ -62,8 +62,11 @@ export function translate(la: u64, access: u32, cls: u32): bool {
   if (cpu.eptp == 0) return translateLinear(la, access, cls);
   setLinear(la, Linear.USER | Linear.WRITABLE);
   if (!translateLinear(la, access, cls)) return false;
-  walkedPa = nested(walkedPa, access, Purpose.DATA);
-  return !abandoned();
+  const gpa = walkedPa;
+  walkedPa = nested(gpa, access, Purpose.DATA);
+  if (abandoned()) return false;
+  if ((cpu.cr0 & Cr0.PG) == 0) walkedFlags |= sizeOf(gpa);
+  return true;
 }
 function translateLinear(la: u64, access: u32, cls: u32): bool {
   if ((cpu.cr0 & Cr0.PG) == 0) {
@@ -128,7 +131,7 @@ function walk<F>(root: u64, la: u64, top: i32, access: u32, cls: u32): bool {
     }
     walkedPa = f.frame(entry, level, true) | (la & ((<u64>1 << shift) - 1));
     walkedFlags = (entry & Entry.G) != 0 && (cpu.cr4 & Cr4.PGE) != 0 ? EntryFlag.GLOBAL : 0;
-    if (level > 0) walkedFlags |= EntryFlag.LARGE;
+    if (level > 0) walkedFlags |= level > 1 ? <u32>EntryFlag.LARGE | EntryFlag.HUGE : <u32>EntryFlag.LARGE;
     return true;
   }
 }

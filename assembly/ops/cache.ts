@@ -2,10 +2,10 @@
  * Cache control and ordering. The processor executes in order and memory has no cache before it, so that what remains
  * is what the manual says about the address of the line (SDM Vol. 2A, "CLFLUSH—Flush Cache Line").
  */
-import { cpu } from '../cpu/state';
-import { abandoned, raise, Vector } from '../cpu/pending';
+import { abandoned } from '../cpu/pending';
 import { Access, accessClass, lookup } from '../mmu/tlb';
 import { translate } from '../mmu/walk';
+import { pageFault } from '../mmu/access';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 
@@ -13,9 +13,7 @@ import { Rec } from '../isa/record';
 function checkLine(i: Rec): void {
   const la = memoryAddress(i, 1, false);
   if (abandoned() || lookup(la, 1, Access.READ) != 0) return;
-  if (translate(la, Access.READ, accessClass()) || abandoned()) return;
-  cpu.faultAddress = la;
-  raise(Vector.PF, cpu.walkError);
+  if (!translate(la, Access.READ, accessClass()) && !abandoned()) pageFault(la);
 }
 export function opClflush(i: Rec): void { checkLine(i); }
 export function opClflushopt(i: Rec): void { checkLine(i); }

@@ -8,7 +8,7 @@ import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { in64, inProtected, Rights, segRights } from '../cpu/segments';
 import { modelWord, Word } from '../cpu/features';
-import { flushAll, flushSpace } from '../mmu/tlb';
+import { flushAll, flushSpace, selectBank } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { Dr6, Dr7, updateDebug } from '../cpu/debug';
@@ -140,7 +140,9 @@ export function opMovToCr<T, S>(i: Rec): void {
 }
 
 export function opClts(i: Rec): void {
-  if (!clearsNoTs(i)) cpu.cr0 &= ~(<u64>Cr0.TS);
+  if (clearsNoTs(i)) return;
+  cpu.cr0 &= ~(<u64>Cr0.TS);
+  updateMode();
 }
 
 /** LMSW changes PE, MP, EM and TS, and cannot clear PE. */
@@ -204,7 +206,6 @@ export function opMovToDr<T, S>(i: Rec): void {
     case 6: cpu.dr6 = (value & DR6_WRITABLE) | <u64><u32>Dr6.ONES; break;
     default: cpu.dr7 = (value & DR7_WRITABLE) | Dr7.ONES;
   }
-  const watched = cpu.slowData != 0;
   updateDebug();
-  if (cpu.slowData != 0 && !watched) flushAll();
+  selectBank();
 }

@@ -6,7 +6,7 @@ import { cpu, BOUNCE, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, isCanonical, Rights, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
 import { Access, accessClass, Class, lookup } from '../mmu/tlb';
-import { commitBounce, leaveIfChanged, readAs, writeAs } from '../mmu/access';
+import { commitBounce, leaveIf, readAs, writeAs } from '../mmu/access';
 
 const CAPACITY: u32 = 512;
 const BUFFER: usize = memory.data(512);
@@ -83,7 +83,7 @@ export function storeFrame(base: u64, limit: u32, rights: u32, sp: u64, code: u3
   const p = stackPointer(base, limit, rights, framePointer, size, true, code);
   if (p == 0) return false;
   copyFrame(p, BUFFER + at, size);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
   return true;
 }
 export let framePointer: u64 = 0;
@@ -95,7 +95,7 @@ function storeWrapping(base: u64, limit: u32, rights: u32, top: u64, mask: u64, 
       if (p == 0) return false;
       if (pass == 0) continue;
       copyFrame(p, BUFFER + n, unit);
-      if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+      if (p == <u32>BOUNCE) leaveIf(commitBounce());
     }
   }
   return true;

@@ -1,5 +1,6 @@
 /** Software interrupts (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"). */
 import { cpu, Seg } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, Event, raise, raiseSoftware, Vector } from '../cpu/pending';
 import { Flag, ovf, rflags, signExtend } from '../cpu/flags';
 import { inV86, segBase, segLimit, selector } from '../cpu/segments';
@@ -21,7 +22,7 @@ function interrupt(i: Rec, vector: u32, type: i32): void {
  * Does the TSS redirect INT `vector` to the 8086 program (SDM Vol. 3B, "Class 3: Software Interrupt Handling in
  * Virtual-8086 Mode")? The bitmap is the 32 bytes below the I/O permission map. Test abandoned().
  */
-function isRedirected(vector: u32): bool {
+export function isRedirected(vector: u32): bool {
   if ((cpu.cr4 & Cr4.VME) == 0) return false;
   const base = segBase(Seg.TR);
   const map = <u32>readSystem<u16>(base + 102);
@@ -36,7 +37,7 @@ function isRedirected(vector: u32): bool {
 }
 
 /** Calls the handler of the 8086 program's own interrupt table, with VIF in the place of IF below IOPL 3. */
-function callV86(i: Rec, vector: u32): void {
+export function callV86(vector: u32, returnTo: u64): void {
   const entry = read<u32>(vector << 2);
   if (abandoned()) return;
   const virtual = (cpu.rflags & Flag.IOPL) != Flag.IOPL;
@@ -45,7 +46,7 @@ function callV86(i: Rec, vector: u32): void {
   beginFrame(2);
   addItem(flags);
   addItem(selector(Seg.CS));
-  addItem(nextRip(i));
+  addItem(returnTo);
   if (!pushFrame(0)) return;
   commitStackPointer();
   setRealSegment(Seg.CS, entry >> 16);
@@ -60,7 +61,7 @@ export function opInt<S>(i: Rec): void {
     const redirected = isRedirected(vector);
     if (abandoned()) return;
     if (redirected) {
-      callV86(i, vector);
+      callV86(vector, nextRip(i));
       return;
     }
     if ((cpu.rflags & Flag.IOPL) != Flag.IOPL) {
@@ -75,7 +76,11 @@ export function opInto(i: Rec): void {
   if (ovf() != 0) interrupt(i, Vector.OF, Event.SOFTWARE_EXCEPTION);
   else cpu.blockRip = nextRip(i);
 }
-export function opInt1(i: Rec): void { interrupt(i, Vector.DB, Event.PRIVILEGED_TRAP); }
+/** A trap (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"); on AMD's processors RIP stays, as after a fault. */
+export function opInt1(i: Rec): void {
+  if (isIntel()) interrupt(i, Vector.DB, Event.PRIVILEGED_TRAP);
+  else raise(Vector.DB);
+}
 
 /** SDM Vol. 2A, "BOUND—Check Array Index Against Bounds": both bounds are signed. */
 export function opBound<T, S>(i: Rec): void {

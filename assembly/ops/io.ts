@@ -2,7 +2,7 @@
  * Port I/O (SDM Vol. 1, "Input/Output"). Whatever can fault is looked at before the port: an IN cannot be taken back.
  */
 import { cpu, Gpr, GPR, gpr, Seg, setGpr, setReg } from '../cpu/state';
-import { abandon, abandoned, Pending, raise, Vector } from '../cpu/pending';
+import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0 } from '../cpu/control';
 import { Flag } from '../cpu/flags';
 import { hitsPortBreakpoint } from '../cpu/debug';
@@ -16,10 +16,11 @@ import { physRead } from '../cpu/phys';
 import { Primary } from '../vmx/controls';
 import { intercepts, Reason } from '../vmx/exits';
 import { Field, field, setField } from '../vmx/vmcs';
+import { pauses, SLICE } from './string';
 import { instructionExit, linearOf } from './vmx-exits';
 
-/** Iterations of a repeated INS or OUTS between two looks at interrupts and the budget. */
-const CHUNK: u32 = 64;
+/** What an iteration of a repeated INS or OUTS costs, in instructions that take as long. */
+const ITERATION_COST: u32 = 16;
 const TSS_IO_BASE: u64 = 102;
 
 /** SDM Vol. 1, "I/O Permission Bit Map": #GP(0) unless IOPL or the bitmap of a 32- or 64-bit TSS allows all bytes. */
@@ -116,7 +117,7 @@ export function opOut<T, D, S>(i: Rec): void {
   portOut(port, width, width == 1 ? load<u8>(p) : width == 2 ? load<u16>(p) : load<u32>(p));
 }
 
-/** Silicon looks at permission before it looks at a count of 0. */
+/** INS and OUTS. */
 function stringIo(i: Rec, width: u32, input: bool): void {
   const mask = addressMask(i);
   const repeated = (i.info & (Info.REP | Info.REPNE)) != 0;
@@ -125,7 +126,8 @@ function stringIo(i: Rec, width: u32, input: bool): void {
   if (!mayAccess(port, width) || exitsOnString(i, port, width, input)) return;
   if (repeated && (gpr(Gpr.RCX) & mask) == 0) return;
   const delta: i64 = (cpu.rflags & Flag.DF) != 0 ? -<i64>width : width;
-  for (let n: u32 = 0; n < CHUNK; n++) {
+  let spent: u32 = 0;
+  do {
     if (input) insOnce(i, port, width);
     else outsOnce(i, port, width);
     if (abandoned()) return;
@@ -134,9 +136,9 @@ function stringIo(i: Rec, width: u32, input: bool): void {
     if (!repeated) return;
     step(Gpr.RCX, mask, -1);
     if ((gpr(Gpr.RCX) & mask) == 0) return;
-    if (cpu.attention != 0 || cpu.leave != 0) break;
-  }
-  abandon(Pending.RESTART);
+    // INS may have overwritten itself.
+    spent += cpu.leave == 0 ? ITERATION_COST : SLICE;
+  } while (!pauses(spent));
 }
 export function opIns<T, P>(i: Rec): void { stringIo(i, ioWidth<T>(), true); }
 export function opOuts<T, P>(i: Rec): void { stringIo(i, ioWidth<T>(), false); }

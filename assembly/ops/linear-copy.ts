@@ -1,6 +1,9 @@
-/** Images of any size between linear memory and the host, for the instructions that save and restore state. */
+/**
+ * Images of any size between linear memory and the host, for the instructions that save and restore state. Their parts
+ * have no alignment check; an instruction that has one makes it first.
+ */
 import { commitPointer } from '../isa/operand';
-import { readMiss, writeMiss } from '../mmu/access';
+import { readUnaligned, writeUnaligned } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 
 const PIECE: u32 = 16;
@@ -8,7 +11,7 @@ const PIECE: u32 = 16;
 /** Checks all pages of [la, la + size) for writing, so that a store in parts cannot stop half way. */
 export function probeWrite(la: u64, size: u32): bool {
   for (let at: u64 = la; at < la + size; at = (at | 0xfff) + 1) {
-    if (lookup(at, 1, Access.WRITE) == 0 && writeMiss(at, 1, 0, true) == 0) return false;
+    if (lookup(at, 1, Access.WRITE) == 0 && writeUnaligned(at, 1, 0, true) == 0) return false;
   }
   return true;
 }
@@ -18,7 +21,7 @@ export function copyOut(la: u64, host: usize, size: u32): bool {
   for (let n: u32 = 0; n < size; n += PIECE) {
     const width = min<u32>(PIECE, size - n);
     let p = lookup(la + n, width, Access.WRITE);
-    if (p == 0) p = writeMiss(la + n, width, 0, false);
+    if (p == 0) p = writeUnaligned(la + n, width, 0, false);
     if (p == 0) return false;
     memory.copy(p, host + n, width);
     commitPointer(p);
@@ -30,7 +33,7 @@ export function copyIn(la: u64, host: usize, size: u32): bool {
   for (let n: u32 = 0; n < size; n += PIECE) {
     const width = min<u32>(PIECE, size - n);
     let p = lookup(la + n, width, Access.READ);
-    if (p == 0) p = readMiss(la + n, width, 0);
+    if (p == 0) p = readUnaligned(la + n, width, 0);
     if (p == 0) return false;
     memory.copy(host + n, p, width);
   }

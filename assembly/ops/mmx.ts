@@ -1,20 +1,26 @@
 /** MMX instructions that have no SSE form, or another one: moves, word shuffles and inserts, masked stores, EMMS. */
 import { BOUNCE, cpu, Gpr, gpr, setReg } from '../cpu/state';
-import { abandoned } from '../cpu/pending';
-import { endMmx } from '../cpu/vector-state';
+import { isIntel } from '../cpu/features';
+import { abandoned, Pending, Vector } from '../cpu/pending';
+import { endMmx, enterMmx, State } from '../cpu/vector-state';
 import { linearAddress } from '../cpu/segments';
-import { leaveIfChanged, commitBounce, writeMiss } from '../mmu/access';
+import { checkAlignment, leaveIf, commitBounce, writeUnaligned } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
 import { addressMask, isMemory, Rec, segmentOf } from '../isa/record';
 import { commitVector, put128, putMmx, putMmxTo, sourceMmx, UNALIGNED, writeVector } from '../isa/vector';
 
+@inline function isPageFault(): bool { return cpu.pending == Pending.EVENT && cpu.vector == Vector.PF; }
 @inline function storeRm<T>(i: Rec): void {
   if (!isMemory(i)) {
     setReg<T>(i.base, load<T>(i.a));
     return;
   }
   const p = writeVector(i, sizeof<T>(), UNALIGNED);
-  if (p == 0) return;
+  if (p == 0) {
+    // Intel's processors have entered MMX state before they translate the address.
+    if (isIntel() && isPageFault()) enterMmx();
+    return;
+  }
   store<T>(p, load<T>(i.a));
   commitVector(p);
 }
@@ -40,6 +46,7 @@ export function opMovdq2q(i: Rec): void { putMmx(i, load<u64>(i.base)); }
 export function opEmms(i: Rec): void {
   endMmx();
   cpu.ftw = 0;
+  cpu.initialized &= ~State.X87;
 }
 
 export function opPmovmskb(i: Rec): void { store<u64>(i.a, i8x16.bitmask(v128.load64_zero(i.base))); }
@@ -70,11 +77,17 @@ export function opPshufb(i: Rec): void {
 @inline function maskedStore(i: Rec, size: u32, from: u32, mask: u32): void {
   const la = linearAddress(segmentOf(i), gpr(Gpr.RDI) & addressMask(i), size, true, false);
   if (abandoned()) return;
+  // Intel's processors store two quadwords.
+  if (!checkAlignment(la, isIntel() ? 8 : size)) return;
   let p = lookup(la, size, Access.WRITE);
-  if (p == 0) p = writeMiss(la, size, 0, true);
+  if (p == 0) p = writeUnaligned(la, size, 0, true);
   if (p == 0) return;
   for (let n: u32 = 0; n < size; n++) if (load<i8>(mask + n) < 0) store<u8>(p + n, load<u8>(from + n));
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
 }
-export function opMaskmovq(i: Rec): void { maskedStore(i, 8, i.a, i.base); }
+/** On Intel's processors in MMX state before the store is tried at all. */
+export function opMaskmovq(i: Rec): void {
+  if (isIntel()) enterMmx();
+  maskedStore(i, 8, i.a, i.base);
+}
 export function opMaskmovdqu(i: Rec): void { maskedStore(i, 16, i.a, i.base); }

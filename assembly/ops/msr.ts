@@ -4,12 +4,12 @@
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { Cr0, Efer } from '../cpu/control';
+import { Cr0, Cr4, Efer } from '../cpu/control';
 import { segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, isIntel, modelWord, Offer, offers, Word } from '../cpu/features';
 import { areMtrrTypes, DEBUGCTL_WRITABLE, heldMsr, holdMsr, isMtrrType, isPat, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS } from '../cpu/msr';
 import { apicBaseChanged, resetApic, setTscDeadline, x2apicFault, x2apicRead, x2apicWrite } from '../apic/apic';
-import { flushAll } from '../mmu/tlb';
+import { flushAll, flushEverything, flushKeyed } from '../mmu/tlb';
 import { updateMode } from '../mmu/mode';
 import { FEATURE_BYTES } from '../isa/decoder';
 import { Feature } from '../isa/tables.gen';
@@ -179,7 +179,7 @@ function writeApicBase(value: u64): bool {
   cpu.apicBase = value;
   if (was != 0 && will == 0) resetApic();
   apicBaseChanged();
-  flushAll();
+  flushEverything();
   return true;
 }
 
@@ -242,7 +242,7 @@ export function writeMsr(index: u32, value: u64, time: u64): bool {
     case Msr.PKRS:
       if (!offers(Offer.PKS) || !isDword(value)) return false;
       cpu.pkrs = <u32>value;
-      flushAll();
+      flushKeyed(Cr4.PKS);
       return true;
     case Msr.APIC_BASE: return offers(Offer.APIC) && writeApicBase(value);
     case Msr.SYSENTER_CS:

@@ -7,7 +7,7 @@ import { BOUNCE, cpu, GPR, Gpr, gpr, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, Key, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
 import { Access, lookup } from '../mmu/tlb';
-import { commitBounce, leaveIfChanged, readMiss, writeMiss } from '../mmu/access';
+import { commitBounce, leaveIf, readMiss, writeMiss } from '../mmu/access';
 
 /** Pointer of the open stack: what rSP becomes at closeStack. */
 export let stackTop: u64 = 0;
@@ -65,7 +65,7 @@ export function push<T>(value: T): void {
   const p = writeSlot(offset, sizeof<T>());
   if (p == 0) return;
   store<T>(p, value);
-  if (p == <u32>BOUNCE) leaveIfChanged(commitBounce());
+  if (p == <u32>BOUNCE) leaveIf(commitBounce());
   stackTop = offset;
 }
 

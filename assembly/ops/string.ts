@@ -4,7 +4,8 @@
  * stopped. A piece is what one host pointer per operand can reach, else a single element by the ordinary access path.
  */
 import { cpu, GPR, Gpr, Seg, setReg } from '../cpu/state';
-import { abandon, abandoned, Attention, Pending } from '../cpu/pending';
+import { abandon, abandoned, Attention, Pending, spend } from '../cpu/pending';
+import { closeShadow } from '../cpu/rflags';
 import { in64, linearAddress, segBase, segmentAllows } from '../cpu/segments';
 import { Flag, flagsSub } from '../cpu/flags';
 import { stackBit } from '../isa/operand';
@@ -19,8 +20,9 @@ const RSI: usize = GPR + 8 * Gpr.RSI;
 const RDI: usize = GPR + 8 * Gpr.RDI;
 
 /** What work costs, in instructions that would take as long; a repeated instruction pauses when it has spent SLICE. */
-const SLICE: u32 = 16384;
-const ELEMENT_COST: u32 = 4;
+export const SLICE: u32 = 16384;
+/** An element by the ordinary access path, which may lead to a device. */
+const ELEMENT_COST: u32 = 16;
 const PIECE_COST: u32 = 64;
 
 @inline function repeats(i: Rec): bool { return (i.info & (Info.REP | Info.REPNE)) != 0; }
@@ -85,12 +87,13 @@ function span(s: u32, offset: u64, mask: u64, shift: u32, most: u64, access: u32
 
 /**
  * After a piece of work: must the instruction leave the processor to others before it goes on? It then comes back to the
- * same RIP; what it spent is taken from the instructions that `run` may still execute.
+ * same RIP, without an interrupt shadow; what it spent is taken from the instructions that `run` may still execute.
  */
-function pauses(spent: u32): bool {
+export function pauses(spent: u32): bool {
   if (spent < SLICE && cpu.attention == 0) return false;
-  cpu.runEnd = cpu.runEnd > spent ? cpu.runEnd - spent : 1;
-  abandon(Pending.RESTART);
+  spend(spent);
+  closeShadow();
+  abandon(Pending.PAUSED);
   return true;
 }
 

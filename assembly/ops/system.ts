@@ -3,17 +3,17 @@
  * time, idling, protection keys, segment bases.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
+import { abandoned, Activity, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
 import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
-import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
-import { flushAll, flushPage, flushSpace } from '../mmu/tlb';
-import { read } from '../mmu/access';
+import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
+import { flushAll, flushKeyed, flushPage, flushSpace } from '../mmu/tlb';
+import { checkAlignment, read, writeUnaligned } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
 import { Field, field, setField } from '../vmx/vmcs';
 import { addressMask, operandSize, Rec, segmentOf } from '../isa/record';
-import { commitPointer, memoryAddress, readPointer, writePointer } from '../isa/operand';
+import { commitPointer, memoryAddress, readPointer, stackBit } from '../isa/operand';
 import { preventedByUmip } from './control-regs';
 import { Primary, Secondary } from '../vmx/controls';
 import { hasSecondary, intercepts, isDisabled, Reason } from '../vmx/exits';
@@ -21,6 +21,7 @@ import {
   displacement, exitsAlways, exitsIf, exitsIfSecondary, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber,
 } from './vmx-exits';
 import { clockAt, tscAt } from './time';
+import { inUse } from './xsave';
 
 // Descriptor-table registers -----------------------------------------------------------------------------------------
 
@@ -55,7 +56,10 @@ export function opLidt<T>(i: Rec): void {
 /** All 32 bits of the base are stored whatever the operand size, as on every processor since the 386. */
 function storeTable(i: Rec, limit: u32, base: u64, identity: Table): void {
   if (preventedByUmip() || exitsOnTable(i, Reason.GDTR_IDTR, identity)) return;
-  const p = writePointer(i, in64() ? 10 : 6, false);
+  const size: u32 = in64() ? 10 : 6;
+  const la = memoryAddress(i, size, true);
+  if (abandoned() || !checkAlignment(la, 4)) return;
+  const p = writeUnaligned(la, size, stackBit(i), false);
   if (p == 0) return;
   store<u16>(p, <u16>limit);
   if (in64()) store<u64>(p + 2, base);
@@ -139,7 +143,7 @@ export function opRdpmc(i: Rec): void {
 
 export function opHlt(i: Rec): void {
   if (exitsIf(i, Primary.HLT, Reason.HLT)) return;
-  cpu.activity = 1;
+  cpu.activity = Activity.HLT;
   attend(Attention.INACTIVE);
 }
 export function opPause(i: Rec): void {
@@ -228,7 +232,7 @@ export function opWrpkru(i: Rec): void {
   const value = <u32>gpr(Gpr.RAX);
   if (value == cpu.pkru) return;
   cpu.pkru = value;
-  flushAll();
+  flushKeyed(Cr4.PKE);
 }
 export function opRdpid<T, D>(i: Rec): void {
   if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);
@@ -241,8 +245,9 @@ const enum Xcr0 { X87 = 1, SSE = 2, AVX = 4 }
 
 export function opXgetbv(i: Rec): void {
   if ((cpu.cr4 & Cr4.OSXSAVE) == 0) raise(Vector.UD);
-  else if (<u32>gpr(Gpr.RCX) != 0) raise(Vector.GP, 0);
-  else setEdxEax(cpu.xcr0);
+  else if (<u32>gpr(Gpr.RCX) == 0) setEdxEax(cpu.xcr0);
+  else if (<u32>gpr(Gpr.RCX) == 1 && offers(Offer.XGETBV1)) setEdxEax(cpu.xcr0 & inUse());
+  else raise(Vector.GP, 0);
 }
 export function opXsetbv(i: Rec): void {
   if ((cpu.cr4 & Cr4.OSXSAVE) == 0) {

@@ -5,7 +5,7 @@ import { Flag, rflags } from '../cpu/flags';
 import { inLongMode, Rights, segBase, segLimit, segRights, selector, setSegment } from '../cpu/segments';
 import { resumeFlag, writeRflags } from '../cpu/rflags';
 import { Cr0, Cr4 } from '../cpu/control';
-import { Dr6, updateStepping } from '../cpu/debug';
+import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { readSystem, writeSystem } from '../mmu/access';
 import { flushSpace, selectBank } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
@@ -158,6 +158,7 @@ function enterTask(sel: u32, d: u64, wide: bool, nested: bool): void {
   writeRflags(0x3f7fd5, flags);
   const v86 = (flags & Flag.VM) != 0 && wide;
   cpu.dr7 &= ~(<u64>0x155);
+  updateDebug();
   const first: usize = wide ? Tss32.ES : Tss16.ES;
   const count: u32 = wide ? 6 : 4;
   const csSel = field16(first + (wide ? 4 : 2));

@@ -4,22 +4,21 @@
  */
 import { cpu, FPR, Gpr, gpr, YMM } from '../cpu/state';
 import { Cr0, Cr4 } from '../cpu/control';
-import { cpuidEntry } from '../cpu/features';
+import { cpuidEntry, isIntel } from '../cpu/features';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
-import { memoryAddress } from '../isa/operand';
+import { State as Part } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
-import { flushAll } from '../mmu/tlb';
+import { flushKeyed } from '../mmu/tlb';
 import { Secondary } from '../vmx/controls';
 import { hasSecondary, isDisabled, Reason } from '../vmx/exits';
 import { Field, field } from '../vmx/vmcs';
-import { loadX87, MXCSR_MASK, saveX87 } from './fxsave';
+import { alignedArea, loadX87, MXCSR_MASK, saveX87 } from './fxsave';
 import { copyIn, copyOut, probeWrite } from './linear-copy';
 import { displacement, instructionExit, operandInformation } from './vmx-exits';
 import { initFpu } from './x87/control';
 
-const enum Part { X87 = 1, SSE = 2, AVX = 4, PKRU = 0x200 }
 const enum Area { MXCSR = 24, ST = 32, XMM = 160, HEADER = 512, EXTENDED = 576, AVX_BYTES = 256, PKRU = 2688, PKRU_BYTES = 8 }
 const COMPACTED: u64 = 1 << 63;
 const MXCSR_INIT: u32 = 0x1f80;
@@ -43,18 +42,15 @@ function areaSize(parts: u64, compact: bool): u32 {
   if ((parts & Part.PKRU) != 0) return pkruOffset(parts, compact) + Area.PKRU_BYTES;
   return (parts & Part.AVX) != 0 ? Area.EXTENDED + Area.AVX_BYTES : Area.EXTENDED;
 }
-function areaAddress(i: Rec, size: u32, write: bool): u64 {
-  const la = memoryAddress(i, size, write);
-  if (!abandoned() && (la & 63) != 0) raise(Vector.GP, 0);
-  return la;
-}
+@inline function areaAddress(i: Rec, size: u32, write: bool): u64 { return alignedArea(i, size, 64, write); }
 
 function anySet(from: usize, count: u32, stride: u32): bool {
   for (let n: u32 = 0; n < count; n++) if (v128.any_true(v128.load(from + n * stride))) return true;
   return false;
 }
-/** Components that are not in their initial state: XINUSE. */
-function inUse(): u64 {
+const TRACKED: u64 = Part.X87 | Part.SSE | Part.AVX;
+/** Components whose values are not the initial ones. */
+function changed(): u64 {
   let parts: u64 = 0;
   if (cpu.fcw != 0x37f || (cpu.fsw | cpu.ftw | cpu.fop | cpu.fipSelector | cpu.fdpSelector) != 0 || (cpu.fip | cpu.fdp) != 0
     || anySet(FPR, 8, 16)) parts |= Part.X87;
@@ -62,6 +58,16 @@ function inUse(): u64 {
   if (anySet(YMM + 16, registers(), 32)) parts |= Part.AVX;
   if (cpu.pkru != 0) parts |= Part.PKRU;
   return parts;
+}
+/**
+ * XINUSE (SDM Vol. 1, "Processor Tracking of XSAVE-Managed State"). On Intel's processors a component is in use from the
+ * first write on, whatever was written, until XRSTOR or VZEROUPPER initializes it.
+ */
+export function inUse(): u64 {
+  const values = changed();
+  if (!isIntel()) return values;
+  cpu.initialized &= ~<u32>values;
+  return values | (TRACKED & ~<u64>cpu.initialized);
 }
 
 /** How a variant saves: which components it leaves out, and the format. */
@@ -126,7 +132,8 @@ function restore(i: Rec, wide: bool, supervisor: bool): void {
   const compact = (format & COMPACTED) != 0;
   const mxcsr = load<u32>(image, Area.MXCSR);
   const loadsMxcsr = compact ? (parts & state & Part.SSE) != 0 : (parts & (Part.SSE | Part.AVX)) != 0;
-  if (!validHeader(supervisor, compact) || (loadsMxcsr && (mxcsr & ~MXCSR_MASK) != 0)) {
+  const badMxcsr = loadsMxcsr && (mxcsr & ~MXCSR_MASK) != 0;
+  if (!validHeader(supervisor, compact) || (badMxcsr && !(compact && isIntel()))) {
     raise(Vector.GP, 0);
     return;
   }
@@ -141,10 +148,18 @@ function restore(i: Rec, wide: bool, supervisor: bool): void {
     if (!copyIn(la + pkruOffset(layout, compact), image + Area.HEADER, Area.PKRU_BYTES)) return;
     pkru = load<u32>(image, Area.HEADER);
   }
+  cpu.initialized = (cpu.initialized & ~<u32>parts) | <u32>(parts & ~taken & TRACKED);
   if ((taken & Part.X87) != 0) loadX87(image, wide);
   else if ((parts & Part.X87) != 0) {
     initFpu();
     memory.fill(FPR, 0, 128);
+    cpu.initialized |= Part.X87;
+  }
+  if (badMxcsr) {
+    // Intel's processors find this in the compacted form when they have loaded the registers beside it.
+    loadHalves(YMM, Area.XMM, count, true);
+    raise(Vector.GP, 0);
+    return;
   }
   if (loadsMxcsr) cpu.mxcsr = mxcsr;
   else if (compact && (parts & Part.SSE) != 0) cpu.mxcsr = MXCSR_INIT;
@@ -152,7 +167,7 @@ function restore(i: Rec, wide: bool, supervisor: bool): void {
   if ((parts & Part.AVX) != 0) loadHalves(YMM + 16, Area.EXTENDED, count, (taken & Part.AVX) != 0);
   if ((parts & Part.PKRU) != 0 && cpu.pkru != pkru) {
     cpu.pkru = pkru;
-    flushAll();
+    flushKeyed(Cr4.PKE);
   }
 }
 function loadHalves(to: usize, offset: u32, count: u32, saved: bool): void {

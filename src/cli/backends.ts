@@ -6,6 +6,7 @@ import type { Backends, DeviceSpec, FileTree } from '../index.ts';
 import { fillProperties } from '../machine/device-row.ts';
 import type { BackendRow, Opened } from './backend-row.ts';
 import { CHARDEVS } from './chardevs.ts';
+import { closeAll } from './close-all.ts';
 import { DRIVE_PROPERTIES, DRIVES } from './drives.ts';
 import { FSDEVS, takeMountTag } from './fsdevs.ts';
 import type { CliHost } from './host.ts';
@@ -113,10 +114,9 @@ export async function openBackends(
     chardevs: {},
     folders: {},
   };
-  const close = async (): Promise<void> => {
-    for (const one of Object.values(opened).flatMap((all) => Object.values(all))) {
-      await (one as { close?(): void | Promise<void> }).close?.();
-    }
+  const close = (): Promise<void> => {
+    const all = Object.values(opened).flatMap((byId) => Object.values(byId));
+    return closeAll(all.map((one) => () => (one as { close?(): void | Promise<void> }).close?.()));
   };
   try {
     for (const { option, id, type, values } of wishes) {
@@ -126,7 +126,7 @@ export async function openBackends(
       opened[PLURALS[option]][id] = (await row.open(filled, host)) as Opened<unknown>;
     }
   } catch (error) {
-    await close();
+    await close().catch(() => {});
     throw error;
   }
   return { ...opened, close };

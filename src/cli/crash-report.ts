@@ -3,6 +3,8 @@ import { GPRS, type RegisterName } from '../core-types.ts';
 import type { Core, Outcome } from '../index.ts';
 
 const KEPT_LINES = 200;
+/** Of a line, its end: a guest may never write a newline. */
+const KEPT_LETTERS = 2048;
 /** Of a panic: as much as Linux prints before its registers and its call trace. */
 const SHOWN_LINES = 24;
 const LINES_BEFORE = 3;
@@ -16,9 +18,14 @@ export class CrashWatch {
   /** Takes console output as it comes. */
   hear(text: string): void {
     const [first, ...rest] = text.replaceAll('\r', '').split('\n');
-    this.#lines[this.#lines.length - 1] += first;
-    this.#lines.push(...rest);
+    this.#lines[this.#lines.length - 1] = (this.#lines[this.#lines.length - 1] + first).slice(-KEPT_LETTERS);
+    this.#lines.push(...rest.map((line) => line.slice(-KEPT_LETTERS)));
     if (this.#lines.length > KEPT_LINES) this.#lines.splice(0, this.#lines.length - KEPT_LINES);
+  }
+
+  /** Letters that are kept. */
+  get size(): number {
+    return this.#lines.reduce((sum, line) => sum + line.length, 0);
   }
 
   /** The report, where `outcome` is a crash; undefined for ends that are none. */

@@ -1,20 +1,22 @@
 /** What the command uses of its process, as a parameter, so that tests can stand in for it. */
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { openLog } from './log-file.ts';
 
 export interface CliHost {
   out(bytes: Uint8Array | string): void;
   error(text: string): void;
   readFile(path: string): Uint8Array;
-  /** Creates or empties a file for writing. */
+  /** Creates or empties a file for writing. What cannot be written any more is lost, after a line on the error output. */
   openFile(path: string): { write(bytes: Uint8Array | string): void; close(): void };
   /** Null where there is nobody to type. */
   input: CliInput | null;
-  /** Calls back on an interrupt from outside; returns how to stop listening. */
-  onInterrupt(callback: (signal: Interrupt) => void): () => void;
+  /** Calls back on an interrupt from outside, or where something failed that nobody heard; returns how to stop listening. */
+  onInterrupt(callback: (why: Interrupt | Error) => void): () => void;
 }
 
-/** SIGINT ends, SIGTERM asks first. */
-export type Interrupt = 'SIGINT' | 'SIGTERM';
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+/** SIGTERM asks first, the others end. SIGPIPE: nobody reads the output any more, and nobody is there to be told. */
+export type Interrupt = (typeof SIGNALS)[number] | 'SIGPIPE';
 
 export interface CliInput {
   isTerminal: boolean;
@@ -24,22 +26,38 @@ export interface CliInput {
 
 /** The host of a real process. */
 export function processHost(): CliHost {
+  const { stdout, stderr } = process;
+  const error = (text: string): void => void stderr.write(text);
+  stderr.on('error', () => {});
+  /** Told of a broken output while a guest runs. Without a guest it is the end; afterwards it changes nothing. */
+  let broken: ((why: Interrupt | Error) => void) | null = null;
+  let hasRun = false;
+  let isLost = false;
+  stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (isLost) return;
+    isLost = true;
+    const hasNoReader = code === 'EPIPE' || code === 'EIO';
+    if (!hasNoReader) error(`vmlaunch: cannot write to the standard output any more: ${message}\n`);
+    if (broken && hasNoReader) broken('SIGPIPE');
+    else if (!hasRun) process.exit(hasNoReader ? 0 : 1);
+  });
   return {
-    out: (bytes) => process.stdout.write(bytes),
-    error: (text) => process.stderr.write(text),
-    readFile: (path) => readFileSync(path),
-    openFile: (path) => {
-      const file = openSync(path, 'w');
-      const toBytes = (bytes: Uint8Array | string): Uint8Array =>
-        typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
-      return { write: (bytes) => void writeSync(file, toBytes(bytes)), close: () => closeSync(file) };
+    out: (bytes) => {
+      if (!isLost) stdout.write(bytes);
     },
+    error,
+    readFile: (path) => readFileSync(path),
+    openFile: (path) => openLog(path, error),
     input: processInput(),
     onInterrupt: (callback) => {
-      const signals = ['SIGINT', 'SIGTERM'] as const;
-      for (const signal of signals) process.on(signal, callback);
+      broken = callback;
+      hasRun = true;
+      for (const signal of SIGNALS) process.on(signal, callback);
+      process.on('uncaughtException', callback);
       return () => {
-        for (const signal of signals) process.off(signal, callback);
+        broken = null;
+        for (const signal of SIGNALS) process.off(signal, callback);
+        process.off('uncaughtException', callback);
       };
     },
   };
@@ -53,11 +71,16 @@ function processInput(): CliInput {
       if (stdin.isTTY) stdin.setRawMode(true);
       stdin.on('data', onBytes);
       stdin.on('end', onEnd);
+      stdin.on('error', onEnd);
       stdin.resume();
       return () => {
         stdin.off('data', onBytes);
         stdin.off('end', onEnd);
-        if (stdin.isTTY) stdin.setRawMode(false);
+        try {
+          if (stdin.isTTY) stdin.setRawMode(false);
+        } catch {
+          // The terminal is gone.
+        }
         stdin.pause();
         stdin.unref?.();
       };

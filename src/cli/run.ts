@@ -3,12 +3,13 @@ import type { ConsoleSource, Outcome } from '../machine/events.ts';
 import { Machine } from '../machine/machine.ts';
 import { DEFAULT_DATE, type MachineOptions } from '../machine/options.ts';
 import { formatReport } from '../machine/report.ts';
-import type { VsockUnix } from '../node/vsock-unix.ts';
 import { openBackends } from './backends.ts';
+import { closeAll } from './close-all.ts';
 import { CrashWatch } from './crash-report.ts';
 import { demo } from './demo.ts';
 import { openFirmware } from './firmware.ts';
 import type { CliHost } from './host.ts';
+import { Interrupts } from './interrupts.ts';
 import { keyFilter } from './keys.ts';
 import { withDumps } from './netdevs.ts';
 import type { RunOptions, Sink } from './options.ts';
@@ -36,102 +37,119 @@ export type MachineExtras = Pick<MachineOptions, 'createCore'>;
 export async function runGuest(wishes: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
   const isDemo = [wishes.kernel, wishes.flat, wishes.firmware.bios].every((image) => image === undefined);
   const options = withoutTwoTerminals(isDemo ? demo(wishes) : wishes);
+  const interrupts = new Interrupts(host);
+  const ends: (() => void | Promise<void>)[] = [() => interrupts.close()];
+  let code = 1;
+  const failed: (() => void)[] = [];
+  try {
+    code = await runMachine(options, isDemo, { host, extras, interrupts, ends });
+  } catch (error) {
+    failed.push(() => {
+      throw error;
+    });
+  }
+  await closeAll([...failed, ...ends.reverse()]);
+  return code;
+}
+
+interface Surroundings {
+  host: CliHost;
+  extras: MachineExtras;
+  interrupts: Interrupts;
+  /** What is to be called when the run is over, the last first. */
+  ends: (() => void | Promise<void>)[];
+}
+
+async function runMachine(
+  options: RunOptions,
+  isDemo: boolean,
+  { host, extras, interrupts, ends }: Surroundings,
+): Promise<number> {
   const stdio = openStdio(host);
   const sinks = openSinks(options, host, stdio);
+  for (const sink of new Set(sinks.values())) ends.push(() => sink.close());
   const { tracer, write: writeTrace, close: closeTrace } = makeTracer(options, host);
+  ends.push(closeTrace);
   const backends = await openBackends(options.backends, host);
+  ends.push(() => backends.close());
   const terminal = Object.values(backends.chardevs ?? {}).find((chardev) => chardev instanceof StdioChardev);
   /** The serial port that hears what is typed: the first at the terminal. */
   const typedAt = options.serial.length === 0 ? 0 : options.serial.findIndex(({ kind }) => kind === 'stdio');
   const input = terminal || typedAt >= 0 ? host.input : null;
   const crash = new CrashWatch();
-  let closeDumps = (): void => {};
-  let sockets: VsockUnix | undefined;
-  try {
-    const dumped = withDumps(backends.netdevs ?? {}, options.dumps, host, options.date?.getTime() ?? DEFAULT_DATE);
-    closeDumps = dumped.close;
-    const machine = await Machine.create({
-      ...extras,
-      ...images(options, host),
-      ...openFirmware(options.firmware, (path) => readFile(host, path)),
-      ...(isDemo ? { kernelName: 'vmx-ept.elf' } : {}),
-      memory: options.memory,
-      cpu: options.cpu,
-      vcpus: options.vcpus,
-      append: options.append,
-      machine: options.machine,
-      vga: options.vga,
-      devices: options.devices,
-      drives: backends.drives,
-      netdevs: dumped.netdevs,
-      chardevs: backends.chardevs,
-      folders: backends.folders,
-      linuxBoot: options.linuxBoot,
-      serialPorts: Math.max(1, options.serial.length),
-      reboot: options.reboot,
-      waitForInput: input !== null,
-      clock: options.clock ?? (input?.isTerminal ? 'host' : 'vm'),
-      date: options.date,
-      tracer,
-      recordExits: options.trace.includes('vmexit'),
-    });
-    let toldFailures = 0;
-    machine.on('vmexit', (record, cpu) => {
-      if (options.trace.includes('vmexit')) writeTrace(exitLine(record, cpu));
-      else if (record.failure && !options.exit?.failure && toldFailures++ === 0) {
-        host.error(`vmlaunch: ${failureLine(record)}; -d vmexit tells of further ones\n`);
-      }
-    });
-    for (const note of machine.notes) host.error(`vmlaunch: ${note}\n`);
-    machine.on('console', (text, { source, bytes }) => {
-      sinks.get(source)?.write(bytes);
-      crash.hear(text);
-    });
-    machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
-    const { path } = machine.vsock;
-    if (path) sockets = await (await import('../node/vsock-unix.ts')).VsockUnix.open(machine.vsock, path);
-    const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes, typedAt));
-    const stopInput = input?.start(
-      input.isTerminal ? keyFilter({ passesCtrlC: options.nographic, send, leave: () => machine.stop() }) : send,
-      () => machine.closeInput(),
-    );
-    let isInterrupted = false;
-    let isAsked = false;
-    const stopListening = host.onInterrupt((signal) => {
-      if (signal === 'SIGTERM' && !isAsked && machine.powerButton()) isAsked = true;
-      else {
-        isInterrupted = true;
-        machine.stop();
-      }
-    });
-    const outcome = await machine.run({ instructions: options.limit, exit: options.exit }).finally(() => {
-      stopInput?.();
-      stopListening();
-    });
-    const crashed = crash.report(outcome, machine.cores);
-    const text = isInterrupted ? 'ended by a signal' : outcomeText(outcome, options);
-    const said = crashed ?? (text && `vmlaunch: ${text}`);
-    if (options.stat || options.vmcs) {
-      const tables = [
-        ...(options.stat ? [statText(machine, options.json)] : []),
-        ...(options.vmcs
-          ? machine.cores.map(({ vmx }, cpu) => (options.json ? vmcsLine : vmcsDump)(vmx?.vmcs() ?? null, cpu))
-          : []),
-      ];
-      stdio.write(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
+  const dumped = withDumps(backends.netdevs ?? {}, options.dumps, host, options.date?.getTime() ?? DEFAULT_DATE);
+  ends.push(dumped.close);
+  const machine = await Machine.create({
+    ...extras,
+    ...images(options, host),
+    ...openFirmware(options.firmware, (path) => readFile(host, path)),
+    ...(isDemo ? { kernelName: 'vmx-ept.elf' } : {}),
+    memory: options.memory,
+    cpu: options.cpu,
+    vcpus: options.vcpus,
+    append: options.append,
+    machine: options.machine,
+    vga: options.vga,
+    devices: options.devices,
+    drives: backends.drives,
+    netdevs: dumped.netdevs,
+    chardevs: backends.chardevs,
+    folders: backends.folders,
+    linuxBoot: options.linuxBoot,
+    serialPorts: Math.max(1, options.serial.length),
+    reboot: options.reboot,
+    waitForInput: input !== null,
+    clock: options.clock ?? (input?.isTerminal ? 'host' : 'vm'),
+    date: options.date,
+    tracer,
+    recordExits: options.trace.includes('vmexit'),
+  });
+  let toldFailures = 0;
+  machine.on('vmexit', (record, cpu) => {
+    if (options.trace.includes('vmexit')) writeTrace(exitLine(record, cpu));
+    else if (record.failure && !options.exit?.failure && toldFailures++ === 0) {
+      host.error(`vmlaunch: ${failureLine(record)}; -d vmexit tells of further ones\n`);
     }
-    const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
-    if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
-    if (outcome.reason === 'panicked') return 1;
-    if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
-    return ((outcome.code << 1) | 1) & 0xff;
-  } finally {
-    await sockets?.close();
-    await backends.close();
-    closeDumps();
-    closeTrace();
-    for (const sink of new Set(sinks.values())) sink.close();
+  });
+  for (const note of machine.notes) host.error(`vmlaunch: ${note}\n`);
+  machine.on('console', (text, { source, bytes }) => {
+    sinks.get(source)?.write(bytes);
+    crash.hear(text);
+  });
+  machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
+  const { path } = machine.vsock;
+  if (path) {
+    const sockets = await (await import('../node/vsock-unix.ts')).VsockUnix.open(machine.vsock, path);
+    ends.push(() => sockets.close());
   }
+  const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes, typedAt));
+  const stopInput = input?.start(
+    input.isTerminal ? keyFilter({ passesCtrlC: options.nographic, send, leave: () => machine.stop() }) : send,
+    () => machine.closeInput(),
+  );
+  interrupts.watch(machine);
+  const stopped: Outcome = { reason: 'stopped' };
+  const running = interrupts.happened ? stopped : machine.run({ instructions: options.limit, exit: options.exit });
+  const outcome = await Promise.resolve(running).finally(() => stopInput?.());
+  const crashed = crash.report(outcome, machine.cores);
+  const text = interrupts.text ?? outcomeText(outcome, options);
+  const said = crashed ?? (text && `vmlaunch: ${text}`);
+  if (options.stat || options.vmcs) {
+    const tables = [
+      ...(options.stat ? [statText(machine, options.json)] : []),
+      ...(options.vmcs
+        ? machine.cores.map(({ vmx }, cpu) => (options.json ? vmcsLine : vmcsDump)(vmx?.vmcs() ?? null, cpu))
+        : []),
+    ];
+    stdio.write(`${stdio.isMidLine() ? '\n' : ''}\n${tables.join('\n\n')}\n`);
+  }
+  const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
+  if (last.length > 0) host.error(`${stdio.isMidLine() ? '\n' : ''}${last.join('\n')}\n`);
+  const { exitCode } = interrupts;
+  if (exitCode !== undefined) return exitCode;
+  if (outcome.reason === 'panicked') return 1;
+  if (outcome.reason !== 'debug-exit' || (isDemo && outcome.code === 0)) return 0;
+  return ((outcome.code << 1) | 1) & 0xff;
 }
 
 function outcomeText(outcome: Outcome, { exit }: RunOptions): string | undefined {

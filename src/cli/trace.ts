@@ -17,6 +17,8 @@ const REGISTERS = [
   ['rip', 'rflags', 'cr2', 'cr3'],
 ] as const;
 const PAGE_FAULT = 14;
+/** Code that was listed; beyond, the list begins anew, and code may be listed a second time. */
+const MOST_SEEN = 1 << 16;
 
 /** Makes the tracer that `-d` asks for, if any, the function that writes its lines, and the one that ends it. */
 export function makeTracer(
@@ -57,6 +59,7 @@ function listOnce(core: Core, seen: Set<string>, write: (line: string) => void):
   const shown = [...bytes.subarray(0, length)].map((byte) => hex(byte, 2)).join(' ');
   const line = `0x${hex(linear, is64 ? 16 : 8)}:  ${shown.padEnd(BYTES_COLUMN)} ${text}`;
   if (seen.has(line)) return;
+  if (seen.size >= MOST_SEEN) seen.clear();
   seen.add(line);
   write(line);
 }

@@ -3,6 +3,7 @@
  * answers of CPUID, and the bits that control registers and MSRs may have.
  */
 import { INSTRUCTION_FEATURES } from '../features.gen.ts';
+import { putCaches } from './caches.ts';
 import { FEATURE_WORDS, type Register } from './features.ts';
 import type { CpuModel } from './resolve.ts';
 import { vmxCapabilities } from './vmx.ts';
@@ -45,6 +46,10 @@ const OFFERS: Readonly<Record<string, number>> = {
   xsaves: 0x1000,
   la57: 0x2000,
   pks: 0x4000,
+  sse2: 0x8000,
+  'fdp-excptn-only': 0x1_0000,
+  'zero-fcs-fds': 0x2_0000,
+  xgetbv1: 0x4_0000,
 };
 const OFFER_INTEL = 1;
 
@@ -123,18 +128,14 @@ export function cpuidEntries(model: CpuModel): CpuidEntry[] {
   const lineOf8 = reported.has('clflush') ? 8 << 8 : 0;
   const leaf1 = { ecx: featuresOf(1, 0, 'ecx'), edx: featuresOf(1, 0, 'edx') };
   put(1, { eax: signatureOf(model), ebx: lineOf8 | (1 << 16), ...leaf1 });
-  // 64-byte lines: 32 KiB L1 data and instruction, 256 KiB L2; or "see leaf 4".
-  put(2, model.vendor === 'GenuineIntel' ? { eax: 0x01, edx: 0x002c307d } : {});
-  if (model.vendor === 'GenuineIntel') {
-    put(4, { eax: 0x121, ebx: 0x01c0003f, ecx: 0x3f, edx: 1 }, 0);
-    put(4, { eax: 0x122, ebx: 0x01c0003f, ecx: 0x3f, edx: 1 }, 1);
-    put(4, { eax: 0x143, ebx: 0x03c0003f, ecx: 0xfff, edx: 1 }, 2);
-  }
+  putCaches(model, put);
   // MWAIT extensions with no C-state below C1: systems idle with HLT.
   if (reported.has('monitor')) put(5, { eax: 64, ebx: 64, ecx: 3 });
   put(6, { eax: model.level >= 6 ? 4 : 0 });
   const word7 = (register: Register) => featuresOf(7, 0, register);
-  put(7, { ebx: word7('ebx'), ecx: word7('ecx'), edx: word7('edx') }, 0);
+  const second7 = featuresOf(7, 1, 'eax');
+  put(7, { eax: second7 !== 0 ? 1 : 0, ebx: word7('ebx'), ecx: word7('ecx'), edx: word7('edx') }, 0);
+  if (second7 !== 0) put(7, { eax: second7 }, 1);
   put(0xb, { eax: 0, ebx: 1, ecx: 0x100 }, 0);
   put(0xb, { eax: 0, ebx: 1, ecx: 0x201 }, 1);
   if (reported.has('xsave')) {
@@ -158,9 +159,6 @@ export function cpuidEntries(model: CpuModel): CpuidEntry[] {
     const part = (k: number) => dword(model.brand.slice(16 * n + 4 * k, 16 * n + 4 * k + 4));
     put(0x80000002 + n, { eax: part(0), ebx: part(1), ecx: part(2), edx: part(3) });
   }
-  if (model.vendor === 'AuthenticAMD')
-    put(0x80000005, { eax: 0x01ff01ff, ebx: 0x01ff01ff, ecx: 0x40020140, edx: 0x40020140 });
-  put(0x80000006, { ecx: 0x01006040 });
   put(0x80000007, { edx: featuresOf(0x80000007, 0, 'edx') });
   const linearBits = !reported.has('lm') ? 32 : reported.has('la57') ? 57 : 48;
   put(0x80000008, { eax: model.physBits | (linearBits << 8), ebx: featuresOf(0x80000008, 0, 'ebx') });

@@ -27,13 +27,14 @@ export const FEATURE_WORDS: readonly FeatureWord[] = [
     19: 'sse4_1', 20: 'sse4_2', 21: 'x2apic', 22: 'movbe', 23: 'popcnt', 24: 'tsc-deadline', 25: 'aes',
     26: 'xsave', 28: 'avx', 29: 'f16c', 30: 'rdrand', 31: 'hypervisor' } },
   { leaf: 7, subleaf: 0, register: 'ebx', names: {
-    0: 'fsgsbase', 1: 'tsc_adjust', 3: 'bmi1', 5: 'avx2', 7: 'smep', 8: 'bmi2', 9: 'erms', 10: 'invpcid',
+    0: 'fsgsbase', 1: 'tsc_adjust', 3: 'bmi1', 5: 'avx2', 6: 'fdp-excptn-only', 7: 'smep', 8: 'bmi2', 9: 'erms', 10: 'invpcid', 13: 'zero-fcs-fds',
     18: 'rdseed', 19: 'adx', 20: 'smap', 23: 'clflushopt', 24: 'clwb', 29: 'sha_ni' } },
   { leaf: 7, subleaf: 0, register: 'ecx', names: {
     2: 'umip', 3: 'pku', 8: 'gfni', 9: 'vaes', 10: 'vpclmulqdq', 16: 'la57', 22: 'rdpid', 27: 'movdiri', 28: 'movdir64b', 31: 'pks' } },
   { leaf: 7, subleaf: 0, register: 'edx', names: { 4: 'fsrm', 14: 'serialize', 29: 'arch-capabilities' } },
-  { leaf: 0xd, subleaf: 1, register: 'eax', names: { 0: 'xsaveopt', 1: 'xsavec', 3: 'xsaves' } },
-  { leaf: 0x80000001, subleaf: 0, register: 'ecx', names: { 0: 'lahf_lm', 2: 'svm', 5: 'abm', 8: '3dnowprefetch' } },
+  { leaf: 7, subleaf: 1, register: 'eax', names: { 4: 'avx-vnni' } },
+  { leaf: 0xd, subleaf: 1, register: 'eax', names: { 0: 'xsaveopt', 1: 'xsavec', 2: 'xgetbv1', 3: 'xsaves' } },
+  { leaf: 0x80000001, subleaf: 0, register: 'ecx', names: { 0: 'lahf_lm', 2: 'svm', 5: 'abm', 6: 'sse4a', 8: '3dnowprefetch' } },
   { leaf: 0x80000001, subleaf: 0, register: 'edx', names: { 11: 'syscall', 20: 'nx', 26: 'pdpe1gb', 27: 'rdtscp', 29: 'lm' } },
   { leaf: 0x80000007, subleaf: 0, register: 'edx', names: { 8: 'invtsc' } },
   { leaf: 0x80000008, subleaf: 0, register: 'ebx', names: { 9: 'wbnoinvd' } },
@@ -50,8 +51,11 @@ export const FEATURE_NAMES: readonly string[] = [
 export const ABSENT_FEATURES: readonly string[] = [
   '3dnow', '3dnowext', 'acpi', 'cet-ss', 'cet-ibt', 'cmp_legacy', 'cr8legacy', 'dca', 'ds', 'ds_cpl', 'dtes64', 'est', 'fma4', 'fxsr_opt',
   'hle', 'ht', 'ia64', 'ibpb', 'kvmclock', 'mmxext', 'mpx', 'npt', 'osvw', 'pbe', 'pdcm', 'pmu', 'pn', 'rtm', 'skinit', 'smx',
-  'spec-ctrl', 'ss', 'ssbd', 'sse4a', 'stibp', 'tbm', 'tm', 'tm2', 'topoext', 'waitpkg', 'wdt', 'xop', 'xtpr',
+  'spec-ctrl', 'ss', 'ssbd', 'stibp', 'tbm', 'tm', 'tm2', 'topoext', 'waitpkg', 'wdt', 'xop', 'xtpr',
 ];
+
+/** What only processors of AMD have. */
+export const AMD_ONLY: readonly string[] = ['svm', 'sse4a'];
 
 /** Instructions that no CPUID bit reports, and what every processor that has them has. */
 export const UNREPORTED: Readonly<Record<string, string>> = { rdpmc: 'msr' };
@@ -82,10 +86,13 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   cx16: ['lm'],
   pse36: ['pse'],
   mmx: ['fpu'],
+  'fdp-excptn-only': ['fpu'],
+  'zero-fcs-fds': ['fpu'],
   sse: ['fxsr'],
   sse2: ['sse'],
   pni: ['sse2'],
   ssse3: ['pni'],
+  sse4a: ['pni'],
   sse4_1: ['ssse3'],
   sse4_2: ['sse4_1'],
   aes: ['sse2'],
@@ -94,12 +101,14 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   gfni: ['sse2'],
   avx: ['xsave', 'sse2'],
   avx2: ['avx'],
+  'avx-vnni': ['avx2'],
   fma: ['avx'],
   f16c: ['avx'],
   vaes: ['avx'],
   vpclmulqdq: ['avx'],
   xsaveopt: ['xsave'],
   xsavec: ['xsave'],
+  xgetbv1: ['xsave'],
   xsaves: ['xsave'],
   vmx: ['lm'],
   svm: ['lm'],

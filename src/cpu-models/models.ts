@@ -39,9 +39,16 @@ const PENRYN = `${CORE2} sse4_1 ${VMX}`;
 const NEHALEM = `${PENRYN} sse4_2 popcnt x2apic ${VMX_EPT}`;
 const HASWELL = `${NEHALEM} vmx-ept-1gb vmx-unrestricted-guest vmx-rdtscp-exit vmx-apicv-x2apic vmx-ple vmx-invpcid-exit vmx-rdrand-exit vmx-vmfunc vmx-eptp-switching vmx-shadow-vmcs vmx-eptad
  vmx-apicv-register vmx-apicv-vid vmx-posted-intr vmx-vmwrite-vmexit-fields pclmulqdq fma pcid movbe tsc-deadline aes xsave avx f16c rdrand fsgsbase tsc_adjust bmi1 avx2
- smep bmi2 erms invpcid abm rdtscp xsaveopt`;
-const SKYLAKE = `${HASWELL} vmx-rdseed-exit vmx-pml vmx-xsaves vmx-tsc-scaling vmx-zero-len-inject rdseed adx smap xsavec clflushopt 3dnowprefetch pdpe1gb`;
+ smep bmi2 erms invpcid abm rdtscp xsaveopt zero-fcs-fds`;
+const SKYLAKE = `${HASWELL} vmx-rdseed-exit vmx-pml vmx-xsaves vmx-tsc-scaling vmx-zero-len-inject rdseed adx smap xsavec xgetbv1 clflushopt 3dnowprefetch pdpe1gb fdp-excptn-only`;
 const ICELAKE = `${SKYLAKE} umip pku la57 rdpid gfni vaes vpclmulqdq sha_ni wbnoinvd clwb fsrm arch-capabilities`;
+
+const OPTERON_G3 = `fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 pni monitor cx16
+ popcnt syscall nx rdtscp lm lahf_lm svm abm sse4a misalignsse hypervisor`;
+const EPYC = `${OPTERON_G3} pclmulqdq ssse3 fma sse4_1 sse4_2 movbe aes xsave avx f16c rdrand mmxext fxsr_opt pdpe1gb cr8legacy
+ 3dnowprefetch osvw topoext fsgsbase bmi1 avx2 smep bmi2 rdseed adx smap clflushopt sha_ni xsaveopt xsavec xgetbv1`;
+const MILAN = `${EPYC} pcid erms invpcid clwb umip pku rdpid fsrm xsaves clzero wbnoinvd`;
+const GENOA = `${MILAN} la57 gfni vaes vpclmulqdq`;
 
 export const MODELS: readonly ModelDefinition[] = [
   {
@@ -186,5 +193,57 @@ export const MODELS: readonly ModelDefinition[] = [
     extendedLevel: 0x80000008,
     physBits: 52,
     features: ICELAKE,
+  },
+  {
+    name: 'Opteron_G3',
+    about: 'AMD Opteron 23xx (family 10h)',
+    vendor: 'AuthenticAMD',
+    family: 16,
+    model: 2,
+    stepping: 3,
+    brand: 'AMD Opteron 23xx (Gen 3 Class Opteron)',
+    level: 5,
+    extendedLevel: 0x80000008,
+    physBits: 40,
+    features: OPTERON_G3,
+  },
+  {
+    name: 'EPYC',
+    about: 'AMD EPYC (Zen)',
+    vendor: 'AuthenticAMD',
+    family: 23,
+    model: 1,
+    stepping: 2,
+    brand: 'AMD EPYC Processor',
+    level: 0xd,
+    extendedLevel: 0x8000001e,
+    physBits: 40,
+    features: EPYC,
+  },
+  {
+    name: 'EPYC-Milan',
+    about: 'AMD EPYC (Zen 3)',
+    vendor: 'AuthenticAMD',
+    family: 25,
+    model: 1,
+    stepping: 1,
+    brand: 'AMD EPYC-Milan Processor',
+    level: 0xd,
+    extendedLevel: 0x8000001e,
+    physBits: 40,
+    features: MILAN,
+  },
+  {
+    name: 'EPYC-Genoa',
+    about: 'AMD EPYC (Zen 4), 5-level paging',
+    vendor: 'AuthenticAMD',
+    family: 25,
+    model: 17,
+    stepping: 0,
+    brand: 'AMD EPYC-Genoa Processor',
+    level: 0xd,
+    extendedLevel: 0x80000022,
+    physBits: 40,
+    features: GENOA,
   },
 ];

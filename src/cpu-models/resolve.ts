@@ -1,6 +1,6 @@
 /** From the text of `-cpu` to a processor: a model's name, then features switched on and off. */
 import { INCOMPLETE_FEATURES, INSTRUCTION_FEATURES } from '../features.gen.ts';
-import { ABSENT_FEATURES, FEATURE_NAMES, FEATURE_WORDS, NEEDS, UNREPORTED } from './features.ts';
+import { ABSENT_FEATURES, AMD_ONLY, FEATURE_NAMES, FEATURE_WORDS, NEEDS, UNREPORTED } from './features.ts';
 import { MODELS, type ModelDefinition, VENDORS } from './models.ts';
 import { VMX_FEATURE_NAMES } from './vmx.ts';
 
@@ -57,8 +57,8 @@ export function resolveModel(text: string): CpuModel {
   const definition = definitionOf(name, text);
   const everything = definition.features === 'everything';
   const wanted = new Set(everything ? FEATURE_NAMES : definition.features.split(/\s+/));
-  // One vendor's virtualization at a time.
-  if (everything) wanted.delete('svm');
+  // `max` is Intel's.
+  if (everything) for (const feature of AMD_ONLY) wanted.delete(feature);
   let { physBits, vendor } = definition;
   for (const word of words) {
     const [, sign, plain, value] = /^([+-])?([^=]+)(?:=(.*))?$/.exec(word) ?? [];
@@ -103,6 +103,7 @@ export function resolveModel(text: string): CpuModel {
   dropDependents(reported);
   const instructions: readonly string[] = INSTRUCTION_FEATURES;
   const decoded = new Set(instructions.filter((feature) => wanted.has(UNREPORTED[feature] ?? feature)));
+  if (vendor === 'GenuineIntel') decoded.add('intel');
   const leaves = FEATURE_WORDS.filter((word) => Object.values(word.names).some((feature) => reported.has(feature))).map(
     (word) => word.leaf,
   );

@@ -5,14 +5,13 @@
  *   0 PM1 status, 2 PM1 enable | 4 PM1 control | 8 timer, 32 bits at 3.579545 MHz
  */
 import type { Width } from '../core-types.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, cyclesAt } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 const Register = { STATUS: 0, ENABLE: 2, CONTROL: 4, TIMER: 8 } as const;
 const POWER_BUTTON = 0x100;
 const Control = { SCI_ENABLE: 1, SLEEP_TYPE_SHIFT: 10, SLEEP_ENABLE: 0x2000 } as const;
-const TIMER_HZ = 3_579_545;
-const NS_PER_SECOND = 1e9;
+const TIMER_HZ = 3_579_545n;
 /** SLP_TYP of soft-off, as the DSDT's _S5 object says. */
 export const SLEEP_TYPE_S5 = 5;
 export const ACPI_PM_PORTS = 12;
@@ -58,8 +57,8 @@ export class AcpiPm implements IoDevice {
 
   #byte(at: number): number {
     if (at >= Register.TIMER) {
-      const ticks = Math.floor((this.#parts.clock.now() / NS_PER_SECOND) * TIMER_HZ) % 2 ** 32;
-      return Math.floor(ticks / 2 ** (8 * (at - Register.TIMER))) & 0xff;
+      const ticks = Number(BigInt.asUintN(32, cyclesAt(this.#parts.clock.now(), TIMER_HZ)));
+      return (ticks >>> (8 * (at - Register.TIMER))) & 0xff;
     }
     const shift = 8 * (at & 1);
     switch (at & ~1) {

@@ -1,21 +1,31 @@
 /**
  * The one virtual clock of a machine: nanoseconds since power-on, and callbacks due at a given nanosecond. It has no time
- * of its own: somebody (the processor) counts, and the run loop calls `runDue`. Two equal runs see equal times.
+ * of its own: somebody (the processor) counts, and the run loop calls `runDue`. Two equal runs see equal times. A time is
+ * a bigint, a duration a number: docs/decisions/0025-time-is-exact-for-a-guests-life.md.
  */
+import { NEVER } from '../core-types.ts';
 
 export interface Timer {
   /** Nanoseconds since power-on. */
-  readonly deadline: number;
+  readonly deadline: bigint;
   cancel(): void;
 }
 
 /** What a device may know of time. */
 export interface Clock {
   /** Nanoseconds since power-on. */
-  now(): number;
+  now(): bigint;
   /** Calls back once, at the first instruction boundary the run loop reaches at or after `deadline`. */
-  schedule(deadline: number, callback: () => void): Timer;
+  schedule(deadline: bigint, callback: () => void): Timer;
 }
+
+export const NS_PER_SECOND = 1_000_000_000n;
+
+/** Whole cycles of `hz` since power-on at `ns`. */
+export const cyclesAt = (ns: bigint, hz: bigint): bigint => (ns * hz) / NS_PER_SECOND;
+
+/** The first nanosecond at which `cyclesAt` gives `cycle`. */
+export const nsOfCycle = (cycle: bigint, hz: bigint): bigint => (cycle * NS_PER_SECOND + hz - 1n) / hz;
 
 interface Entry extends Timer {
   readonly order: number;
@@ -27,23 +37,22 @@ const isBefore = (a: Entry, b: Entry): boolean =>
 
 /** A binary heap of timers over a source of time. Timers with equal deadlines fire in the order they were scheduled. */
 export class VirtualClock implements Clock {
-  readonly #source: () => number;
+  readonly #source: () => bigint;
   readonly #onEarlier: () => void;
   readonly #heap: Entry[] = [];
   #order = 0;
 
   /** `onEarlier` is called whenever the next deadline moves closer, so that a running slice can be cut short. */
-  constructor(source: () => number, onEarlier: () => void = () => {}) {
+  constructor(source: () => bigint, onEarlier: () => void = () => {}) {
     this.#source = source;
     this.#onEarlier = onEarlier;
   }
 
-  now(): number {
+  now(): bigint {
     return this.#source();
   }
 
-  schedule(deadline: number, callback: () => void): Timer {
-    if (Number.isNaN(deadline)) throw new RangeError('a timer deadline must be a number of nanoseconds, got NaN');
+  schedule(deadline: bigint, callback: () => void): Timer {
     const before = this.nextDeadline;
     const entry: Entry = {
       deadline,
@@ -58,15 +67,20 @@ export class VirtualClock implements Clock {
     return entry;
   }
 
-  /** The earliest live deadline in nanoseconds, Infinity where there is none. */
-  get nextDeadline(): number {
+  /** The earliest live deadline in nanoseconds, NEVER where there is none. */
+  get nextDeadline(): bigint {
     while (this.#heap.length > 0 && this.#heap[0].callback === null) this.#pop();
-    return this.#heap.length > 0 ? this.#heap[0].deadline : Number.POSITIVE_INFINITY;
+    return this.#heap.length > 0 && this.#heap[0].deadline < NEVER ? this.#heap[0].deadline : NEVER;
   }
 
-  /** Fires every timer that is due, earliest first, those scheduled meanwhile included. */
-  runDue(): void {
-    while (this.nextDeadline <= this.now()) {
+  /**
+   * Fires the timers that are due now, earliest first. One that a callback schedules for this time or an earlier one is
+   * for the next call: whoever comes back at once cannot hold the caller. So is what is left when `isEnough` says so.
+   */
+  runDue(isEnough: () => boolean = () => false): void {
+    const newest = this.#order;
+    const now = this.now();
+    while (this.nextDeadline <= now && this.#heap[0].order < newest && !isEnough()) {
       const entry = this.#pop();
       const callback = entry.callback;
       entry.callback = null;

@@ -10,7 +10,7 @@ import type { Clock, Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 export const HPET_BYTES = 0x400;
-const TICK_NS = 10;
+const TICK_NS = 10n;
 const TICK_FS = 10_000_000;
 const TIMERS = 3;
 const READ_NS = 500;
@@ -30,8 +30,6 @@ const T = {
   WRITABLE: 0x3f4e,
 } as const;
 const ROUTE_SHIFT = 9;
-/** Ticks that nobody waits for: two months. */
-const FOREVER = 2 ** 49;
 const LOW = 0xffff_ffffn;
 /** The pins of the I/O APIC that the timers take over from PIT and RTC. */
 const LEGACY_PINS = [2, 8];
@@ -145,7 +143,7 @@ export class Hpet implements IoDevice {
   }
 
   #ticks(): bigint {
-    return (this.#enable & Enable.COUNTER) === 0 ? 0n : BigInt(Math.floor(this.#parts.clock.now() / TICK_NS));
+    return (this.#enable & Enable.COUNTER) === 0 ? 0n : this.#parts.clock.now() / TICK_NS;
   }
 
   #counter(): bigint {
@@ -184,9 +182,8 @@ export class Hpet implements IoDevice {
     const counter = this.#counter();
     const size = sizeOf(timer);
     if (timer.period > 0n && ((counter - timer.value - 1n) & size) < size >> 1n) this.#next(timer, counter);
-    const ticks = Number(((timer.value - counter - least) & size) + least);
-    if (ticks > FOREVER) return;
-    const deadline = (Math.floor(this.#parts.clock.now() / TICK_NS) + ticks) * TICK_NS;
+    const ticks = ((timer.value - counter - least) & size) + least;
+    const deadline = (this.#parts.clock.now() / TICK_NS + ticks) * TICK_NS;
     timer.timer = this.#parts.clock.schedule(deadline, () => {
       this.#interrupt(n, timer);
       if (timer.period > 0n) this.#next(timer, this.#counter());

@@ -3,12 +3,11 @@
  * counter 2 drives the speaker; and port 0x61, through which the guest gates counter 2 and reads its output.
  */
 import type { Width } from '../core-types.ts';
-import type { Clock, Timer } from './clock.ts';
+import { type Clock, cyclesAt, nsOfCycle, type Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 import { PitCounter } from './pit-counter.ts';
 
-const PIT_HZ = 1_193_182;
-const NS_PER_SECOND = 1e9;
+const PIT_HZ = 1_193_182n;
 /** Refresh requests toggle port 0x61 bit 4 every 18 ticks of counter 1, as the BIOS of the PC programs it. */
 const REFRESH_TICKS = 18;
 
@@ -16,19 +15,11 @@ const READ_BACK = 3;
 const ReadBack = { NO_COUNT: 0x20, NO_STATUS: 0x10 } as const;
 const Port61 = { GATE2: 1, SPEAKER: 2, WRITABLE: 0x0f, REFRESH: 0x10, OUT2: 0x20 } as const;
 
-/** PIT clock ticks since power-on at `ns`, exact over a hundred days. */
-export function ticksAt(ns: number): number {
-  const seconds = Math.floor(ns / NS_PER_SECOND);
-  const rest = ns - seconds * NS_PER_SECOND;
-  return seconds * PIT_HZ + Math.floor((rest * PIT_HZ) / NS_PER_SECOND);
-}
+/** PIT clock ticks since power-on at `ns`: a number holds them exactly for longer than a machine lives. */
+export const ticksAt = (ns: bigint): number => Number(cyclesAt(ns, PIT_HZ));
 
 /** The first nanosecond at which `ticksAt` gives `tick`. */
-export function nsOfTick(tick: number): number {
-  const seconds = Math.floor(tick / PIT_HZ);
-  const rest = tick - seconds * PIT_HZ;
-  return seconds * NS_PER_SECOND + Math.ceil((rest * NS_PER_SECOND) / PIT_HZ);
-}
+export const nsOfTick = (tick: number): bigint => nsOfCycle(BigInt(tick), PIT_HZ);
 
 export interface PitParts {
   irq: IrqLine;

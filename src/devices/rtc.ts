@@ -3,7 +3,7 @@
  * divider is always on. Periodic, alarm and update-ended interrupts raise IRQ 8.
  */
 import type { Width } from '../core-types.ts';
-import type { Clock, Timer } from './clock.ts';
+import { type Clock, cyclesAt, NS_PER_SECOND, nsOfCycle, type Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 const Register = {
@@ -29,9 +29,8 @@ const UPDATE_IN_PROGRESS = 0x80;
 const VALID_RAM = 0x80;
 const PM = 0x80;
 
-const NS_PER_SECOND = 1e9;
 /** The data sheet's t(BUC): the update flag rises 244 microseconds before the time changes. */
-const UPDATE_NS = 244_000;
+const UPDATE_NS = 244_000n;
 const CRYSTAL_HZ = 32_768;
 const CMOS_BYTES = 128;
 
@@ -103,6 +102,11 @@ export class Rtc implements IoDevice {
     return (this.#cmos[Register.B] & B.SET) !== 0;
   }
 
+  /** Whole seconds of virtual time. */
+  get #seconds(): number {
+    return Number(this.#parts.clock.now() / NS_PER_SECOND);
+  }
+
   #updates(): boolean {
     return !this.#isSet && this.#parts.clock.now() % NS_PER_SECOND >= NS_PER_SECOND - UPDATE_NS;
   }
@@ -126,7 +130,7 @@ export class Rtc implements IoDevice {
   /** Copies the running time into the registers; with SET they belong to the guest. */
   #refreshDate(): void {
     if (this.#isSet) return;
-    const seconds = this.#epochSeconds + Math.floor(this.#parts.clock.now() / NS_PER_SECOND);
+    const seconds = this.#epochSeconds + this.#seconds;
     const date = new Date(seconds * 1000);
     const cmos = this.#cmos;
     cmos[Register.SECONDS] = this.#encode(date.getUTCSeconds());
@@ -144,7 +148,7 @@ export class Rtc implements IoDevice {
     const year = at(Register.CENTURY) * 100 + at(Register.YEAR);
     const hours = this.#decodeHours(this.#cmos[Register.HOURS]);
     const date = Date.UTC(year, at(Register.MONTH) - 1, at(Register.DAY), hours, at(Register.MINUTES), at(0));
-    this.#epochSeconds = Math.floor(date / 1000) - Math.floor(this.#parts.clock.now() / NS_PER_SECOND);
+    this.#epochSeconds = Math.floor(date / 1000) - this.#seconds;
   }
 
   get #binary(): boolean {
@@ -182,10 +186,9 @@ export class Rtc implements IoDevice {
     this.#periodic = null;
     const rate = this.#cmos[Register.A] & 15;
     if (rate === 0 || (this.#cmos[Register.B] & B.PERIODIC) === 0) return;
-    const hz = CRYSTAL_HZ >> ((rate <= 2 ? rate + 7 : rate) - 1);
-    const now = this.#parts.clock.now();
-    const beat = Math.floor((now * hz) / NS_PER_SECOND) + 1;
-    this.#periodic = this.#parts.clock.schedule(Math.max(now + 1, Math.ceil((beat * NS_PER_SECOND) / hz)), () => {
+    const hz = BigInt(CRYSTAL_HZ >> ((rate <= 2 ? rate + 7 : rate) - 1));
+    const beat = cyclesAt(this.#parts.clock.now(), hz) + 1n;
+    this.#periodic = this.#parts.clock.schedule(nsOfCycle(beat, hz), () => {
       this.#flag(C.PERIODIC);
       this.#startPeriodic();
     });
@@ -196,7 +199,7 @@ export class Rtc implements IoDevice {
     this.#second?.cancel();
     this.#second = null;
     if ((this.#cmos[Register.B] & (B.ALARM | B.UPDATE)) === 0 || this.#isSet) return;
-    const next = (Math.floor(this.#parts.clock.now() / NS_PER_SECOND) + 1) * NS_PER_SECOND;
+    const next = BigInt(this.#seconds + 1) * NS_PER_SECOND;
     this.#second = this.#parts.clock.schedule(next, () => {
       this.#refreshDate();
       this.#flag(C.UPDATE | (this.#alarmMatches() ? C.ALARM : 0));

@@ -250,7 +250,9 @@ export class Serial implements IoDevice {
   #expectArrival(): void {
     if (this.#loop || this.#arrival !== null) return;
     if (this.#received.length > 0 || this.#hostAt === this.#host.length) return;
-    this.#arrival = this.#parts.clock.schedule(this.#parts.clock.now() + this.#characterNs, () => this.#arrive());
+    this.#arrival = this.#parts.clock.schedule(this.#parts.clock.now() + BigInt(Math.ceil(this.#characterNs)), () =>
+      this.#arrive(),
+    );
   }
 
   /** Moves as many host bytes into the receiver as it holds; in loopback the receiver is cut off from the line. */
@@ -293,7 +295,7 @@ export class Serial implements IoDevice {
     this.#timeout?.cancel();
     this.#timeout = null;
     if (!this.#fifos || this.#received.length === 0) return;
-    const deadline = this.#parts.clock.now() + 4 * this.#characterNs;
+    const deadline = this.#parts.clock.now() + BigInt(Math.ceil(4 * this.#characterNs));
     this.#timeout = this.#parts.clock.schedule(deadline, () => {
       this.#timedOut = true;
       this.#update();

@@ -3,7 +3,7 @@
  * it that would set modes: it begins in text mode, 80 by 25, as a BIOS leaves it.
  */
 import type { Width } from '../core-types.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, NS_PER_SECOND } from './clock.ts';
 import type { IoDevice } from './device.ts';
 import type { Display, Picture, TextScreen } from './display.ts';
 import { VgaMemory } from './vga-memory.ts';
@@ -236,7 +236,7 @@ export class Vga implements IoDevice, Display {
   }
 
   #status1(): number {
-    const line = ((this.#clock.now() % FRAME_NS) / FRAME_NS) * LINES;
+    const line = ((Number(this.#clock.now() % NS_PER_SECOND) % FRAME_NS) / FRAME_NS) * LINES;
     if (line >= VISIBLE_LINES) return Status1.BLANK | Status1.RETRACE;
     return line % 1 >= VISIBLE_OF_LINE ? Status1.BLANK : 0;
   }

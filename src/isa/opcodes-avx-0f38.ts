@@ -1,5 +1,5 @@
 /**
- * AVX, AVX2, F16C, VAES and GFNI in map 0F38. Every row also needs the feature avx, and its 256-bit form avx2 where the
+ * AVX, AVX2, AVX-VNNI, F16C, VAES and GFNI in map 0F38. Every row also needs the feature avx, and its 256-bit form avx2 where the
  * trait says so.
  */
 import type { Row } from './table.ts';
@@ -70,6 +70,10 @@ export const avxRows0f38: readonly Row[] = [
   { code: 'VEX.Lx.66.0F38.W0 46',   op: 'vpsravd',        args: 'Vx,Hx,Wx',    feature: 'avx2' },
   { code: 'VEX.Lx.66.0F38.W0 47',   op: 'vpsllvd',        args: 'Vx,Hx,Wx',    feature: 'avx2' },
   { code: 'VEX.Lx.66.0F38.W1 47',   op: 'vpsllvq',        args: 'Vx,Hx,Wx',    feature: 'avx2' },
+  { code: 'VEX.Lx.66.0F38.W0 50',   op: 'vpdpbusd',       args: 'Vx,Hx,Wx',    feature: 'avx-vnni' },
+  { code: 'VEX.Lx.66.0F38.W0 51',   op: 'vpdpbusds',      args: 'Vx,Hx,Wx',    feature: 'avx-vnni' },
+  { code: 'VEX.Lx.66.0F38.W0 52',   op: 'vpdpwssd',       args: 'Vx,Hx,Wx',    feature: 'avx-vnni' },
+  { code: 'VEX.Lx.66.0F38.W0 53',   op: 'vpdpwssds',      args: 'Vx,Hx,Wx',    feature: 'avx-vnni' },
   { code: 'VEX.Lx.66.0F38.W0 58',   op: 'vpbroadcastd',   args: 'Vx,Wd',       feature: 'avx2' },
   { code: 'VEX.Lx.66.0F38.W0 59',   op: 'vpbroadcastq',   args: 'Vx,Wq',       feature: 'avx2' },
   { code: 'VEX.L1.66.0F38.W0 5A m', op: 'vbroadcasti128', args: 'Vqq,Mdq',     feature: 'avx2' },

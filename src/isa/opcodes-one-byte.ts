@@ -145,6 +145,7 @@ export const oneByteRows: readonly Row[] = [
   { code: '8F /0',    op: 'pop',    args: 'Ev',        traits: ['d64'] },
   { code: '90 B0',    op: 'nop',    args: '' },
   { code: 'F3 90 B0', op: 'pause',  args: '' },
+  { code: 'F3 90 B1', op: 'pause',  args: '',          feature: 'intel', fallback: true },
   { code: '90+',      op: 'xchg',   args: 'Zv,rAX' },
   { code: '98',       op: 'cbw',    args: '',          w: 'v' },
   { code: '99',       op: 'cwd',    args: '',          w: 'v' },

@@ -10,6 +10,7 @@ import { PicPair } from '../devices/pic.ts';
 import { ResetControl } from '../devices/reset.ts';
 import type { VirtioDevice } from '../devices/virtio/device.ts';
 import { VirtioPci } from '../devices/virtio/transport-pci.ts';
+import type { WorkMeter } from '../devices/work-meter.ts';
 import type { HostWork } from '../net/backend.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
@@ -24,6 +25,9 @@ import { setUpPci } from './pci-firmware.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
+
+/** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
+const DEFERRED_NS = 10_000n;
 
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
   devices: readonly DeviceSpec[];
@@ -40,6 +44,8 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  /** What devices do in a slice. */
+  work: WorkMeter;
   log: (line: string) => void;
 }
 
@@ -66,6 +72,11 @@ export class Board {
     this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
     parts.extra.onConnect((cores) => this.#shadow.connect(cores));
     this.#build();
+  }
+
+  /** What devices did in this slice. */
+  get work(): WorkMeter {
+    return this.#parts.work;
   }
 
   /** Puts every device back to its power-on state. */
@@ -159,7 +170,7 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services, work } = this.#parts;
     return {
       specs: devices,
       position: 0,
@@ -182,7 +193,8 @@ export class Board {
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      defer: (work) => void clock.schedule(clock.now(), work),
+      defer: (work) => this.#defer(work),
+      charge: (bytes) => work.charge(bytes),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
@@ -191,10 +203,22 @@ export class Board {
     };
   }
 
+  #defer(work: () => void): void {
+    const { clock } = this.#parts;
+    clock.schedule(clock.now() + DEFERRED_NS, work);
+  }
+
   #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { clock, memory, wrote, log } = this.#parts;
-    const defer = (work: () => void): void => void clock.schedule(clock.now(), work);
-    const parts = { device, memory, wrote, log, withhold, defer };
+    const { memory, wrote, log, work } = this.#parts;
+    const parts = {
+      device,
+      memory,
+      wrote,
+      log,
+      withhold,
+      defer: (rest: () => void) => this.#defer(rest),
+      charge: (bytes: number) => work.charge(bytes),
+    };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());

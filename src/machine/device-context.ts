@@ -57,6 +57,8 @@ export interface DeviceContext {
   output(source: ConsoleSource, byte: number): void;
   /** Runs `work` a little later, not within the guest's access. */
   defer(work: () => void): void;
+  /** Counts work done for the guest, in the unit of WorkMeter. */
+  charge(bytes: number): void;
   /** While `work` goes on an idle guest waits for it, and its time stands still. */
   busy(work: Promise<unknown>): void;
   /** For devices whose answers come from outside of the machine, nobody knows when. */

@@ -22,7 +22,7 @@ export class ExitCounter {
   #shutdowns = 0;
   readonly #sleep = { totalNs: 0, leastNs: 0, mostNs: 0, ended: 0 };
   /** When the processor fell asleep, and how it stood when it ran last since. */
-  #asleep: { since: number; now: number; retired: number } | null = null;
+  #asleep: { since: bigint; now: bigint; retired: number } | null = null;
 
   /** Before a call of the processor. */
   begin({ now, retired }: Core): void {
@@ -68,8 +68,8 @@ export class ExitCounter {
       .sort((a, b) => b.count - a.count);
   }
 
-  #wake({ since, now }: { since: number; now: number }): void {
-    const ns = Math.max(0, now - since);
+  #wake({ since, now }: { since: bigint; now: bigint }): void {
+    const ns = Math.max(0, Number(now - since));
     const sleep = this.#sleep;
     sleep.leastNs = sleep.ended === 0 ? ns : Math.min(sleep.leastNs, ns);
     sleep.mostNs = Math.max(sleep.mostNs, ns);

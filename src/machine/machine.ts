@@ -4,6 +4,7 @@
  */
 import { type Core, Stop } from '../core-types.ts';
 import { VirtualClock } from '../devices/clock.ts';
+import { WorkMeter } from '../devices/work-meter.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
@@ -15,6 +16,7 @@ import { hostMs, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
 import { HostSide } from './host-side.ts';
 import { HostWorkGauge } from './host-work.ts';
+import { jumpOf, nsUntil } from './next-event.ts';
 import {
   checkMachineType,
   checkSerialPorts,
@@ -41,6 +43,8 @@ const RFLAGS_IF = 0x200n;
 const NS_PER_MS = 1e6;
 /** Host timers are no finer. */
 const SHORTEST_SLEEP_MS = 1;
+/** Slices without an instruction after which a step is over. */
+const MOST_IDLE_SLICES = 1000;
 
 /** What a slice can end with besides an outcome: the guest sleeps, and somebody may type. */
 const WAIT = 'wait';
@@ -63,8 +67,6 @@ export class Machine extends HostSide {
   readonly #asleep: Set<Core>;
   readonly #sleep = new Sleep();
   #isInTurn = false;
-  /** What backends are at that an idle guest waits for. */
-  #busy = 0;
   readonly #hostWork: HostWorkGauge;
   #hostMs = 0;
   #waitsForInput: boolean;
@@ -73,7 +75,7 @@ export class Machine extends HostSide {
   #sleepMs = Number.POSITIVE_INFINITY;
   /** Of the time before the last reboot. */
   #pastInstructions = 0;
-  #pastNs = 0;
+  #pastNs = 0n;
 
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
   static async create(options: MachineOptions): Promise<Machine> {
@@ -86,10 +88,8 @@ export class Machine extends HostSide {
     const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
     const clock = new VirtualClock(
-      () => (cores.length > 0 ? turns.now : 0),
-      () => {
-        if (machine) machine.#cutSlice();
-      },
+      () => (cores.length > 0 ? turns.now : 0n),
+      () => turns.running?.requestStop(),
     );
     const host = new HostWorkGauge((ns) => {
       if (machine) machine.#pass(ns);
@@ -113,9 +113,10 @@ export class Machine extends HostSide {
         if (machine) machine.#wakeFromOutside();
       },
       busy: (work) => {
-        if (machine) machine.#waitFor(work);
+        if (machine) machine.#sleep.waitFor(work);
       },
       host,
+      work: new WorkMeter(() => turns.running?.requestStop()),
       services,
       log: (line) => machine?.emit('log', line),
       date: dateAt(options),
@@ -192,14 +193,21 @@ export class Machine extends HostSide {
     this.#sleep.poke();
   }
 
-  /** Executes `count` instructions at once, events included; returns the outcome where the guest ended. */
+  /**
+   * Executes `count` instructions at once, events included; fewer where a thousand events or faults in a row led to none.
+   * Returns the outcome where the guest ended.
+   */
   step(count = 1): Outcome | null {
     if (this.#running) throw new Error('the machine is running already');
     const limit = this.#turns.retired + count;
     let outcome: Outcome | typeof WAIT | null = null;
-    while (outcome === null) outcome = this.#slice(limit);
+    for (let idle = 0; outcome === null && idle < MOST_IDLE_SLICES; idle++) {
+      const { retired } = this.#turns;
+      outcome = this.#slice(limit);
+      if (this.#turns.retired > retired) idle = 0;
+    }
     this.#console.flush();
-    return outcome === WAIT || outcome.reason === 'limit' ? null : outcome;
+    return outcome === WAIT || outcome?.reason === 'limit' ? null : outcome;
   }
 
   /** Types into a serial port. Text is sent as UTF-8. */
@@ -240,7 +248,7 @@ export class Machine extends HostSide {
       {
         instructions: this.#pastInstructions + this.#turns.retired,
         hostSeconds: this.#hostMs / 1000,
-        virtualSeconds: (this.#pastNs + this.#turns.now) / 1e9,
+        virtualSeconds: Number(this.#pastNs + this.#turns.now) / 1e9,
       },
       this.#exits,
       this.#board.bus,
@@ -269,9 +277,12 @@ export class Machine extends HostSide {
 
   #slice(limit: number): Outcome | typeof WAIT | null {
     if (this.#pacer) this.#pass(this.#pacer.lag(this.#turns.now));
-    this.#clock.runDue();
+    this.#board.work.begin();
+    this.#clock.runDue(() => this.#board.work.isSpent);
     const ending = this.#takeEnding();
     if (ending) return ending;
+    // What is due again is of this instant too, but the host has its turn first.
+    if (this.#clock.nextDeadline <= this.#turns.now) return null;
     const left = limit - this.#turns.retired;
     if (left <= 0) return { reason: 'limit' };
     const stop = this.#runCores(left, isStepping(this.#options.tracer) ? 1 : SLICE);
@@ -293,14 +304,14 @@ export class Machine extends HostSide {
   /** A slice of the only processor, or a round of all. */
   #runCores(instructions: number, slice: number): Stop {
     if (this.cores.length === 1) {
-      const untilEvent = Math.ceil(this.#clock.nextDeadline - this.core.now);
+      const untilEvent = nsUntil(this.core.now, this.#clock.nextDeadline);
       return this.#runCore(this.core, Math.max(1, Math.min(slice, untilEvent, instructions)));
     }
     return this.#turns.round({
       nextEvent: () => this.#clock.nextDeadline,
       instructions,
       slice,
-      isEnding: () => this.#ending !== null,
+      isEnding: () => this.#ending !== null || this.#board.work.isSpent,
       run: (core, budget) => this.#runCore(core, budget),
     });
   }
@@ -330,24 +341,24 @@ export class Machine extends HostSide {
     if (this.cores.every((core) => (core.get('rflags') & RFLAGS_IF) === 0n && !core.vmx?.inGuest))
       return { reason: 'halted' };
     const ahead = this.#untilNextEvent();
-    if (this.#busy > 0 && !this.#pacer) {
+    if (this.#sleep.isForWork && !this.#pacer) {
       this.#sleepMs = Number.POSITIVE_INFINITY;
       return WAIT;
     }
     if (ahead === Number.POSITIVE_INFINITY) {
       this.#sleepMs = ahead;
-      return this.#waitsForInput || this.#busy > 0 || this.#hostWork.mayCome ? WAIT : { reason: 'halted' };
+      return this.#waitsForInput || this.#sleep.isForWork || this.#hostWork.mayCome ? WAIT : { reason: 'halted' };
     }
     this.#sleepMs = this.#pacer
       ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS
       : this.#hostWork.sleepMs(ahead);
     if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
-    this.#turns.advance(ahead);
+    this.#turns.advance(jumpOf(ahead));
     return null;
   }
 
   #untilNextEvent(): number {
-    return Math.max(0, Math.min(this.#clock.nextDeadline, this.#turns.nextDeadline) - this.#turns.now);
+    return nsUntil(this.#turns.now, this.#clock.nextDeadline, this.#turns.nextDeadline);
   }
 
   /** Lets virtual time pass, but not past an event. */
@@ -377,24 +388,11 @@ export class Machine extends HostSide {
 
   #end(outcome: Outcome): void {
     this.#ending ??= outcome;
-    this.#cutSlice();
-  }
-
-  #cutSlice(): void {
     this.#turns.running?.requestStop();
   }
 
   /** A device raised an interrupt: where no guest access was the cause, an idle guest is to look. */
   #wakeFromOutside(): void {
     if (!this.#isInTurn) this.#sleep.poke();
-  }
-
-  #waitFor(work: Promise<unknown>): void {
-    this.#busy++;
-    const done = (): void => {
-      this.#busy--;
-      this.#sleep.poke();
-    };
-    work.then(done, done);
   }
 }

@@ -7,20 +7,21 @@ const LONGEST_LAG_NS = 1e9;
 
 export class Pacer {
   readonly #hostMs: () => number;
-  #originMs = 0;
+  #origin = { ms: 0, now: 0n };
 
   constructor(host: () => number = hostMs) {
     this.#hostMs = host;
   }
 
   /** From here on, virtual time `now` (in ns) is the host's present. */
-  start(now: number): void {
-    this.#originMs = this.#hostMs() - now / NS_PER_MS;
+  start(now: bigint): void {
+    this.#origin = { ms: this.#hostMs(), now };
   }
 
   /** Nanoseconds that virtual time is behind the host's; negative where it is ahead. */
-  lag(now: number): number {
-    const lag = (this.#hostMs() - this.#originMs) * NS_PER_MS - now;
+  lag(now: bigint): number {
+    const { ms, now: began } = this.#origin;
+    const lag = (this.#hostMs() - ms) * NS_PER_MS - Number(now - began);
     if (lag <= LONGEST_LAG_NS) return Math.floor(lag);
     this.start(now);
     return 0;

@@ -3,6 +3,7 @@
  * zero, where it is not so already, and counted (docs/decisions/0011-memory-that-a-guest-gives-back.md).
  */
 import type { GuestMemory } from '../core-types.ts';
+import { isZero } from '../devices/is-zero.ts';
 
 const PAGE = 4096;
 const State = { USED: 0, BALLOONED: 1, REPORTED: 2 } as const;
@@ -67,8 +68,6 @@ export class ReturnedPages {
   }
 
   #isEmpty(pa: number): boolean {
-    const bytes = this.#memory.bytes(pa, PAGE);
-    if (bytes.byteOffset % 4 !== 0) return bytes.every((byte) => byte === 0);
-    return new Int32Array(bytes.buffer, bytes.byteOffset, PAGE / 4).every((word) => word === 0);
+    return isZero(this.#memory.bytes(pa, PAGE));
   }
 }

@@ -2,7 +2,7 @@
  * The processors of a machine on one thread. Time is one: the processors take turns, and each begins its turn at the time
  * that the one before it came to. So no clock ever shows less than another showed before, and every run is the same.
  */
-import { type Core, Stop } from '../core-types.ts';
+import { type Core, NEVER, Stop } from '../core-types.ts';
 
 /**
  * Virtual time of a turn, in nanoseconds: how late an interrupt of one processor reaches the next. A prime: a loop that
@@ -12,13 +12,13 @@ import { type Core, Stop } from '../core-types.ts';
 export const TURN_NS = 9_973;
 
 export interface RoundLimits {
-  /** Virtual time of the next device event, Infinity for none. Devices may move it while a processor runs. */
-  nextEvent: () => number;
+  /** Virtual time of the next device event, NEVER for none. Devices may move it while a processor runs. */
+  nextEvent: () => bigint;
   /** Instructions that all processors together may retire. */
   instructions: number;
   /** The most of one call of a processor. */
   slice: number;
-  /** Whether the run is to end now. */
+  /** Whether the run is to end now, or the host is to have its turn. */
   isEnding: () => boolean;
   run: (core: Core, budget: number) => Stop;
 }
@@ -27,25 +27,25 @@ export class RoundRobin {
   readonly cores: readonly Core[];
   /** The processor that runs now: its time is the machine's. */
   running: Core | null = null;
-  readonly #turnNs: number;
+  readonly #turnNs: bigint;
   /** How far the turns so far came. */
-  #time = 0;
+  #time = 0n;
   /** Whose turn it is; when it began, null before; when it is over at the latest. */
   #at = 0;
-  #begin: number | null = null;
-  #end = 0;
+  #begin: bigint | null = null;
+  #end = 0n;
   /** Processors that sleep, and what their own timers wake them at. */
-  readonly #sleepers = new Map<Core, number>();
+  readonly #sleepers = new Map<Core, bigint>();
 
   constructor(cores: readonly Core[], turnNs = TURN_NS) {
     this.cores = cores;
-    this.#turnNs = turnNs;
+    this.#turnNs = BigInt(turnNs);
   }
 
   /** Virtual time in nanoseconds. */
-  get now(): number {
+  get now(): bigint {
     if (this.cores.length === 1) return this.cores[0].now;
-    return this.running ? Math.max(this.running.now, this.#time) : this.#time;
+    return this.running ? later(this.running.now, this.#time) : this.#time;
   }
 
   /** Instructions that all processors retired. */
@@ -53,16 +53,16 @@ export class RoundRobin {
     return this.cores.reduce((sum, core) => sum + core.retired, 0);
   }
 
-  /** When the first of the processors' own timers is due; Infinity for never. */
-  get nextDeadline(): number {
-    return this.cores.reduce((first, core) => Math.min(first, core.nextDeadline), Number.POSITIVE_INFINITY);
+  /** When the first of the processors' own timers is due; NEVER for none. */
+  get nextDeadline(): bigint {
+    return this.cores.reduce((first, core) => earlier(first, core.nextDeadline), NEVER);
   }
 
   /** Moves virtual time forward by `ns`. A processor hears of it in its turn. */
   advance(ns: number): void {
     if (this.cores.length === 1) this.cores[0].advance(ns);
     else {
-      this.#time = Math.ceil(this.now + ns);
+      this.#time = this.now + BigInt(Math.ceil(ns));
       if (this.running) advanceTo(this.running, this.#time);
     }
   }
@@ -80,7 +80,7 @@ export class RoundRobin {
       advanceTo(core, time);
       core.reset();
     }
-    this.#time = Math.max(...this.cores.map(({ now }) => now));
+    this.#time = this.cores.map(({ now }) => now).reduce(later);
     this.#at = 0;
     this.#begin = null;
     this.#sleepers.clear();
@@ -104,11 +104,11 @@ export class RoundRobin {
       }
       do {
         const { now, retired } = core;
-        const budget = Math.min(Math.max(1, this.#until(nextEvent()) - now), left, slice);
+        const budget = Math.min(Math.max(1, Number(this.#until(nextEvent()) - now)), left, slice);
         const stop = run(core, budget);
         // Deliveries of events retire nothing: their time passes here.
-        if (stop === Stop.BUDGET) advanceTo(core, now + budget);
-        this.#time = Math.max(this.#time, core.now);
+        if (stop === Stop.BUDGET) advanceTo(core, now + BigInt(budget));
+        this.#time = later(this.#time, core.now);
         left -= core.retired - retired;
         if (stop === Stop.SHUTDOWN || isEnding()) return stop === Stop.SHUTDOWN ? stop : Stop.REQUESTED;
         if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) {
@@ -131,13 +131,16 @@ export class RoundRobin {
   }
 
   /** When the turn is over: at its end, at a device's event, or where a processor that sleeps is to wake. */
-  #until(event: number): number {
-    let until = Math.min(this.#end, Math.ceil(event));
-    for (const wake of this.#sleepers.values()) if (wake > (this.#begin ?? 0) && wake < until) until = wake;
+  #until(event: bigint): bigint {
+    let until = earlier(this.#end, event);
+    for (const wake of this.#sleepers.values()) if (wake > (this.#begin ?? 0n) && wake < until) until = wake;
     return until;
   }
 }
 
-function advanceTo(core: Core, time: number): void {
-  if (time > core.now) core.advance(time - core.now);
+const earlier = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+function advanceTo(core: Core, time: bigint): void {
+  if (time > core.now) core.advance(Number(time - core.now));
 }

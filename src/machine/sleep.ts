@@ -3,6 +3,22 @@
 export class Sleep {
   #wake: (() => void) | null = null;
   #poked = false;
+  #works = 0;
+
+  /** Backends are at something that an idle guest waits for. */
+  get isForWork(): boolean {
+    return this.#works > 0;
+  }
+
+  /** Until `work` is done an idle guest waits for it. */
+  waitFor(work: Promise<unknown>): void {
+    this.#works++;
+    const done = (): void => {
+      this.#works--;
+      this.poke();
+    };
+    work.then(done, done);
+  }
 
   /** From here on, what happens keeps the machine from sleeping. */
   begin(): void {

@@ -17,8 +17,8 @@ export interface Offload {
 
 /** Virtual time, as devices know it: nanoseconds since power-on. */
 export interface NetClock {
-  now(): number;
-  schedule(deadline: number, callback: () => void): { cancel(): void };
+  now(): bigint;
+  schedule(deadline: bigint, callback: () => void): { cancel(): void };
 }
 
 /**

@@ -60,6 +60,8 @@ export interface HostSockets {
   ): Promise<Listener>;
   /** A socket at any port. */
   datagrams(receive: OnDatagram): HostDatagrams;
+  /** A socket at any port for one address; `refused` is called where nobody is there, as far as the host can tell. */
+  datagramsTo?(to: SocketAddress, receive: OnDatagram, refused: () => void): HostDatagrams;
   /** A socket at a port of choice. Rejects where the port cannot be had. */
   bindDatagrams(at: SocketAddress, receive: OnDatagram): Promise<HostDatagrams>;
   /** The host's name servers, best first; none where they are not known. */

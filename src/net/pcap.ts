@@ -28,15 +28,15 @@ export function dump(backend: NetBackend, write: (bytes: Uint8Array) => void, op
     header.setUint32(4 * at, value, true);
   }
   write(new Uint8Array(header.buffer));
-  let now = (): number => 0;
+  let now = (): bigint => 0n;
 
   const record = (frame: Uint8Array, offload?: Offload): void => {
     const kept = Math.min(frame.length, maxBytes);
     const bytes = new Uint8Array(RECORD_HEADER + kept);
     const view = new DataView(bytes.buffer);
     const ns = now();
-    const seconds = Math.floor(ns / NS_PER_SECOND) + Math.floor(start / 1000);
-    const rest = Math.floor(ns % NS_PER_SECOND) + (start % 1000) * 1_000_000;
+    const seconds = Number(ns / BigInt(NS_PER_SECOND)) + Math.floor(start / 1000);
+    const rest = Number(ns % BigInt(NS_PER_SECOND)) + (start % 1000) * 1_000_000;
     view.setUint32(0, seconds + Math.floor(rest / NS_PER_SECOND), true);
     view.setUint32(4, rest % NS_PER_SECOND, true);
     view.setUint32(8, kept, true);

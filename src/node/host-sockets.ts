@@ -2,6 +2,7 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { getServers } from 'node:dns';
 import { createServer, Socket } from 'node:net';
+import { compact } from '../net/chunks.ts';
 import type {
   HostDatagrams,
   HostSockets,
@@ -11,6 +12,7 @@ import type {
   StreamEvents,
   StreamFailure,
 } from '../net/host-sockets.ts';
+import { SocketWriter } from './socket-writer.ts';
 
 const FAILURES: Record<string, StreamFailure> = {
   ECONNREFUSED: 'refused',
@@ -22,32 +24,38 @@ const FAILURES: Record<string, StreamFailure> = {
 };
 /** Datagrams beyond this many bytes in the socket's queue are dropped, as networks do. */
 const MOST_QUEUED = 1 << 20;
+/** And beyond this many, however short. */
+const MOST_DATAGRAMS = 1024;
 const DNS_PORT = 53;
 
 /** A Node socket as a stream. The socket must allow half-open connections. */
 function streamOf(socket: Socket, events: StreamEvents): HostStream {
+  let isSilent = false;
   socket.setNoDelay(true);
   socket.on('data', (bytes) => events.data(bytes));
   socket.on('end', () => events.ended());
-  socket.on('drain', () => events.drained());
+  const writer = new SocketWriter(socket, () => {
+    if (!isSilent) events.drained();
+  });
   socket.on('error', (error: NodeJS.ErrnoException) => events.failed(FAILURES[error.code ?? ''] ?? 'reset'));
   const silence = (): void => {
-    for (const event of ['data', 'end', 'drain', 'error']) socket.removeAllListeners(event);
+    isSilent = true;
+    for (const event of ['data', 'end', 'error']) socket.removeAllListeners(event);
     socket.on('error', () => {});
   };
   return {
     get buffered() {
-      return socket.writableLength;
+      return writer.buffered;
     },
-    write: (bytes) => void socket.write(bytes),
-    end: () => void socket.end(),
+    write: (bytes) => writer.write(bytes),
+    end: () => writer.finish(() => void socket.end()),
     abort() {
       silence();
       socket.resetAndDestroy();
     },
     finish() {
       silence();
-      socket.destroySoon();
+      writer.finish(() => socket.destroySoon());
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
@@ -56,6 +64,7 @@ function streamOf(socket: Socket, events: StreamEvents): HostStream {
 
 function datagramsOf(socket: DatagramSocket, receive: OnDatagram): HostDatagrams {
   let isClosed = false;
+  let queued = 0;
   socket.on('message', (bytes, { address, port }) => {
     if (!isClosed) receive(bytes, { address, port });
   });
@@ -64,8 +73,11 @@ function datagramsOf(socket: DatagramSocket, receive: OnDatagram): HostDatagrams
       return socket.address().port;
     },
     send(bytes, { address, port }) {
-      if (isClosed || port === 0 || socket.getSendQueueSize() > MOST_QUEUED) return;
-      socket.send(bytes, port, address, () => {});
+      if (isClosed || port === 0 || socket.getSendQueueSize() > MOST_QUEUED || queued >= MOST_DATAGRAMS) return;
+      queued++;
+      socket.send(compact(bytes), port, address, () => {
+        queued--;
+      });
     },
     close() {
       isClosed = true;
@@ -116,6 +128,48 @@ export function nodeSockets(): HostSockets {
       const socket = createSocket('udp4');
       socket.on('error', () => {});
       return datagramsOf(socket, receive);
+    },
+    datagramsTo(to, receive, refused) {
+      const socket = createSocket('udp4');
+      let isConnected = false;
+      let isClosed = false;
+      let waiting: Uint8Array[] = [];
+      let queued = 0;
+      const send = (bytes: Uint8Array): void => {
+        queued++;
+        socket.send(bytes, (error) => {
+          queued--;
+          if (error) failed(error);
+        });
+      };
+      // What the network says of one datagram is told with the next one that is sent or asked for.
+      const failed = ({ code }: NodeJS.ErrnoException): void => {
+        if (code === 'ECONNREFUSED' && !isClosed) refused();
+      };
+      socket.on('error', failed);
+      socket.on('message', (bytes) => {
+        if (!isClosed) receive(bytes, to);
+      });
+      socket.connect(to.port, to.address, () => {
+        isConnected = true;
+        if (!isClosed) for (const bytes of waiting) send(bytes);
+        waiting = [];
+      });
+      return {
+        get port() {
+          return socket.address().port;
+        },
+        send(bytes) {
+          const isFull = queued + waiting.length >= MOST_DATAGRAMS || socket.getSendQueueSize() > MOST_QUEUED;
+          if (isClosed || isFull) return;
+          if (isConnected) send(compact(bytes));
+          else waiting.push(compact(bytes));
+        },
+        close() {
+          isClosed = true;
+          socket.close();
+        },
+      };
     },
     async bindDatagrams(at, receive) {
       const socket = createSocket('udp4');

@@ -5,6 +5,7 @@
 import { createServer, type Server, Socket } from 'node:net';
 import type { NetBackend, NetCard } from '../net/backend.ts';
 import type { SocketAddress } from '../net/host-sockets.ts';
+import { SocketWriter } from './socket-writer.ts';
 
 const LENGTH_BYTES = 4;
 const MOST_FRAME = 65550;
@@ -16,6 +17,7 @@ export class SocketNet implements NetBackend {
   readonly #log: (line: string) => void;
   #server: Server | null = null;
   #socket: Socket | null = null;
+  #writer: SocketWriter | null = null;
   #card: NetCard | null = null;
   #received = Buffer.alloc(0);
   #release = (): void => {};
@@ -65,11 +67,11 @@ export class SocketNet implements NetBackend {
   }
 
   send(frame: Uint8Array): void {
-    if (!this.#socket || this.#socket.writableLength > MOST_QUEUED) return;
+    if (!this.#writer || this.#writer.buffered > MOST_QUEUED) return;
     const bytes = Buffer.alloc(LENGTH_BYTES + frame.length);
     bytes.writeUInt32BE(frame.length);
     bytes.set(frame, LENGTH_BYTES);
-    this.#socket.write(bytes);
+    this.#writer.write(bytes);
   }
 
   ready(): void {
@@ -84,6 +86,7 @@ export class SocketNet implements NetBackend {
 
   #plug(socket: Socket): void {
     this.#socket = socket;
+    this.#writer = new SocketWriter(socket, () => {});
     this.#received = Buffer.alloc(0);
     socket.setNoDelay(true);
     socket.on('data', (bytes) => {
@@ -93,6 +96,7 @@ export class SocketNet implements NetBackend {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#socket = null;
+      this.#writer = null;
       this.#expect();
     });
     this.#expect();

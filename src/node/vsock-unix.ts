@@ -3,16 +3,32 @@
  * gets that port of the guest, after a line "OK PORT"; and what the guest connects to, port P of the host, is the socket
  * `path`_P.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { VsockConnection } from '../devices/virtio/vsock-connection.ts';
 import type { VsockHub } from '../machine/vsock-hub.ts';
+import { SocketWriter } from './socket-writer.ts';
 
 /** More than this waits in the socket, not here. */
 const MOST_BUFFERED = 256 << 10;
+/** And this much of the guest's waits for the host before the guest has to. */
+const MOST_QUEUED = 64 << 10;
 const REQUEST = /^CONNECT (\d{1,10})$/;
 const LONGEST_REQUEST = 32;
 const NEWLINE = 10;
+
+/** Whether there is a socket that nobody listens at: a process that was killed has left it. */
+function isLeftBehind(path: string): Promise<boolean> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'));
+  });
+}
 
 export class VsockUnix {
   readonly #hub: VsockHub;
@@ -24,6 +40,7 @@ export class VsockUnix {
   /** Listens at `path`. Throws an error where that is not possible. */
   static async open(hub: VsockHub, path: string): Promise<VsockUnix> {
     const unix = new VsockUnix(hub, path);
+    if (await isLeftBehind(path)) unlinkSync(path);
     await new Promise<void>((resolve, reject) => {
       unix.#server.once('error', (error) => reject(new Error(`uds_path=${path}: ${error.message}`)));
       unix.#server.listen(path, resolve);
@@ -99,14 +116,25 @@ export class VsockUnix {
     const { host } = this.#hub;
     const done = host.begin();
     this.#sockets.add(socket);
+    let isPaused = false;
+    const writer = new SocketWriter(socket, () => {
+      if (!isPaused) return;
+      isPaused = false;
+      host.arrived();
+      guest.resume();
+    });
+    const endSocket = (): void => writer.finish(() => void socket.end());
     guest.events = {
       data: (bytes) => {
-        if (!socket.write(bytes)) guest.pause();
+        writer.write(bytes);
+        if (writer.buffered <= MOST_QUEUED) return;
+        isPaused = true;
+        guest.pause();
       },
-      end: () => socket.end(),
+      end: endSocket,
       drain: () => socket.resume(),
       close: (reason) => {
-        if (reason === 'finished') socket.end();
+        if (reason === 'finished') endSocket();
         else socket.destroy();
         done();
       },
@@ -115,10 +143,6 @@ export class VsockUnix {
       host.arrived();
       work();
     };
-    socket.on(
-      'drain',
-      arrives(() => guest.resume()),
-    );
     socket.on('data', (bytes) => {
       host.arrived();
       guest.send(bytes);

@@ -17,6 +17,7 @@ export const HELP = `usage: vmlaunch vectors [options] FILE..
 Runs instruction vectors (VEC1 files, .vec or .vec.gz), prints a line for each file and the total.
 
   -cpu MODEL       the processor model, as without a sub-command (default: max)
+  --strict         compares what the files mask as undefined too, and all results exactly
   --verbose        shows the first ${VERBOSE_FAILURES} failures of each file: assembly, expected, got
   --grep TEXT      only the cases whose disassembly or form contains TEXT
   --limit N        at most N cases of each file
@@ -24,11 +25,13 @@ Runs instruction vectors (VEC1 files, .vec or .vec.gz), prints a line for each f
 
   vmlaunch vectors test/vectors/data/int-alu-64.vec.gz
   vmlaunch vectors -cpu qemu64 test/vectors/data/int-bits-64.vec.gz
+  vmlaunch vectors --strict test/vectors/data/intel/int-shift-64.vec.gz
   vmlaunch vectors --verbose --grep 'bt ' test/vectors/data/*.vec.gz`;
 
 interface Options {
   files: string[];
   cpu: string;
+  strict: boolean;
   verbose: boolean;
   grep?: string;
   limit?: number;
@@ -58,6 +61,7 @@ function parseOptions(argv: readonly string[]): Options | undefined {
     allowPositionals: true,
     options: {
       cpu: { type: 'string', default: 'max' },
+      strict: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
       grep: { type: 'string' },
       limit: { type: 'string' },
@@ -72,7 +76,8 @@ function parseOptions(argv: readonly string[]): Options | undefined {
     throw new Error(`--limit ${values.limit}: a whole number of at least 1 is expected`);
   }
   const exclusions = values.exclude ? parseExclusions(readFileSync(values.exclude, 'utf8'), values.exclude) : [];
-  return { files: positionals, cpu: values.cpu, verbose: values.verbose, grep: values.grep, limit, exclusions };
+  const { cpu, strict, verbose, grep } = values;
+  return { files: positionals, cpu, strict, verbose, grep, limit, exclusions };
 }
 
 async function runAll(options: Options): Promise<number> {

@@ -18,6 +18,8 @@ export interface Selection {
   exclude?: ReadonlySet<number>;
   /** Whether a case is left out. */
   skip?: (c: VectorCase) => boolean;
+  /** Whether what the files mask as undefined is compared too. */
+  strict?: boolean;
 }
 
 export interface Tally {
@@ -34,7 +36,7 @@ export function runFile(
   onFailure: (f: Failure) => void,
 ): Tally {
   const tally: Tally = { passed: 0, failed: 0, excluded: 0 };
-  const { grep, limit = Number.POSITIVE_INFINITY, exclude, skip } = selection;
+  const { grep, limit = Number.POSITIVE_INFINITY, exclude, skip, strict } = selection;
   for (const c of file.cases()) {
     if (tally.passed + tally.failed >= limit) break;
     if (grep !== undefined && !c.text.includes(grep) && !c.form.includes(grep)) continue;
@@ -42,7 +44,7 @@ export function runFile(
       tally.excluded++;
       continue;
     }
-    const problems = runner.run(file, c);
+    const problems = runner.run(file, c, strict);
     if (problems.length === 0) {
       tally.passed++;
       continue;

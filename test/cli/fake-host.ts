@@ -7,14 +7,14 @@ export interface FakeHost extends CliHost {
   files: Map<string, Uint8Array | string>;
   /** Types into the command. */
   type: (text: string) => void;
-  interrupt: (signal?: Interrupt) => void;
+  interrupt: (why?: Interrupt | Error) => void;
   /** Whether the terminal is still taken. */
   isReading: () => boolean;
 }
 
 export function fakeHost(files: Record<string, Uint8Array | string> = {}, terminal = false): FakeHost {
   let onBytes: ((bytes: Uint8Array) => void) | null = null;
-  let onInterrupt: ((signal: Interrupt) => void) | null = null;
+  let onInterrupt: ((why: Interrupt | Error) => void) | null = null;
   const decoder = new TextDecoder();
   const textOf = (bytes: Uint8Array | string): string => (typeof bytes === 'string' ? bytes : decoder.decode(bytes));
   const host: FakeHost = {
@@ -56,7 +56,7 @@ export function fakeHost(files: Record<string, Uint8Array | string> = {}, termin
       };
     },
     type: (text) => onBytes?.(new TextEncoder().encode(text)),
-    interrupt: (signal = 'SIGINT') => onInterrupt?.(signal),
+    interrupt: (why = 'SIGINT') => onInterrupt?.(why),
     isReading: () => onBytes !== null,
   };
   return host;

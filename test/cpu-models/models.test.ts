@@ -1,6 +1,6 @@
 // Processor models: what -cpu may say, what CPUID answers (SDM Vol. 2A, "CPUID—CPU Identification"), and that what is off is #UD.
 import { describe, expect, it } from 'vitest';
-import { NEEDS } from '../../src/cpu-models/features.ts';
+import { AMD_ONLY, NEEDS } from '../../src/cpu-models/features.ts';
 import { cpuidEntries, IMPLEMENTED, MODELS, resolveModel } from '../../src/cpu-models/index.ts';
 import { INCOMPLETE_FEATURES } from '../../src/features.gen.ts';
 import { oneInstruction, UD } from '../ops/one-instruction.ts';
@@ -77,8 +77,48 @@ describe('-cpu', () => {
   it('max is all that is implemented, of one vendor', () => {
     const { reported } = resolveModel('max');
     const whole = [...IMPLEMENTED].filter((name) => (NEEDS[name] ?? []).every((needed) => reported.has(needed)));
-    expect(whole.filter((name) => name !== 'svm' && !reported.has(name))).toEqual([]);
+    expect(whole.filter((name) => !AMD_ONLY.includes(name) && !reported.has(name))).toEqual([]);
   });
+
+  // QEMU 7.2's EAX, EBX, ECX, EDX of CPUID under TCG for `-cpu NAME`; EPYC-Genoa is of 8.1.
+  it.each([
+    ['Opteron_G3', 0x0010_0f23, [0x4002_0140, 0x4002_0140], [0x0200_8140, 0x0080_8140]],
+    ['EPYC', 0x0080_0f12, [0x2008_0140, 0x4004_0140], [0x0200_6140, 0x0040_8140]],
+    ['EPYC-Milan', 0x00a0_0f11, [0x2008_0140, 0x2008_0140], [0x0200_6140, 0x0100_8140]],
+  ])("describes the signature and the caches of %s as QEMU's does", async (cpu, signature, l1, l2) => {
+    const m = await oneInstruction({ cpu });
+    expect(m.cpuid(1).eax).toBe(signature);
+    const first = m.cpuid(0x80000005);
+    expect([first.eax, first.ebx, first.ecx, first.edx]).toEqual([0x01ff_01ff, 0x01ff_01ff, ...l1]);
+    const second = m.cpuid(0x80000006);
+    expect([second.eax, second.ebx, second.ecx, second.edx]).toEqual([0, 0x4200_4200, ...l2]);
+    expect(m.cpuid(2)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+    expect(m.cpuid(4)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+  });
+
+  it("describes EPYC's caches in leaf 8000001DH as QEMU's does", async () => {
+    const m = await oneInstruction({ cpu: 'EPYC' });
+    const answers = [0, 1, 2, 3, 4].map((n) => Object.values(m.cpuid(0x8000001d, n)));
+    expect(answers).toEqual([
+      [0x121, 0x01c0_003f, 0x3f, 1],
+      [0x122, 0x00c0_003f, 0xff, 1],
+      [0x43, 0x01c0_003f, 0x3ff, 0],
+      [0x163, 0x03c0_003f, 0x1fff, 6],
+      [0, 0, 0, 0],
+    ]);
+  });
+
+  // SDM Vol. 2A, "CPUID—CPU Identification": descriptor FFH of leaf 2 means "use leaf 4".
+  it.each(['max', 'Nehalem', 'Icelake-Server'])(
+    'says one size of the second-level cache in all leaves of %s',
+    async (cpu) => {
+      const m = await oneInstruction({ cpu });
+      expect(m.cpuid(2)).toEqual({ eax: 0xff01, ebx: 0, ecx: 0, edx: 0 });
+      const { ebx, ecx } = m.cpuid(4, 2);
+      const bytes = ((ebx >>> 22) + 1) * (((ebx >>> 12) & 0x3ff) + 1) * ((ebx & 0xfff) + 1) * (ecx + 1);
+      expect(m.cpuid(0x80000006).ecx >>> 16).toBe(bytes / 1024);
+    },
+  );
 
   it('has no two answers for one leaf and subleaf', () => {
     for (const { name } of MODELS) {

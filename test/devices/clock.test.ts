@@ -1,7 +1,8 @@
 // The virtual clock: order, cancellation, and what it tells its owner.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from '../../src/devices/clock.ts';
+import { NEVER } from '../../src/core-types.ts';
+import { cyclesAt, nsOfCycle, VirtualClock } from '../../src/devices/clock.ts';
 import { HandClock } from './hand-clock.ts';
 
 describe('the virtual clock', () => {
@@ -11,7 +12,7 @@ describe('the virtual clock', () => {
         const clock = new HandClock();
         const fired: [number, number][] = [];
         for (const [index, deadline] of deadlines.entries()) {
-          clock.schedule(deadline, () => fired.push([deadline, index]));
+          clock.schedule(BigInt(deadline), () => fired.push([deadline, index]));
         }
         clock.advance(50);
         const sorted = deadlines.map((deadline, index): [number, number] => [deadline, index]);
@@ -23,36 +24,56 @@ describe('the virtual clock', () => {
 
   it('forgets cancelled timers, also as its next deadline', () => {
     const clock = new HandClock();
-    const timer = clock.schedule(10, () => expect.unreachable());
-    clock.schedule(20, () => {});
+    const timer = clock.schedule(10n, () => expect.unreachable());
+    clock.schedule(20n, () => {});
     timer.cancel();
-    expect(clock.nextDeadline).toBe(20);
+    expect(clock.nextDeadline).toBe(20n);
     clock.advance(30);
-    expect(clock.nextDeadline).toBe(Number.POSITIVE_INFINITY);
+    expect(clock.nextDeadline).toBe(NEVER);
   });
 
-  it('fires a timer that a due timer scheduled for now', () => {
-    const clock = new HandClock();
-    let fired = 0;
-    clock.schedule(5, () => clock.schedule(5, () => fired++));
-    clock.advance(5);
-    expect(fired).toBe(1);
+  it.each([5n, 3n])('leaves a timer that a due timer scheduled for %i, at 5, to the next call', (deadline) => {
+    const clock = new VirtualClock(() => 5n);
+    const fired: string[] = [];
+    const again = (): void => {
+      fired.push('again');
+      clock.schedule(deadline, again);
+    };
+    clock.schedule(4n, again);
+    clock.runDue();
+    expect([fired, clock.nextDeadline]).toEqual([['again'], deadline]);
+    clock.runDue();
+    expect(fired).toHaveLength(2);
   });
 
   it('reports when the next deadline moves closer and only then', () => {
     let reports = 0;
     const clock = new VirtualClock(
-      () => 0,
+      () => 0n,
       () => reports++,
     );
-    clock.schedule(100, () => {});
-    clock.schedule(200, () => {});
+    clock.schedule(100n, () => {});
+    clock.schedule(200n, () => {});
     expect(reports).toBe(1);
-    clock.schedule(50, () => {});
+    clock.schedule(50n, () => {});
     expect(reports).toBe(2);
   });
 
-  it('refuses a deadline that is not a number', () => {
-    expect(() => new HandClock().schedule(Number.NaN, () => {})).toThrow('deadline');
+  it.each([1n, 32_768n, 1_193_182n, 3_579_545n])('counts cycles of %i Hz exactly, however late it is', (hz) => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 1n, max: (NEVER * hz) / 1_000_000_000n }), (cycle) => {
+        const ns = nsOfCycle(cycle, hz);
+        expect([cyclesAt(ns - 1n, hz), cyclesAt(ns, hz)]).toEqual([cycle - 1n, cycle]);
+      }),
+      { seed: 25 },
+    );
+  });
+
+  it('has no deadline in a time that no machine lives to see', () => {
+    const clock = new HandClock();
+    clock.schedule(NEVER, () => expect.unreachable());
+    expect(clock.nextDeadline).toBe(NEVER);
+    clock.schedule(NEVER - 1n, () => {});
+    expect(clock.nextDeadline).toBe(NEVER - 1n);
   });
 });

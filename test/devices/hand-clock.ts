@@ -2,23 +2,23 @@
 import { VirtualClock } from '../../src/devices/clock.ts';
 
 export class HandClock extends VirtualClock {
-  #time: { ns: number };
+  #time: { ns: bigint };
 
   constructor() {
-    const time = { ns: 0 };
+    const time = { ns: 0n };
     super(() => time.ns);
     this.#time = time;
   }
 
-  advanceTo(ns: number): void {
-    while (this.nextDeadline <= ns) {
-      this.#time.ns = Math.max(this.nextDeadline, this.#time.ns);
+  advanceTo(ns: bigint): void {
+    for (let next = this.nextDeadline; next <= ns; next = this.nextDeadline) {
+      if (next > this.#time.ns) this.#time.ns = next;
       this.runDue();
     }
     this.#time.ns = ns;
   }
 
-  advance(ns: number): void {
-    this.advanceTo(this.now() + ns);
+  advance(ns: number | bigint): void {
+    this.advanceTo(this.now() + BigInt(ns));
   }
 }

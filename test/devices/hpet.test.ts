@@ -25,7 +25,7 @@ beforeEach(() => {
     clock,
     pins: [2, 8, 20],
     line: (pin) => (level) => {
-      if (level) edges.push([pin, clock.now()]);
+      if (level) edges.push([pin, Number(clock.now())]);
       levels.set(pin, level);
     },
     legacy: (isReplaced) => (legacy = isReplaced),

@@ -190,8 +190,8 @@ export async function protectedLab(cpu?: string): Promise<Lab> {
 }
 
 /** Real-address mode at 0000:CODE16_AT. */
-export async function realLab(): Promise<Lab> {
-  const lab = await emptyLab();
+export async function realLab(cpu?: string): Promise<Lab> {
+  const lab = await emptyLab(cpu);
   const real = { base: 0n, limit: 0xffff, rights: 0x93, selector: 0 };
   for (const name of ['ss', 'ds', 'es', 'fs', 'gs'] as const) lab.core.setSegment(name, real);
   lab.core.setSegment('cs', { ...real, rights: 0x9b });

@@ -25,9 +25,9 @@ import { arbitrary, legacy, STRIDE, vex } from './byte-strings.ts';
 // biome-ignore format: words
 const ABSENT = new Set((
   'AESKLE AMX_BF16 AMX_COMPLEX AMX_FP16 AMX_INT8 AMX_TILE AVX512BW AVX512DQ AVX512F AVX512VL AVX_IFMA ' +
-  'AVX_NE_CONVERT AVX_VNNI AVX_VNNI_INT16 AVX_VNNI_INT8 CET_SS CLZERO CMPCCXADD D3NOW D3NOWEXT ENQCMD FMA4 FRED ' +
+  'AVX_NE_CONVERT AVX_VNNI_INT16 AVX_VNNI_INT8 CET_SS CLZERO CMPCCXADD D3NOW D3NOWEXT ENQCMD FMA4 FRED ' +
   'HLE_or_RTM HRESET INVLPGB KL LKGS MCOMMIT MONITORX MSRLIST OSS PADLOCK_ACE PADLOCK_GMI PADLOCK_PHE PADLOCK_PMM ' +
-  'PADLOCK_RNG PADLOCK_UNDOC PCONFIG PTWRITE RAO_INT RDPRU RMPQUERY RTM SEV_SNP SGX1 SHA512 SM3 SM4 SMX SSE4A TDX TSE ' +
+  'PADLOCK_RNG PADLOCK_UNDOC PCONFIG PTWRITE RAO_INT RDPRU RMPQUERY RTM SEV_SNP SGX1 SHA512 SM3 SM4 SMX TDX TSE ' +
   'TSXLDTRK UINTR WAITPKG WRMSRNS XOP'
 ).split(' '));
 
@@ -41,7 +41,6 @@ const SYNONYMS = new Map([
     new Set(['reservednop', 'prefetch', 'prefetchw', 'prefetchit0', 'prefetchit1', 'cldemote', 'rdsspd', 'rdsspq']),
   ],
   ['xlat', new Set(['xlatb'])],
-  ['xchg', new Set(['pause'])],
   ['vmmcall', new Set(['vmgexit'])],
   ['pcmpestrm', new Set(['pcmpestrm64'])],
   ['pcmpestri', new Set(['pcmpestri64'])],

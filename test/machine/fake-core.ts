@@ -2,7 +2,15 @@
  * A processor whose instructions are functions, for tests of everything around it. It keeps the contract of the real
  * one: budgets, time, HLT, the INTR pin and stops on request.
  */
-import { type Bus, type Core, type RegisterName, type Segment, type SegmentName, Stop } from '../../src/core-types.ts';
+import {
+  type Bus,
+  type Core,
+  NEVER,
+  type RegisterName,
+  type Segment,
+  type SegmentName,
+  Stop,
+} from '../../src/core-types.ts';
 import type { CoreFactory } from '../../src/machine/options.ts';
 import { PlainMemory } from './plain-memory.ts';
 
@@ -21,8 +29,8 @@ export class FakeCore implements Core {
   readonly registers = new Map<string, bigint>();
   readonly segments = new Map<SegmentName, Segment>();
   retired = 0;
-  now = 0;
-  nextDeadline = Number.POSITIVE_INFINITY;
+  now = 0n;
+  nextDeadline = NEVER;
   resets = 0;
   #at = 0;
   #intr = false;
@@ -62,7 +70,7 @@ export class FakeCore implements Core {
   }
 
   advance(ns: number): void {
-    this.now += ns;
+    this.now += BigInt(Math.ceil(ns));
   }
 
   setIntr(level: boolean): void {
@@ -87,7 +95,7 @@ export class FakeCore implements Core {
   reset(): void {
     this.resets++;
     this.retired = 0;
-    this.now = 0;
+    this.now = 0n;
     this.#at = 0;
     this.#halted = false;
     this.registers.clear();

@@ -1,6 +1,6 @@
 // The machine around a processor of functions: outcomes, time, events and reports.
 import { describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { NEVER, Stop } from '../../src/core-types.ts';
 import type { Outcome } from '../../src/machine/events.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
@@ -117,18 +117,18 @@ describe('virtual time', () => {
     const { machine, core } = await machineOf([
       sti,
       (_bus, c) => {
-        c.nextDeadline = 5000;
+        c.nextDeadline = 5000n;
         return Stop.HALT;
       },
     ]);
-    let now = 0;
+    let now = 0n;
     core.advance = (ns) => {
-      core.now += ns;
+      core.now += BigInt(ns);
       now = core.now;
-      core.nextDeadline = Number.POSITIVE_INFINITY;
+      core.nextDeadline = NEVER;
     };
     expect(await machine.run()).toEqual({ reason: 'halted' });
-    expect(now).toBe(5000);
+    expect(now).toBe(5000n);
   });
 });
 
@@ -148,7 +148,7 @@ describe('time that follows the host', () => {
     const watch = setInterval(() => core.interrupts.length >= 3 && machine.stop(), 5);
     await machine.run();
     clearInterval(watch);
-    expect(core.interrupts.length).toBeGreaterThanOrEqual(Math.floor(core.now / 10.001e6) - 1);
+    expect(core.interrupts.length).toBeGreaterThanOrEqual(Math.floor(Number(core.now) / 10.001e6) - 1);
   });
 
   it('wakes a sleeping guest for input', async () => {
@@ -171,13 +171,13 @@ describe('time that follows the host', () => {
   it('is not caught up with after a host that slept', () => {
     let host = 0;
     const pacer = new Pacer(() => host);
-    pacer.start(0);
+    pacer.start(0n);
     host = 500;
-    expect(pacer.lag(0)).toBe(500e6);
+    expect(pacer.lag(0n)).toBe(500e6);
     host = 3_600_000;
-    expect(pacer.lag(500e6)).toBe(0);
+    expect(pacer.lag(500_000_000n)).toBe(0);
     host += 1;
-    expect(pacer.lag(500e6)).toBe(1e6);
+    expect(pacer.lag(500_000_000n)).toBe(1e6);
   });
 });
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, connect as netConnect, type Socket } fr
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { StreamEvents } from '../../src/net/host-sockets.ts';
 import { nodeSockets } from '../../src/node/host-sockets.ts';
+import { heldBy } from '../held-bytes.ts';
 
 const LOOPBACK = '127.0.0.1';
 const sockets = nodeSockets();
@@ -87,6 +88,37 @@ describe('a stream', () => {
     stream.abort();
   });
 
+  it('holds single bytes that the other side does not take in little more than bytes, and in order', async () => {
+    let other!: Socket;
+    const port = await serve((socket) => {
+      socket.pause();
+      other = socket;
+    });
+    const log = new Log();
+    const stream = sockets.connect({ address: LOOPBACK, port }, log);
+    await vi.waitFor(() => expect(log.lines).toEqual(['connected']));
+    stream.write(new Uint8Array(16 << 20));
+    const count = 200_000;
+    const held = heldBy(() => {
+      for (let n = 0; n < count; n++) stream.write(Uint8Array.of(n % 251));
+    });
+    expect(stream.buffered).toBeGreaterThan(count);
+    expect(held).toBeLessThan(3 * count);
+    stream.end();
+    let wrong = 0;
+    let at = -(16 << 20);
+    const end = new Promise((resolve) => other.once('end', resolve));
+    other.on('data', (bytes) => {
+      for (const byte of bytes) {
+        if (byte !== (at < 0 ? 0 : at % 251)) wrong++;
+        at++;
+      }
+    });
+    other.resume();
+    await end;
+    expect([wrong, at]).toEqual([0, count]);
+  });
+
   it('sends what was written before it finishes', async () => {
     let bytes = 0;
     let hasEnded = false;
@@ -139,6 +171,27 @@ describe('a listener', () => {
 });
 
 describe('datagrams', () => {
+  it('to one address come back from there, and are refused where nobody is', async () => {
+    const server = createSocket('udp4');
+    server.on('message', (bytes, { port, address }) => server.send(`re: ${bytes}`, port, address));
+    await new Promise<void>((resolve) => server.bind(0, LOOPBACK, resolve));
+    const to = { address: LOOPBACK, port: server.address().port };
+    const heard: string[] = [];
+    const ask = (): ReturnType<typeof sockets.datagrams> => {
+      const receive = (bytes: Uint8Array): void => void heard.push(new TextDecoder().decode(bytes));
+      const socket = sockets.datagramsTo?.(to, receive, () => heard.push('refused'));
+      if (!socket) throw new Error('no datagramsTo');
+      cleanups.push(() => socket.close());
+      socket.send(new TextEncoder().encode('one'), to);
+      return socket;
+    };
+    ask();
+    await vi.waitFor(() => expect(heard).toEqual(['re: one']));
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    ask().send(new TextEncoder().encode('two'), to);
+    await vi.waitFor(() => expect(heard.slice(0, 2)).toEqual(['re: one', 'refused']));
+  });
+
   it('go out from a port of their own and come back to it', async () => {
     const server = createSocket('udp4');
     cleanups.push(() => server.close());

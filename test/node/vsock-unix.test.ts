@@ -1,5 +1,7 @@
 // Sockets of a guest at Unix sockets of the host: Firecracker's handshake, connections both ways, and their ends.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,6 +140,21 @@ describe('a Unix socket for a guest', () => {
     expect(await guest.packet()).toMatchObject({ op: Op.SHUTDOWN, flags: 2 });
     guest.send(Op.RW, sourcePort, 52, 'nobody hears this');
     expect(await guest.packet()).toMatchObject({ op: Op.RST });
+  });
+
+  it('takes the place of a socket that a process left behind when it was killed, and of nothing else', async () => {
+    const left = `${path}3`;
+    const code = `require('net').createServer().listen(${JSON.stringify(left)}, () => console.log('listening'))`;
+    const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    await expect(VsockUnix.open(new VsockHub(NO_HOST), left)).rejects.toThrow('listen EADDRINUSE');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(existsSync(left)).toBe(true);
+    const other = await VsockUnix.open(new VsockHub(NO_HOST), left);
+    await other.close();
+    writeFileSync(left, 'not a socket');
+    await expect(VsockUnix.open(new VsockHub(NO_HOST), left)).rejects.toThrow('listen EADDRINUSE');
   });
 
   it('must have a place, and leaves it', async () => {

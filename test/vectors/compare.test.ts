@@ -30,11 +30,12 @@ function compare(
   change: (state: VectorState) => void,
   outcome: Partial<Outcome> = {},
   mode: 32 | 64 = 64,
+  strict = false,
 ): string[] {
   const state = createState();
   copyState(state, c.final);
   change(state);
-  return compareCase(c, { rip: c.rip, fault: c.fault, state, hasFpu: true, ...outcome }, mode);
+  return compareCase(c, { rip: c.rip, fault: c.fault, state, hasFpu: true, ...outcome }, mode, strict);
 }
 
 const same = () => {};
@@ -124,6 +125,34 @@ describe('a completed case', () => {
         { hasFpu: false },
       ),
     ).toEqual([]);
+  });
+});
+
+describe('a strict comparison', () => {
+  it('looks at what the case masks, and at RIP and the rest as before', () => {
+    const c = makeCase({ flagsMask: 0, fswMask: 0, gprIgnore: 1 << 9, memIgnore: [{ offset: 0, length: 1 }] });
+    const all = (s: VectorState) => {
+      s.rflags = 0x10;
+      s.fsw = 1;
+      s.gpr[9] = 1n;
+      s.page[0] = 1;
+    };
+    expect(compare(c, all)).toEqual([]);
+    expect(compare(c, all, {}, 64, true).map((p) => p.split(':')[0])).toEqual([
+      'r9',
+      'rflags',
+      'fsw',
+      'memory at page+0x0',
+    ]);
+    expect(compare(c, same, { rip: 3 }, 64, true)).toHaveLength(1);
+  });
+
+  it('leaves approximate results no room', () => {
+    const c = makeCase({ approx: Approx.TRANSCENDENTAL });
+    setSt(c.final, 16383, 1n << 63n);
+    const near = (s: VectorState) => setSt(s, 16383, (1n << 63n) + 1n);
+    expect(compare(c, near)).toEqual([]);
+    expect(compare(c, near, {}, 64, true)).toHaveLength(1);
   });
 });
 

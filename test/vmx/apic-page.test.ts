@@ -80,9 +80,12 @@ describe('on the APIC-access page', () => {
         vmx.lab.core.loadState(state);
         vmx.lab.core.memory.bytes(VIRTUAL_APIC, 0x1000).set(good);
         vmx.lab.core.memory.bytes(0x41000, 0x1000).set(region);
-        vmx.lab.set({ rax: 0 });
+        vmx.write(page(secondary));
+        vmx.lab.set({ rax: 0, rsi: APIC_PAGE + offset });
         const isRead = bytes === '8b 06';
-        const [reason, qualification] = run(bytes, APIC_PAGE + offset, page(secondary));
+        vmx.lab.code(GUEST_CODE, `${bytes} ${VMCALL}`);
+        vmx.enterInOneRun();
+        const { reason, qualification } = vmx;
         const where = `${isRead ? 'read' : 'write'} of ${offset.toString(16)}`;
         if (!(isRead ? reads : writes).has(offset)) {
           expect([where, reason, qualification]).toEqual([where, ...access(isRead ? READ : WRITE, offset)]);

@@ -34,9 +34,8 @@ const handler = (vector: number) => HANDLER + 0x100 * vector;
 function enter(fields: Fields, bytes = '90 90 90 90', budget = 20, instruction = VMLAUNCH): boolean {
   if (bytes !== '') vmx.lab.code(GUEST_CODE, bytes);
   vmx.write({ ...fields, EXIT_REASON: 0xffff });
-  vmx.enter(instruction, 1);
+  vmx.enterToExit(instruction, budget);
   if (vmx.brokenRule || vmx.error) throw new Error(`the entry failed: ${vmx.brokenRule ?? vmx.error}`);
-  for (let n = 0; n < budget && vmx.inGuest; n++) vmx.lab.core.run(1);
   return !vmx.inGuest;
 }
 /** An NMI is pending: the host is in the handler of another one. */
@@ -119,7 +118,7 @@ describe('the VMX-preemption timer', () => {
     ['shutdown', SHUTDOWN],
   ])('is the next thing that happens to a guest in %s', (_name, state) => {
     expect(enter(timer(5, { GUEST_ACTIVITY_STATE: state }))).toBe(false);
-    vmx.lab.core.advance(vmx.lab.core.nextDeadline - vmx.lab.core.now);
+    vmx.lab.core.advance(Number(vmx.lab.core.nextDeadline - vmx.lab.core.now));
     vmx.lab.core.run(1);
     expect([vmx.inGuest, vmx.reason, activity()]).toEqual([false, Reason.TIMER, state]);
   });

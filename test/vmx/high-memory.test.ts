@@ -36,9 +36,8 @@ function execute(bytes: string, count: number): void {
 function enter(fields: Fields, bytes = VMCALL): number {
   vmx.lab.code(GUEST_CODE, bytes);
   vmx.write(fields);
-  vmx.enter(VMLAUNCH, 1);
+  vmx.enterToExit();
   if (vmx.brokenRule || vmx.error) throw new Error(`the entry failed: ${vmx.brokenRule ?? vmx.error}`);
-  for (let n = 0; n < 20 && vmx.inGuest; n++) vmx.lab.core.run(1);
   expect(vmx.inGuest).toBe(false);
   return vmx.reason;
 }

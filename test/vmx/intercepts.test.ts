@@ -234,7 +234,7 @@ describe('in VMX non-root operation', () => {
     vmx.lab.set({ rcx: 0x10 });
     const fields = { ...secondary(0x2000000, 0x10000008), MSR_BITMAPS_ADDRESS: BITMAPS, TSC_MULTIPLIER: 3n << 48n };
     run('0f 31 89 c3 89 d6 0f 32 0f 01 c1', { ...fields, TSC_OFFSET: 7n << 40n });
-    const now = BigInt(vmx.lab.core.now);
+    const { now } = vmx.lab.core;
     const tsc = (high: 'rsi' | 'rdx', low: 'rbx' | 'rax') => (vmx.lab.get(high) << 32n) | vmx.lab.get(low);
     for (const value of [tsc('rsi', 'rbx'), tsc('rdx', 'rax')]) {
       expect(value - (7n << 40n)).toBeLessThanOrEqual(3n * now);

@@ -20,6 +20,7 @@ import {
   TABLES,
   TSS,
 } from '../exec/lab.ts';
+import { runToExit, runTwice } from './twice.ts';
 
 export const VMXON = 0x40000;
 export const VMCS = 0x41000;
@@ -84,10 +85,13 @@ export class VmxLab {
   }
   /** Executes VMLAUNCH or VMRESUME in the host, and then at most `budget` instructions. */
   enter(instruction = VMLAUNCH, budget = 1): void {
+    this.prepare(instruction);
+    this.lab.core.run(budget);
+  }
+  private prepare(instruction: string): void {
     this.lab.core.state.setField('brokenRule', 0n);
     this.lab.code(CODE + 0x100, instruction);
     this.lab.set({ rip: CODE + 0x100 });
-    this.lab.core.run(budget);
   }
   /** Name of the rule that the last entry broke, or undefined. */
   get brokenRule(): string | undefined {
@@ -106,14 +110,27 @@ export class VmxLab {
   get qualification(): bigint {
     return this.read('EXIT_QUALIFICATION');
   }
+  /** Enters the guest and lets it go on until it exits or `budget` instructions have retired; in two ways, see runTwice. */
+  enterToExit(instruction = VMLAUNCH, budget = 20): void {
+    this.prepare(instruction);
+    runTwice(this.lab.core, 1 + budget);
+  }
+  /** The same for a guest that runs. */
+  goOn(budget = 20): void {
+    if (this.inGuest) runTwice(this.lab.core, budget);
+  }
+  /** enterToExit in one run only, for tests that enter thousands of guests. */
+  enterInOneRun(instruction = VMLAUNCH, budget = 1000): void {
+    this.prepare(instruction);
+    runToExit(this.lab.core, budget);
+  }
   /** Runs `bytes` as the guest, from GUEST_CODE on, until it exits or `budget` instructions have retired. */
   guest(bytes: string, budget = 20): void {
     this.lab.code(GUEST_CODE, bytes);
     this.write({ GUEST_RIP: GUEST_CODE });
-    this.enter(VMLAUNCH, 1);
+    this.enterToExit(VMLAUNCH, budget);
     if (this.brokenRule) throw new Error(`the entry broke ${this.brokenRule}`);
     if (this.error !== 0) throw new Error(`the entry failed with VM-instruction error ${this.error}`);
-    for (let n = 0; n < budget && this.inGuest; n++) this.lab.core.run(1);
   }
 }
 

@@ -51,7 +51,7 @@ describe('posted interrupts', () => {
     expect(vmx.inGuest).toBe(true);
     post(...vectors);
     notify(vector);
-    for (let n = 0; n < 10 && vmx.inGuest; n++) vmx.lab.core.run(1);
+    vmx.goOn(10);
   }
 
   it('become virtual ones without a VM exit, and the notification is acknowledged and ended', () => {

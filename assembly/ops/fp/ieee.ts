@@ -5,12 +5,13 @@
  */
 import { Cr4 } from '../../cpu/control';
 import { raise, Vector } from '../../cpu/pending';
+import { isIntel } from '../../cpu/features';
 import { cpu } from '../../cpu/state';
 import { Fx, raised, Rc, rExp, rHi, round, rSign, rZero, setResult, tiny } from './soft';
 
 /** Fraction bits of the formats. */
 export const enum Format { HALF = 10, SINGLE = 23, DOUBLE = 52 }
-export const enum Mxcsr { PE = 0x20, DAZ = 0x40, UM = 0x800, PM = 0x1000, RC = 0x6000, RC_SHIFT = 13, FTZ = 0x8000 }
+export const enum Mxcsr { PE = 0x20, DAZ = 0x40, OM = 0x400, UM = 0x800, PM = 0x1000, RC = 0x6000, RC_SHIFT = 13, FTZ = 0x8000 }
 
 /** Exceptions that the lanes of the current instruction raised so far: Fx bits. */
 export let fx: u32 = 0;
@@ -83,13 +84,17 @@ export function packAs(rc: u32, flush: bool): u64 {
   const negative: u64 = rSign != 0 ? signBit : 0;
   if (rZero) return negative;
   const masked = (cpu.mxcsr & Mxcsr.UM) != 0;
-  round(fraction + 1, 1 - bias, bias, rc, masked);
+  // Intel's processors look whether the denormal half is exact even where the underflow is not masked.
+  round(fraction + 1, 1 - bias, bias, rc, masked || (fraction == Format.HALF && isIntel()));
   fx |= raised;
+  if (tiny && !masked) fx |= Fx.UNDERFLOW;
   if (tiny && masked && flush) {
     fx |= Fx.UNDERFLOW | Fx.INEXACT;
     return negative;
   }
   if ((raised & Fx.OVERFLOW) != 0) {
+    // Unmasked, an overflow is inexact only where rounding was.
+    if ((cpu.mxcsr & Mxcsr.OM) != 0) fx |= Fx.INEXACT;
     const away = rc == Rc.NEAREST || rc == (rSign != 0 ? Rc.DOWN : Rc.UP);
     return negative | (away ? infinity : infinity - 1);
   }

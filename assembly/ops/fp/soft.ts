@@ -235,7 +235,7 @@ export function round(bits: u32, minExp: i32, maxExp: i32, rc: Rc, bounded: bool
     return;
   }
   roundHere(bits, rc);
-  if (rExp > maxExp) raised |= Fx.OVERFLOW | Fx.INEXACT;
+  if (rExp > maxExp) raised |= Fx.OVERFLOW;
 }
 function roundHere(bits: u32, rc: Rc): void {
   const keep: u64 = bits == 64 ? u64.MAX_VALUE : ~((<u64>1 << (64 - bits)) - 1);

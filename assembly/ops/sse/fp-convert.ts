@@ -3,7 +3,7 @@ import { cpu } from '../../cpu/state';
 import { abandoned } from '../../cpu/pending';
 import { enterMmx } from '../../cpu/vector-state';
 import { A, Rm } from '../../isa/operand';
-import { isLong, isVex, Rec } from '../../isa/record';
+import { isLong, isMemory, isVex, Rec } from '../../isa/record';
 import { put128, put256, putMmx, putScalar, source, sourceMmx, sourceOf, zero128 } from '../../isa/vector';
 import { fromInt, toDouble, toInt32, toInt64, toSingle } from '../fp/convert';
 import { begin, Format, Mxcsr, rounding, settle } from '../fp/ieee';
@@ -74,6 +74,7 @@ export function opCvtpi2ps(i: Rec): void {
   begin();
   for (let n: u32 = 0; n < 2; n++) result32(n, <u32>fromInt(<i32>load32(p, n), Format.SINGLE));
   if (settle()) store<u64>(i.a, load<u64>(RESULT));
+  else if (!isMemory(i)) enterMmx();
 }
 export function opCvtpi2pd(i: Rec): void {
   const p = sourceMmx(i);

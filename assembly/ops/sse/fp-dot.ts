@@ -1,4 +1,5 @@
 /** Dot products, and the approximations of reciprocals. */
+import { isIntel } from '../../cpu/features';
 import { isLong, Rec } from '../../isa/record';
 import { packed1, put128, put256, putScalar, source, sourceOf, zero128 } from '../../isa/vector';
 import { Op } from '../fp/binary';
@@ -21,8 +22,26 @@ function step(op: u32, format: u32, isLong: bool, a: v128, b: v128): bool {
   if (isLong) high = slow128(op, format, high, b);
   return settle();
 }
+/**
+ * The sum in every lane: (p0 + p1) + (p2 + p3). Which of several NaNs comes out shows that Intel's processors add in each
+ * lane by itself, its neighbour's product first; others add once.
+ */
+function sumOfFour(whole: bool, first: v128, second: v128): bool {
+  const byLane = isIntel();
+  low = byLane ? neighbours(first) : even(first);
+  high = byLane ? neighbours(second) : even(second);
+  if (!step(Op.ADD, Format.SINGLE, whole, byLane ? first : odd(first), byLane ? second : odd(second))) return false;
+  const sums = low, others = high;
+  if (!byLane) {
+    low = even(sums);
+    high = even(others);
+  }
+  return step(Op.ADD, Format.SINGLE, whole, byLane ? halves(sums) : odd(sums), byLane ? halves(others) : odd(others));
+}
 @inline function even(x: v128): v128 { return i32x4.shuffle(x, x, 0, 2, 0, 2); }
 @inline function odd(x: v128): v128 { return i32x4.shuffle(x, x, 1, 3, 1, 3); }
+@inline function neighbours(x: v128): v128 { return i32x4.shuffle(x, x, 1, 0, 3, 2); }
+@inline function halves(x: v128): v128 { return i32x4.shuffle(x, x, 2, 3, 0, 1); }
 
 /** Products in the lanes of bits 7:4, summed in pairs, the sum in the lanes of bits 3:0 (SDM Vol. 2, "DPPS"). */
 export function opDpps(i: Rec): void {
@@ -33,14 +52,7 @@ export function opDpps(i: Rec): void {
   high = whole ? v128.and(v128.load(i.b, 16), wanted) : zero128();
   const factors = whole ? v128.and(v128.load(p, 16), wanted) : zero128();
   if (!step(Op.MUL, Format.SINGLE, whole, v128.and(v128.load(p), wanted), factors)) return;
-  const first = v128.and(low, wanted), second = v128.and(high, wanted);
-  low = even(first);
-  high = even(second);
-  if (!step(Op.ADD, Format.SINGLE, whole, odd(first), odd(second))) return;
-  const sums = low, others = high;
-  low = even(sums);
-  high = even(others);
-  if (!step(Op.ADD, Format.SINGLE, whole, odd(sums), odd(others))) return;
+  if (!sumOfFour(whole, v128.and(low, wanted), v128.and(high, wanted))) return;
   const kept = mask32(i.imm);
   if (whole) put256(i, v128.and(low, kept), v128.and(high, kept));
   else put128(i, v128.and(low, kept));
@@ -52,8 +64,9 @@ export function opDppd(i: Rec): void {
   low = v128.and(v128.load(i.b), wanted);
   if (!step(Op.MUL, Format.DOUBLE, false, v128.and(v128.load(p), wanted), wanted)) return;
   const products = v128.and(low, wanted);
-  low = i64x2.shuffle(products, products, 0, 0);
-  if (step(Op.ADD, Format.DOUBLE, false, i64x2.shuffle(products, products, 1, 1), wanted)) put128(i, v128.and(low, mask64(i.imm)));
+  const crossed = i64x2.shuffle(products, products, 1, 0);
+  low = isIntel() ? products : i64x2.shuffle(products, products, 0, 0);
+  if (step(Op.ADD, Format.DOUBLE, false, isIntel() ? crossed : i64x2.shuffle(products, products, 1, 1), wanted)) put128(i, v128.and(low, mask64(i.imm)));
 }
 
 const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_0000, INDEFINITE: u32 = 0xffc0_0000, LEAST: u32 = 0x0080_0000;
@@ -64,9 +77,22 @@ const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_
   if (size > INFINITY) return x | QUIET;
   if (size < LEAST) return negative | INFINITY;
   if (isRoot && negative != 0) return INDEFINITE;
-  const value = <f64>reinterpret<f32>(x);
-  const r = reinterpret<u32>(<f32>(1 / (isRoot ? sqrt<f64>(value) : value)));
+  const r = isIntel() ? byTable(x, isRoot) : exactly(x, isRoot);
   return (r & ~SIGN) < LEAST ? negative : r;
+}
+@inline function exactly(x: u32, isRoot: bool): u32 {
+  const value = <f64>reinterpret<f32>(x);
+  return reinterpret<u32>(<f32>(1 / (isRoot ? sqrt<f64>(value) : value)));
+}
+/**
+ * Intel's processors look the result up by the first 11 bits of the fraction, or 10 and the parity of the exponent. The tables
+ * hold the value in the middle of what an entry stands for, rounded to 12 bits: so say all 955 inputs that were recorded.
+ */
+function byTable(x: u32, isRoot: bool): u32 {
+  if ((x & ~SIGN) == INFINITY) return x & SIGN;
+  const unused: u32 = isRoot ? 13 : 12;
+  const middle = (x & (u32.MAX_VALUE << unused)) | (1 << (unused - 1));
+  return (exactly(middle, isRoot) + (1 << 10)) & (u32.MAX_VALUE << 11);
 }
 function approximate32x4(x: v128, isRoot: bool): v128 {
   return i32x4(

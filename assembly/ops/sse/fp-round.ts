@@ -1,5 +1,6 @@
 /** Rounding to integers in floating-point formats, and the conversions of half precision. */
-import { commitVector, put128, put256, putScalar, source, sourceOf, UNALIGNED, writeVector } from '../../isa/vector';
+import { commitVector, put128, put256, putScalar, readElement, source, sourceOf, UNALIGNED, writeElement, writeVector } from '../../isa/vector';
+import { isIntel } from '../../cpu/features';
 import { isLong, isMemory, Rec } from '../../isa/record';
 import { between, toIntegral } from '../fp/convert';
 import { begin, Format, rounding, settle } from '../fp/ieee';
@@ -49,8 +50,17 @@ export function opRoundsd(i: Rec): void {
   if (settle()) putScalar<u64>(i, r);
 }
 
+/** SDM Vol. 2A, "Exceptions Type 11": no alignment check. AMD's processors check. */
+function halvesForReading(i: Rec, bytes: u32): u32 {
+  if (!isMemory(i)) return i.base;
+  return isIntel() ? readElement(i, bytes) : sourceOf(i, bytes);
+}
+function halvesForWriting(i: Rec, bytes: u32): u32 {
+  if (!isMemory(i)) return i.base;
+  return isIntel() ? writeElement(i, bytes) : writeVector(i, bytes, UNALIGNED);
+}
 export function opVcvtph2ps(i: Rec): void {
-  const count: u32 = isLong(i) ? 8 : 4, p = sourceOf(i, count << 1);
+  const count: u32 = isLong(i) ? 8 : 4, p = halvesForReading(i, count << 1);
   if (p == 0) return;
   begin();
   for (let n: u32 = 0; n < count; n++) {
@@ -58,17 +68,21 @@ export function opVcvtph2ps(i: Rec): void {
   }
   if (settle()) putResult(i);
 }
-/** Half-precision results are not flushed to zero (SDM Vol. 2, "VCVTPS2PH"). */
+/**
+ * Half-precision results are not flushed to zero (SDM Vol. 2, "VCVTPS2PH"). Intel's processors convert, and set the flags,
+ * before they find that the store faults.
+ */
 export function opVcvtps2ph(i: Rec): void {
   const count: u32 = isLong(i) ? 8 : 4, bytes = count << 1;
-  const p = isMemory(i) ? writeVector(i, bytes, UNALIGNED) : i.base;
-  if (p == 0) return;
+  if (!isIntel() && halvesForWriting(i, bytes) == 0) return;
   begin();
   for (let n: u32 = 0; n < count; n++) {
     const half = between(load<u32>(i.a + (n << 2)), Format.SINGLE, Format.HALF, control(i.imm), false);
     store<u16>(RESULT + (n << 1), <u16>half);
   }
   if (!settle()) return;
+  const p = halvesForWriting(i, bytes);
+  if (p == 0) return;
   if (!isMemory(i)) {
     v128.store(p, isLong(i) ? v128.load(RESULT) : v128.load64_zero(RESULT));
     v128.store(p, i64x2.splat(0), 16);

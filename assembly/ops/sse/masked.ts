@@ -1,13 +1,16 @@
 /**
  * Masked and gathered accesses. Elements that the mask leaves out are not accessed and cannot fault. A gather that faults
  * keeps what it has loaded and the mask says what is left, so that it goes on where it was (SDM Vol. 2C, "VPGATHERDD").
+ * Alignment is never checked (ibidem, and "VMASKMOV—Conditional SIMD Packed Loads and Stores").
  */
+import { isIntel } from '../../cpu/features';
 import { abandoned } from '../../cpu/pending';
 import { linearAddress } from '../../cpu/segments';
-import { read } from '../../mmu/access';
+import { readUnaligned } from '../../mmu/access';
+import { Access, lookup } from '../../mmu/tlb';
 import { addressMask, isLong, Rec, segmentOf } from '../../isa/record';
 import { effectiveOffset, stackBit } from '../../isa/operand';
-import { commitVector, put128, put256, readVector, UNALIGNED, writeVector, zero128 } from '../../isa/vector';
+import { commitVector, put128, put256, readElement, writeElement, zero128 } from '../../isa/vector';
 
 const RESULT: usize = memory.data(32);
 
@@ -19,7 +22,7 @@ const RESULT: usize = memory.data(32);
   for (let n: u32 = 0; n < bytes; n += sizeof<T>()) {
     let value: T = 0;
     if (isSet<T>(i.b, n)) {
-      const p = readVector(i, sizeof<T>(), UNALIGNED, n);
+      const p = readElement(i, sizeof<T>(), n);
       if (p == 0) return;
       value = load<T>(p);
     }
@@ -32,11 +35,11 @@ const RESULT: usize = memory.data(32);
 @inline function maskedStore<T>(i: Rec): void {
   const bytes: u32 = isLong(i) ? 32 : 16;
   for (let n: u32 = 0; n < bytes; n += sizeof<T>()) {
-    if (isSet<T>(i.b, n) && writeVector(i, sizeof<T>(), UNALIGNED, n, true) == 0) return;
+    if (isSet<T>(i.b, n) && writeElement(i, sizeof<T>(), n, true) == 0) return;
   }
   for (let n: u32 = 0; n < bytes; n += sizeof<T>()) {
     if (!isSet<T>(i.b, n)) continue;
-    const p = writeVector(i, sizeof<T>(), UNALIGNED, n);
+    const p = writeElement(i, sizeof<T>(), n, false);
     if (p == 0) return;
     store<T>(p, load<T>(i.a + n));
     commitVector(p);
@@ -51,15 +54,22 @@ export function opVpmaskmovqStore(i: Rec): void { maskedStore<u64>(i); }
 export function opVmaskmovpsStore(i: Rec): void { opVpmaskmovdStore(i); }
 export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
 
-/** Elements of type T at the memory operand plus indices of type I: as many as fit in the vector with the wider of both. */
+/**
+ * Elements of type T at the memory operand plus indices of type I: as many as fit in the vector with the wider of both.
+ * What a fault leaves shows that Intel's processors first spread the signs of a whole XMM mask and clear its upper half; that
+ * of the destination is cleared with the first element.
+ */
 @inline function gather<T, I>(i: Rec): void {
   const to = i.a, mask = i.b, indices = <u32>i.imm;
   const vector: u32 = isLong(i) ? 32 : 16;
   const count: u32 = vector / (sizeof<T>() > sizeof<I>() ? sizeof<T>() : sizeof<I>());
-  for (let n: u32 = 0; n < count; n++) {
+  const elements: u32 = isIntel() ? max<u32>(count, 16 / sizeof<T>()) : count;
+  for (let n: u32 = 0; n < elements; n++) {
     const e = mask + n * sizeof<T>();
     store<T>(e, isSet<T>(mask, n * sizeof<T>()) ? <T>-1 : 0);
   }
+  const isShort = isIntel() && count * sizeof<T>() <= 16;
+  if (isShort) v128.store(mask, zero128(), 16);
   const base = effectiveOffset(i);
   for (let n: u32 = 0; n < count; n++) {
     const e = n * sizeof<T>();
@@ -68,9 +78,11 @@ export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
     const offset = (base + (index << (i.scale & 3))) & addressMask(i);
     const la = linearAddress(segmentOf(i), offset, sizeof<T>(), false, stackBit(i) != 0);
     if (abandoned()) return;
-    const value = read<T>(la, stackBit(i));
-    if (abandoned()) return;
-    store<T>(to + e, value);
+    let p = lookup(la, sizeof<T>(), Access.READ);
+    if (p == 0) p = readUnaligned(la, sizeof<T>(), stackBit(i));
+    if (p == 0) return;
+    store<T>(to + e, load<T>(p));
+    if (isShort) v128.store(to, zero128(), 16);
     store<T>(mask + e, 0);
   }
   const end = count * sizeof<T>();

@@ -1,6 +1,7 @@
 /** Moves of whole vectors, of their halves and of scalars. */
-import { setReg, YMM } from '../../cpu/state';
+import { cpu, setReg, YMM } from '../../cpu/state';
 import { in64 } from '../../cpu/segments';
+import { State } from '../../cpu/vector-state';
 import { isLong, isMemory, isVex, Rec } from '../../isa/record';
 import {
   commitVector, packed1, put128, put128To, put256, readVector, sourceOf, UNALIGNED, wholeMask, wholeSize, writeVector, zero128,
@@ -162,8 +163,12 @@ export function opMovmskpd(i: Rec): void {
 @inline function registers(): u32 { return in64() ? 16 : 8; }
 export function opVzeroupper(i: Rec): void {
   for (let n: u32 = 0, count = registers(); n < count; n++) v128.store(YMM + (n << 5), zero128(), 16);
+  cpu.initialized |= State.AVX;
 }
-export function opVzeroall(i: Rec): void { memory.fill(YMM, 0, registers() << 5); }
+export function opVzeroall(i: Rec): void {
+  memory.fill(YMM, 0, registers() << 5);
+  cpu.initialized |= State.SSE | State.AVX;
+}
 
 // Widening moves: each 128 bits of the result come from `step` bytes
 

@@ -5,7 +5,9 @@
 import { cpu, GPR } from '../../cpu/state';
 import { releaseFerr } from '../../cpu/ferr';
 import { abandoned } from '../../cpu/pending';
+import { State } from '../../cpu/vector-state';
 import { Rec } from '../../isa/record';
+import { loadPointers } from './pointers';
 
 export const enum Fsw { EXCEPTIONS = 0x3f, IE = 1, DE = 2, ZE = 4, OE = 8, UE = 0x10, PE = 0x20, SF = 0x40, ES = 0x80, C0 = 0x100, C1 = 0x200, C2 = 0x400, TOP = 0x3800, C3 = 0x4000, B = 0x8000 }
 const FCW_RESET: u32 = 0x37f;
@@ -19,6 +21,7 @@ export function updateSummary(): void {
   if (!pending) releaseFerr();
 }
 export function setControlWord(value: u32): void {
+  cpu.initialized &= ~State.X87;
   cpu.fcw = (value & FCW_BITS) | 0x40;
   updateSummary();
 }
@@ -31,11 +34,14 @@ export function initFpu(): void {
   cpu.fdp = 0;
   cpu.fipSelector = 0;
   cpu.fdpSelector = 0;
+  cpu.initialized &= ~State.X87;
+  loadPointers();
   releaseFerr();
 }
 
 export function opFninit(i: Rec): void { initFpu(); }
 export function opFnclex(i: Rec): void {
+  cpu.initialized &= ~State.X87;
   cpu.fsw &= ~(Fsw.EXCEPTIONS | Fsw.SF | Fsw.ES | Fsw.B);
   releaseFerr();
 }

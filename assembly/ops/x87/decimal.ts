@@ -1,9 +1,10 @@
 /** FBLD and FBSTP: packed decimal integers of 18 digits (SDM Vol. 1, "BCD and Packed BCD Integers"). */
-import { commitPointer, readPointer, writePointer } from '../../isa/operand';
+import { readPointer } from '../../isa/operand';
 import { Rec } from '../../isa/record';
 import { invalid, left, outSig, outTop, rounding, setOutOperand, unpackInteger, unpackSt } from './number';
 import { integer, signalRounding, toInteger } from './load-store';
-import { canPush, isEmpty, noteMemory, popStack, push, setC1, underflow } from './registers';
+import { canPush, INDEFINITE, INDEFINITE_TOP, isEmpty, noteMemory, popStack, push, setC1, underflow } from './registers';
+import { beginStore, storeExtended } from './store';
 
 const LIMIT: i64 = 1000000000000000000;
 
@@ -22,9 +23,7 @@ export function opFbld(i: Rec): void {
   push(outSig, outTop | ((<u32>load<u8>(p, 9) & 0x80) << 8));
 }
 export function opFbstp(i: Rec): void {
-  const p = writePointer(i, 10, false);
-  if (p == 0) return;
-  noteMemory(i);
+  if (!beginStore(i, 10)) return;
   let valid: bool = false;
   if (isEmpty(0)) {
     if (!underflow()) return;
@@ -35,18 +34,15 @@ export function opFbstp(i: Rec): void {
     if (valid) signalRounding();
     else if (!invalid()) return;
   }
+  let digits: u64 = INDEFINITE, top: u32 = INDEFINITE_TOP;
   if (valid) {
     let rest: u64 = integer < 0 ? <u64>-integer : <u64>integer;
-    for (let n = 0; n < 9; n++) {
-      const pair = rest % 100;
-      rest /= 100;
-      store<u8>(p + n, <u8>((pair / 10) << 4 | pair % 10));
+    digits = 0;
+    for (let n: u64 = 0; n < 16; n++) {
+      digits |= (rest % 10) << (n << 2);
+      rest /= 10;
     }
-    store<u8>(p, left.sign != 0 ? 0x80 : 0, 9);
-  } else {
-    store<u64>(p, 0xc000000000000000);
-    store<u16>(p, 0xffff, 8);
+    top = <u32>(rest / 10 << 4 | rest % 10) | (left.sign << 15);
   }
-  commitPointer(p);
-  popStack();
+  if (storeExtended(i, digits, top)) popStack();
 }

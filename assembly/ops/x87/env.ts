@@ -5,11 +5,13 @@
 import { cpu, FPR } from '../../cpu/state';
 import { abandoned } from '../../cpu/pending';
 import { in64, inProtected } from '../../cpu/segments';
+import { checkAlignment } from '../../mmu/access';
 import { memoryAddress } from '../../isa/operand';
 import { operandSize, Rec } from '../../isa/record';
 import { copyIn, copyOut } from '../linear-copy';
 import { Fsw, initFpu, setControlWord, updateSummary } from './control';
 import { Kind, left, unpackSt } from './number';
+import { dataSelector, loadPointers, shownCodeSelector, shownDataPointer, shownDataSelector, shownOpcode } from './pointers';
 import { isEmpty, physical } from './registers';
 
 const image: usize = memory.data(112, 8);
@@ -30,20 +32,26 @@ function fullTags(): u32 {
 }
 @inline function is16(i: Rec): bool { return operandSize(i) == 0; }
 @inline function environmentSize(i: Rec): u32 { return is16(i) ? 14 : 28; }
+/** Linear address of the image; its alignment is that of the environment's words (SDM Vol. 3A, "Alignment Check Exception (#AC)"). */
+function imageAddress(i: Rec, size: u32, write: bool): u64 {
+  const la = memoryAddress(i, size, write);
+  if (!abandoned()) checkAlignment(la, is16(i) ? 2 : 4);
+  return la;
+}
 
 /** Puts the environment at the start of the image. */
 function build(i: Rec): void {
   const protectedMode = inProtected() || in64();
-  const ip = <u32>cpu.fip, dp = <u32>cpu.fdp;
-  const linearIp = ip + (cpu.fipSelector << 4), linearDp = dp + (cpu.fdpSelector << 4);
+  const ip = <u32>cpu.fip, dp = <u32>shownDataPointer(), opcode = shownOpcode();
+  const linearIp = ip + (cpu.fipSelector << 4), linearDp = dp + (dataSelector() << 4);
   if (is16(i)) {
     store<u16>(image, <u16>cpu.fcw);
     store<u16>(image, <u16>cpu.fsw, 2);
     store<u16>(image, <u16>fullTags(), 4);
     store<u16>(image, <u16>(protectedMode ? ip : linearIp), 6);
-    store<u16>(image, <u16>(protectedMode ? cpu.fipSelector : ((linearIp >> 4) & 0xf000) | cpu.fop), 8);
+    store<u16>(image, <u16>(protectedMode ? shownCodeSelector() : ((linearIp >> 4) & 0xf000) | opcode), 8);
     store<u16>(image, <u16>(protectedMode ? dp : linearDp), 10);
-    store<u16>(image, <u16>(protectedMode ? cpu.fdpSelector : (linearDp >> 4) & 0xf000), 12);
+    store<u16>(image, <u16>(protectedMode ? shownDataSelector() : (linearDp >> 4) & 0xf000), 12);
     return;
   }
   store<u32>(image, 0xffff0000 | cpu.fcw);
@@ -51,12 +59,12 @@ function build(i: Rec): void {
   store<u32>(image, 0xffff0000 | fullTags(), 8);
   if (protectedMode) {
     store<u32>(image, ip, 12);
-    store<u32>(image, (cpu.fop << 16) | cpu.fipSelector, 16);
+    store<u32>(image, (opcode << 16) | shownCodeSelector(), 16);
     store<u32>(image, dp, 20);
-    store<u32>(image, 0xffff0000 | cpu.fdpSelector, 24);
+    store<u32>(image, 0xffff0000 | shownDataSelector(), 24);
   } else {
     store<u32>(image, 0xffff0000 | (linearIp & 0xffff), 12);
-    store<u32>(image, ((linearIp >> 16) << 12) | cpu.fop, 16);
+    store<u32>(image, ((linearIp >> 16) << 12) | opcode, 16);
     store<u32>(image, 0xffff0000 | (linearDp & 0xffff), 20);
     store<u32>(image, (linearDp >> 16) << 12, 24);
   }
@@ -85,6 +93,7 @@ function take(i: Rec): void {
     cpu.fdpSelector = protectedMode ? highData & 0xffff : 0;
     cpu.fop = (protectedMode ? high >> 16 : high) & 0x7ff;
   }
+  loadPointers();
   cpu.ftw = 0;
   for (let n: u32 = 0; n < 8; n++) if (((tags >> (n << 1)) & 3) != 3) cpu.ftw |= 1 << n;
   updateSummary();
@@ -92,7 +101,7 @@ function take(i: Rec): void {
 
 export function opFnstenv(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size, true);
+  const la = imageAddress(i, size, true);
   if (abandoned()) return;
   build(i);
   if (copyOut(la, image, size)) cpu.fcw |= Fsw.EXCEPTIONS;
@@ -100,12 +109,12 @@ export function opFnstenv(i: Rec): void {
 }
 export function opFldenv(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size, false);
+  const la = imageAddress(i, size, false);
   if (!abandoned() && copyIn(la, image, size)) take(i);
 }
 export function opFnsave(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size + REGISTERS, true);
+  const la = imageAddress(i, size + REGISTERS, true);
   if (abandoned()) return;
   build(i);
   for (let n: u32 = 0; n < 8; n++) memory.copy(image + size + 10 * n, FPR + (physical(n) << 4), 10);
@@ -113,7 +122,7 @@ export function opFnsave(i: Rec): void {
 }
 export function opFrstor(i: Rec): void {
   const size = environmentSize(i);
-  const la = memoryAddress(i, size + REGISTERS, false);
+  const la = imageAddress(i, size + REGISTERS, false);
   if (abandoned() || !copyIn(la, image, size + REGISTERS)) return;
   take(i);
   for (let n: u32 = 0; n < 8; n++) memory.copy(FPR + (physical(n) << 4), image + size + 10 * n, 10);

@@ -3,12 +3,13 @@
  * exception is not masked leaves memory and stack as they are.
  */
 import { cpu } from '../../cpu/state';
-import { commitPointer, readPointer, writePointer } from '../../isa/operand';
+import { commitPointer, readPointer } from '../../isa/operand';
 import { Rec } from '../../isa/record';
 import { Fx, Rc, raised, rExp, rHi, round, roundedUp, rZero, setResult, tiny } from '../fp/soft';
 import { Fsw } from './control';
 import { admitDenormals, invalid, isNan, Kind, left, Operand, outSig, outTop, overflowsToInfinity, rounding, setOutOperand, unpackDouble, unpackInteger, unpackSingle, unpackSt } from './number';
 import { doubleSig, doubleTop, singleSig, singleTop } from './quick';
+import { beginStore, storeExtended, storePointer } from './store';
 import { canPush, INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, noteMemory, popStack, push, QUIET_BIT, setC1, signal, significand, topOf, underflow } from './registers';
 
 /** Pushes a normal number where there is room; false: nothing was done. */
@@ -116,10 +117,10 @@ function narrow(fractionBits: u32, bias: i32): bool {
 @inline function tinyUnmasked(): bool { return (cpu.fcw & Fsw.UE) == 0 && tiny; }
 
 @inline function storeReal(i: Rec, single: bool, pop: bool): void {
-  const p = writePointer(i, single ? 4 : 8, false);
+  const size: u32 = single ? 4 : 8;
+  if (!beginStore(i, size) || !narrow(single ? 23 : 52, single ? 127 : 1023)) return;
+  const p = storePointer(i, size);
   if (p == 0) return;
-  noteMemory(i);
-  if (!narrow(single ? 23 : 52, single ? 127 : 1023)) return;
   if (single) store<u32>(p, <u32>stored);
   else store<u64>(p, stored);
   commitPointer(p);
@@ -130,9 +131,7 @@ export function opFstpSingle(i: Rec): void { storeReal(i, true, true); }
 export function opFstDouble(i: Rec): void { storeReal(i, false, false); }
 export function opFstpDouble(i: Rec): void { storeReal(i, false, true); }
 export function opFstpExtended(i: Rec): void {
-  const p = writePointer(i, 10, false);
-  if (p == 0) return;
-  noteMemory(i);
+  if (!beginStore(i, 10)) return;
   let sig = INDEFINITE, top = INDEFINITE_TOP;
   if (isEmpty(0)) {
     if (!underflow()) return;
@@ -141,10 +140,7 @@ export function opFstpExtended(i: Rec): void {
     sig = significand(0);
     top = topOf(0);
   }
-  store<u64>(p, sig);
-  store<u16>(p, <u16>top, 8);
-  commitPointer(p);
-  popStack();
+  if (storeExtended(i, sig, top)) popStack();
 }
 
 /**
@@ -188,9 +184,7 @@ export function signalRounding(): void {
 }
 
 @inline function storeInteger<T>(i: Rec, pop: bool, truncate: bool): void {
-  const p = writePointer(i, sizeof<T>(), false);
-  if (p == 0) return;
-  noteMemory(i);
+  if (!beginStore(i, sizeof<T>())) return;
   let value: i64 = <i64>1 << (8 * sizeof<T>() - 1);
   if (isEmpty(0)) {
     if (!underflow()) return;
@@ -204,6 +198,8 @@ export function signalRounding(): void {
       signalRounding();
     }
   }
+  const p = storePointer(i, sizeof<T>());
+  if (p == 0) return;
   store<T>(p, <T>value);
   commitPointer(p);
   if (pop) popStack();

@@ -160,7 +160,10 @@ export function finish(bits: u32): bool {
       flags |= Fx.INEXACT;
     } else setOut(rHi, sign | <u32>(exp + 16383));
   } else if (raised == 0) setOut(rZero ? 0 : rHi, rZero ? sign : sign | encodedExponent(rExp));
-  else if ((raised & Fx.OVERFLOW) != 0) up = overflowed(bits, rc);
+  else if ((raised & Fx.OVERFLOW) != 0) {
+    up = overflowed(bits, rc);
+    flags |= Fx.INEXACT;
+  }
   else if ((raised & Fx.UNDERFLOW) != 0 && (cpu.fcw & Fsw.UE) == 0) {
     const exp = rExp + EXPONENT_WRAP;
     if (exp < MIN_EXP) {

@@ -8,6 +8,7 @@ import { selector } from '../../cpu/segments';
 import { effectiveOffset } from '../../isa/operand';
 import { Rec, ripOf, segmentOf } from '../../isa/record';
 import { Fsw } from './control';
+import { noteException } from './pointers';
 
 export const INTEGER_BIT: u64 = 0x8000000000000000;
 export const QUIET_BIT: u64 = 0x4000000000000000;
@@ -53,6 +54,7 @@ export function signal(bits: u32): bool {
   cpu.fsw |= bits;
   if ((bits & ~cpu.fcw & Fsw.EXCEPTIONS) == 0) return false;
   cpu.fsw |= Fsw.ES | Fsw.B;
+  noteException();
   return true;
 }
 /** A register that should hold a value is empty, or the reverse; true when that is masked. */

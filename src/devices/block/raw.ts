@@ -1,4 +1,5 @@
 /** A raw image: the disk is the file, byte by byte. The last sector is filled up with zeros. */
+import { isZero } from '../is-zero.ts';
 import { type ByteFile, MemoryFile } from './byte-file.ts';
 import type { Disk } from './disk.ts';
 
@@ -53,7 +54,7 @@ export class RawDisk implements Disk {
     for (let at = 0; at < length; at += CHUNK) {
       const part = found.subarray(0, Math.min(CHUNK, length - at));
       this.#file.read(offset + at, part);
-      if (part.some((byte) => byte !== 0)) this.#file.write(offset + at, ZEROS.subarray(0, part.length));
+      if (!isZero(part)) this.#file.write(offset + at, ZEROS.subarray(0, part.length));
     }
   }
 

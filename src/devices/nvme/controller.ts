@@ -6,10 +6,11 @@
 import type { GuestMemory, Width } from '../../core-types.ts';
 import type { BlkBackend } from '../backends.ts';
 import type { IoDevice } from '../device.ts';
+import { TURN_WORK } from '../work-meter.ts';
 import { AdminCommands, type Queues } from './admin.ts';
 import type { Command } from './command.ts';
 import { addressAt, Dma } from './dma.ts';
-import { NvmCommands, type Work } from './io.ts';
+import { NvmCommands, type Pieces, type Work } from './io.ts';
 import { CompletionQueue, SubmissionQueue } from './queues.ts';
 import {
   Admin,
@@ -30,8 +31,8 @@ const CAP_LOW = (MAX_QUEUE - 1) | 0x1_0000 | 0x0f00_0000;
 /** The NVM command set. */
 const CAP_HIGH = 1 << 5;
 const REGISTER_BYTES = 0x40;
-/** Commands that are begun in one turn; the rest waits for the next. */
-const TURN = 64;
+/** The work of a command beside its bytes. */
+const COMMAND_WORK = TURN_WORK / 64;
 const AsyncEvent = { BAD_REGISTER: 0x0001_0000, BAD_VALUE: 0x0001_0100 } as const;
 
 export interface NvmeParts {
@@ -49,6 +50,8 @@ export interface NvmeParts {
   pin: (level: boolean) => void;
   /** Runs `work` a little later, not within the guest's access. */
   defer: (work: () => void) => void;
+  /** Told of work that was done, in the unit of WorkMeter. */
+  charge?: (bytes: number) => void;
   /** The host works on something; the guest waits for it. */
   busy?: (work: Promise<unknown>) => void;
   log: (line: string) => void;
@@ -66,6 +69,9 @@ export class NvmeController implements IoDevice {
   #waiting: number[] = [];
   #mask = 0;
   #isDeferred = false;
+  #workLeft = 0;
+  /** A command that is done in pieces; no other is begun before it is done. */
+  #rest: { queue: SubmissionQueue; command: Command; step: Pieces } | null = null;
 
   constructor(parts: NvmeParts) {
     const { memory, wrote, backend, vendor, serial, pairs } = parts;
@@ -74,7 +80,10 @@ export class NvmeController implements IoDevice {
     this.#dma = new Dma(memory, wrote);
     const identity = { vendor, serial, capacity, isReadOnly };
     this.#admin = new AdminCommands({ dma: this.#dma, queues: this.#queues, identity, pairs, vectors: pairs + 1 });
-    this.#nvm = new NvmCommands(backend, this.#dma, () => this.#admin.hasCache);
+    this.#nvm = new NvmCommands(backend, this.#dma, {
+      hasCache: () => this.#admin.hasCache,
+      charge: (work) => this.#charge(work),
+    });
     this.#registers.setUint32(Reg.CAP, CAP_LOW, true);
     this.#registers.setUint32(Reg.CAP + 4, CAP_HIGH, true);
     this.#registers.setUint32(Reg.VS, VERSION, true);
@@ -147,6 +156,7 @@ export class NvmeController implements IoDevice {
     this.#queues.submission.clear();
     this.#queues.completion.clear();
     this.#admin.reset();
+    this.#rest = null;
     this.#waiting = [];
     this.#mask = 0;
     this.#status = 0;
@@ -181,21 +191,46 @@ export class NvmeController implements IoDevice {
   /** Begins commands of all queues, each in its order, as long as there is room for what they will say. */
   #turn(): void {
     const signalled = new Set<CompletionQueue>();
-    let left = TURN;
+    this.#workLeft = TURN_WORK;
     for (let isMoving = true; isMoving && this.#isRunning; ) {
       isMoving = false;
+      if (!this.#resume(signalled)) break;
       for (const queue of this.#queues.submission.values()) {
         if (queue.isEmpty || this.#promised(queue.completions) >= queue.completions.room) continue;
-        if (left-- === 0) {
-          this.#continueLater();
-          isMoving = false;
-          break;
-        }
-        this.#begin(queue, signalled);
         isMoving = true;
+        if (this.#workLeft <= 0) break;
+        this.#charge(COMMAND_WORK);
+        this.#begin(queue, signalled);
+        if (this.#rest) break;
       }
+      if (this.#workLeft <= 0) break;
     }
+    if (this.#rest || this.#workLeft <= 0) this.#continueLater();
     this.#signal(signalled);
+  }
+
+  /** Goes on with a command that is done in pieces. Returns whether nothing is left of it. */
+  #resume(signalled: Set<CompletionQueue>): boolean {
+    while (this.#rest && this.#workLeft > 0) {
+      const { queue, command, step } = this.#rest;
+      let status: Status = Status.SUCCESS;
+      try {
+        if (step()) continue;
+      } catch (error) {
+        status = this.#statusOf(command, error);
+      }
+      this.#rest = null;
+      queue.pending--;
+      if (queue.isDeleted) continue;
+      queue.completions.post(queue, command.cid, status, 0);
+      signalled.add(queue.completions);
+    }
+    return this.#rest === null;
+  }
+
+  #charge(work: number): void {
+    this.#workLeft -= work;
+    this.#parts.charge?.(work);
   }
 
   #continueLater(): void {
@@ -221,7 +256,7 @@ export class NvmeController implements IoDevice {
       queue.completions.post(queue, cid, status, result);
       signalled.add(queue.completions);
     };
-    let work: Work;
+    let work: Work | Pieces;
     try {
       if (queue.id === 0) {
         if (command.opcode === Admin.ASYNC_EVENT) this.#awaitEvent(cid, post);
@@ -234,7 +269,10 @@ export class NvmeController implements IoDevice {
       return;
     }
     if (work instanceof Promise) this.#finishLater(queue, command, work);
-    else post(Status.SUCCESS);
+    else if (work) {
+      queue.pending++;
+      this.#rest = { queue, command, step: work };
+    } else post(Status.SUCCESS);
   }
 
   #finishLater(queue: SubmissionQueue, command: Command, work: Promise<void>): void {

@@ -1,5 +1,6 @@
 /** The NVM command set (NVM Express Base Specification 1.4, "NVM Command Set"): what is done to the disk. */
 import type { BlkBackend } from '../backends.ts';
+import { DISCARD_PIECE, DISCARD_WORK, ZEROES_WORK } from '../work-meter.ts';
 import { type Command, checkNamespace } from './command.ts';
 import { addressAt, type Dma, type Window } from './dma.ts';
 import { ALL_NAMESPACES, BLOCK, Io, MAX_TRANSFER, NvmeError, Status } from './spec.ts';
@@ -12,21 +13,29 @@ const RANGE_BYTES = 16;
 
 /** Work that is done, or that will be. */
 export type Work = void | Promise<void>;
+/** Work that is done in pieces: each call does one and returns whether there are more. */
+export type Pieces = () => boolean;
+
+export interface IoParts {
+  /** False while the driver has switched the write cache off. */
+  hasCache: () => boolean;
+  /** Told of work that was done, in the unit of WorkMeter. */
+  charge: (bytes: number) => void;
+}
 
 export class NvmCommands {
   readonly #backend: BlkBackend;
   readonly #dma: Dma;
-  readonly #hasCache: () => boolean;
+  readonly #parts: IoParts;
 
-  /** `hasCache` is false while the driver has switched the write cache off. */
-  constructor(backend: BlkBackend, dma: Dma, hasCache: () => boolean) {
+  constructor(backend: BlkBackend, dma: Dma, parts: IoParts) {
     this.#backend = backend;
     this.#dma = dma;
-    this.#hasCache = hasCache;
+    this.#parts = parts;
   }
 
   /** Does a command. Throws NvmeError, or what the backend throws. */
-  perform(command: Command): Work {
+  perform(command: Command): Work | Pieces {
     if (command.opcode === Io.FLUSH) {
       if (command.nsid !== ALL_NAMESPACES) checkNamespace(command);
       return this.#backend.isReadOnly ? undefined : this.#backend.flush();
@@ -40,7 +49,7 @@ export class NvmCommands {
     return work(command);
   }
 
-  readonly #commands: Readonly<Record<number, (command: Command) => Work>> = {
+  readonly #commands: Readonly<Record<number, (command: Command) => Work | Pieces>> = {
     [Io.READ]: (command) => {
       const { offset, length } = this.#range(command);
       const windows = this.#windows(command, length);
@@ -64,12 +73,13 @@ export class NvmCommands {
     [Io.WRITE_ZEROES]: (command) => {
       const { offset, length } = this.#range(command);
       const mayUnmap = (command.dwords[2] & DEALLOCATE) !== 0;
+      this.#parts.charge(length * ZEROES_WORK);
       return then(this.#backend.writeZeroes(offset, length, mayUnmap), () => this.#written(command));
     },
     [Io.DATASET]: (command) => this.#manage(command),
   };
 
-  #manage(command: Command): Work {
+  #manage(command: Command): Work | Pieces {
     const count = (command.dwords[0] & 0xff) + 1;
     if ((command.dwords[1] & DATASET_DEALLOCATE) === 0) return;
     const length = RANGE_BYTES * count;
@@ -78,14 +88,26 @@ export class NvmCommands {
       const at = RANGE_BYTES * index;
       return this.#place(addressAt(view, at + 8), view.getUint32(at + 4, true));
     });
-    const works = ranges
-      .filter((range) => range.length > 0)
-      .map((range) => this.#backend.discard(range.offset, range.length));
-    if (works.some((work) => work instanceof Promise)) return Promise.all(works).then(() => {});
+    if (!this.#backend.answersAtOnce) {
+      const works = ranges
+        .filter((range) => range.length > 0)
+        .map((range) => this.#backend.discard(range.offset, range.length));
+      return Promise.all(works).then(() => {});
+    }
+    return () => {
+      const [range] = ranges;
+      const part = Math.min(range.length, DISCARD_PIECE - (range.offset % DISCARD_PIECE));
+      if (part > 0) this.#backend.discard(range.offset, part);
+      this.#parts.charge(part * DISCARD_WORK);
+      range.offset += part;
+      range.length -= part;
+      if (range.length === 0) ranges.shift();
+      return ranges.length > 0;
+    };
   }
 
   #written(command: Command): Work {
-    if ((command.dwords[2] & FORCE_UNIT_ACCESS) !== 0 || !this.#hasCache()) return this.#backend.flush();
+    if ((command.dwords[2] & FORCE_UNIT_ACCESS) !== 0 || !this.#parts.hasCache()) return this.#backend.flush();
   }
 
   #range({ dwords }: Command): { offset: number; length: number } {
@@ -102,6 +124,7 @@ export class NvmCommands {
   #windows(command: Command, length: number): Window[] {
     if (length > MAX_TRANSFER)
       throw new NvmeError(Status.INVALID_FIELD, `${length} bytes; the limit is ${MAX_TRANSFER}`);
+    this.#parts.charge(length);
     return this.#dma.windows(command, length);
   }
 

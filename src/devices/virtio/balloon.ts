@@ -3,6 +3,7 @@
  * takes them back when the target falls, tells statistics when asked, and reports what is free anyway.
  */
 import type { GuestMemory, Width } from '../../core-types.ts';
+import { PIECE } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { DeviceMemory, GuestError } from './guest-memory.ts';
@@ -111,23 +112,42 @@ export class VirtioBalloon implements VirtioDevice {
   #movePages(queue: Virtqueue, chain: Chain, move: (pa: number) => void): void {
     const bytes = chain.read(chain.readable);
     const view = new DataView(bytes.buffer);
-    for (let at = 0; at + 4 <= bytes.length; at += 4) {
-      const pa = view.getUint32(at, true) * PAGE_BYTES;
-      this.#memory.bytes(BigInt(pa), PAGE_BYTES);
-      move(pa);
-    }
-    queue.push(chain, 0);
+    let at = 0;
+    queue.work(() => {
+      for (let left = PIECE / PAGE_BYTES; left > 0 && at + 4 <= bytes.length; left--, at += 4) {
+        const pa = view.getUint32(at, true) * PAGE_BYTES;
+        this.#memory.bytes(BigInt(pa), PAGE_BYTES);
+        move(pa);
+        queue.charge(PAGE_BYTES);
+      }
+      if (at + 4 <= bytes.length) return true;
+      queue.push(chain, 0);
+      return false;
+    });
   }
 
   /** Only whole pages count: a part of one is not free. */
   #takeReport(queue: Virtqueue, chain: Chain, index: number): void {
     const isHint = index === Queue.HINT && ((this.#host?.features ?? 0n) & BalloonFeature.FREE_PAGE_HINT) !== 0n;
-    for (const { gpa, length, deviceWritable } of chain.buffers) {
+    const ranges = chain.buffers.flatMap(({ gpa, length, deviceWritable }) => {
       const start = Math.ceil(Number(gpa) / PAGE_BYTES) * PAGE_BYTES;
       const end = Math.floor((Number(gpa) + length) / PAGE_BYTES) * PAGE_BYTES;
-      if (!isHint && deviceWritable && end > start) this.#parts.report?.(start, end - start);
-    }
-    queue.push(chain, 0);
+      return !isHint && deviceWritable && end > start ? [{ start, end }] : [];
+    });
+    let n = 0;
+    queue.work(() => {
+      const range = ranges[n];
+      if (range === undefined) {
+        queue.push(chain, 0);
+        return false;
+      }
+      const length = Math.min(range.end - range.start, PIECE);
+      this.#parts.report?.(range.start, length);
+      queue.charge(length);
+      range.start += length;
+      if (range.start === range.end) n++;
+      return true;
+    });
   }
 
   #takeStats(queue: Virtqueue, chain: Chain): void {

@@ -4,6 +4,7 @@
  */
 import type { Width } from '../../core-types.ts';
 import type { BlkBackend } from '../backends.ts';
+import { DISCARD_PIECE, DISCARD_WORK, PIECE, ZEROES_PIECE, ZEROES_WORK } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
@@ -25,6 +26,8 @@ export const BlkFeature = {
 export const BlkRequest = { IN: 0, OUT: 1, FLUSH: 4, GET_ID: 8, DISCARD: 11, WRITE_ZEROES: 13 } as const;
 export const BlkStatus = { OK: 0, IOERR: 1, UNSUPP: 2 } as const;
 type Outcome = (typeof BlkStatus)[keyof typeof BlkStatus];
+/** Does the next piece of a request; null where more follow. */
+type Pieces = () => Outcome | Promise<Outcome> | null;
 
 const SECTOR = 512;
 const HEADER_BYTES = 16;
@@ -127,27 +130,40 @@ export class VirtioBlk implements VirtioDevice {
       this.#onError(error);
       return BlkStatus.IOERR;
     };
-    let outcome: Outcome | Promise<Outcome>;
-    try {
-      outcome = this.#perform(chain);
-    } catch (error) {
-      if (error instanceof GuestError) throw error;
-      outcome = fail(error);
+    const attempt = <T>(work: () => T): T | Outcome => {
+      try {
+        return work();
+      } catch (error) {
+        if (error instanceof GuestError) throw error;
+        return fail(error);
+      }
+    };
+    const settle = (outcome: Outcome | Promise<Outcome>): void => {
+      if (typeof outcome === 'number') finish(outcome);
+      else this.#busy(outcome.catch(fail).then((status) => this.#host?.attempt(() => finish(status))));
+    };
+    const outcome = attempt(() => this.#perform(chain, queue));
+    if (typeof outcome !== 'function') {
+      settle(outcome);
+      return;
     }
-    if (typeof outcome === 'number') finish(outcome);
-    else this.#busy(outcome.catch(fail).then((status) => this.#host?.attempt(() => finish(status))));
+    queue.work(() => {
+      const piece = attempt(outcome);
+      if (piece !== null) settle(piece);
+      return piece === null;
+    });
   }
 
-  #perform(chain: Chain): Outcome | Promise<Outcome> {
+  #perform(chain: Chain, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
     const header = chain.read(HEADER_BYTES);
     const view = new DataView(header.buffer);
     const type = view.getUint32(0, true);
     const sector = view.getBigUint64(8, true);
     switch (type) {
       case BlkRequest.IN:
-        return this.#read(chain, sector);
+        return this.#read(chain, sector, queue);
       case BlkRequest.OUT:
-        return this.#write(chain, sector);
+        return this.#write(chain, sector, queue);
       case BlkRequest.FLUSH:
         return this.#then(this.#backend.flush());
       case BlkRequest.GET_ID:
@@ -155,34 +171,39 @@ export class VirtioBlk implements VirtioDevice {
         return BlkStatus.OK;
       case BlkRequest.DISCARD:
       case BlkRequest.WRITE_ZEROES:
-        return this.#clear(chain, type === BlkRequest.WRITE_ZEROES);
+        return this.#clear(chain, type === BlkRequest.WRITE_ZEROES, queue);
       default:
         return BlkStatus.UNSUPP;
     }
   }
 
-  #read(chain: Chain, sector: bigint): Outcome | Promise<Outcome> {
+  #read(chain: Chain, sector: bigint, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
     const length = chain.writable - 1;
     if (!this.#isWithin(sector, length)) return BlkStatus.IOERR;
     const offset = Number(sector) * SECTOR;
     if (this.#backend.answersAtOnce) {
-      chain.scatter(length, (window, at) => this.#backend.read(offset + at, window));
-      return BlkStatus.OK;
+      const fill = (at: number, part: number): void => {
+        chain.scatter(part, (window, within) => this.#backend.read(at + within, window));
+      };
+      return inPieces(queue, { offset, length, piece: PIECE, work: 1 }, fill, () => BlkStatus.OK);
     }
     const data = new Uint8Array(length);
     return this.#then(this.#backend.read(offset, data), () => chain.write(data));
   }
 
-  #write(chain: Chain, sector: bigint): Outcome | Promise<Outcome> {
+  #write(chain: Chain, sector: bigint, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
     if (this.#backend.isReadOnly || !this.#isWithin(sector, chain.unread)) return BlkStatus.IOERR;
     const offset = Number(sector) * SECTOR;
-    if (!this.#backend.answersAtOnce) return this.#changed(this.#backend.write(offset, chain.read(chain.unread)));
-    chain.gather(chain.unread, (window, at) => this.#backend.write(offset + at, window));
-    return this.#changed();
+    const length = chain.unread;
+    if (!this.#backend.answersAtOnce) return this.#changed(this.#backend.write(offset, chain.read(length)));
+    const take = (at: number, part: number): void => {
+      chain.gather(part, (window, within) => this.#backend.write(at + within, window));
+    };
+    return inPieces(queue, { offset, length, piece: PIECE, work: 1 }, take, () => this.#changed());
   }
 
   /** One range, as the configuration's max_discard_seg and max_write_zeroes_seg say. */
-  #clear(chain: Chain, isZeroes: boolean): Outcome | Promise<Outcome> {
+  #clear(chain: Chain, isZeroes: boolean, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
     if (this.#backend.isReadOnly) return BlkStatus.IOERR;
     if (chain.unread !== RANGE_BYTES) return BlkStatus.UNSUPP;
     const view = new DataView(chain.read(RANGE_BYTES).buffer);
@@ -192,8 +213,12 @@ export class VirtioBlk implements VirtioDevice {
     if ((flags & ~(isZeroes ? UNMAP : 0)) !== 0) return BlkStatus.UNSUPP;
     if (sectors > MAX_RANGE_SECTORS || !this.#isInside(sector, sectors)) return BlkStatus.IOERR;
     const [offset, length] = [Number(sector) * SECTOR, sectors * SECTOR];
-    if (!isZeroes) return this.#then(this.#backend.discard(offset, length));
-    return this.#changed(this.#backend.writeZeroes(offset, length, (flags & UNMAP) !== 0));
+    const clear = (at: number, part: number): void | Promise<void> =>
+      isZeroes ? this.#backend.writeZeroes(at, part, (flags & UNMAP) !== 0) : this.#backend.discard(at, part);
+    const end = (work?: void | Promise<void>) => (isZeroes ? this.#changed(work) : this.#then(work));
+    if (!this.#backend.answersAtOnce) return end(clear(offset, length));
+    const [piece, work] = isZeroes ? [ZEROES_PIECE, ZEROES_WORK] : [DISCARD_PIECE, DISCARD_WORK];
+    return inPieces(queue, { offset, length, piece, work }, clear, () => end());
   }
 
   #isWithin(sector: bigint, length: number): boolean {
@@ -218,4 +243,23 @@ export class VirtioBlk implements VirtioDevice {
     };
     return work instanceof Promise ? work.then(finish) : finish();
   }
+}
+
+/** A request as pieces that end at multiples of `piece`; each charges `work` for a byte, as the chain did for the first. */
+function inPieces(
+  queue: Virtqueue,
+  { offset, length, piece, work }: { offset: number; length: number; piece: number; work: number },
+  perform: (at: number, part: number) => void,
+  end: () => Outcome | Promise<Outcome>,
+): Pieces {
+  let done = 0;
+  return () => {
+    const at = offset + done;
+    const part = Math.min(length - done, piece - (at % piece));
+    if (part > 0) perform(at, part);
+    done += part;
+    if (done === length) return end();
+    queue.charge(part * work);
+    return null;
+  };
 }

@@ -3,6 +3,7 @@ import { ENTRY_BYTES, GpuError, isWithin, type Rect, Response } from './gpu-spec
 import { type DeviceMemory, GuestError } from './guest-memory.ts';
 
 export const PIXEL_BYTES = 4;
+const OPAQUE = 0xff00_0000;
 /** 5.7.6.8 "Device Operation: controlq": formats, each with the bytes where red, green, blue and alpha are. */
 const FORMATS: Readonly<Record<number, readonly [red: number, green: number, blue: number, alpha: number | null]>> = {
   1: [2, 1, 0, 3],
@@ -72,36 +73,41 @@ export class GpuResource {
     this.#backing = null;
   }
 
-  /** Copies `rect` from the guest, whose first pixel is at `offset` of the backing. Throws GpuError where that is short. */
-  transfer(memory: DeviceMemory, rect: Rect, offset: number): void {
-    const backing = this.#backing;
-    if (!backing) throw new GpuError(Response.ERR_UNSPEC);
+  /** Throws GpuError where a transfer of `rect` from `offset` of the backing on is not possible. */
+  checkTransfer(rect: Rect, offset: number): void {
+    if (!this.#backing) throw new GpuError(Response.ERR_UNSPEC);
     if (!isWithin(rect, this.width, this.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
+    const end = offset + PIXEL_BYTES * (this.width * (rect.height - 1) + rect.width);
+    if (end > this.#backing.bytes) throw new GpuError(Response.ERR_INVALID_PARAMETER);
+  }
+
+  /** Copies a band of `rect` from the guest, where the first pixel of `rect` is at `offset` of the backing. */
+  transfer(memory: DeviceMemory, rect: Rect, offset: number, band: Rect = rect): void {
+    this.checkTransfer(rect, offset);
+    const backing = this.#backing as Backing;
     const pitch = this.width * PIXEL_BYTES;
     const line = rect.width * PIXEL_BYTES;
-    const isWhole = line === pitch;
-    const [rows, length] = isWhole ? [1, pitch * rect.height] : [rect.height, line];
-    if (offset + pitch * (rows - 1) + length > backing.bytes) throw new GpuError(Response.ERR_INVALID_PARAMETER);
-    const first = rect.y * pitch + rect.x * PIXEL_BYTES;
+    const [rows, length] = line === pitch ? [1, pitch * band.height] : [band.height, line];
+    const first = band.y * pitch + band.x * PIXEL_BYTES;
+    const from = offset + (band.y - rect.y) * pitch;
     for (let row = 0; row < rows; row++) {
       const at = first + row * pitch;
-      this.#fetch(memory, backing, offset + row * pitch, this.pixels.subarray(at, at + length));
+      this.#fetch(memory, backing, from + row * pitch, this.pixels.subarray(at, at + length));
     }
   }
 
   /** Draws `rect` at the same place of a picture of red, green, blue and `alpha`, moved by `-left` and `-top`. */
   draw(rect: Rect, to: Uint8ClampedArray, toWidth: number, left: number, top: number): void {
-    const [red, green, blue] = this.#order;
+    const [red, green, blue] = this.#order.map((byte) => 8 * (byte as number));
+    const source = new Uint32Array(this.pixels.buffer);
+    const target = new Uint32Array(to.buffer, to.byteOffset, to.length / PIXEL_BYTES);
     for (let y = rect.y; y < rect.y + rect.height; y++) {
-      let from = (y * this.width + rect.x) * PIXEL_BYTES;
-      let at = ((y - top) * toWidth + rect.x - left) * PIXEL_BYTES;
-      for (let x = 0; x < rect.width; x++) {
-        to[at] = this.pixels[from + red];
-        to[at + 1] = this.pixels[from + green];
-        to[at + 2] = this.pixels[from + blue];
-        to[at + 3] = 0xff;
-        from += PIXEL_BYTES;
-        at += PIXEL_BYTES;
+      let from = y * this.width + rect.x;
+      let at = (y - top) * toWidth + rect.x - left;
+      for (const end = from + rect.width; from < end; from++, at++) {
+        const pixel = source[from];
+        target[at] =
+          ((pixel >>> red) & 0xff) | (((pixel >>> green) & 0xff) << 8) | (((pixel >>> blue) & 0xff) << 16) | OPAQUE;
       }
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { Width } from '../../core-types.ts';
 import type { Display, Picture } from '../display.ts';
+import { PIECE } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GpuResource, PIXEL_BYTES } from './gpu-resource.ts';
@@ -30,6 +31,9 @@ const EVENT_DISPLAY = 1;
 const SCANOUTS = 1;
 const QUEUE_SIZES = [256, 16];
 const OPAQUE = 0xff00_0000;
+/** Does a piece of a command and returns whether there is more. */
+type Step = () => boolean;
+const DONE: Step = () => false;
 /** What a resource costs beside its pixels: a guest may not have very many small ones. */
 const RESOURCE_COST = 4096;
 
@@ -111,8 +115,12 @@ export class VirtioGpu implements VirtioDevice, Display {
 
   notify(_index: number, queue: Virtqueue): void {
     for (let chain = queue.pop(); chain; chain = queue.pop()) {
-      const response = this.#answer(chain, queue);
-      queue.push(chain, chain.write(response));
+      const answer = this.#answer(chain, queue);
+      queue.work(() => {
+        const response = answer();
+        if (response) queue.push(chain, chain.write(response));
+        return response === null;
+      });
     }
   }
 
@@ -124,7 +132,8 @@ export class VirtioGpu implements VirtioDevice, Display {
     this.config[Config.EVENTS] = 0;
   }
 
-  #answer(chain: Chain, queue: Virtqueue): Uint8Array {
+  /** What answers a command: it returns null for as long as there is more to do. */
+  #answer(chain: Chain, queue: Virtqueue): () => Uint8Array | null {
     const command = new DataView(new ArrayBuffer(COMMAND_BYTES));
     const type = (): number => command.getUint32(Header.TYPE, true);
     const head = chain.read(ENTRIES_AT);
@@ -132,18 +141,25 @@ export class VirtioGpu implements VirtioDevice, Display {
     if (head.length === ENTRIES_AT && type() !== Command.RESOURCE_ATTACH_BACKING) {
       new Uint8Array(command.buffer).set(chain.read(COMMAND_BYTES - ENTRIES_AT), ENTRIES_AT);
     }
-    try {
+    let step: Step | undefined;
+    const perform = (): Uint8Array | null => {
       if (head.length < Header.BYTES) throw new GpuError(Response.ERR_UNSPEC);
       if (type() === Command.GET_DISPLAY_INFO) return this.#displayInfo(command);
-      this.#perform(command, chain, queue);
-      return responseTo(command, Response.OK_NODATA);
-    } catch (error) {
-      if (!(error instanceof GpuError)) throw error;
-      return responseTo(command, error.response);
-    }
+      step ??= this.#perform(command, chain, queue) ?? DONE;
+      return step() ? null : responseTo(command, Response.OK_NODATA);
+    };
+    return () => {
+      try {
+        return perform();
+      } catch (error) {
+        if (!(error instanceof GpuError)) throw error;
+        return responseTo(command, error.response);
+      }
+    };
   }
 
-  #perform(command: DataView, chain: Chain, queue: Virtqueue): void {
+  /** Does a command, or its beginning: returns how it goes on. */
+  #perform(command: DataView, chain: Chain, queue: Virtqueue): Step | undefined {
     const word = (at: number): number => command.getUint32(Header.BYTES + at, true);
     switch (command.getUint32(Header.TYPE, true)) {
       case Command.RESOURCE_CREATE_2D:
@@ -153,19 +169,15 @@ export class VirtioGpu implements VirtioDevice, Display {
         this.#unref(word(0));
         return;
       case Command.SET_SCANOUT:
-        this.#setScanout(readRect(command, Header.BYTES), word(16), word(20));
-        queue.charge(word(8) * word(12) * PIXEL_BYTES);
-        return;
+        return this.#setScanout(readRect(command, Header.BYTES), word(16), word(20), queue);
       case Command.RESOURCE_FLUSH:
-        this.#flush(readRect(command, Header.BYTES), word(16));
-        queue.charge(word(8) * word(12) * PIXEL_BYTES);
-        return;
+        return this.#flush(readRect(command, Header.BYTES), word(16), queue);
       case Command.TRANSFER_TO_HOST_2D: {
         const rect = readRect(command, Header.BYTES);
         const resource = this.#resource(word(24));
-        resource.transfer(this.#host.memory, rect, word(20) * 2 ** 32 + word(16));
-        queue.charge(rect.width * rect.height * PIXEL_BYTES);
-        return;
+        const offset = word(20) * 2 ** 32 + word(16);
+        resource.checkTransfer(rect, offset);
+        return inBands(rect, queue, (band) => resource.transfer(this.#host.memory, rect, offset, band));
       }
       case Command.RESOURCE_ATTACH_BACKING:
         this.#attachBacking(this.#resource(word(0)), word(4), chain);
@@ -207,7 +219,7 @@ export class VirtioGpu implements VirtioDevice, Display {
     if (this.#scanout?.id === id) this.#scanout = null;
   }
 
-  #setScanout(rect: Rect, scanout: number, id: number): void {
+  #setScanout(rect: Rect, scanout: number, id: number, queue: Virtqueue): Step | undefined {
     if (scanout >= SCANOUTS) throw new GpuError(Response.ERR_INVALID_SCANOUT_ID);
     if (id === 0) {
       this.#scanout = null;
@@ -216,11 +228,13 @@ export class VirtioGpu implements VirtioDevice, Display {
     const resource = this.#resource(id);
     if (!isWithin(rect, resource.width, resource.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
     const pixels = new Uint8ClampedArray(rect.width * rect.height * PIXEL_BYTES);
-    resource.draw(rect, pixels, rect.width, rect.x, rect.y);
-    this.#scanout = { id, rect, pixels };
+    const show = (): void => {
+      if (this.#resources.get(id) === resource) this.#scanout = { id, rect, pixels };
+    };
+    return inBands(rect, queue, (band) => resource.draw(band, pixels, rect.width, rect.x, rect.y), show);
   }
 
-  #flush(rect: Rect, id: number): void {
+  #flush(rect: Rect, id: number, queue: Virtqueue): Step | undefined {
     const resource = this.#resource(id);
     if (!isWithin(rect, resource.width, resource.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
     if (this.#scanout?.id !== id) return;
@@ -228,7 +242,9 @@ export class VirtioGpu implements VirtioDevice, Display {
     const [x, y] = [Math.max(rect.x, shown.x), Math.max(rect.y, shown.y)];
     const width = Math.min(rect.x + rect.width, shown.x + shown.width) - x;
     const height = Math.min(rect.y + rect.height, shown.y + shown.height) - y;
-    if (width > 0) resource.draw({ x, y, width, height }, pixels, shown.width, shown.x, shown.y);
+    if (width <= 0 || height <= 0) return;
+    const draw = (band: Rect): void => resource.draw(band, pixels, shown.width, shown.x, shown.y);
+    return inBands({ x, y, width, height }, queue, draw);
   }
 
   #attachBacking(resource: GpuResource, count: number, chain: Chain): void {
@@ -266,6 +282,21 @@ export class VirtioGpu implements VirtioDevice, Display {
   #checkRoom(bytes: number): void {
     if (this.#usedBytes + bytes > this.#maxBytes) throw new GpuError(Response.ERR_OUT_OF_MEMORY);
   }
+}
+
+/** Does a rectangle band by band, from above. */
+function inBands(rect: Rect, queue: Virtqueue, draw: (band: Rect) => void, end: () => void = () => {}): Step {
+  const most = Math.max(1, Math.floor(PIECE / PIXEL_BYTES / Math.max(1, rect.width)));
+  let done = 0;
+  return () => {
+    const height = Math.min(most, rect.height - done);
+    if (height > 0) draw({ ...rect, y: rect.y + done, height });
+    queue.charge(rect.width * height * PIXEL_BYTES);
+    done += height;
+    if (done < rect.height) return true;
+    end();
+    return false;
+  };
 }
 
 /** A response header, with the fence of a command that asks for one, and what follows. */

@@ -206,7 +206,7 @@ export class VirtioNet implements VirtioDevice, NetCard {
       return;
     }
     queue.wantNotifications(false);
-    this.#gathering = this.clock.schedule(this.clock.now() + this.#gatherNs, () => {
+    this.#gathering = this.clock.schedule(this.clock.now() + BigInt(this.#gatherNs), () => {
       this.#gathering = null;
       if (this.#virtio.queue(NetQueue.TRANSMIT) === queue) this.#virtio.attempt(() => this.#transmitAll(queue));
     });

@@ -18,8 +18,11 @@ export interface P9Service {
   reset(): void;
 }
 
-/** Throws RangeError where the tag is not possible. */
-export function virtioP9(tag: string, service: P9Service): VirtioDevice {
+/**
+ * `takeWork` tells what the answers since its last call cost, in the unit of WorkMeter. Throws RangeError where the tag is
+ * not possible.
+ */
+export function virtioP9(tag: string, service: P9Service, takeWork: () => number = () => 0): VirtioDevice {
   const name = new TextEncoder().encode(tag);
   if (name.length < 1 || name.length > MAX_TAG_BYTES) {
     throw new RangeError(`mount_tag '${tag}' is not possible: 1 to ${MAX_TAG_BYTES} bytes`);
@@ -31,15 +34,16 @@ export function virtioP9(tag: string, service: P9Service): VirtioDevice {
     queues: [128],
     config: Uint8Array.of(name.length, 0, ...name),
     reset: () => service.reset(),
-    notify: (_index, queue) => serve(queue, service),
+    notify: (_index, queue) => serve(queue, service, takeWork),
   };
 }
 
-function serve(queue: Virtqueue, service: P9Service): void {
+function serve(queue: Virtqueue, service: P9Service, takeWork: () => number): void {
   for (let chain = queue.pop(); chain; chain = queue.pop()) {
     if (chain.readable < HEADER_BYTES || chain.writable < ERROR_BYTES) {
       throw new GuestError(`9P request of ${chain.readable} bytes with room for ${chain.writable}`);
     }
     queue.push(chain, chain.write(service.answer(chain.read(MAX_MESSAGE_BYTES), chain.writable)));
+    queue.charge(takeWork());
   }
 }

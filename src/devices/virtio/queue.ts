@@ -2,6 +2,7 @@
  * Virtqueues (virtio 1.2, 2.6 "Virtqueues"): the device pops chains that the driver made available and pushes them back
  * used. Every way in which a driver can break the rules is a GuestError.
  */
+import { TURN_WORK } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import { DESC_BYTES } from './descriptor.ts';
 import { type DeviceMemory, GuestError } from './guest-memory.ts';
@@ -23,12 +24,15 @@ export interface QueueOptions {
   eventIdx: boolean;
   /** Called when a used buffer is to be signalled and the driver has not suppressed it. */
   interrupt: () => void;
+  /** Told of work that was done, in the unit of WorkMeter. */
+  charge?: (bytes: number) => void;
 }
 
 /** The limit of both ring formats: virtio 1.2, 2.7 "Split Virtqueues" and 2.8.10.1 "Structure Size and Alignment". */
 export const MAX_QUEUE_SIZE = 32768;
-/** Bytes that one notification may move before the rest has to wait for its next turn. */
-const BATCH_BYTES = 64 << 20;
+/** The work of taking a chain, beside its bytes, and each of its windows. */
+const CHAIN_WORK = 4096;
+const WINDOW_WORK = 256;
 
 /** What both ring formats have in common: chains in flight, the work allowed per notification, death by reset. */
 export abstract class Virtqueue {
@@ -38,7 +42,9 @@ export abstract class Virtqueue {
   readonly #inFlight = new Map<number, Chain>();
   #isDead = false;
   #chainsLeft: number;
-  #bytesLeft = BATCH_BYTES;
+  #workLeft = TURN_WORK;
+  /** The rest of a chain's work. */
+  #step: (() => boolean) | null = null;
 
   constructor(options: QueueOptions) {
     this.options = options;
@@ -49,13 +55,13 @@ export abstract class Virtqueue {
 
   /** The next available chain, null where there is none or this turn's work is done (then `isExhausted`). */
   pop(): Chain | null {
-    if (this.#isDead || this.isExhausted) return null;
+    if (this.#isDead || this.isExhausted || this.#step) return null;
     const chain = this.take();
     if (!chain) return null;
     if (this.#inFlight.has(chain.id)) throw new GuestError(`chain ${chain.id} is available while it is in use`);
     this.#inFlight.set(chain.id, chain);
     this.#chainsLeft--;
-    this.#bytesLeft -= chain.readable + chain.writable;
+    this.charge(CHAIN_WORK + WINDOW_WORK * chain.buffers.length + chain.readable + chain.writable);
     return chain;
   }
 
@@ -69,25 +75,42 @@ export abstract class Virtqueue {
     if (this.give(chain, written)) this.options.interrupt();
   }
 
-  /** Starts a turn: as many chains as the queue has places, and a limited number of bytes. */
+  /** Starts a turn: as many chains as the queue has places, and a limited amount of work. */
   beginTurn(): void {
     this.#chainsLeft = this.size;
-    this.#bytesLeft = BATCH_BYTES;
+    this.#workLeft = TURN_WORK;
   }
 
-  /** Counts `bytes` that the device moved for a chain elsewhere than in it. */
+  /** Counts work for a chain beyond its bytes, in the unit of WorkMeter. */
   charge(bytes: number): void {
-    this.#bytesLeft -= bytes;
+    this.#workLeft -= bytes;
+    this.options.charge?.(bytes);
   }
 
   /** Whether the turn ended by its limits: chains may be left, and nobody will notify again. */
   get isExhausted(): boolean {
-    return this.#chainsLeft <= 0 || this.#bytesLeft <= 0;
+    return this.#chainsLeft <= 0 || this.#workLeft <= 0;
+  }
+
+  /**
+   * Work for a chain that may be long: `step` does a piece of it, charges for it, and returns whether there is more. What
+   * does not fit into this turn is done in the next ones, and no other chain is popped before it is.
+   */
+  work(step: () => boolean): void {
+    if (step()) this.#step = step;
+    this.resume();
+  }
+
+  /** Goes on with the work of earlier turns. Returns whether none is left. */
+  resume(): boolean {
+    while (this.#step && this.#workLeft > 0) if (!this.#step()) this.#step = null;
+    return this.#step === null;
   }
 
   /** After this nothing is popped; chains in flight are revoked, and vanish when they are pushed. */
   kill(): void {
     this.#isDead = true;
+    this.#step = null;
     for (const chain of this.#inFlight.values()) chain.revoke();
     this.#inFlight.clear();
   }

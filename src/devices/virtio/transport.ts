@@ -28,6 +28,8 @@ export interface TransportParts {
   wrote?: Wrote;
   /** Runs `work` a little later, not within the guest's access: the rest of a turn that reached its limits. */
   defer: (work: () => void) => void;
+  /** Told of work that the device does, in the unit of WorkMeter. */
+  charge?: (bytes: number) => void;
   log: (line: string) => void;
   /** Features that the driver is not offered, though this device and this transport have them. */
   withhold?: bigint;
@@ -115,6 +117,7 @@ export class VirtioTransport implements VirtioHost {
         indirect: (this.#features & Feature.INDIRECT_DESC) !== 0n,
         eventIdx: (this.#features & Feature.EVENT_IDX) !== 0n,
         interrupt: () => this.#signal(index),
+        charge: this.#parts.charge,
       });
     });
   }
@@ -185,7 +188,9 @@ export class VirtioTransport implements VirtioHost {
 
   #turn(index: number, queue: Virtqueue): void {
     queue.beginTurn();
-    this.attempt(() => this.device.notify(index, queue));
+    this.attempt(() => {
+      if (queue.resume()) this.device.notify(index, queue);
+    });
     if (queue.isExhausted) {
       this.#parts.defer(() => {
         if (this.queue(index) === queue) this.#turn(index, queue);

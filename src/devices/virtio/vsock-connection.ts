@@ -2,6 +2,7 @@
  * A stream between a port of the host and a port of the guest, as its host end sees it, with the credit that keeps either
  * side from sending more than the other has room for (virtio 1.2, 5.10.6.3 "Buffer Space Management").
  */
+import { addChunk } from '../../net/chunks.ts';
 import { type Header, MAX_PAYLOAD_BYTES, Op, Shutdown } from './vsock-packet.ts';
 
 /** Room for what the guest sent and nobody took yet. */
@@ -196,7 +197,7 @@ export class VsockConnection {
       return;
     }
     this.#received = (this.#received + payload.length) >>> 0;
-    if (payload.length > 0) this.#incoming.push(payload);
+    if (payload.length > 0) addChunk(this.#incoming, payload);
     this.#deliver();
   }
 

@@ -155,6 +155,6 @@ export const HOT_KINDS: u32 = ${HOT.length};
 export const enum Kind { END = ${kind('end')}, END_SLOW = ${kind('end_slow')}, END_JUMP = ${kind('end_jump')}, SKIP = ${kind('skip')}, FIRST_WHOLE = ${FIRST_WHOLE}, JCC_FIRST = ${kind('jcc_o')}, JMP = ${kind('jmp')}, CALL_32 = ${kind('call_32')}, CALL_64 = ${kind('call_64')} }
 
 /** CPUID features that gate instructions; FEATURE_BYTES + n is 1 where feature n is on. */
-export const enum Feature { NONE, ${FEATURES.map((feature) => feature.toUpperCase()).join(', ')} }
+export const enum Feature { NONE, ${FEATURES.map((feature) => feature.toUpperCase().replaceAll('-', '_')).join(', ')} }
 `;
 }

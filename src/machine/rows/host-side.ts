@@ -1,4 +1,5 @@
 /** virtio devices that the embedder has an end of: entropy, balloon, sockets and shared folders. */
+import { MeteredTree } from '../../devices/p9/metered-tree.ts';
 import { P9Server } from '../../devices/p9/server.ts';
 import { BalloonFeature } from '../../devices/virtio/balloon.ts';
 import { virtioP9 } from '../../devices/virtio/p9.ts';
@@ -46,7 +47,10 @@ export const p9 = virtio({
     fsdev: { kind: 'text', required: true, about: 'id of a -fsdev' },
     mount_tag: { kind: 'text', required: true, about: 'what the guest mounts' },
   },
-  make: ({ services }, { fsdev, mount_tag }) => virtioP9(mount_tag, new P9Server(services.folder(fsdev))),
+  make: ({ services }, { fsdev, mount_tag }) => {
+    const tree = new MeteredTree(services.folder(fsdev));
+    return virtioP9(mount_tag, new P9Server(tree), () => tree.takeWork());
+  },
 });
 
 export const vsock = virtio({

@@ -19,6 +19,7 @@ export const nvme = device({
       serial,
       pairs: max_ioqpairs,
       defer: (work) => context.defer(work),
+      charge: (bytes) => context.charge(bytes),
       busy: (work) => context.busy(work),
       log: (line) => context.log(line),
     });

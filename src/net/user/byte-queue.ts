@@ -1,4 +1,5 @@
 /** Bytes that wait to be sent and, then, to be acknowledged: appended in chunks, read anywhere, dropped in front. */
+import { addChunk } from '../chunks.ts';
 
 export class ByteQueue {
   #chunks: Uint8Array[] = [];
@@ -8,7 +9,7 @@ export class ByteQueue {
 
   append(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
+    addChunk(this.#chunks, chunk);
     this.length += chunk.length;
   }
 

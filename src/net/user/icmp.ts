@@ -19,6 +19,13 @@ export function echoReply(request: Uint8Array): Uint8Array {
   return withSum(reply);
 }
 
+/** As much of a packet as a message about it needs later: the packet would keep its whole frame. */
+export const quoteOf = (packet: Packet): Packet => ({
+  ...packet,
+  header: packet.header.slice(),
+  payload: packet.payload.slice(0, QUOTED_BYTES),
+});
+
 export const unreachable = (packet: Packet, code: number): Uint8Array => error(packet, Type.UNREACHABLE, code);
 
 export const timeExceeded = (packet: Packet): Uint8Array => error(packet, Type.TIME_EXCEEDED, 0);

@@ -13,12 +13,17 @@ const MOST_HELD = 256;
 const MOST_NEIGHBOURS = 256;
 const MOST_REASSEMBLIES = 16;
 const MOST_DATAGRAM = 0xffff;
+/** What fragments of one datagram may cost: as many as a link of 68 bytes makes of the longest (RFC 791). */
+const MOST_KEPT = 256 << 10;
+/** What a fragment costs besides its bytes. */
+const FRAGMENT_BYTES = 128;
+const FRAGMENT_UNIT = 8;
 
 interface Reassembly {
   parts: Map<number, Uint8Array>;
   /** Bytes in all; known once the last fragment is there. */
   length: number;
-  /** Bytes that are kept for it. */
+  /** What is kept for it, in bytes. */
   kept: number;
   first: Packet | null;
 }
@@ -108,15 +113,17 @@ export class Lan {
   reassemble(packet: Packet): Packet | null {
     if (packet.fragmentOffset === 0 && !packet.hasMoreFragments) return packet;
     const end = packet.fragmentOffset + packet.payload.length;
-    if (end > MOST_DATAGRAM) return null;
+    const isCut = packet.hasMoreFragments && packet.payload.length % FRAGMENT_UNIT !== 0;
+    if (end > MOST_DATAGRAM || packet.payload.length === 0 || isCut) return null;
     const key = [packet.source, packet.destination, packet.protocol, packet.id].join();
     const entry = this.#reassemblies.get(key) ?? { parts: new Map(), length: -1, kept: 0, first: null };
     this.#reassemblies.delete(key);
-    entry.kept += packet.payload.length;
-    if (entry.kept > MOST_DATAGRAM) return null;
-    entry.parts.set(packet.fragmentOffset, packet.payload);
+    entry.kept += FRAGMENT_BYTES + packet.payload.length;
+    if (entry.kept > MOST_KEPT) return null;
+    const own = { ...packet, header: packet.header.slice(), payload: packet.payload.slice() };
+    entry.parts.set(packet.fragmentOffset, own.payload);
     if (!packet.hasMoreFragments) entry.length = end;
-    if (packet.fragmentOffset === 0) entry.first = packet;
+    if (packet.fragmentOffset === 0) entry.first = own;
     const payload = join(entry);
     if (payload && entry.first) return { ...entry.first, hasMoreFragments: false, payload };
     if (this.#reassemblies.size >= MOST_REASSEMBLIES) {

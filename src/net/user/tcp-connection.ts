@@ -3,14 +3,14 @@
  * other: the guest's window is what the host has not swallowed yet, and the host's stream is paused for a slow guest.
  */
 import type { HostWork } from '../backend.ts';
+import { compact } from '../chunks.ts';
 import type { HostStream, StreamEvents, StreamFailure } from '../host-sockets.ts';
 import { Flag, type Segment } from './segment.ts';
 import { ahead, DEFAULT_MSS, TcpSender } from './tcp-sender.ts';
 
-/** Bytes on their way to the host, and to the guest. */
+/** Bytes on their way to the host, and as many to the guest: of one connection, and of all of them. */
 const RECEIVE_ROOM = 1 << 20;
-const SEND_HIGH = 1 << 20;
-const SEND_LOW = 1 << 19;
+const ALL_ROOM = 64 << 20;
 /** Our window scale: RECEIVE_ROOM in 16 bits. */
 const SCALE = 5;
 const MOST_WINDOW = 0xffff;
@@ -31,6 +31,8 @@ export interface ConnectionParts {
   emit: (head: Outgoing, length: number, fill: (target: Uint8Array) => void, mss: number) => boolean;
   /** What we can take in one frame, told in our SYN. */
   ourMss: number;
+  /** Connections there are. */
+  count: () => number;
   /** Most bytes of payload in one frame to the guest, whose segments are `mss` long. */
   most: (mss: number) => number;
   iss: number;
@@ -103,7 +105,7 @@ export class TcpConnection implements StreamEvents {
     if (!this.#sender.isOpen) return;
     this.#take(segment);
     const { queue } = this.#sender;
-    if (this.#isPaused && queue.length < SEND_LOW) {
+    if (this.#isPaused && queue.length < this.#share / 2) {
       this.#isPaused = false;
       this.#stream?.resume();
     }
@@ -128,7 +130,7 @@ export class TcpConnection implements StreamEvents {
     this.#parts.host.arrived();
     const { queue } = this.#sender;
     queue.append(bytes);
-    if (!this.#isPaused && queue.length > SEND_HIGH) {
+    if (!this.#isPaused && queue.length > this.#share) {
       this.#isPaused = true;
       this.#stream?.pause();
     }
@@ -146,7 +148,7 @@ export class TcpConnection implements StreamEvents {
   drained(): void {
     if (this.#isGone || this.#rcvNxt === null || !this.#sender.isOpen) return;
     const told = ahead(this.#edge, this.#rcvNxt);
-    if (this.#room - told < RECEIVE_ROOM / 4) return;
+    if (this.#room - told < this.#share / 4) return;
     this.#parts.host.arrived();
     this.#acknowledge();
   }
@@ -168,8 +170,13 @@ export class TcpConnection implements StreamEvents {
     this.#remove();
   }
 
+  /** What this connection may hold in either direction: less where there are many. What was promised stays promised. */
+  get #share(): number {
+    return Math.min(RECEIVE_ROOM, Math.floor(ALL_ROOM / this.#parts.count()));
+  }
+
   get #room(): number {
-    return Math.max(0, RECEIVE_ROOM - (this.#stream?.buffered ?? 0));
+    return Math.max(0, this.#share - (this.#stream?.buffered ?? 0));
   }
 
   #synchronize(syn: Segment): void {
@@ -204,7 +211,7 @@ export class TcpConnection implements StreamEvents {
     if (skip < 0 || this.#hasGuestEnded) return;
     const end = Math.min(payload.length, ahead(this.#edge, seq));
     if (end > skip) {
-      this.#stream?.write(payload.subarray(skip, end));
+      this.#stream?.write(compact(payload.subarray(skip, end)));
       this.#rcvNxt = (seq + end) >>> 0;
     }
     if (isFin && this.#rcvNxt === (seq + payload.length) >>> 0) {

@@ -109,6 +109,7 @@ export class TcpNat {
       clock: card.clock,
       host: card.host,
       iss: this.#iss,
+      count: () => Math.max(1, this.#connections.size),
       ourMss: card.takes.segments ? OUR_MSS : 1460,
       most: (mss) => (card.takes.segments ? OUR_MSS - (OUR_MSS % mss) : mss),
       emit: (head, length, fill, mss) => this.#emit(pair, head, length, fill, mss),

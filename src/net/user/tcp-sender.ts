@@ -48,7 +48,7 @@ export class TcpSender {
   #duplicates = 0;
   #retries = 0;
   #timer: { cancel(): void } | null = null;
-  #since = 0;
+  #since = 0n;
 
   constructor(parts: SenderParts, iss: number) {
     this.#parts = parts;
@@ -181,14 +181,14 @@ export class TcpSender {
 
   #schedule(): void {
     const timeout = Math.min(MOST_TIMEOUT_NS, FIRST_TIMEOUT_NS * 2 ** this.#retries);
-    this.#timer = this.#parts.clock.schedule(this.#since + timeout, () => this.#expire(timeout));
+    this.#timer = this.#parts.clock.schedule(this.#since + BigInt(timeout), () => this.#expire(timeout));
   }
 
   #expire(timeout: number): void {
     this.#timer = null;
     if (!this.#isWaiting) return;
     const { clock, givenUp } = this.#parts;
-    const isEarly = clock.now() - this.#since < timeout;
+    const isEarly = clock.now() - this.#since < BigInt(timeout);
     if (this.#isBlocked) this.#since = clock.now();
     if (!isEarly && !this.#isBlocked) {
       if (++this.#retries > MOST_RETRIES) {

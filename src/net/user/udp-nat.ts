@@ -1,9 +1,10 @@
 /**
- * UDP between the guest and the host: a socket of the host for every port of the guest that sends. Answers come back
- * only from where something was sent to; forwarded ports take them from everywhere.
+ * UDP between the guest and the host: a socket of the host for every port of the guest that sends, and one for itself
+ * for every port of the host that it sends to, so that a closed one is noticed. Answers come back only from where
+ * something was sent to; forwarded ports take them from everywhere.
  */
 import type { HostWork } from '../backend.ts';
-import type { HostDatagrams, HostSockets, SocketAddress } from '../host-sockets.ts';
+import type { HostDatagrams, HostSockets, OnDatagram, SocketAddress } from '../host-sockets.ts';
 
 /** Host milliseconds: until a socket that nobody uses is closed, and for which an answer is waited. */
 const IDLE_MS = 60_000;
@@ -27,6 +28,8 @@ interface Flow {
   socket: HostDatagrams;
   /** Who may answer, and as whom the guest knows it. */
   peers: Map<string, Endpoint>;
+  /** For the last datagram that was sent. */
+  refused: () => void;
   stopTimer: () => void;
   stopWaiting: () => void;
 }
@@ -64,10 +67,15 @@ export class UdpNat {
     return peer !== undefined;
   }
 
-  /** Sends a datagram of the guest; `known` is where the guest thinks that it goes. */
-  send(from: Endpoint, known: Endpoint, to: SocketAddress, data: Uint8Array): void {
-    const key = `${from.ip}:${from.port}`;
-    const flow = this.#flows.get(key) ?? this.#open(key, from);
+  /**
+   * Sends a datagram of the guest; `known` is where the guest thinks that it goes. `refused` is called where the port is
+   * one of the host's own, and closed.
+   */
+  send(from: Endpoint, known: Endpoint, to: SocketAddress, data: Uint8Array, refused?: () => void): void {
+    const isOfHost = refused !== undefined && this.#parts.sockets.datagramsTo !== undefined;
+    const key = `${from.ip}:${from.port}${isOfHost ? `>${keyOf(to)}` : ''}`;
+    const flow = this.#flows.get(key) ?? this.#open(key, from, isOfHost ? to : null);
+    if (refused) flow.refused = refused;
     if (flow.peers.size >= MOST_PEERS) flow.peers.clear();
     flow.peers.set(keyOf(to), known);
     this.#touch(key, flow);
@@ -90,19 +98,26 @@ export class UdpNat {
     for (const key of [...this.#flows.keys()]) this.#drop(key);
   }
 
-  #open(key: string, guest: Endpoint): Flow {
+  #open(key: string, guest: Endpoint, only: SocketAddress | null): Flow {
     const { sockets, host, deliver } = this.#parts;
     if (this.#flows.size >= MOST_FLOWS) this.#drop(this.#flows.keys().next().value as string);
+    const receive: OnDatagram = (bytes, from) => {
+      const known = flow.peers.get(keyOf(from));
+      if (!known) return;
+      host().arrived();
+      flow.stopWaiting();
+      this.#touch(key, flow);
+      deliver(known, guest, bytes);
+    };
+    const refused = (): void => {
+      host().arrived();
+      flow.stopWaiting();
+      flow.refused();
+    };
     const flow: Flow = {
-      socket: sockets.datagrams((bytes, from) => {
-        const known = flow.peers.get(keyOf(from));
-        if (!known) return;
-        host().arrived();
-        flow.stopWaiting();
-        this.#touch(key, flow);
-        deliver(known, guest, bytes);
-      }),
+      socket: (only && sockets.datagramsTo?.(only, receive, refused)) ?? sockets.datagrams(receive),
       peers: new Map(),
+      refused: () => {},
       stopTimer: () => {},
       stopWaiting: () => {},
     };

@@ -7,7 +7,7 @@ import type { NetBackend, NetCard, Offload } from '../backend.ts';
 import { get16 } from '../bytes.ts';
 import type { HostDatagrams, HostSockets, Listener, SocketAddress } from '../host-sockets.ts';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.ts';
-import { echoReply, isEchoRequest, timeExceeded, Unreachable, unreachable } from './icmp.ts';
+import { echoReply, isEchoRequest, quoteOf, timeExceeded, Unreachable, unreachable } from './icmp.ts';
 import { Lan } from './lan.ts';
 import { type HostForward, makePlan, type Plan, type UserNetOptions } from './options.ts';
 import {
@@ -144,8 +144,9 @@ export class UserNet implements NetBackend {
     const segment = parseSegment(packet);
     if (!segment || !isSumRight(packet, offload)) return;
     const to = this.#leadsTo(packet.destination, segment.destination);
+    const quote = quoteOf(packet);
     this.#tcp.receive(packet.source, packet.destination, segment, to, () => {
-      this.#sendIcmp(packet, unreachable(packet, Unreachable.HOST));
+      this.#sendIcmp(quote, unreachable(quote, Unreachable.HOST));
     });
   }
 
@@ -172,8 +173,11 @@ export class UserNet implements NetBackend {
     const isExpired = packet.ttl <= 1 && !isWithin(destination, subnet);
     const address = this.#leadsTo(destination, to);
     if (isExpired) this.#sendIcmp(packet, timeExceeded(packet));
-    else if (address) this.#udp.send(guest, known, address, data);
-    else if (destination === gateway) this.#sendIcmp(packet, unreachable(packet, Unreachable.PORT));
+    else if (address) {
+      const quote = quoteOf(packet);
+      const refused = (): void => this.#sendIcmp(quote, unreachable(quote, Unreachable.PORT));
+      this.#udp.send(guest, known, address, data, destination === gateway ? refused : undefined);
+    } else if (destination === gateway) this.#sendIcmp(packet, unreachable(packet, Unreachable.PORT));
   }
 
   #answerDhcp(request: Uint8Array): void {

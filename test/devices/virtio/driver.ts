@@ -18,6 +18,7 @@ export interface RingOptions {
   size?: number;
   indirect?: boolean;
   eventIdx?: boolean;
+  charge?: (bytes: number) => void;
 }
 
 /** RAM as plain bytes, with the ranges that devices said they wrote. */
@@ -214,8 +215,8 @@ function rig<R extends Ring>(
   how: RingOptions,
 ): Rig<R> {
   let count = 0;
-  const { indirect = true, eventIdx = false } = how;
-  const options = { memory: ram.device, layout: ring.layout, indirect, eventIdx, interrupt: () => count++ };
+  const { indirect = true, eventIdx = false, charge } = how;
+  const options = { memory: ram.device, layout: ring.layout, indirect, eventIdx, interrupt: () => count++, charge };
   return { ram, ring, queue: new Queue(options), interrupts: () => count };
 }
 

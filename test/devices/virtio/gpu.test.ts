@@ -154,13 +154,20 @@ describe('the GPU device', () => {
     gpu = new VirtioGpu({ width: 16, height: 16, maxBytes: 256 * MIB });
     driver = new MmioDriver(gpu).up();
     create(1, 4096, 4096);
+    show(1, [0, 0, 4096, 4096]);
+    for (let rest = driver.deferred.shift(); rest; rest = driver.deferred.shift()) rest();
+    driver.rings[CONTROL].used();
     for (let n = 0; n < 3; n++) {
       driver.rings[CONTROL].offer([
         driver.ram.put([...header(Command.RESOURCE_FLUSH), ...words(0, 0, 4096, 4096, 1, 0)]),
       ]);
     }
     driver.set(Reg.QUEUE_NOTIFY, CONTROL);
-    expect([driver.rings[CONTROL].used().length, driver.deferred.length]).toEqual([1, 1]);
+    let turns = 1;
+    const answers = driver.rings[CONTROL].used().length;
+    for (let rest = driver.deferred.shift(); rest; rest = driver.deferred.shift(), turns++) rest();
+    expect([answers, driver.rings[CONTROL].used().length]).toEqual([0, 3]);
+    expect(turns).toBeGreaterThanOrEqual((3 * 64) / 4);
   });
 });
 

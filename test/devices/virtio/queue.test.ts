@@ -79,13 +79,58 @@ describe.each(formats)('%s', (_name, rig) => {
     expect(queue.pop()).not.toBeNull();
   });
 
-  it('ends a turn after 64 MiB', () => {
+  it('ends a turn after 4 MiB', () => {
     const { ram, ring, queue } = rig({ size: 256 });
     const whole = { gpa: 0n, length: ram.size };
     for (let i = 0; i < 200; i++) ring.offer([whole]);
     let bytes = 0;
     for (let chain = queue.pop(); chain; chain = queue.pop()) bytes += chain.readable;
-    expect([bytes, queue.isExhausted]).toEqual([64 << 20, true]);
+    expect([bytes, queue.isExhausted]).toEqual([4 << 20, true]);
+  });
+
+  it('does long work in pieces, over as many turns as it takes, before any other chain', () => {
+    const { ram, ring, queue } = rig({ size: 8 });
+    for (let i = 0; i < 2; i++) ring.offer([ram.room(4)]);
+    const chain = queue.pop() as Chain;
+    const piecesOfTurns: number[] = [];
+    let pieces = 0;
+    queue.work(() => {
+      queue.charge(1 << 20);
+      if (++pieces < 10) return true;
+      queue.push(chain, 0);
+      return false;
+    });
+    for (;;) {
+      piecesOfTurns.push(pieces);
+      expect(queue.pop()).toBeNull();
+      queue.beginTurn();
+      if (queue.resume()) break;
+    }
+    expect([piecesOfTurns, pieces, ring.used().length]).toEqual([[4, 8], 10, 1]);
+    expect(queue.pop()).not.toBeNull();
+  });
+
+  it('forgets the rest of long work when it is reset', () => {
+    const { ram, ring, queue } = rig();
+    ring.offer([ram.room(4)]);
+    queue.pop();
+    let pieces = 0;
+    queue.work(() => {
+      pieces++;
+      queue.charge(4 << 20);
+      return true;
+    });
+    queue.kill();
+    queue.beginTurn();
+    expect([queue.resume(), pieces]).toEqual([true, 1]);
+  });
+
+  it('tells the work of all queues to whoever counts it', () => {
+    let work = 0;
+    const { ram, ring, queue } = rig({ charge: (bytes) => void (work += bytes) });
+    ring.offer([ram.room(1000)]);
+    queue.pop();
+    expect(work).toBeGreaterThanOrEqual(1000);
   });
 
   it('forgets chains that are in flight when it is reset, and leaves their memory alone', () => {

@@ -163,7 +163,7 @@ function echo(): NetBackend {
     send: (frame, offload) => void card?.receive(frame, offload),
   };
 }
-const clock = { now: () => 0, schedule: () => ({ cancel: () => {} }) };
+const clock = { now: () => 0n, schedule: () => ({ cancel: () => {} }) };
 const mac = Uint8Array.of(0x52, 0x54, 0, 0, 0, 1);
 
 describe('a device under noise', () => {

@@ -107,6 +107,8 @@ export class FakeHost implements HostSockets {
     };
   }
 
+  datagramsTo: HostSockets['datagramsTo'] = undefined;
+
   datagrams(receive: OnDatagram): HostDatagrams {
     const sent: FakeDatagrams['sent'] = [];
     const socket: FakeDatagrams = {

@@ -183,6 +183,40 @@ describe('UDP', () => {
     expect(guest.packets().map(readUdp)[0].from).toBe('10.0.2.2:7');
   });
 
+  it.each([
+    ['that is closed is reported with ICMP, quoting what was sent there last', 7, [[IP.gateway, 3, 3, [1, 2, 3]]]],
+    ['that is open is not', 8, []],
+  ])("to a port of the gateway's %s", (_what, port, messages) => {
+    let refuse = (): void => {};
+    guest.sockets.datagramsTo = (_to, receive, refused) => {
+      refuse = refused;
+      return guest.sockets.datagrams(receive);
+    };
+    guest.sendUdp(5000, IP.gateway, port, [9]);
+    guest.sendUdp(5000, IP.gateway, port, [1, 2, 3]);
+    expect([guest.sockets.sockets.length, guest.pending]).toEqual([1, 1]);
+    if (messages.length > 0) refuse();
+    const found = guest.packets().map(({ from, payload }) => {
+      expect(internetSum(payload)).toBe(0xffff);
+      expect(payload.slice(8 + 16, 8 + 20)).toEqual(ipBytes(IP.gateway));
+      const ports = [...word(5000), ...word(port)];
+      expect(payload.slice(8 + 20, 8 + 24)).toEqual(ports);
+      expect(payload.slice(8 + 24, 8 + 26)).toEqual(word(8 + 3));
+      return [from, payload[0], payload[1], [1, 2, 3]];
+    });
+    expect(found).toEqual(messages);
+    expect(guest.pending).toBe(messages.length > 0 ? 0 : 1);
+  });
+
+  it('to another port of the gateway has a socket of its own, so that it is known which one is closed', () => {
+    guest.sockets.datagramsTo = (_to, receive) => guest.sockets.datagrams(receive);
+    guest.sendUdp(5000, IP.gateway, 7, [1]);
+    guest.sendUdp(5000, IP.gateway, 8, [2]);
+    guest.sendUdp(5000, IP.outside, 7, [3]);
+    guest.sendUdp(5000, IP.outside, 8, [4]);
+    expect(guest.sockets.sockets.map(({ sent }) => sent.length)).toEqual([1, 1, 2]);
+  });
+
   it("leads the name server's address to the host's resolver", () => {
     guest.sendUdp(5000, IP.dns, 53, [1]);
     const [socket] = guest.sockets.sockets;
