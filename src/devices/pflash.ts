@@ -163,19 +163,24 @@ export class Pflash implements IoDevice {
 
   /** Programming clears bits; only an erasure sets them. */
   #program(offset: number, width: number, value: number): void {
-    if (this.#parts.backend.isReadOnly) return this.#fail(Status.PROGRAM_ERROR | Status.LOCKED);
-    const bytes = this.#parts.bytes();
-    for (let n = 0; n < width && offset + n < bytes.length; n++) bytes[offset + n] &= value >>> (8 * n);
-    this.#soil(offset, Math.min(offset + width, bytes.length));
-    this.#status |= Status.READY;
+    if (this.#parts.backend.isReadOnly) this.#fail(Status.PROGRAM_ERROR | Status.LOCKED);
+    else {
+      const bytes = this.#parts.bytes();
+      const end = Math.min(offset + width, bytes.length);
+      for (let at = offset; at < end; at++) bytes[at] &= value >>> (8 * (at - offset));
+      this.#soil(offset, end);
+      this.#status |= Status.READY;
+    }
   }
 
   #erase(offset: number): void {
-    if (this.#parts.backend.isReadOnly) return this.#fail(Status.ERASE_ERROR | Status.LOCKED);
-    const start = offset - (offset % BLOCK);
-    this.#parts.bytes().fill(0xff, start, start + BLOCK);
-    this.#soil(start, start + BLOCK);
-    this.#status |= Status.READY;
+    if (this.#parts.backend.isReadOnly) this.#fail(Status.ERASE_ERROR | Status.LOCKED);
+    else {
+      const start = offset - (offset % BLOCK);
+      this.#parts.bytes().fill(0xff, start, start + BLOCK);
+      this.#soil(start, start + BLOCK);
+      this.#status |= Status.READY;
+    }
   }
 
   #take(offset: number, width: number, value: number): void {

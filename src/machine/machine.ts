@@ -12,6 +12,7 @@ import type { Outcome } from './events.ts';
 import type { ExitBreak } from './exit-break.ts';
 import { Exits } from './exits.ts';
 import { ExtraMemory } from './extra-memory.ts';
+import { withFlash } from './flash.ts';
 import { hostMs, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
 import { HostSide } from './host-side.ts';
@@ -78,7 +79,8 @@ export class Machine extends HostSide {
   #pastNs = 0n;
 
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
-  static async create(options: MachineOptions): Promise<Machine> {
+  static async create(asked: MachineOptions): Promise<Machine> {
+    const options = await withFlash(asked);
     const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
     const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);

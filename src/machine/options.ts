@@ -107,7 +107,8 @@ function parseSize(text: string): number {
 }
 
 /** Milliseconds since 1970, so many nanoseconds after power-on. */
-export const dateAt = ({ date }: MachineOptions, ns = 0n): number => (date?.getTime() ?? DEFAULT_DATE) + Number(ns) / 1e6;
+export const dateAt = ({ date }: MachineOptions, ns = 0n): number =>
+  (date?.getTime() ?? DEFAULT_DATE) + Number(ns) / 1e6;
 
 /** Checks the type of the machine. */
 export function checkMachineType(type: MachineType): MachineType {
