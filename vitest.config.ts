@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.slow.test.ts'],
     globalSetup: ['test/setup.ts'],
+    setupFiles: ['test/traps.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
     passWithNoTests: false,

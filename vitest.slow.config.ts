@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.slow.test.ts'],
     globalSetup: ['test/setup.ts'],
+    setupFiles: ['test/traps.ts'],
     fileParallelism: false,
     testTimeout: 3_000_000,
     hookTimeout: 900_000,

@@ -1,4 +1,5 @@
 /** The exports of the processor: what src/core.ts calls. Everything else it reads and writes in the state block. */
+import { cpu } from './cpu/state';
 import { flushNested } from './mmu/ept';
 import { resetTlbs } from './mmu/tlb';
 import { initBlocks } from './exec/blocks';
@@ -11,18 +12,22 @@ import { run } from './exec/run';
 export { run, setSlot, updateMode };
 export { reset } from './exec/reset';
 export { wholeRflags as rflags, loadRflags as setRflags } from './cpu/rflags';
-export { retired, attend, clock as now } from './cpu/pending';
+export { retired, attend, delay, clock as now } from './cpu/pending';
 export { codeWritten } from './mmu/blocks';
 export { flushEverything as flushAll } from './mmu/tlb';
 export { updateDebug } from './cpu/debug';
 export { deliverMsi, setIoapicPin } from './apic/ioapic';
 export { readMsr, msrValue, writeMsr } from './ops/msr';
 
-/** Rebuilds what is not architectural state, after a snapshot was put back: decoded code and translations are dropped. */
+/**
+ * Rebuilds what is not architectural state, after a snapshot was put back: decoded code, translations, and what VM entries
+ * need not check again are dropped.
+ */
 export function forgetCaches(): void {
   dropAllCode();
   resetTlbs();
   flushNested();
+  cpu.clean = 0;
   updateMode();
 }
 

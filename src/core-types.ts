@@ -107,6 +107,11 @@ export interface Core {
   run(budget: number): Stop;
   /** To be called from a bus callback: `run` comes back with REQUESTED at the next instruction boundary. */
   requestStop(): void;
+  /**
+   * To be called from a bus callback: the access takes `ns` nanoseconds of virtual time. They count against the budget, so
+   * that `run` comes back for an event in time.
+   */
+  spend(ns: number): void;
   /** Instructions retired since reset. */
   readonly retired: number;
   /** Virtual time in nanoseconds (one instruction is one nanosecond) since reset, with what `advance` added. */

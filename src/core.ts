@@ -40,6 +40,8 @@ export interface CoreOptions {
    * `source` must be the bytes of a release build: a compiled module cannot be moved to another window.
    */
   backing?: WebAssembly.Memory;
+  /** What RDRAND and RDSEED begin with, 64 bits; without it the same for every processor of this number. */
+  entropy?: bigint;
   /** Make the memory shared, for vCPUs in several Workers; needs the core-threads module. */
   shared?: boolean;
 }
@@ -58,6 +60,7 @@ interface Exports {
   setSlot(n: number, start: bigint, end: bigint, host: number, flags: number): void;
   codeWritten(host: number, size: number): number;
   attend(bits: number): void;
+  delay(ns: number): void;
   setIoapicPin(pin: number, level: number): void;
   deliverMsi(address: number, data: number): void;
   readMsr(index: number, time: bigint): number;
@@ -76,6 +79,7 @@ const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const FOUR_GIB = 0x1_0000_0000;
 const A20 = 1n << 20n;
+const ENTROPY = 0x9e37_79b9_7f4a_7c15n;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
 async function defaultBytes(): Promise<Uint8Array> {
@@ -136,7 +140,9 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
   };
   const instance = await WebAssembly.instantiate(await moduleFor(options.source, id), { env });
   const ram = new Ram(memory, pool, memoryBytes);
-  return new WasmCore(instance.exports as unknown as Exports, memory, ram, extraBytes, id, model);
+  const core = new WasmCore(instance.exports as unknown as Exports, memory, ram, extraBytes, id, model);
+  core.state.setField('random', BigInt.asUintN(64, options.entropy ?? ENTROPY + BigInt(id)));
+  return core;
 }
 
 /** One virtual processor in WebAssembly. Made by createCore. */
@@ -203,6 +209,10 @@ export class WasmCore implements Core {
 
   requestStop(): void {
     this.#wasm.attend(Attention.STOP);
+  }
+
+  spend(ns: number): void {
+    if (ns > 0) this.#wasm.delay(ns);
   }
 
   get retired(): number {
@@ -323,6 +333,11 @@ export class WasmCore implements Core {
   loadState(saved: Uint8Array): void {
     if (saved.length !== STATE_BYTES) throw new RangeError(`state of ${saved.length} bytes: must be ${STATE_BYTES}`);
     this.#state.bytes(LAYOUT.STATE, STATE_BYTES).set(saved);
+    this.forgetCaches();
+  }
+
+  /** Drops what can be found again: translations and decoded code. What the guest sees does not change. */
+  forgetCaches(): void {
     this.#wasm.forgetCaches();
   }
 
@@ -338,6 +353,7 @@ export class WasmCore implements Core {
     for (let n = 0; n < 8; n++) into.st.set(state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10), 10 * n);
   }
 
+  /** Sets them; the x87's pointers, which FpuState has not, become zero. */
   setFpu(from: FpuState): void {
     const state = this.#state;
     state.setNumber('mxcsr', from.mxcsr);
@@ -345,7 +361,9 @@ export class WasmCore implements Core {
     state.setNumber('fsw', from.fsw);
     state.setNumber('ftw', from.ftw);
     state.bytes(LAYOUT.YMM, 512).set(from.ymm);
-    state.setNumber('initialized', 0);
+    for (const name of ['initialized', 'fop', 'fipSelector', 'fdpSelector', 'exceptionFop'] as const)
+      state.setNumber(name, 0);
+    for (const name of ['fip', 'fdp', 'exceptionFdp'] as const) state.setField(name, 0n);
     const top = (from.fsw >> 11) & 7;
     for (let n = 0; n < 8; n++) {
       state.bytes(LAYOUT.FPR + 16 * ((top + n) & 7), 10).set(from.st.subarray(10 * n, 10 * n + 10));

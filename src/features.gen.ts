@@ -2,6 +2,7 @@
 
 /** Features that gate instructions: feature n is byte n + 1 of the processor's feature bytes. */
 export const INSTRUCTION_FEATURES = [
+  '3dnowprefetch',
   'abm',
   'adx',
   'aes',
@@ -24,6 +25,7 @@ export const INSTRUCTION_FEATURES = [
   'gfni',
   'intel',
   'invpcid',
+  'lahf_lm',
   'mmx',
   'monitor',
   'movbe',

@@ -37,6 +37,9 @@ export const LAYOUT = {
   CPUID: 0x5000,
   EXIT_COUNTS: 0x6000,
   EXIT_RING: 0x8000,
+  ENTERED: 0xe000,
+  HOST_SEG: 0xe600,
+  GUEST_SEG: 0xe700,
   CPU: 0x90,
 } as const;
 
@@ -186,4 +189,6 @@ export const FIELDS = {
   exceptionFdpSelector: { at: 0x408, type: 'u32' },
   exceptionFdp: { at: 0x410, type: 'u64' },
   initialized: { at: 0x418, type: 'u32' },
+  clean: { at: 0x41c, type: 'u32' },
+  shadowVmcs: { at: 0x420, type: 'u32' },
 } as const;

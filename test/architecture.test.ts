@@ -15,6 +15,7 @@ interface Layer {
 
 const SRC: Layer[] = [
   { name: 'isa', holds: ['isa/'], below: [] },
+  { name: 'checks', holds: ['checks.ts'], below: [] },
   {
     name: 'core',
     holds: ['core.ts', 'core-', 'core/', 'relocate.ts', 'layout.gen.ts', 'features.gen.ts', 'cpu-models/'],
@@ -22,11 +23,11 @@ const SRC: Layer[] = [
   },
   { name: 'jit', holds: ['jit/'], below: ['core', 'isa'] },
   { name: 'kvm', holds: ['kvm/'], below: ['jit', 'core', 'isa'] },
-  { name: 'net', holds: ['net/'], below: [] },
-  { name: 'devices', holds: ['devices/'], below: ['net', 'core'] },
-  { name: 'machine', holds: ['machine/'], below: ['devices', 'net', 'kvm', 'jit', 'core', 'isa'] },
+  { name: 'net', holds: ['net/'], below: ['checks'] },
+  { name: 'devices', holds: ['devices/'], below: ['net', 'core', 'checks'] },
+  { name: 'machine', holds: ['machine/'], below: ['devices', 'net', 'kvm', 'jit', 'core', 'isa', 'checks'] },
   { name: 'vectors', holds: ['vectors/'], below: ['core', 'isa'] },
-  { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core'] },
+  { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core', 'checks'] },
   { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
   {
     name: 'cli',

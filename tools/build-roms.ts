@@ -1,10 +1,11 @@
 /**
- * Builds the tiny guests of roms/ from their sources with gcc and binutils.
+ * Builds the tiny guests of roms/, and the firmware, from their sources with gcc and binutils. After a change of the
+ * firmware `npm run gen` puts it into the library.
  *
  *   node tools/build-roms.ts [OUTPUT-FOLDER]      default: roms
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -17,6 +18,25 @@ interface Rom {
   bits: Bits;
   sources: readonly string[];
 }
+
+/** Images that are no ELF files, but bytes at an address. */
+interface FlatRom {
+  name: string;
+  sources: readonly string[];
+  /** What the linker is told of the address. */
+  place: readonly string[];
+}
+
+const FIRMWARE_PARTS = ['header', 'boot', 'disk', 'time', 'pci', 'system', 'keyboard', 'line', 'video', 'modes'];
+
+export const FLAT_ROMS: readonly FlatRom[] = [
+  {
+    name: 'firmware.bin',
+    sources: FIRMWARE_PARTS.map((part) => `firmware/${part}.S`),
+    place: ['-T', 'firmware/link.ld'],
+  },
+  { name: 'services.img', sources: ['services/disk.S'], place: ['-Wl,-Ttext=0x7c00'] },
+];
 
 /** Instruction sets that single sources may use; all others keep to the general registers. */
 const EXTENSIONS: Record<string, readonly string[]> = {
@@ -108,6 +128,25 @@ export function buildRom(rom: Rom, output: string): void {
   }
 }
 
+/** Builds one of the images that are bytes at an address. */
+export function buildFlatRom({ sources, place }: FlatRom, output: string): void {
+  const scratch = mkdtempSync(join(tmpdir(), 'flat-rom-'));
+  try {
+    const elf = join(scratch, 'image.elf');
+    const gcc = (...args: string[]) => execFileSync('gcc', ['-m32', '-march=i686', ...args], { cwd: ROMS_FOLDER });
+    const objects = sources.map((source, k) => {
+      const object = join(scratch, `${k}.o`);
+      gcc('-c', '-o', object, source);
+      return object;
+    });
+    gcc('-nostdlib', '-static', '-no-pie', ...LINK_FLAGS, ...place, '-o', elf, ...objects);
+    execFileSync('objcopy', ['-O', 'binary', '-j', '.text', '-j', '.rom', elf, output]);
+    chmodSync(output, 0o644);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const versions = toolVersions();
   if (!versions) {
@@ -116,5 +155,6 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   }
   const folder = process.argv[2] ?? ROMS_FOLDER;
   for (const rom of ROMS) buildRom(rom, join(folder, rom.name));
+  for (const rom of FLAT_ROMS) buildFlatRom(rom, join(folder, rom.name));
   writeFileSync(join(folder, TOOLS_FILE), versions);
 }

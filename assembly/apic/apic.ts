@@ -139,8 +139,10 @@ function endOfInterrupt(): void {
   clearBit(Reg.ISR, vector);
   updatePpr();
   if (vector >= 16) eoiBroadcast(<u32>vector);
-  attend(Attention.INTERRUPT);
+  lookAgain();
 }
+/** A lower priority lets through what waited for it. */
+@inline function lookAgain(): void { if (highest(Reg.IRR) >= 0) attend(Attention.INTERRUPT); }
 /** SDM Vol. 3A, "Error Handling": the first error interrupts, and none after it before the next write to ESR. */
 function error(bits: u32): void {
   const armed = cpu.apicErrors == 0;
@@ -264,7 +266,7 @@ export function apicWrite(offset: u32, width: u32, value: u32): void {
 function writeRegister(r: u32, value: u32): void {
   switch (r) {
     case Reg.ID: setReg(r, value & 0xff000000); publishApic(); break;
-    case Reg.TPR: setReg(r, value & 0xff); updatePpr(); attend(Attention.INTERRUPT); break;
+    case Reg.TPR: setReg(r, value & 0xff); updatePpr(); lookAgain(); break;
     case Reg.EOI: endOfInterrupt(); break;
     case Reg.LDR: setReg(r, value & 0xff000000); publishApic(); break;
     case Reg.DFR: setReg(r, value | 0x0fffffff); break;

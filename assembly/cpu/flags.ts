@@ -51,17 +51,27 @@ const CARRIES: u64 = 0xc000000000000008;
   const overflow = (cpu.lazyCarry ^ (cpu.lazyCarry << 1)) & 0x8000000000000000;
   cpu.lazyCarry = cf | ((cf ^ overflow) >> 1) | (cpu.lazyCarry & 8);
 }
-/** SF, ZF, PF from the result; CF and OF as given (0 or 1), AF clear. */
-@inline export function flagsShift<T>(result: T, carry: u64, overflow: u64): void {
+/** SF, ZF, PF from the result; CF, OF and AF as given (0 or 1). */
+@inline export function flagsShift<T>(result: T, carry: u64, overflow: u64, adjust: u64 = 0): void {
   cpu.lazyResult = signExtend<T>(result);
+  cpu.lazyCarry = (carry << 63) | ((carry ^ overflow) << 62) | (adjust << 3);
+}
+/** SF and PF from the result, ZF clear; CF and OF as given, AF clear. */
+@inline export function flagsNotZero<T>(result: T, carry: u64, overflow: u64): void {
+  // A bit that neither SF nor PF looks at.
+  cpu.lazyResult = signExtend<T>(result) | (1 << 8);
   cpu.lazyCarry = (carry << 63) | ((carry ^ overflow) << 62);
 }
+/** Clears PF, the other flags being those of a result. */
+@inline export function clearParity(): void { cpu.lazyCarry |= pf() << 8; }
+/** PF of a result. */
+@inline export function parityOf(result: u64): u64 { return (popcnt<u64>(result & 0xff) & 1) ^ 1; }
 
 @inline export function cf(): u64 { return cpu.lazyCarry >> 63; }
 @inline export function zf(): bool { return cpu.lazyResult == 0; }
 @inline export function sf(): u64 { return (cpu.lazyResult >> 63) ^ (cpu.lazyCarry & 1); }
 @inline export function ovf(): u64 { return (cpu.lazyCarry ^ (cpu.lazyCarry << 1)) >> 63; }
-@inline export function pf(): u64 { return (popcnt<u64>((cpu.lazyResult ^ (cpu.lazyCarry >> 8)) & 0xff) & 1) ^ 1; }
+@inline export function pf(): u64 { return parityOf(cpu.lazyResult ^ (cpu.lazyCarry >> 8)); }
 @inline export function af(): u64 { return (cpu.lazyCarry >> 3) & 1; }
 
 /** CF PF AF ZF SF OF in their places. */
@@ -76,9 +86,8 @@ export function setArithmeticFlags(f: u64): void {
   cpu.lazyResult = result;
   cpu.lazyCarry = (c << 63) | ((c ^ o) << 62) | (parityFlip << 8) | (((f >> 4) & 1) << 3) | ((f >> 7) & 1);
 }
-@inline export function setCf(value: u64): void {
-  setCarryOverflow(value, ovf());
-}
+/** CF, 0 or 1; the others stay: OF is the difference of two bits that change together. */
+@inline export function setCf(value: u64): void { cpu.lazyCarry ^= (0 - (cf() ^ value)) << 62; }
 /** CF and OF of rotates, each 0 or 1; the others stay. */
 @inline export function setCarryOverflow(carry: u64, overflow: u64): void {
   cpu.lazyCarry = (cpu.lazyCarry & 0x3fffffffffffffff) | (carry << 63) | ((carry ^ overflow) << 62);

@@ -67,6 +67,5 @@ export function resetMsrs(): void {
   cpu.miscEnable = modelWord(Word.MISC_ENABLE);
   cpu.featureControl = 0;
   cpu.mtrrDefType = 0;
-  cpu.random = 0x9e3779b97f4a7c15 + cpu.id;
   cpu.physMask = modelWord(Word.PHYS_MASK);
 }

@@ -76,5 +76,18 @@ export function attend(bits: u32): void {
 export function spend(n: u32): void { cpu.runEnd = cpu.runEnd > n ? cpu.runEnd - n : 0; }
 
 @inline export function retired(): u64 { return cpu.retiredEnd - <u64><i64>cpu.budget; }
-/** Virtual time in nanoseconds: retired instructions, and what the embedder skipped while the processor was idle. */
+/** Virtual time in nanoseconds: retired instructions, and what passed without any: sleep, and waiting for devices. */
 @inline export function clock(): u64 { return retired() + cpu.skew; }
+
+/**
+ * The running instruction waits `ns` for a device. They count against the budget, so that `run` comes back for an event in
+ * time; a repeated instruction pauses once something is due.
+ */
+export function delay(ns: u32): void {
+  const isOver = retired() + ns >= cpu.runEnd;
+  cpu.skew += ns;
+  spend(ns);
+  const time = clock();
+  const isDue = (cpu.apicDeadline != 0 && time >= cpu.apicDeadline) || (cpu.vmxDeadline != 0 && time >= cpu.vmxDeadline);
+  attend(isOver ? Attention.STOP : isDue ? Attention.INTERRUPT : 0);
+}

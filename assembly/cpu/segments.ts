@@ -22,7 +22,10 @@ export const enum Rights { ACCESSED = 1, WRITABLE = 2, READABLE = 2, EXPAND_DOWN
 
 /** Sets all parts of a segment register. Callers follow with updateMode() of mmu/mode.ts. */
 export function setSegment(s: u32, sel: u32, base: u64, limit: u32, rights: u32): void {
-  const p = SEG + (s << 5);
+  putSegment(SEG + (s << 5), sel, base, limit, rights);
+}
+/** The same for a segment register's image at `p`. */
+@inline export function putSegment(p: usize, sel: u32, base: u64, limit: u32, rights: u32): void {
   store<u64>(p, base);
   store<u32>(p, limit, 8);
   store<u32>(p, rights, 12);

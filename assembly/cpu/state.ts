@@ -35,6 +35,12 @@ export const CPUID: usize = STATE + 0x5000;
 /** VM exits by basic reason, and the ring of exit records: see vmx/record.ts. */
 export const EXIT_COUNTS: usize = STATE + 0x6000;
 export const EXIT_RING: usize = STATE + 0x8000;
+/** The fields of the current VMCS as the last VM entry took them over: see vmx/entered.ts. */
+export const ENTERED: usize = STATE + 0xe000;
+/** Segment registers as a VM exit loads them, in the format of SEG. */
+export const HOST_SEG: usize = STATE + 0xe600;
+/** The same as the last VM exit saved them and a VM entry loads them. */
+export const GUEST_SEG: usize = STATE + 0xe700;
 
 export const enum Gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 }
 export const enum Seg { ES, CS, SS, DS, FS, GS, LDTR, TR }
@@ -66,7 +72,7 @@ export class Cpu {
   cpl: u32;
   /** Retired instructions when `budget` reaches 0. */
   retiredEnd: u64;
-  /** Nanoseconds that `advance` added to the clock. */
+  /** Nanoseconds that passed without an instruction: see clock(). */
   skew: u64;
   /** What needs looking at before the next instruction: Attention bits. */
   attention: u32;
@@ -247,6 +253,10 @@ export class Cpu {
   exceptionFdp: u64;
   /** XSAVE's state components that an instruction has put into their initial state: see ops/xsave.ts. */
   initialized: u32;
+  /** Groups of fields in ENTERED that passed the checks of VM entry: Clean. */
+  clean: u32;
+  /** Host address of the shadow VMCS that the guest's VMREAD and VMWRITE mean, 0 for none. */
+  shadowVmcs: u32;
 }
 
 export const CPU: usize = STATE + 0x90;

@@ -177,7 +177,8 @@ export function stepBlock(): Block | null {
   const rec = STEP_BLOCK + HEADER;
   let bytes: usize = host;
   let outcome = decode(bytes, rec, 0);
-  if (decodedLength > room) {
+  // An instruction of more than 15 bytes is #GP before its sixteenth is fetched.
+  if (min<u32>(decodedLength, 15) > room) {
     const second = fetchHost((lip + room) & cpu.laMask);
     if (second == 0) return null;
     memory.copy(FETCH_BUFFER, host, room);

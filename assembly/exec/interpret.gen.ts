@@ -6,7 +6,7 @@ import { isHeld, mayRun } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
-import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotHit, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
+import { Alu, Rule, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCallTarget, hotCmp, hotHit, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { isQuick, plain } from '../ops/fp/fast';
 import { hotMuludq, hotShuffle, hotVectorRead, hotVectorWrite } from '../ops/hot-vector';
 import { hotAdd, hotCompare, hotCompareFlags, hotComparePop, hotConstant, hotDiv, hotDouble, hotFld, hotFst, hotFxch, hotLoadD, hotLoadDouble, hotLoadExtended, hotLoadQ, hotLoadSingle, hotLoadW, hotMul, hotSign, hotSingle, hotStoreD, hotStoreDouble, hotStoreExtended, hotStoreQ, hotStoreSingle } from '../ops/x87/hot';
@@ -137,439 +137,461 @@ export function interpret(start: usize): void {
       case 108: { const p = hotRead<u16>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i16>(p)); rec += 32; continue; } // movsxW_rm64
       case 109: { setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i32>(load<u32>(rec, 8))); rec += 32; continue; } // movsxd_r64
       case 110: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), <u64><i64>load<i32>(p)); rec += 32; continue; } // movsxd_rm64
-      case 111: { setReg<u32>(load<u32>(rec, 4), <u32>hotOffset(rec)); rec += 32; continue; } // lea_rm32
-      case 112: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.INC, load<u32>(a))); rec += 32; continue; } // inc_r32
-      case 113: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.DEC, load<u32>(a))); rec += 32; continue; } // dec_r32
-      case 114: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NEG, load<u32>(a))); rec += 32; continue; } // neg_r32
-      case 115: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NOT, load<u32>(a))); rec += 32; continue; } // not_r32
-      case 116: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.INC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr32
-      case 117: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.DEC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr32
-      case 118: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shl_r32
-      case 119: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shr_r32
-      case 120: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sar_r32
-      case 121: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // rol_r32
-      case 122: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // ror_r32
-      case 123: { const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8)))); rec += 32; continue; } // imul2_r32
-      case 124: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p))); rec += 32; continue; } // imul2_rm32
-      case 125: { setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(load<u32>(rec, 8)), load<u32>(rec + 24))); rec += 32; continue; } // imul3_r32
-      case 126: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(p), load<u32>(rec + 24))); rec += 32; continue; } // imul3_rm32
-      case 127: { store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); rec += 32; continue; } // cbw_32
-      case 128: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); rec += 32; continue; } // cwd_32
-      case 129: { const v = load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r32
-      case 130: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r32
-      case 131: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_32
-      case 132: { const to = <u64>load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
-      case 133: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
-      case 134: { const to = <u64>load<u32>(load<u32>(rec, 4)); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
-      case 135: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
-      case 136: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
-      case 137: { setReg<u64>(load<u32>(rec, 4), <u64>hotOffset(rec)); rec += 32; continue; } // lea_rm64
-      case 138: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); rec += 32; continue; } // inc_r64
-      case 139: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); rec += 32; continue; } // dec_r64
-      case 140: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NEG, load<u64>(a))); rec += 32; continue; } // neg_r64
-      case 141: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NOT, load<u64>(a))); rec += 32; continue; } // not_r64
-      case 142: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.INC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr64
-      case 143: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.DEC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr64
-      case 144: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shl_r64
-      case 145: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // shr_r64
-      case 146: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // sar_r64
-      case 147: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // rol_r64
-      case 148: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(load<u32>(rec, 8)))); rec += 32; continue; } // ror_r64
-      case 149: { const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8)))); rec += 32; continue; } // imul2_r64
-      case 150: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p))); rec += 32; continue; } // imul2_rm64
-      case 151: { setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(load<u32>(rec, 8)), load<u64>(rec + 24))); rec += 32; continue; } // imul3_r64
-      case 152: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(p), load<u64>(rec + 24))); rec += 32; continue; } // imul3_rm64
-      case 153: { store<u64>(GPR, <u64><i64>load<i32>(GPR)); rec += 32; continue; } // cbw_64
-      case 154: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); rec += 32; continue; } // cwd_64
-      case 155: { const v = load<u64>(load<u32>(rec, 4)); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r64
-      case 156: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r64
-      case 157: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_64
-      case 158: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
-      case 159: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
-      case 160: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
-      case 161: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
-      case 162: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
-      case 163: { link = rec + 4; break; } // jmp
-      case 164: { link = rec + (condition(0) ? 4 : 12); break; } // jcc_o
-      case 165: { store<u8>(load<u32>(rec, 4), condition(0) ? 1 : 0); rec += 32; continue; } // setcc_o
-      case 166: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(0) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_o32
-      case 167: { if (condition(0)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_o64
-      case 168: { link = rec + (condition(1) ? 4 : 12); break; } // jcc_no
-      case 169: { store<u8>(load<u32>(rec, 4), condition(1) ? 1 : 0); rec += 32; continue; } // setcc_no
-      case 170: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(1) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_no32
-      case 171: { if (condition(1)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_no64
-      case 172: { link = rec + (condition(2) ? 4 : 12); break; } // jcc_b
-      case 173: { store<u8>(load<u32>(rec, 4), condition(2) ? 1 : 0); rec += 32; continue; } // setcc_b
-      case 174: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(2) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_b32
-      case 175: { if (condition(2)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_b64
-      case 176: { link = rec + (condition(3) ? 4 : 12); break; } // jcc_ae
-      case 177: { store<u8>(load<u32>(rec, 4), condition(3) ? 1 : 0); rec += 32; continue; } // setcc_ae
-      case 178: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(3) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ae32
-      case 179: { if (condition(3)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ae64
-      case 180: { link = rec + (condition(4) ? 4 : 12); break; } // jcc_e
-      case 181: { store<u8>(load<u32>(rec, 4), condition(4) ? 1 : 0); rec += 32; continue; } // setcc_e
-      case 182: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(4) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_e32
-      case 183: { if (condition(4)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_e64
-      case 184: { link = rec + (condition(5) ? 4 : 12); break; } // jcc_ne
-      case 185: { store<u8>(load<u32>(rec, 4), condition(5) ? 1 : 0); rec += 32; continue; } // setcc_ne
-      case 186: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(5) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ne32
-      case 187: { if (condition(5)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ne64
-      case 188: { link = rec + (condition(6) ? 4 : 12); break; } // jcc_be
-      case 189: { store<u8>(load<u32>(rec, 4), condition(6) ? 1 : 0); rec += 32; continue; } // setcc_be
-      case 190: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(6) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_be32
-      case 191: { if (condition(6)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_be64
-      case 192: { link = rec + (condition(7) ? 4 : 12); break; } // jcc_a
-      case 193: { store<u8>(load<u32>(rec, 4), condition(7) ? 1 : 0); rec += 32; continue; } // setcc_a
-      case 194: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(7) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_a32
-      case 195: { if (condition(7)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_a64
-      case 196: { link = rec + (condition(8) ? 4 : 12); break; } // jcc_s
-      case 197: { store<u8>(load<u32>(rec, 4), condition(8) ? 1 : 0); rec += 32; continue; } // setcc_s
-      case 198: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(8) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_s32
-      case 199: { if (condition(8)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_s64
-      case 200: { link = rec + (condition(9) ? 4 : 12); break; } // jcc_ns
-      case 201: { store<u8>(load<u32>(rec, 4), condition(9) ? 1 : 0); rec += 32; continue; } // setcc_ns
-      case 202: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(9) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ns32
-      case 203: { if (condition(9)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ns64
-      case 204: { link = rec + (condition(10) ? 4 : 12); break; } // jcc_p
-      case 205: { store<u8>(load<u32>(rec, 4), condition(10) ? 1 : 0); rec += 32; continue; } // setcc_p
-      case 206: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(10) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_p32
-      case 207: { if (condition(10)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_p64
-      case 208: { link = rec + (condition(11) ? 4 : 12); break; } // jcc_np
-      case 209: { store<u8>(load<u32>(rec, 4), condition(11) ? 1 : 0); rec += 32; continue; } // setcc_np
-      case 210: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(11) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_np32
-      case 211: { if (condition(11)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_np64
-      case 212: { link = rec + (condition(12) ? 4 : 12); break; } // jcc_l
-      case 213: { store<u8>(load<u32>(rec, 4), condition(12) ? 1 : 0); rec += 32; continue; } // setcc_l
-      case 214: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(12) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_l32
-      case 215: { if (condition(12)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_l64
-      case 216: { link = rec + (condition(13) ? 4 : 12); break; } // jcc_ge
-      case 217: { store<u8>(load<u32>(rec, 4), condition(13) ? 1 : 0); rec += 32; continue; } // setcc_ge
-      case 218: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(13) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ge32
-      case 219: { if (condition(13)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ge64
-      case 220: { link = rec + (condition(14) ? 4 : 12); break; } // jcc_le
-      case 221: { store<u8>(load<u32>(rec, 4), condition(14) ? 1 : 0); rec += 32; continue; } // setcc_le
-      case 222: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(14) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_le32
-      case 223: { if (condition(14)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_le64
-      case 224: { link = rec + (condition(15) ? 4 : 12); break; } // jcc_g
-      case 225: { store<u8>(load<u32>(rec, 4), condition(15) ? 1 : 0); rec += 32; continue; } // setcc_g
-      case 226: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(15) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_g32
-      case 227: { if (condition(15)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_g64
-      case 228: { link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_b
-      case 229: { link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ae
-      case 230: { link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_e
-      case 231: { link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ne
-      case 232: { link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_be
-      case 233: { link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_a
-      case 234: { link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_s
-      case 235: { link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ns
-      case 236: { link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_l
-      case 237: { link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ge
-      case 238: { link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_le
-      case 239: { link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_g
-      case 240: { link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_b
-      case 241: { link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ae
-      case 242: { link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_e
-      case 243: { link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ne
-      case 244: { link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_be
-      case 245: { link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_a
-      case 246: { link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_s
-      case 247: { link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ns
-      case 248: { link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_l
-      case 249: { link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ge
-      case 250: { link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_le
-      case 251: { link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_g
-      case 252: { link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_b
-      case 253: { link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ae
-      case 254: { link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_e
-      case 255: { link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ne
-      case 256: { link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_be
-      case 257: { link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_a
-      case 258: { link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_s
-      case 259: { link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ns
-      case 260: { link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_l
-      case 261: { link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ge
-      case 262: { link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_le
-      case 263: { link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_g
-      case 264: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_b
-      case 265: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ae
-      case 266: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_e
-      case 267: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ne
-      case 268: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_be
-      case 269: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_a
-      case 270: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_s
-      case 271: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ns
-      case 272: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_l
-      case 273: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ge
-      case 274: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_le
-      case 275: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_g
-      case 276: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_b
-      case 277: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ae
-      case 278: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_e
-      case 279: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ne
-      case 280: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_be
-      case 281: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_a
-      case 282: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_s
-      case 283: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ns
-      case 284: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_l
-      case 285: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ge
-      case 286: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_le
-      case 287: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_g
-      case 288: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_b
-      case 289: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ae
-      case 290: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_e
-      case 291: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ne
-      case 292: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_be
-      case 293: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_a
-      case 294: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_s
-      case 295: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ns
-      case 296: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_l
-      case 297: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ge
-      case 298: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_le
-      case 299: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_g
-      case 300: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_b
-      case 301: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ae
-      case 302: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_e
-      case 303: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ne
-      case 304: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_be
-      case 305: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_a
-      case 306: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_s
-      case 307: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ns
-      case 308: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_l
-      case 309: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ge
-      case 310: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_le
-      case 311: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_g
-      case 312: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_b
-      case 313: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ae
-      case 314: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_e
-      case 315: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ne
-      case 316: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_be
-      case 317: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_a
-      case 318: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_s
-      case 319: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ns
-      case 320: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_l
-      case 321: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ge
-      case 322: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_le
-      case 323: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_g
-      case 324: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_b
-      case 325: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ae
-      case 326: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_e
-      case 327: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ne
-      case 328: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_be
-      case 329: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_a
-      case 330: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_s
-      case 331: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ns
-      case 332: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_l
-      case 333: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ge
-      case 334: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_le
-      case 335: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_g
-      case 336: { link = rec + (fusedTest<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_e
-      case 337: { link = rec + (fusedTest<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ne
-      case 338: { link = rec + (fusedTest<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_s
-      case 339: { link = rec + (fusedTest<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ns
-      case 340: { link = rec + (fusedTest<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_le
-      case 341: { link = rec + (fusedTest<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_g
-      case 342: { link = rec + (fusedTest<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_e
-      case 343: { link = rec + (fusedTest<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ne
-      case 344: { link = rec + (fusedTest<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_s
-      case 345: { link = rec + (fusedTest<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ns
-      case 346: { link = rec + (fusedTest<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_le
-      case 347: { link = rec + (fusedTest<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_g
-      case 348: { link = rec + (fusedTest<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_e
-      case 349: { link = rec + (fusedTest<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ne
-      case 350: { link = rec + (fusedTest<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_s
-      case 351: { link = rec + (fusedTest<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ns
-      case 352: { link = rec + (fusedTest<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_le
-      case 353: { link = rec + (fusedTest<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_g
-      case 354: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_e
-      case 355: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ne
-      case 356: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_s
-      case 357: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ns
-      case 358: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_le
-      case 359: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_g
-      case 360: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_e
-      case 361: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ne
-      case 362: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_s
-      case 363: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ns
-      case 364: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_le
-      case 365: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_g
-      case 366: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_e
-      case 367: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ne
-      case 368: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_s
-      case 369: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ns
-      case 370: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_le
-      case 371: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_g
-      case 372: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.and(v128.load(b), v128.load(r))); rec += 32; continue; } // pand_x_r
-      case 373: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.and(v128.load(b), v128.load(p))); rec += 32; continue; } // pand_x_m
-      case 374: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.andnot(v128.load(r), v128.load(b))); rec += 32; continue; } // pandn_x_r
-      case 375: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.andnot(v128.load(p), v128.load(b))); rec += 32; continue; } // pandn_x_m
-      case 376: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.or(v128.load(b), v128.load(r))); rec += 32; continue; } // por_x_r
-      case 377: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.or(v128.load(b), v128.load(p))); rec += 32; continue; } // por_x_m
-      case 378: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.xor(v128.load(b), v128.load(r))); rec += 32; continue; } // pxor_x_r
-      case 379: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.xor(v128.load(b), v128.load(p))); rec += 32; continue; } // pxor_x_m
-      case 380: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddb_x_r
-      case 381: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddb_x_m
-      case 382: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i16x8.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddw_x_r
-      case 383: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i16x8.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddw_x_m
-      case 384: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddd_x_r
-      case 385: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddd_x_m
-      case 386: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i64x2.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddq_x_r
-      case 387: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i64x2.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddq_x_m
-      case 388: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); rec += 32; continue; } // psubb_x_r
-      case 389: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); rec += 32; continue; } // psubb_x_m
-      case 390: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); rec += 32; continue; } // psubd_x_r
-      case 391: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); rec += 32; continue; } // psubd_x_m
-      case 392: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); rec += 32; continue; } // pcmpeqb_x_r
-      case 393: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); rec += 32; continue; } // pcmpeqb_x_m
-      case 394: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); rec += 32; continue; } // pcmpeqd_x_r
-      case 395: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); rec += 32; continue; } // pcmpeqd_x_m
-      case 396: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); rec += 32; continue; } // pminub_x_r
-      case 397: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); rec += 32; continue; } // pminub_x_m
-      case 398: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, hotMuludq(v128.load(b), v128.load(r))); rec += 32; continue; } // pmuludq_x_r
-      case 399: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, hotMuludq(v128.load(b), v128.load(p))); rec += 32; continue; } // pmuludq_x_m
-      case 400: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); rec += 32; continue; } // punpckldq_x_r
-      case 401: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); rec += 32; continue; } // punpckldq_x_m
-      case 402: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); rec += 32; continue; } // punpcklqdq_x_r
-      case 403: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); rec += 32; continue; } // punpcklqdq_x_m
-      case 404: { const a = load<u32>(rec, 4), r = load<u32>(rec, 12); v128.store(a, v128.load(r)); rec += 32; continue; } // mov_x_r
-      case 405: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); rec += 32; continue; } // mova_x_load
-      case 406: { const p = hotVectorWrite(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mova_x_store
-      case 407: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); rec += 32; continue; } // movu_x_load
-      case 408: { const p = hotVectorWrite(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movu_x_store
-      case 409: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.and(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pand_v128_r
-      case 410: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.and(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pand_v128_m
-      case 411: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.andnot(v128.load(r), v128.load(b))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pandn_v128_r
-      case 412: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.andnot(v128.load(p), v128.load(b))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pandn_v128_m
-      case 413: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.or(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // por_v128_r
-      case 414: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.or(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // por_v128_m
-      case 415: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.xor(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pxor_v128_r
-      case 416: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.xor(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pxor_v128_m
-      case 417: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddb_v128_r
-      case 418: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddb_v128_m
-      case 419: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i16x8.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddw_v128_r
-      case 420: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i16x8.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddw_v128_m
-      case 421: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddd_v128_r
-      case 422: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddd_v128_m
-      case 423: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i64x2.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddq_v128_r
-      case 424: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i64x2.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddq_v128_m
-      case 425: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubb_v128_r
-      case 426: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubb_v128_m
-      case 427: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubd_v128_r
-      case 428: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubd_v128_m
-      case 429: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqb_v128_r
-      case 430: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqb_v128_m
-      case 431: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqd_v128_r
-      case 432: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqd_v128_m
-      case 433: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pminub_v128_r
-      case 434: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pminub_v128_m
-      case 435: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, hotMuludq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pmuludq_v128_r
-      case 436: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, hotMuludq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pmuludq_v128_m
-      case 437: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpckldq_v128_r
-      case 438: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpckldq_v128_m
-      case 439: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpcklqdq_v128_r
-      case 440: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpcklqdq_v128_m
-      case 441: { const a = load<u32>(rec, 4), r = load<u32>(rec, 12); v128.store(a, v128.load(r)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // mov_v128_r
-      case 442: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // mova_v128_load
-      case 443: { const p = hotVectorWrite(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mova_v128_store
-      case 444: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movu_v128_load
-      case 445: { const p = hotVectorWrite(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movu_v128_store
-      case 446: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.and(v128.load(b), v128.load(r)); v128.store(a, v128.and(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pand_v256_r
-      case 447: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.and(v128.load(b), v128.load(p)); v128.store(a, v128.and(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pand_v256_m
-      case 448: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.andnot(v128.load(r), v128.load(b)); v128.store(a, v128.andnot(v128.load(r, 16), v128.load(b, 16)), 16); v128.store(a, low); rec += 32; continue; } // pandn_v256_r
-      case 449: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.andnot(v128.load(p), v128.load(b)); v128.store(a, v128.andnot(v128.load(p, 16), v128.load(b, 16)), 16); v128.store(a, low); rec += 32; continue; } // pandn_v256_m
-      case 450: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.or(v128.load(b), v128.load(r)); v128.store(a, v128.or(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // por_v256_r
-      case 451: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.or(v128.load(b), v128.load(p)); v128.store(a, v128.or(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // por_v256_m
-      case 452: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.xor(v128.load(b), v128.load(r)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pxor_v256_r
-      case 453: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.xor(v128.load(b), v128.load(p)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pxor_v256_m
-      case 454: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.add(v128.load(b), v128.load(r)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddb_v256_r
-      case 455: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.add(v128.load(b), v128.load(p)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddb_v256_m
-      case 456: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i16x8.add(v128.load(b), v128.load(r)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddw_v256_r
-      case 457: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i16x8.add(v128.load(b), v128.load(p)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddw_v256_m
-      case 458: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i32x4.add(v128.load(b), v128.load(r)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddd_v256_r
-      case 459: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i32x4.add(v128.load(b), v128.load(p)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddd_v256_m
-      case 460: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i64x2.add(v128.load(b), v128.load(r)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddq_v256_r
-      case 461: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i64x2.add(v128.load(b), v128.load(p)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddq_v256_m
-      case 462: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.sub(v128.load(b), v128.load(r)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubb_v256_r
-      case 463: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.sub(v128.load(b), v128.load(p)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubb_v256_m
-      case 464: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i32x4.sub(v128.load(b), v128.load(r)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubd_v256_r
-      case 465: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i32x4.sub(v128.load(b), v128.load(p)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubd_v256_m
-      case 466: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.eq(v128.load(b), v128.load(r)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqb_v256_r
-      case 467: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.eq(v128.load(b), v128.load(p)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqb_v256_m
-      case 468: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i32x4.eq(v128.load(b), v128.load(r)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqd_v256_r
-      case 469: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i32x4.eq(v128.load(b), v128.load(p)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqd_v256_m
-      case 470: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.min_u(v128.load(b), v128.load(r)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pminub_v256_r
-      case 471: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.min_u(v128.load(b), v128.load(p)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pminub_v256_m
-      case 472: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = hotMuludq(v128.load(b), v128.load(r)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pmuludq_v256_r
-      case 473: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = hotMuludq(v128.load(b), v128.load(p)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pmuludq_v256_m
-      case 474: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(r, 16), 0, 4, 1, 5), 16); v128.store(a, low); rec += 32; continue; } // punpckldq_v256_r
-      case 475: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(p, 16), 0, 4, 1, 5), 16); v128.store(a, low); rec += 32; continue; } // punpckldq_v256_m
-      case 476: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(r, 16), 0, 2), 16); v128.store(a, low); rec += 32; continue; } // punpcklqdq_v256_r
-      case 477: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(p, 16), 0, 2), 16); v128.store(a, low); rec += 32; continue; } // punpcklqdq_v256_m
-      case 478: { const a = load<u32>(rec, 4), r = load<u32>(rec, 12); v128.store(a, v128.load(r, 16), 16); v128.store(a, v128.load(r)); rec += 32; continue; } // mov_v256_r
-      case 479: { const p = hotVectorRead(rec, 32, 31); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); rec += 32; continue; } // mova_v256_load
-      case 480: { const p = hotVectorWrite(rec, 32, 31); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mova_v256_store
-      case 481: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); rec += 32; continue; } // movu_v256_load
-      case 482: { const p = hotVectorWrite(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movu_v256_store
-      case 483: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 32 ? i32x4.shl(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // pslldImm_x_r
-      case 484: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 32 ? i32x4.shr_u(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // psrldImm_x_r
-      case 485: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 64 ? i64x2.shl(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // psllqImm_x_r
-      case 486: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 64 ? i64x2.shr_u(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // psrlqImm_x_r
-      case 487: { v128.store(load<u32>(rec, 4), hotShuffle(load<u32>(rec, 12), load<u8>(rec, 24))); rec += 32; continue; } // pshufd_x_r
-      case 488: { store<u64>(load<u32>(rec, 4), <u64>i8x16.bitmask(v128.load(load<u32>(rec, 12)))); rec += 32; continue; } // pmovmskb_x_r
-      case 489: { const r = load<u32>(rec, 12); store<u64>(load<u32>(rec, 4), <u64>(<u32>i8x16.bitmask(v128.load(r)) | <u32>i8x16.bitmask(v128.load(r, 16)) << 16)); rec += 32; continue; } // pmovmskb_v256_r
-      case 490: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } v128.store(load<u32>(rec, 4), v128.load32_zero(p)); rec += 32; continue; } // movs32_x_load
-      case 491: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load32_zero(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movs32_v128_load
-      case 492: { const p = hotWrite<u32>(rec, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movs32_store
-      case 493: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } v128.store(load<u32>(rec, 4), v128.load64_zero(p)); rec += 32; continue; } // movs64_x_load
-      case 494: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load64_zero(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movs64_v128_load
-      case 495: { const p = hotWrite<u64>(rec, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movs64_store
-      case 496: { if (hotAdd(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotAdd
-      case 497: { if (hotCompare(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompare
-      case 498: { if (hotCompareFlags(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompareFlags
-      case 499: { if (hotComparePop(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotComparePop
-      case 500: { if (hotConstant(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotConstant
-      case 501: { if (hotDiv(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotDiv
-      case 502: { if (hotDouble(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotDouble
-      case 503: { if (hotFld(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFld
-      case 504: { if (hotFst(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFst
-      case 505: { if (hotFxch(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFxch
-      case 506: { if (hotLoadD(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadD
-      case 507: { if (hotLoadDouble(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadDouble
-      case 508: { if (hotLoadExtended(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadExtended
-      case 509: { if (hotLoadQ(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadQ
-      case 510: { if (hotLoadSingle(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadSingle
-      case 511: { if (hotLoadW(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadW
-      case 512: { if (hotMul(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotMul
-      case 513: { if (hotSign(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotSign
-      case 514: { if (hotSingle(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotSingle
-      case 515: { if (hotStoreD(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreD
-      case 516: { if (hotStoreDouble(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreDouble
-      case 517: { if (hotStoreExtended(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreExtended
-      case 518: { if (hotStoreQ(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreQ
-      case 519: { if (hotStoreSingle(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreSingle
-      case 520: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_x_r
-      case 521: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_x_m
-      case 522: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_v128_r
-      case 523: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_v128_m
-      case 524: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_x_r
-      case 525: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_x_m
-      case 526: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_v128_r
-      case 527: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_v128_m
-      case 528: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_x_r
-      case 529: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_x_m
-      case 530: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_v128_r
-      case 531: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_v128_m
-      case 532: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_x_r
-      case 533: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_x_m
-      case 534: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_v128_r
-      case 535: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_v128_m
-      case 536: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x + y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addss_x_r
-      case 537: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x + y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addss_x_m
-      case 538: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x - y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subss_x_r
-      case 539: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x - y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subss_x_m
-      case 540: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x * y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulss_x_r
-      case 541: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x * y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulss_x_m
-      case 542: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x / y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divss_x_r
-      case 543: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x / y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divss_x_m
+      case 111: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.KEEP)); rec += 32; continue; } // keep_rol_r32
+      case 112: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.KEEP)); rec += 32; continue; } // keep_ror_r32
+      case 113: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.KEEP)); rec += 32; continue; } // keep_rol_r64
+      case 114: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.KEEP)); rec += 32; continue; } // keep_ror_r64
+      case 115: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // rol_r32
+      case 116: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // ror_r32
+      case 117: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // rol_r64
+      case 118: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // ror_r64
+      case 119: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // shl_r32
+      case 120: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // shr_r32
+      case 121: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // sar_r32
+      case 122: { const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // imul2_r32
+      case 123: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p), Rule.INTEL)); rec += 32; continue; } // imul2_rm32
+      case 124: { setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(load<u32>(rec, 8)), load<u32>(rec + 24), Rule.INTEL)); rec += 32; continue; } // imul3_r32
+      case 125: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(p), load<u32>(rec + 24), Rule.INTEL)); rec += 32; continue; } // imul3_rm32
+      case 126: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // shl_r64
+      case 127: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // shr_r64
+      case 128: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // sar_r64
+      case 129: { const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8)), Rule.INTEL)); rec += 32; continue; } // imul2_r64
+      case 130: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p), Rule.INTEL)); rec += 32; continue; } // imul2_rm64
+      case 131: { setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(load<u32>(rec, 8)), load<u64>(rec + 24), Rule.INTEL)); rec += 32; continue; } // imul3_r64
+      case 132: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(p), load<u64>(rec + 24), Rule.INTEL)); rec += 32; continue; } // imul3_rm64
+      case 133: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_rol_r32
+      case 134: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_ror_r32
+      case 135: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_rol_r64
+      case 136: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_ror_r64
+      case 137: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_shl_r32
+      case 138: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_shr_r32
+      case 139: { const a = load<u32>(rec, 4); setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_sar_r32
+      case 140: { const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_imul2_r32
+      case 141: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p), Rule.AMD)); rec += 32; continue; } // amd_imul2_rm32
+      case 142: { setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(load<u32>(rec, 8)), load<u32>(rec + 24), Rule.AMD)); rec += 32; continue; } // amd_imul3_r32
+      case 143: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } setReg<u32>(load<u32>(rec, 4), hotImul<u32>(load<u32>(p), load<u32>(rec + 24), Rule.AMD)); rec += 32; continue; } // amd_imul3_rm32
+      case 144: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_shl_r64
+      case 145: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_shr_r64
+      case 146: { const a = load<u32>(rec, 4); setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_sar_r64
+      case 147: { const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(load<u32>(rec, 8)), Rule.AMD)); rec += 32; continue; } // amd_imul2_r64
+      case 148: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p), Rule.AMD)); rec += 32; continue; } // amd_imul2_rm64
+      case 149: { setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(load<u32>(rec, 8)), load<u64>(rec + 24), Rule.AMD)); rec += 32; continue; } // amd_imul3_r64
+      case 150: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } setReg<u64>(load<u32>(rec, 4), hotImul<u64>(load<u64>(p), load<u64>(rec + 24), Rule.AMD)); rec += 32; continue; } // amd_imul3_rm64
+      case 151: { setReg<u32>(load<u32>(rec, 4), <u32>hotOffset(rec)); rec += 32; continue; } // lea_rm32
+      case 152: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.INC, load<u32>(a))); rec += 32; continue; } // inc_r32
+      case 153: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.DEC, load<u32>(a))); rec += 32; continue; } // dec_r32
+      case 154: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NEG, load<u32>(a))); rec += 32; continue; } // neg_r32
+      case 155: { const a = load<u32>(rec, 4); setReg<u32>(a, hotUnary<u32>(Unary.NOT, load<u32>(a))); rec += 32; continue; } // not_r32
+      case 156: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.INC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr32
+      case 157: { const p = hotWrite<u32>(rec, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.DEC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr32
+      case 158: { store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); rec += 32; continue; } // cbw_32
+      case 159: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); rec += 32; continue; } // cwd_32
+      case 160: { const v = load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r32
+      case 161: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r32
+      case 162: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_32
+      case 163: { const to = <u64>load<u32>(load<u32>(rec, 4)); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
+      case 164: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
+      case 165: { const to = <u64>load<u32>(load<u32>(rec, 4)); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
+      case 166: { const q = hotRead<u32>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
+      case 167: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
+      case 168: { setReg<u64>(load<u32>(rec, 4), <u64>hotOffset(rec)); rec += 32; continue; } // lea_rm64
+      case 169: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); rec += 32; continue; } // inc_r64
+      case 170: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); rec += 32; continue; } // dec_r64
+      case 171: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NEG, load<u64>(a))); rec += 32; continue; } // neg_r64
+      case 172: { const a = load<u32>(rec, 4); setReg<u64>(a, hotUnary<u64>(Unary.NOT, load<u64>(a))); rec += 32; continue; } // not_r64
+      case 173: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.INC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // inc_mr64
+      case 174: { const p = hotWrite<u64>(rec, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.DEC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // dec_mr64
+      case 175: { store<u64>(GPR, <u64><i64>load<i32>(GPR)); rec += 32; continue; } // cbw_64
+      case 176: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); rec += 32; continue; } // cwd_64
+      case 177: { const v = load<u64>(load<u32>(rec, 4)); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // push_r64
+      case 178: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(load<u32>(rec, 4), v); rec += 32; continue; } // pop_r64
+      case 179: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = rec + 4; break; } // call_64
+      case 180: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotCallTarget(to, cpu.blockRip + load<u32>(rec, 24))) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
+      case 181: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotCallTarget(to, cpu.blockRip + load<u32>(rec, 24))) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
+      case 182: { const to = <u64>load<u64>(load<u32>(rec, 4)); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
+      case 183: { const q = hotRead<u64>(rec); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
+      case 184: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
+      case 185: { link = rec + 4; break; } // jmp
+      case 186: { link = rec + (condition(0) ? 4 : 12); break; } // jcc_o
+      case 187: { store<u8>(load<u32>(rec, 4), condition(0) ? 1 : 0); rec += 32; continue; } // setcc_o
+      case 188: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(0) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_o32
+      case 189: { if (condition(0)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_o64
+      case 190: { link = rec + (condition(1) ? 4 : 12); break; } // jcc_no
+      case 191: { store<u8>(load<u32>(rec, 4), condition(1) ? 1 : 0); rec += 32; continue; } // setcc_no
+      case 192: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(1) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_no32
+      case 193: { if (condition(1)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_no64
+      case 194: { link = rec + (condition(2) ? 4 : 12); break; } // jcc_b
+      case 195: { store<u8>(load<u32>(rec, 4), condition(2) ? 1 : 0); rec += 32; continue; } // setcc_b
+      case 196: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(2) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_b32
+      case 197: { if (condition(2)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_b64
+      case 198: { link = rec + (condition(3) ? 4 : 12); break; } // jcc_ae
+      case 199: { store<u8>(load<u32>(rec, 4), condition(3) ? 1 : 0); rec += 32; continue; } // setcc_ae
+      case 200: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(3) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ae32
+      case 201: { if (condition(3)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ae64
+      case 202: { link = rec + (condition(4) ? 4 : 12); break; } // jcc_e
+      case 203: { store<u8>(load<u32>(rec, 4), condition(4) ? 1 : 0); rec += 32; continue; } // setcc_e
+      case 204: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(4) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_e32
+      case 205: { if (condition(4)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_e64
+      case 206: { link = rec + (condition(5) ? 4 : 12); break; } // jcc_ne
+      case 207: { store<u8>(load<u32>(rec, 4), condition(5) ? 1 : 0); rec += 32; continue; } // setcc_ne
+      case 208: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(5) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ne32
+      case 209: { if (condition(5)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ne64
+      case 210: { link = rec + (condition(6) ? 4 : 12); break; } // jcc_be
+      case 211: { store<u8>(load<u32>(rec, 4), condition(6) ? 1 : 0); rec += 32; continue; } // setcc_be
+      case 212: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(6) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_be32
+      case 213: { if (condition(6)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_be64
+      case 214: { link = rec + (condition(7) ? 4 : 12); break; } // jcc_a
+      case 215: { store<u8>(load<u32>(rec, 4), condition(7) ? 1 : 0); rec += 32; continue; } // setcc_a
+      case 216: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(7) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_a32
+      case 217: { if (condition(7)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_a64
+      case 218: { link = rec + (condition(8) ? 4 : 12); break; } // jcc_s
+      case 219: { store<u8>(load<u32>(rec, 4), condition(8) ? 1 : 0); rec += 32; continue; } // setcc_s
+      case 220: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(8) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_s32
+      case 221: { if (condition(8)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_s64
+      case 222: { link = rec + (condition(9) ? 4 : 12); break; } // jcc_ns
+      case 223: { store<u8>(load<u32>(rec, 4), condition(9) ? 1 : 0); rec += 32; continue; } // setcc_ns
+      case 224: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(9) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ns32
+      case 225: { if (condition(9)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ns64
+      case 226: { link = rec + (condition(10) ? 4 : 12); break; } // jcc_p
+      case 227: { store<u8>(load<u32>(rec, 4), condition(10) ? 1 : 0); rec += 32; continue; } // setcc_p
+      case 228: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(10) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_p32
+      case 229: { if (condition(10)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_p64
+      case 230: { link = rec + (condition(11) ? 4 : 12); break; } // jcc_np
+      case 231: { store<u8>(load<u32>(rec, 4), condition(11) ? 1 : 0); rec += 32; continue; } // setcc_np
+      case 232: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(11) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_np32
+      case 233: { if (condition(11)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_np64
+      case 234: { link = rec + (condition(12) ? 4 : 12); break; } // jcc_l
+      case 235: { store<u8>(load<u32>(rec, 4), condition(12) ? 1 : 0); rec += 32; continue; } // setcc_l
+      case 236: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(12) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_l32
+      case 237: { if (condition(12)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_l64
+      case 238: { link = rec + (condition(13) ? 4 : 12); break; } // jcc_ge
+      case 239: { store<u8>(load<u32>(rec, 4), condition(13) ? 1 : 0); rec += 32; continue; } // setcc_ge
+      case 240: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(13) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_ge32
+      case 241: { if (condition(13)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_ge64
+      case 242: { link = rec + (condition(14) ? 4 : 12); break; } // jcc_le
+      case 243: { store<u8>(load<u32>(rec, 4), condition(14) ? 1 : 0); rec += 32; continue; } // setcc_le
+      case 244: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(14) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_le32
+      case 245: { if (condition(14)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_le64
+      case 246: { link = rec + (condition(15) ? 4 : 12); break; } // jcc_g
+      case 247: { store<u8>(load<u32>(rec, 4), condition(15) ? 1 : 0); rec += 32; continue; } // setcc_g
+      case 248: { const a = load<u32>(rec, 4); store<u64>(a, <u64>(condition(15) ? load<u32>(load<u32>(rec, 8)) : load<u32>(a))); rec += 32; continue; } // cmov_g32
+      case 249: { if (condition(15)) store<u64>(load<u32>(rec, 4), load<u64>(load<u32>(rec, 8))); rec += 32; continue; } // cmov_g64
+      case 250: { link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_b
+      case 251: { link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ae
+      case 252: { link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_e
+      case 253: { link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ne
+      case 254: { link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_be
+      case 255: { link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_a
+      case 256: { link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_s
+      case 257: { link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ns
+      case 258: { link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_l
+      case 259: { link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_ge
+      case 260: { link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_le
+      case 261: { link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r8_g
+      case 262: { link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_b
+      case 263: { link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ae
+      case 264: { link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_e
+      case 265: { link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ne
+      case 266: { link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_be
+      case 267: { link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_a
+      case 268: { link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_s
+      case 269: { link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ns
+      case 270: { link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_l
+      case 271: { link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_ge
+      case 272: { link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_le
+      case 273: { link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r32_g
+      case 274: { link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_b
+      case 275: { link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ae
+      case 276: { link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_e
+      case 277: { link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ne
+      case 278: { link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_be
+      case 279: { link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_a
+      case 280: { link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_s
+      case 281: { link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ns
+      case 282: { link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_l
+      case 283: { link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_ge
+      case 284: { link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_le
+      case 285: { link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // cmp_r64_g
+      case 286: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_b
+      case 287: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ae
+      case 288: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_e
+      case 289: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ne
+      case 290: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_be
+      case 291: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_a
+      case 292: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_s
+      case 293: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ns
+      case 294: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_l
+      case 295: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_ge
+      case 296: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_le
+      case 297: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(p)) ? 36 : 44); break; } // cmp_rm8_g
+      case 298: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_b
+      case 299: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ae
+      case 300: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_e
+      case 301: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ne
+      case 302: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_be
+      case 303: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_a
+      case 304: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_s
+      case 305: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ns
+      case 306: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_l
+      case 307: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_ge
+      case 308: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_le
+      case 309: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(p)) ? 36 : 44); break; } // cmp_rm32_g
+      case 310: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_b
+      case 311: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ae
+      case 312: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_e
+      case 313: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ne
+      case 314: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_be
+      case 315: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_a
+      case 316: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_s
+      case 317: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ns
+      case 318: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_l
+      case 319: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_ge
+      case 320: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_le
+      case 321: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(p)) ? 36 : 44); break; } // cmp_rm64_g
+      case 322: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(2, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_b
+      case 323: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(3, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ae
+      case 324: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_e
+      case 325: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ne
+      case 326: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(6, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_be
+      case 327: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(7, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_a
+      case 328: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_s
+      case 329: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ns
+      case 330: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(12, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_l
+      case 331: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(13, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_ge
+      case 332: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_le
+      case 333: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr8_g
+      case 334: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(2, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_b
+      case 335: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(3, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ae
+      case 336: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_e
+      case 337: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ne
+      case 338: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(6, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_be
+      case 339: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(7, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_a
+      case 340: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_s
+      case 341: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ns
+      case 342: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(12, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_l
+      case 343: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(13, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_ge
+      case 344: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_le
+      case 345: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr32_g
+      case 346: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(2, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_b
+      case 347: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(3, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ae
+      case 348: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_e
+      case 349: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ne
+      case 350: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(6, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_be
+      case 351: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(7, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_a
+      case 352: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_s
+      case 353: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ns
+      case 354: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(12, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_l
+      case 355: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(13, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_ge
+      case 356: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_le
+      case 357: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedCmp<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // cmp_mr64_g
+      case 358: { link = rec + (fusedTest<u8>(4, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_e
+      case 359: { link = rec + (fusedTest<u8>(5, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ne
+      case 360: { link = rec + (fusedTest<u8>(8, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_s
+      case 361: { link = rec + (fusedTest<u8>(9, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_ns
+      case 362: { link = rec + (fusedTest<u8>(14, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_le
+      case 363: { link = rec + (fusedTest<u8>(15, load<u8>(load<u32>(rec, 4)), load<u8>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r8_g
+      case 364: { link = rec + (fusedTest<u32>(4, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_e
+      case 365: { link = rec + (fusedTest<u32>(5, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ne
+      case 366: { link = rec + (fusedTest<u32>(8, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_s
+      case 367: { link = rec + (fusedTest<u32>(9, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_ns
+      case 368: { link = rec + (fusedTest<u32>(14, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_le
+      case 369: { link = rec + (fusedTest<u32>(15, load<u32>(load<u32>(rec, 4)), load<u32>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r32_g
+      case 370: { link = rec + (fusedTest<u64>(4, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_e
+      case 371: { link = rec + (fusedTest<u64>(5, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ne
+      case 372: { link = rec + (fusedTest<u64>(8, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_s
+      case 373: { link = rec + (fusedTest<u64>(9, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_ns
+      case 374: { link = rec + (fusedTest<u64>(14, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_le
+      case 375: { link = rec + (fusedTest<u64>(15, load<u64>(load<u32>(rec, 4)), load<u64>(load<u32>(rec, 8))) ? 36 : 44); break; } // test_r64_g
+      case 376: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(4, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_e
+      case 377: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(5, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ne
+      case 378: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(8, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_s
+      case 379: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(9, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_ns
+      case 380: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(14, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_le
+      case 381: { const p = hotRead<u8>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u8>(15, load<u8>(p), load<u8>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr8_g
+      case 382: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(4, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_e
+      case 383: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(5, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ne
+      case 384: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(8, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_s
+      case 385: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(9, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_ns
+      case 386: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(14, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_le
+      case 387: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u32>(15, load<u32>(p), load<u32>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr32_g
+      case 388: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(4, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_e
+      case 389: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(5, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ne
+      case 390: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(8, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_s
+      case 391: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(9, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_ns
+      case 392: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(14, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_le
+      case 393: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } link = rec + (fusedTest<u64>(15, load<u64>(p), load<u64>(load<u32>(rec, 4))) ? 36 : 44); break; } // test_mr64_g
+      case 394: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.and(v128.load(b), v128.load(r))); rec += 32; continue; } // pand_x_r
+      case 395: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.and(v128.load(b), v128.load(p))); rec += 32; continue; } // pand_x_m
+      case 396: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.andnot(v128.load(r), v128.load(b))); rec += 32; continue; } // pandn_x_r
+      case 397: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.andnot(v128.load(p), v128.load(b))); rec += 32; continue; } // pandn_x_m
+      case 398: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.or(v128.load(b), v128.load(r))); rec += 32; continue; } // por_x_r
+      case 399: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.or(v128.load(b), v128.load(p))); rec += 32; continue; } // por_x_m
+      case 400: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.xor(v128.load(b), v128.load(r))); rec += 32; continue; } // pxor_x_r
+      case 401: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.xor(v128.load(b), v128.load(p))); rec += 32; continue; } // pxor_x_m
+      case 402: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddb_x_r
+      case 403: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddb_x_m
+      case 404: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i16x8.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddw_x_r
+      case 405: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i16x8.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddw_x_m
+      case 406: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddd_x_r
+      case 407: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddd_x_m
+      case 408: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i64x2.add(v128.load(b), v128.load(r))); rec += 32; continue; } // paddq_x_r
+      case 409: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i64x2.add(v128.load(b), v128.load(p))); rec += 32; continue; } // paddq_x_m
+      case 410: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); rec += 32; continue; } // psubb_x_r
+      case 411: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); rec += 32; continue; } // psubb_x_m
+      case 412: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); rec += 32; continue; } // psubd_x_r
+      case 413: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); rec += 32; continue; } // psubd_x_m
+      case 414: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); rec += 32; continue; } // pcmpeqb_x_r
+      case 415: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); rec += 32; continue; } // pcmpeqb_x_m
+      case 416: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); rec += 32; continue; } // pcmpeqd_x_r
+      case 417: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); rec += 32; continue; } // pcmpeqd_x_m
+      case 418: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); rec += 32; continue; } // pminub_x_r
+      case 419: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); rec += 32; continue; } // pminub_x_m
+      case 420: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, hotMuludq(v128.load(b), v128.load(r))); rec += 32; continue; } // pmuludq_x_r
+      case 421: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, hotMuludq(v128.load(b), v128.load(p))); rec += 32; continue; } // pmuludq_x_m
+      case 422: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); rec += 32; continue; } // punpckldq_x_r
+      case 423: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); rec += 32; continue; } // punpckldq_x_m
+      case 424: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); rec += 32; continue; } // punpcklqdq_x_r
+      case 425: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); rec += 32; continue; } // punpcklqdq_x_m
+      case 426: { const a = load<u32>(rec, 4), r = load<u32>(rec, 12); v128.store(a, v128.load(r)); rec += 32; continue; } // mov_x_r
+      case 427: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); rec += 32; continue; } // mova_x_load
+      case 428: { const p = hotVectorWrite(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mova_x_store
+      case 429: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); rec += 32; continue; } // movu_x_load
+      case 430: { const p = hotVectorWrite(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movu_x_store
+      case 431: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.and(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pand_v128_r
+      case 432: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.and(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pand_v128_m
+      case 433: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.andnot(v128.load(r), v128.load(b))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pandn_v128_r
+      case 434: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.andnot(v128.load(p), v128.load(b))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pandn_v128_m
+      case 435: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.or(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // por_v128_r
+      case 436: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.or(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // por_v128_m
+      case 437: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.xor(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pxor_v128_r
+      case 438: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.xor(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pxor_v128_m
+      case 439: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddb_v128_r
+      case 440: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddb_v128_m
+      case 441: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i16x8.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddw_v128_r
+      case 442: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i16x8.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddw_v128_m
+      case 443: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddd_v128_r
+      case 444: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddd_v128_m
+      case 445: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i64x2.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddq_v128_r
+      case 446: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i64x2.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // paddq_v128_m
+      case 447: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubb_v128_r
+      case 448: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubb_v128_m
+      case 449: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubd_v128_r
+      case 450: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // psubd_v128_m
+      case 451: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqb_v128_r
+      case 452: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqb_v128_m
+      case 453: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqd_v128_r
+      case 454: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pcmpeqd_v128_m
+      case 455: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pminub_v128_r
+      case 456: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pminub_v128_m
+      case 457: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, hotMuludq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pmuludq_v128_r
+      case 458: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, hotMuludq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // pmuludq_v128_m
+      case 459: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpckldq_v128_r
+      case 460: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpckldq_v128_m
+      case 461: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpcklqdq_v128_r
+      case 462: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // punpcklqdq_v128_m
+      case 463: { const a = load<u32>(rec, 4), r = load<u32>(rec, 12); v128.store(a, v128.load(r)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // mov_v128_r
+      case 464: { const p = hotVectorRead(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // mova_v128_load
+      case 465: { const p = hotVectorWrite(rec, 16, 15); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mova_v128_store
+      case 466: { const p = hotVectorRead(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movu_v128_load
+      case 467: { const p = hotVectorWrite(rec, 16, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movu_v128_store
+      case 468: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.and(v128.load(b), v128.load(r)); v128.store(a, v128.and(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pand_v256_r
+      case 469: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.and(v128.load(b), v128.load(p)); v128.store(a, v128.and(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pand_v256_m
+      case 470: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.andnot(v128.load(r), v128.load(b)); v128.store(a, v128.andnot(v128.load(r, 16), v128.load(b, 16)), 16); v128.store(a, low); rec += 32; continue; } // pandn_v256_r
+      case 471: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.andnot(v128.load(p), v128.load(b)); v128.store(a, v128.andnot(v128.load(p, 16), v128.load(b, 16)), 16); v128.store(a, low); rec += 32; continue; } // pandn_v256_m
+      case 472: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.or(v128.load(b), v128.load(r)); v128.store(a, v128.or(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // por_v256_r
+      case 473: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.or(v128.load(b), v128.load(p)); v128.store(a, v128.or(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // por_v256_m
+      case 474: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.xor(v128.load(b), v128.load(r)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pxor_v256_r
+      case 475: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.xor(v128.load(b), v128.load(p)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pxor_v256_m
+      case 476: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.add(v128.load(b), v128.load(r)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddb_v256_r
+      case 477: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.add(v128.load(b), v128.load(p)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddb_v256_m
+      case 478: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i16x8.add(v128.load(b), v128.load(r)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddw_v256_r
+      case 479: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i16x8.add(v128.load(b), v128.load(p)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddw_v256_m
+      case 480: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i32x4.add(v128.load(b), v128.load(r)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddd_v256_r
+      case 481: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i32x4.add(v128.load(b), v128.load(p)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddd_v256_m
+      case 482: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i64x2.add(v128.load(b), v128.load(r)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddq_v256_r
+      case 483: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i64x2.add(v128.load(b), v128.load(p)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // paddq_v256_m
+      case 484: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.sub(v128.load(b), v128.load(r)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubb_v256_r
+      case 485: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.sub(v128.load(b), v128.load(p)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubb_v256_m
+      case 486: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i32x4.sub(v128.load(b), v128.load(r)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubd_v256_r
+      case 487: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i32x4.sub(v128.load(b), v128.load(p)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // psubd_v256_m
+      case 488: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.eq(v128.load(b), v128.load(r)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqb_v256_r
+      case 489: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.eq(v128.load(b), v128.load(p)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqb_v256_m
+      case 490: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i32x4.eq(v128.load(b), v128.load(r)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqd_v256_r
+      case 491: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i32x4.eq(v128.load(b), v128.load(p)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pcmpeqd_v256_m
+      case 492: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = i8x16.min_u(v128.load(b), v128.load(r)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pminub_v256_r
+      case 493: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = i8x16.min_u(v128.load(b), v128.load(p)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pminub_v256_m
+      case 494: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = hotMuludq(v128.load(b), v128.load(r)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); rec += 32; continue; } // pmuludq_v256_r
+      case 495: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = hotMuludq(v128.load(b), v128.load(p)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); rec += 32; continue; } // pmuludq_v256_m
+      case 496: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(r, 16), 0, 4, 1, 5), 16); v128.store(a, low); rec += 32; continue; } // punpckldq_v256_r
+      case 497: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(p, 16), 0, 4, 1, 5), 16); v128.store(a, low); rec += 32; continue; } // punpckldq_v256_m
+      case 498: { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), r = load<u32>(rec, 12); const low = v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(r, 16), 0, 2), 16); v128.store(a, low); rec += 32; continue; } // punpcklqdq_v256_r
+      case 499: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); const b = load<u32>(rec, 8); const low = v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(p, 16), 0, 2), 16); v128.store(a, low); rec += 32; continue; } // punpcklqdq_v256_m
+      case 500: { const a = load<u32>(rec, 4), r = load<u32>(rec, 12); v128.store(a, v128.load(r, 16), 16); v128.store(a, v128.load(r)); rec += 32; continue; } // mov_v256_r
+      case 501: { const p = hotVectorRead(rec, 32, 31); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); rec += 32; continue; } // mova_v256_load
+      case 502: { const p = hotVectorWrite(rec, 32, 31); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // mova_v256_store
+      case 503: { const p = hotVectorRead(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); rec += 32; continue; } // movu_v256_load
+      case 504: { const p = hotVectorWrite(rec, 32, 0); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movu_v256_store
+      case 505: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 32 ? i32x4.shl(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // pslldImm_x_r
+      case 506: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 32 ? i32x4.shr_u(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // psrldImm_x_r
+      case 507: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 64 ? i64x2.shl(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // psllqImm_x_r
+      case 508: { const n = load<u8>(rec, 24); v128.store(load<u32>(rec, 8), n < 64 ? i64x2.shr_u(v128.load(load<u32>(rec, 12)), n) : i64x2.splat(0)); rec += 32; continue; } // psrlqImm_x_r
+      case 509: { v128.store(load<u32>(rec, 4), hotShuffle(load<u32>(rec, 12), load<u8>(rec, 24))); rec += 32; continue; } // pshufd_x_r
+      case 510: { store<u64>(load<u32>(rec, 4), <u64>i8x16.bitmask(v128.load(load<u32>(rec, 12)))); rec += 32; continue; } // pmovmskb_x_r
+      case 511: { const r = load<u32>(rec, 12); store<u64>(load<u32>(rec, 4), <u64>(<u32>i8x16.bitmask(v128.load(r)) | <u32>i8x16.bitmask(v128.load(r, 16)) << 16)); rec += 32; continue; } // pmovmskb_v256_r
+      case 512: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } v128.store(load<u32>(rec, 4), v128.load32_zero(p)); rec += 32; continue; } // movs32_x_load
+      case 513: { const p = hotRead<u32>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load32_zero(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movs32_v128_load
+      case 514: { const p = hotWrite<u32>(rec, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movs32_store
+      case 515: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } v128.store(load<u32>(rec, 4), v128.load64_zero(p)); rec += 32; continue; } // movs64_x_load
+      case 516: { const p = hotRead<u64>(rec); if (!p) { link = FAULT; break; } const a = load<u32>(rec, 4); v128.store(a, v128.load64_zero(p)); v128.store(a, i64x2.splat(0), 16); rec += 32; continue; } // movs64_v128_load
+      case 517: { const p = hotWrite<u64>(rec, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(load<u32>(rec, 4))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } rec += 32; continue; } // movs64_store
+      case 518: { if (hotAdd(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotAdd
+      case 519: { if (hotCompare(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompare
+      case 520: { if (hotCompareFlags(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompareFlags
+      case 521: { if (hotComparePop(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotComparePop
+      case 522: { if (hotConstant(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotConstant
+      case 523: { if (hotDiv(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotDiv
+      case 524: { if (hotDouble(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotDouble
+      case 525: { if (hotFld(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFld
+      case 526: { if (hotFst(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFst
+      case 527: { if (hotFxch(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotFxch
+      case 528: { if (hotLoadD(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadD
+      case 529: { if (hotLoadDouble(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadDouble
+      case 530: { if (hotLoadExtended(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadExtended
+      case 531: { if (hotLoadQ(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadQ
+      case 532: { if (hotLoadSingle(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadSingle
+      case 533: { if (hotLoadW(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotLoadW
+      case 534: { if (hotMul(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotMul
+      case 535: { if (hotSign(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotSign
+      case 536: { if (hotSingle(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotSingle
+      case 537: { if (hotStoreD(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreD
+      case 538: { if (hotStoreDouble(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreDouble
+      case 539: { if (hotStoreExtended(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreExtended
+      case 540: { if (hotStoreQ(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreQ
+      case 541: { if (hotStoreSingle(rec)) { rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotStoreSingle
+      case 542: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_x_r
+      case 543: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_x_m
+      case 544: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_v128_r
+      case 545: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x + y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addsd_v128_m
+      case 546: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_x_r
+      case 547: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_x_m
+      case 548: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_v128_r
+      case 549: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x - y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subsd_v128_m
+      case 550: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_x_r
+      case 551: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_x_m
+      case 552: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_v128_r
+      case 553: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x * y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulsd_v128_m
+      case 554: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_x_r
+      case 555: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_x_m
+      case 556: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_v128_r
+      case 557: { const p = hotHit(hotOffset(rec) & cpu.laMask, 8); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f64>(b), y = load<f64>(p), r = x / y; if (isQuick() && plain<f64>(x, y, r)) { v128.store(a, v128.load(b)); v128.store(a, i64x2.splat(0), 16); store<f64>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divsd_v128_m
+      case 558: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x + y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addss_x_r
+      case 559: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x + y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // addss_x_m
+      case 560: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x - y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subss_x_r
+      case 561: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x - y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // subss_x_m
+      case 562: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x * y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulss_x_r
+      case 563: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x * y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // mulss_x_m
+      case 564: { const p: usize = load<u32>(rec, 12); const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x / y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divss_x_r
+      case 565: { const p = hotHit(hotOffset(rec) & cpu.laMask, 4); if (p != 0) { const a = load<u32>(rec, 4), b = load<u32>(rec, 8), x = load<f32>(b), y = load<f32>(p), r = x / y; if (isQuick() && plain<f32>(x, y, r)) { store<f32>(a, r); rec += 32; continue; } } if (runCold(rec)) { rec += 32; continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // divss_x_m
       default: {
         if (!isHeld(load<u32>(rec, 28)) || mayRun(load<u32>(rec, 28))) {
           call_indirect<void>(<u32>load<u16>(rec) + firstEntry, changetype<Rec>(rec));

@@ -11,7 +11,8 @@ import { apicAccept, apicAcceptsExtInt, apicEnabled, apicRequest, apicWrite } fr
 import { Signal, sipiVector, takeSignals } from '../apic/mailbox';
 import { ExitControl, Interruption, Pin, Primary } from '../vmx/controls';
 import { inNonRoot, intercepts, Reason, vmExit } from '../vmx/exits';
-import { Field, field, setField } from '../vmx/vmcs';
+import { entered } from '../vmx/entered';
+import { Field, setField } from '../vmx/vmcs';
 import { acceptVirtual, delivers, takePosted, virtualRequest } from '../vmx/virtual-apic';
 import { interruptAcknowledge } from '../mmu/bus';
 import { updateMode } from '../mmu/mode';
@@ -130,9 +131,9 @@ function takeInGuest(): void {
   } else if (window) exitAndLook(Reason.INTERRUPT_WINDOW, 0);
   else if (!interrupt) takeVirtual(virtual);
   else if (interruptExits) {
-    const acknowledges = (field<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
+    const acknowledges = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
     const vector = acknowledges ? acknowledge(external, request) : 0;
-    if ((cpu.pinControls & Pin.POSTED_INTERRUPTS) != 0 && vector == (field<u32>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) & 0xffff)) {
+    if ((cpu.pinControls & Pin.POSTED_INTERRUPTS) != 0 && vector == (entered<u32>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) & 0xffff)) {
       apicWrite(APIC_EOI, 4, 0);
       takePosted();
       cpu.attention |= Attention.INTERRUPT;

@@ -57,6 +57,7 @@ function resetRegisters(): void {
   cpu.extInt = 0;
   cpu.vmxOn = 0;
   cpu.vmxonPa = NO_VMCS;
+  cpu.clean = 0;
   setCurrent(NO_VMCS, 0);
   enterRootOperation();
 }

@@ -2,11 +2,10 @@
  * VM entry once VMLAUNCH or VMRESUME found controls and host state in order (SDM Vol. 3C, "VM Entries"): loads the guest
  * state, injects an event, or becomes a VM exit that says why not.
  */
-import { cpu, Gpr, Seg, setGpr } from '../cpu/state';
+import { cpu, Gpr, setGpr } from '../cpu/state';
 import { Activity, attend, Attention, clock, Event, Pending, Vector } from '../cpu/pending';
 import { Cr0, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
-import { setSegment } from '../cpu/segments';
 import { Flag } from '../cpu/flags';
 import { closeShadow, openShadow, openStackShadow, replaceRflags, setResume } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
@@ -18,7 +17,8 @@ import { hasSecondary, Reason } from '../vmx/exits';
 import { recordEntry } from '../vmx/record';
 import { delivers, enterVirtualApic } from '../vmx/virtual-apic';
 import { Rule } from '../vmx/fields.gen';
-import { Field, field, Region, setClean } from '../vmx/vmcs';
+import { Clean, entered, isClean, loadSegments, setClean } from '../vmx/entered';
+import { Field, field, Region, regionHost } from '../vmx/vmcs';
 import { flushVpid } from '../mmu/tlb';
 import { forgetDirty, useEptPointer } from '../mmu/ept';
 import { loadPdptes } from '../mmu/walk';
@@ -26,7 +26,7 @@ import { updateMode } from '../mmu/mode';
 import { deliverPending } from './deliver';
 import { mayInterrupt } from './interrupts';
 import { loadMsrs } from './msr-lists';
-import { failEntry } from './vm-exit';
+import { failEntry, prepareHost } from './vm-exit';
 
 /** CR0 bits that VM entry and VM exit leave as they are: ET, NW, CD and the reserved ones. */
 export const CR0_KEPT: u64 = ~(<u64>(Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | <u64>Cr0.PG));
@@ -36,6 +36,7 @@ const OTHER_EVENT: u32 = 7;
 /** Enters the guest of the current VMCS. */
 export function vmEntry(): void {
   cpu.pending = Pending.NONE;
+  if (!isClean(Clean.HOST)) prepareHost();
   const rule = checkGuest();
   if (rule != Rule.NONE) {
     cpu.brokenRule = rule;
@@ -44,7 +45,7 @@ export function vmEntry(): void {
   }
   loadControls();
   loadRegisters();
-  const failed = loadMsrs(field<u64>(Field.ENTRY_MSR_LOAD_ADDRESS), field<u32>(Field.ENTRY_MSR_LOAD_COUNT));
+  const failed = loadMsrs(entered<u64>(Field.ENTRY_MSR_LOAD_ADDRESS), entered<u32>(Field.ENTRY_MSR_LOAD_COUNT));
   if (failed != 0) {
     failEntry(Reason.MSR_LOAD_FAIL, failed);
     return;
@@ -54,7 +55,7 @@ export function vmEntry(): void {
   cpu.retiredEnd++;
   cpu.runEnd++;
   // RF is for the guest's first instruction.
-  if ((field<u64>(Field.GUEST_RFLAGS) & Flag.RF) != 0) setResume();
+  if ((entered<u64>(Field.GUEST_RFLAGS) & Flag.RF) != 0) setResume();
   cpu.pauseAt = 0;
   // SDM Vol. 3C, "Clearing Address-Range Monitoring".
   cpu.monitorPa = 0;
@@ -66,46 +67,43 @@ export function vmEntry(): void {
 
 /** What the VMCS controls takes effect: address translation, intercepts. */
 function loadControls(): void {
-  cpu.pinControls = field<u32>(Field.PIN_BASED_CONTROLS);
-  cpu.primaryControls = field<u32>(Field.PRIMARY_CONTROLS);
+  cpu.pinControls = entered<u32>(Field.PIN_BASED_CONTROLS);
+  cpu.primaryControls = entered<u32>(Field.PRIMARY_CONTROLS);
   cpu.secondaryControls = secondaryControls();
   cpu.exceptionBitmap = field<u32>(Field.EXCEPTION_BITMAP);
-  useEptPointer(hasSecondary(Secondary.EPT) ? field<u64>(Field.EPTP) : 0);
+  useEptPointer(hasSecondary(Secondary.EPT) ? entered<u64>(Field.EPTP) : 0);
+  cpu.shadowVmcs = hasSecondary(Secondary.VMCS_SHADOWING) ? regionHost(entered<u64>(Field.VMCS_LINK_POINTER)) : 0;
   cpu.nonRoot = 1;
 }
 
 function loadRegisters(): void {
-  const entry = field<u32>(Field.ENTRY_CONTROLS);
-  cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.GUEST_CR0) & ~CR0_KEPT);
-  cpu.cr3 = field<u64>(Field.GUEST_CR3);
-  cpu.cr4 = field<u64>(Field.GUEST_CR4);
+  const entry = entered<u32>(Field.ENTRY_CONTROLS);
+  cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (entered<u64>(Field.GUEST_CR0) & ~CR0_KEPT);
+  cpu.cr3 = entered<u64>(Field.GUEST_CR3);
+  cpu.cr4 = entered<u64>(Field.GUEST_CR4);
   if ((entry & EntryControl.LOAD_DEBUG) != 0) {
-    cpu.dr7 = (field<u64>(Field.GUEST_DR7) & 0xffff2fff) | 0x400;
-    holdMsr(MsrSlot.DEBUGCTL, field<u64>(Field.GUEST_DEBUGCTL));
+    cpu.dr7 = (entered<u64>(Field.GUEST_DR7) & 0xffff2fff) | 0x400;
+    holdMsr(MsrSlot.DEBUGCTL, entered<u64>(Field.GUEST_DEBUGCTL));
   }
   cpu.sysenterCs = field<u32>(Field.GUEST_SYSENTER_CS);
-  cpu.sysenterEsp = field<u64>(Field.GUEST_SYSENTER_ESP);
-  cpu.sysenterEip = field<u64>(Field.GUEST_SYSENTER_EIP);
-  if ((entry & EntryControl.LOAD_EFER) != 0) cpu.efer = field<u64>(Field.GUEST_EFER);
+  cpu.sysenterEsp = entered<u64>(Field.GUEST_SYSENTER_ESP);
+  cpu.sysenterEip = entered<u64>(Field.GUEST_SYSENTER_EIP);
+  if ((entry & EntryControl.LOAD_EFER) != 0) cpu.efer = entered<u64>(Field.GUEST_EFER);
   else {
     const long: u64 = (entry & EntryControl.IA32E_GUEST) != 0 ? Efer.LMA | Efer.LME : 0;
     const kept: u64 = (cpu.cr0 & Cr0.PG) != 0 ? ~<u64>(Efer.LMA | Efer.LME) : ~<u64>Efer.LMA;
     cpu.efer = (cpu.efer & kept) | (long & ~kept);
   }
-  if ((entry & EntryControl.LOAD_PAT) != 0) cpu.pat = field<u64>(Field.GUEST_PAT);
-  for (let s: u32 = 0; s < 8; s++) {
-    setSegment(s, field<u32>(Field.GUEST_ES_SELECTOR + (s << 3)), field<u64>(Field.GUEST_ES_BASE + (s << 3)),
-      field<u32>(Field.GUEST_ES_LIMIT + (s << 3)), field<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3)));
-  }
-  cpu.cpl = (field<u32>(Field.GUEST_SS_ACCESS_RIGHTS) >> 5) & 3;
-  cpu.gdtrBase = field<u64>(Field.GUEST_GDTR_BASE);
-  cpu.gdtrLimit = field<u32>(Field.GUEST_GDTR_LIMIT);
-  cpu.idtrBase = field<u64>(Field.GUEST_IDTR_BASE);
-  cpu.idtrLimit = field<u32>(Field.GUEST_IDTR_LIMIT);
+  if ((entry & EntryControl.LOAD_PAT) != 0) cpu.pat = entered<u64>(Field.GUEST_PAT);
+  loadSegments();
+  cpu.gdtrBase = entered<u64>(Field.GUEST_GDTR_BASE);
+  cpu.gdtrLimit = entered<u32>(Field.GUEST_GDTR_LIMIT);
+  cpu.idtrBase = entered<u64>(Field.GUEST_IDTR_BASE);
+  cpu.idtrLimit = entered<u32>(Field.GUEST_IDTR_LIMIT);
   setGpr(Gpr.RSP, field<u64>(Field.GUEST_RSP));
-  cpu.blockRip = field<u64>(Field.GUEST_RIP);
+  cpu.blockRip = entered<u64>(Field.GUEST_RIP);
   closeShadow();
-  replaceRflags(field<u64>(Field.GUEST_RFLAGS));
+  replaceRflags(entered<u64>(Field.GUEST_RFLAGS));
   loadPagePointers();
   if ((cpu.secondaryControls & Secondary.VPID) == 0) {
     flushVpid(0, true);
@@ -117,10 +115,10 @@ function loadRegisters(): void {
 /** PDPTE registers: from their fields under EPT, else from memory, where checkGuest looked at them. */
 function loadPagePointers(): void {
   if (cpu.eptp != 0) {
-    cpu.pdpte0 = field<u64>(Field.GUEST_PDPTE0);
-    cpu.pdpte1 = field<u64>(Field.GUEST_PDPTE1);
-    cpu.pdpte2 = field<u64>(Field.GUEST_PDPTE2);
-    cpu.pdpte3 = field<u64>(Field.GUEST_PDPTE3);
+    cpu.pdpte0 = entered<u64>(Field.GUEST_PDPTE0);
+    cpu.pdpte1 = entered<u64>(Field.GUEST_PDPTE1);
+    cpu.pdpte2 = entered<u64>(Field.GUEST_PDPTE2);
+    cpu.pdpte3 = entered<u64>(Field.GUEST_PDPTE3);
   } else if ((cpu.efer & Efer.LMA) == 0) loadPdptes(cpu.cr3);
 }
 
@@ -136,7 +134,7 @@ function startTimer(): void {
 
 /** SDM Vol. 3C, "Delivery of Pending Debug Exceptions after VM Entry": most injected events, and idle states, leave none. */
 function pendingDebug(blocking: u32, info: u32): u64 {
-  const debug = field<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
+  const debug = entered<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
   if ((debug & (ENABLED_BREAKPOINT | Dr6.BS)) == 0) return 0;
   const type = (info >> Interruption.TYPE_SHIFT) & 7;
   if ((info & Interruption.VALID) == 0 || type == OTHER_EVENT) {
@@ -147,10 +145,10 @@ function pendingDebug(blocking: u32, info: u32): u64 {
 
 /** Non-register state and the injected event (SDM Vol. 3C, "Event Injection"). */
 function beginGuest(): void {
-  const blocking = field<u32>(Field.GUEST_INTERRUPTIBILITY_STATE);
-  const info = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
+  const blocking = entered<u32>(Field.GUEST_INTERRUPTIBILITY_STATE);
+  const info = entered<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
   cpu.nmiBlocked = (blocking & Blocking.NMI) != 0 ? 1 : 0;
-  cpu.activity = field<u32>(Field.GUEST_ACTIVITY_STATE);
+  cpu.activity = entered<u32>(Field.GUEST_ACTIVITY_STATE);
   if ((blocking & Blocking.MOV_SS) != 0) openStackShadow();
   else if ((blocking & Blocking.STI) != 0) openShadow();
   cpu.pendingDebug = pendingDebug(blocking, info);
@@ -169,8 +167,8 @@ function inject(vector: i32, type: i32, hasErrorCode: bool): void {
   cpu.pending = Pending.EVENT;
   cpu.vector = vector;
   cpu.eventType = type;
-  cpu.errorCode = hasErrorCode ? field<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE) : 0;
-  cpu.eventLength = field<u32>(Field.ENTRY_INSTRUCTION_LENGTH);
+  cpu.errorCode = hasErrorCode ? entered<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE) : 0;
+  cpu.eventLength = entered<u32>(Field.ENTRY_INSTRUCTION_LENGTH);
   if (vector == Vector.PF && type == Event.FAULT) cpu.faultAddress = cpu.cr2;
   cpu.injected = hasErrorCode ? 2 : 1;
   deliverPending();

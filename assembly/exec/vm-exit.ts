@@ -2,16 +2,17 @@
  * VM exits (SDM Vol. 3C, "VM Exits"): the one place that every exit passes. Saves the guest state, loads the host state;
  * counts the exit and keeps a record of it where somebody asked for one.
  */
-import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { cpu, Gpr, gpr, HOST_SEG, SEG, Seg, setGpr } from '../cpu/state';
 import { Activity, attend, Attention, clock, Event, Pending, retired } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { modelWord } from '../cpu/features';
-import { Key, segBase, segLimit, segRights, selector, Rights, setSegment } from '../cpu/segments';
+import { Key, segBase, segLimit, segRights, selector, Rights, putSegment } from '../cpu/segments';
 import { closeShadow, inShadow, inStackShadow, replaceRflags, setResume, wholeRflags } from '../cpu/rflags';
 import { Dr6, updateDebug, updateStepping } from '../cpu/debug';
 import { Flag } from '../cpu/flags';
 import { heldMsr, holdMsr, MsrSlot } from '../cpu/msr';
 import { Blocking, Capability, ENABLED_BREAKPOINT, EntryControl, ExitControl, Interruption, Misc, Pin, Secondary } from '../vmx/controls';
+import { copySegments, entered, saveFields, saveSegments, setEntered } from '../vmx/entered';
 import { Field, field, Region, setField } from '../vmx/vmcs';
 import { enterRootOperation, Reason } from '../vmx/exits';
 import { recordExit } from '../vmx/record';
@@ -39,8 +40,9 @@ export function leaveGuest(): void {
   // An NMI that exits blocks others, as one that is delivered does.
   if (reason == Reason.EXCEPTION_NMI && isNmi(field<u32>(Field.EXIT_INTERRUPTION_INFORMATION))) cpu.nmiBlocked = 1;
   cpu.monitorPa = 0;
-  if (!storeMsrs(field<u64>(Field.EXIT_MSR_STORE_ADDRESS), field<u32>(Field.EXIT_MSR_STORE_COUNT))) abort(Abort.SAVE_MSRS);
+  if (!storeMsrs(entered<u64>(Field.EXIT_MSR_STORE_ADDRESS), entered<u32>(Field.EXIT_MSR_STORE_COUNT))) abort(Abort.SAVE_MSRS);
   else loadHost();
+  saveFields();
 }
 
 @inline function isNmi(information: u32): bool { return (information >> Interruption.TYPE_SHIFT & 7) == Event.NMI; }
@@ -63,40 +65,36 @@ function codeBytes(): u32 {
 
 /** SDM Vol. 3C, "Saving Guest State" */
 function saveGuest(): void {
-  const exit = field<u32>(Field.EXIT_CONTROLS);
-  setField<u64>(Field.GUEST_CR0, cpu.cr0);
-  setField<u64>(Field.GUEST_CR3, cpu.cr3);
-  setField<u64>(Field.GUEST_CR4, cpu.cr4);
+  const exit = entered<u32>(Field.EXIT_CONTROLS);
+  setEntered<u64>(Field.GUEST_CR0, cpu.cr0);
+  setEntered<u64>(Field.GUEST_CR3, cpu.cr3);
+  setEntered<u64>(Field.GUEST_CR4, cpu.cr4);
   if ((exit & ExitControl.SAVE_DEBUG) != 0) {
-    setField<u64>(Field.GUEST_DR7, cpu.dr7);
-    setField<u64>(Field.GUEST_DEBUGCTL, heldMsr(MsrSlot.DEBUGCTL));
+    setEntered<u64>(Field.GUEST_DR7, cpu.dr7);
+    setEntered<u64>(Field.GUEST_DEBUGCTL, heldMsr(MsrSlot.DEBUGCTL));
   }
   setField<u32>(Field.GUEST_SYSENTER_CS, <u32>cpu.sysenterCs);
-  setField<u64>(Field.GUEST_SYSENTER_ESP, cpu.sysenterEsp);
-  setField<u64>(Field.GUEST_SYSENTER_EIP, cpu.sysenterEip);
-  if ((exit & ExitControl.SAVE_EFER) != 0) setField<u64>(Field.GUEST_EFER, cpu.efer);
-  if ((exit & ExitControl.SAVE_PAT) != 0) setField<u64>(Field.GUEST_PAT, cpu.pat);
+  setEntered<u64>(Field.GUEST_SYSENTER_ESP, cpu.sysenterEsp);
+  setEntered<u64>(Field.GUEST_SYSENTER_EIP, cpu.sysenterEip);
+  if ((exit & ExitControl.SAVE_EFER) != 0) setEntered<u64>(Field.GUEST_EFER, cpu.efer);
+  if ((exit & ExitControl.SAVE_PAT) != 0) setEntered<u64>(Field.GUEST_PAT, cpu.pat);
   if ((modelWord(Capability.MISC) & Misc.STORE_LMA) != 0) {
-    const entry = field<u32>(Field.ENTRY_CONTROLS) & ~(<u32>EntryControl.IA32E_GUEST);
-    setField<u32>(Field.ENTRY_CONTROLS, (cpu.efer & Efer.LMA) != 0 ? entry | EntryControl.IA32E_GUEST : entry);
+    const entry = entered<u32>(Field.ENTRY_CONTROLS) & ~(<u32>EntryControl.IA32E_GUEST);
+    const now = (cpu.efer & Efer.LMA) != 0 ? entry | EntryControl.IA32E_GUEST : entry;
+    setEntered<u32>(Field.ENTRY_CONTROLS, now);
+    setField<u32>(Field.ENTRY_CONTROLS, now);
   }
   setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & 0x7fffffff);
-  for (let s: u32 = 0; s < 8; s++) {
-    setField<u32>(Field.GUEST_ES_SELECTOR + (s << 3), selector(s));
-    setField<u64>(Field.GUEST_ES_BASE + (s << 3), segBase(s));
-    setField<u32>(Field.GUEST_ES_LIMIT + (s << 3), segLimit(s));
-    setField<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3), segRights(s));
-  }
-  // CPL is the DPL of SS, whatever the selector is.
-  const ss = segRights(Seg.SS) & ~0x60;
-  setField<u32>(Field.GUEST_SS_ACCESS_RIGHTS, ss | (cpu.cpl << 5));
-  setField<u64>(Field.GUEST_GDTR_BASE, cpu.gdtrBase);
-  setField<u32>(Field.GUEST_GDTR_LIMIT, cpu.gdtrLimit);
-  setField<u64>(Field.GUEST_IDTR_BASE, cpu.idtrBase);
-  setField<u32>(Field.GUEST_IDTR_LIMIT, cpu.idtrLimit);
+  saveSegments();
+  setEntered<u64>(Field.GUEST_GDTR_BASE, cpu.gdtrBase);
+  setEntered<u32>(Field.GUEST_GDTR_LIMIT, cpu.gdtrLimit);
+  setEntered<u64>(Field.GUEST_IDTR_BASE, cpu.idtrBase);
+  setEntered<u32>(Field.GUEST_IDTR_LIMIT, cpu.idtrLimit);
   setField<u64>(Field.GUEST_RSP, gpr(Gpr.RSP));
   setField<u64>(Field.GUEST_RIP, cpu.blockRip);
-  setField<u64>(Field.GUEST_RFLAGS, wholeRflags());
+  const flags = wholeRflags();
+  setField<u64>(Field.GUEST_RFLAGS, flags);
+  setEntered<u64>(Field.GUEST_RFLAGS, flags);
   setField<u64>(Field.GUEST_PDPTE0, cpu.pdpte0);
   setField<u64>(Field.GUEST_PDPTE1, cpu.pdpte1);
   setField<u64>(Field.GUEST_PDPTE2, cpu.pdpte2);
@@ -122,7 +120,7 @@ function saveNonRegisters(exit: u32): void {
 
 /** SDM Vol. 3C, "Loading Host State" */
 function loadHost(): void {
-  const exit = field<u32>(Field.EXIT_CONTROLS);
+  const exit = entered<u32>(Field.EXIT_CONTROLS);
   const long = (exit & ExitControl.HOST_64) != 0;
   const tagged = (cpu.secondaryControls & Secondary.VPID) != 0;
   enterRootOperation();
@@ -130,21 +128,22 @@ function loadHost(): void {
     abort(Abort.IA32E_MODE);
     return;
   }
-  cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (field<u64>(Field.HOST_CR0) & ~CR0_KEPT);
-  cpu.cr3 = field<u64>(Field.HOST_CR3);
-  cpu.cr4 = field<u64>(Field.HOST_CR4) | (long ? <u64>Cr4.PAE : 0);
+  cpu.cr0 = (cpu.cr0 & CR0_KEPT) | (entered<u64>(Field.HOST_CR0) & ~CR0_KEPT);
+  cpu.cr3 = entered<u64>(Field.HOST_CR3);
+  cpu.cr4 = entered<u64>(Field.HOST_CR4) | (long ? <u64>Cr4.PAE : 0);
   if (!long) cpu.cr4 &= ~(<u64>Cr4.PCIDE);
   cpu.dr7 = 0x400;
   holdMsr(MsrSlot.DEBUGCTL, 0);
   cpu.sysenterCs = field<u32>(Field.HOST_SYSENTER_CS);
-  cpu.sysenterEsp = field<u64>(Field.HOST_SYSENTER_ESP);
-  cpu.sysenterEip = field<u64>(Field.HOST_SYSENTER_EIP);
-  if ((exit & ExitControl.LOAD_EFER) != 0) cpu.efer = field<u64>(Field.HOST_EFER);
+  cpu.sysenterEsp = entered<u64>(Field.HOST_SYSENTER_ESP);
+  cpu.sysenterEip = entered<u64>(Field.HOST_SYSENTER_EIP);
+  if ((exit & ExitControl.LOAD_EFER) != 0) cpu.efer = entered<u64>(Field.HOST_EFER);
   cpu.efer = long ? cpu.efer | (Efer.LMA | Efer.LME) : cpu.efer & ~(<u64>(Efer.LMA | Efer.LME));
-  if ((exit & ExitControl.LOAD_PAT) != 0) cpu.pat = field<u64>(Field.HOST_PAT);
-  loadSegments(long);
+  if ((exit & ExitControl.LOAD_PAT) != 0) cpu.pat = entered<u64>(Field.HOST_PAT);
+  copySegments(SEG, HOST_SEG);
+  loadTables();
   setGpr(Gpr.RSP, field<u64>(Field.HOST_RSP));
-  cpu.blockRip = field<u64>(Field.HOST_RIP);
+  cpu.blockRip = entered<u64>(Field.HOST_RIP);
   cpu.cpl = 0;
   closeShadow();
   replaceRflags(2);
@@ -160,39 +159,48 @@ function loadHost(): void {
     abort(Abort.HOST_PDPTES);
     return;
   }
-  const count = field<u32>(Field.EXIT_MSR_LOAD_COUNT);
+  const count = entered<u32>(Field.EXIT_MSR_LOAD_COUNT);
   if (count == 0) return;
-  if (loadMsrs(field<u64>(Field.EXIT_MSR_LOAD_ADDRESS), count) != 0) abort(Abort.LOAD_MSRS);
+  if (loadMsrs(entered<u64>(Field.EXIT_MSR_LOAD_ADDRESS), count) != 0) abort(Abort.LOAD_MSRS);
   else updateMode();
 }
 
-/** SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers" */
-function loadSegments(long: bool): void {
+/**
+ * SDM Vol. 3C, "Loading Host Segment and Descriptor-Table Registers": makes the image of the segment registers that every
+ * exit loads, for as long as the VM entry finds the same fields of the host state.
+ */
+export function prepareHost(): void {
+  const long = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.HOST_64) != 0;
   const CODE: u32 = Rights.G | Rights.P | Rights.S | Rights.CODE | Rights.READABLE | Rights.ACCESSED;
-  setSegment(Seg.CS, field<u32>(Field.HOST_CS_SELECTOR), 0, 0xffffffff, CODE | (long ? <u32>Rights.L : <u32>Rights.DB));
-  loadData(Seg.ES, 0, true);
-  loadData(Seg.SS, 0, !long);
-  loadData(Seg.DS, 0, true);
-  loadData(Seg.FS, field<u64>(Field.HOST_FS_BASE), true);
-  loadData(Seg.GS, field<u64>(Field.HOST_GS_BASE), true);
-  setSegment(Seg.LDTR, 0, 0, 0, Rights.UNUSABLE);
-  setSegment(Seg.TR, field<u32>(Field.HOST_TR_SELECTOR), field<u64>(Field.HOST_TR_BASE), 0x67, Rights.P | 11);
-  cpu.gdtrBase = field<u64>(Field.HOST_GDTR_BASE);
-  cpu.gdtrLimit = 0xffff;
-  cpu.idtrBase = field<u64>(Field.HOST_IDTR_BASE);
-  cpu.idtrLimit = 0xffff;
+  putHost(Seg.CS, entered<u32>(Field.HOST_CS_SELECTOR), 0, 0xffffffff, CODE | (long ? <u32>Rights.L : <u32>Rights.DB));
+  putData(Seg.ES, 0, true);
+  putData(Seg.SS, 0, !long);
+  putData(Seg.DS, 0, true);
+  putData(Seg.FS, entered<u64>(Field.HOST_FS_BASE), true);
+  putData(Seg.GS, entered<u64>(Field.HOST_GS_BASE), true);
+  putHost(Seg.LDTR, 0, 0, 0, Rights.UNUSABLE);
+  putHost(Seg.TR, entered<u32>(Field.HOST_TR_SELECTOR), entered<u64>(Field.HOST_TR_BASE), 0x67, Rights.P | 11);
 }
-
-@inline function loadData(s: u32, base: u64, mayBeUnusable: bool): void {
-  const sel = field<u32>(Field.HOST_ES_SELECTOR + (s << 3));
+function putHost(s: u32, sel: u32, base: u64, limit: u32, rights: u32): void {
+  putSegment(HOST_SEG + (s << 5), sel, base, limit, rights);
+}
+function putData(s: u32, base: u64, mayBeUnusable: bool): void {
+  const sel = entered<u32>(Field.HOST_ES_SELECTOR + (s << 3));
   const rights: u32 = Rights.G | Rights.DB | Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;
-  setSegment(s, sel, base, 0xffffffff, sel == 0 && mayBeUnusable ? rights | Rights.UNUSABLE : rights);
+  putHost(s, sel, base, 0xffffffff, sel == 0 && mayBeUnusable ? rights | Rights.UNUSABLE : rights);
+}
+function loadTables(): void {
+  cpu.gdtrBase = entered<u64>(Field.HOST_GDTR_BASE);
+  cpu.gdtrLimit = 0xffff;
+  cpu.idtrBase = entered<u64>(Field.HOST_IDTR_BASE);
+  cpu.idtrLimit = 0xffff;
 }
 
 /** SDM Vol. 3C, "VMX Aborts": the processor shuts down. */
 function abort(indicator: u32): void {
   store<u32>(cpu.vmcs, indicator, Region.ABORT);
   enterRootOperation();
+  updateMode();
   cpu.activity = Activity.SHUTDOWN;
   attend(Attention.INACTIVE);
 }

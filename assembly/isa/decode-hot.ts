@@ -1,8 +1,12 @@
 /** What only hot records need: do operands fit, links of jumps, compare-and-jump pairs. */
+import { isIntel } from '../cpu/features';
 import { SEG, Seg, ZERO } from '../cpu/state';
 import { d } from './decode-state';
 import { Rec } from './record';
 import { FUSION_COUNT, FUSIONS, Kind } from './tables.gen';
+
+/** Rotate kinds of a rule: ROL and ROR of 32 and 64 bits. Those whose OF stays come right before Intel's others. */
+const ROTATES: u32 = 4;
 
 /** Can the hot kind compute this operand? FS and GS bases take the place of an absent index in 64-bit mode. */
 export function hotFits(r: Rec, mode: u32, isMemory: bool, chosen: u32, opcode: u32): bool {
@@ -21,6 +25,15 @@ export function hotFits(r: Rec, mode: u32, isMemory: bool, chosen: u32, opcode: 
     return true;
   }
   return chosen != Seg.CS && chosen != Seg.FS && chosen != Seg.GS;
+}
+
+/** The hot kind `kind` as the model's vendor does it: of shifts, rotates and products, which leave flags undefined. */
+export function kindByRule(kind: u32, rec: usize): u32 {
+  if (kind < <u32>Kind.ROTATE_FIRST || kind >= <u32>Kind.AMD_FIRST) return kind;
+  if (!isIntel()) return kind + (<u32>Kind.AMD_FIRST - <u32>Kind.ROTATE_FIRST);
+  const count = <u32>d.immediate & (d.size == 3 ? 63 : 31);
+  const keeps = kind < <u32>Kind.ROTATE_FIRST + ROTATES && d.pointer1 == <u32>rec + 24 && count > 1;
+  return keeps ? kind - ROTATES : kind;
 }
 
 /** Fills the links of a hot jump: {delta, chain} taken and not taken, relative to the block's start. */

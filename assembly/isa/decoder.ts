@@ -7,7 +7,7 @@ import { Key } from '../cpu/segments';
 import { Uses } from '../cpu/vector-state';
 import { byte, d } from './decode-state';
 import { decodeOperands } from './decode-operands';
-import { hotFits, hotJump } from './decode-hot';
+import { hotFits, hotJump, kindByRule } from './decode-hot';
 import { addRip, decodeMemory } from './modrm';
 import { Info, Rec } from './record';
 import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, Kind, SHAPES, TREE } from './tables.gen';
@@ -117,7 +117,11 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   }
   const hasModrm: bool = ((load<u8>(HAS_MODRM + (map << 5 | opcode >> 3)) >> (opcode & 7)) & 1) != 0;
   decodedLength = <u32>(d.at - bytes) + (hasModrm ? 1 : 0);
-  if (value == 0) return Decoded.UNDEFINED;
+  if (value == 0) {
+    // Groups C6 and C7 have their immediate fetched whatever the reg field says.
+    if (map == 0 && (opcode & 0xfe) == 0xc6 && (modrm >> 6) == 3) decodedLength += opcode == 0xc6 ? 1 : (mode == 0) != operand66 ? 2 : 4;
+    return Decoded.UNDEFINED;
+  }
   let row = DESCRIPTORS + ((value - 1) << 2);
   let shape = shapeOf(row);
   const feature = load<u8>(shape, 2);
@@ -181,7 +185,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   const kind: u32 = usable && !lock ? load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0)) : 0;
   if (kind != 0 && kind < <u32>Kind.FIRST_WHOLE && (key & Key.FLAT) != 0) {
     if (hotFits(r, mode, isMemory, chosen, opcode)) {
-      r.kind = <u16>kind;
+      r.kind = <u16>kindByRule(kind, rec);
       if (vector != 0) {
         decodedEnd = 0;
         return Decoded.OK;

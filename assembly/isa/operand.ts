@@ -8,9 +8,9 @@
  *            committing more: with shared memory the instruction may have to restart)
  *   write    writes without reading (test abandoned() afterwards)
  */
-import { cpu, BOUNCE, setReg } from '../cpu/state';
+import { cpu, BOUNCE, Seg, setReg } from '../cpu/state';
 import { abandon, abandoned, Pending } from '../cpu/pending';
-import { linearAddress } from '../cpu/segments';
+import { in64, linearAddress, segBase } from '../cpu/segments';
 import { Access, lookup } from '../mmu/tlb';
 import { commitBounce, leaveIf, readMiss, writeMiss } from '../mmu/access';
 import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
@@ -30,6 +30,12 @@ import { addressMask, Info, isMemory, Rec, segmentOf } from './record';
 /** Linear address of the memory operand, checked for `size` bytes; a #GP(0) or #SS(0) may be pending. */
 export function memoryAddress(i: Rec, size: u32, write: bool, plus: u64 = 0): u64 {
   return linearAddress(segmentOf(i), (effectiveOffset(i) + plus) & addressMask(i), size, write, stackBit(i) != 0);
+}
+
+/** Linear address of the memory operand, `plus` bytes on, whatever the segment's limit says. */
+export function unlimitedAddress(i: Rec, plus: u64): u64 {
+  const s = segmentOf(i), offset = (effectiveOffset(i) + plus) & addressMask(i);
+  return in64() && s != Seg.FS && s != Seg.GS ? offset : (segBase(s) + offset) & cpu.laMask;
 }
 
 /** Host pointer to the memory operand, `plus` bytes on, for reading; 0 with an event pending. */
@@ -121,6 +127,7 @@ export class Rm {
 
 /** Register at `a`: modrm.reg, the register in the opcode, or the first implied one. */
 export class A {
+  @inline isImmediate(): bool { return false; }
   @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.a); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.a); }
@@ -129,6 +136,7 @@ export class A {
 }
 /** Register at `b`: VEX.vvvv or the second implied one. */
 export class B {
+  @inline isImmediate(): bool { return false; }
   @inline isRm(): bool { return false; }
   @inline read<T>(i: Rec): T { return load<T>(i.b); }
   @inline rmw<T>(i: Rec): T { return load<T>(i.b); }
@@ -137,9 +145,11 @@ export class B {
 }
 /** Immediate, sign-extended. */
 export class Imm {
+  @inline isImmediate(): bool { return true; }
   @inline read<T>(i: Rec): T { return <T>i.imm; }
 }
 /** The constant 1 of shifts. */
 export class One {
+  @inline isImmediate(): bool { return false; }
   @inline read<T>(i: Rec): T { return <T>1; }
 }

@@ -19,10 +19,11 @@
  * "Exceptions Type 4").
  */
 import { BOUNCE } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { commitBounce, leaveIf, readMiss, readUnaligned, writeMiss, writeUnaligned } from '../mmu/access';
 import { Access, lookup } from '../mmu/tlb';
-import { flatAddress, memoryAddress, stackBit } from './operand';
+import { flatAddress, memoryAddress, stackBit, unlimitedAddress } from './operand';
 import { Info, isLong, isMemory, isVex, Rec } from './record';
 
 /** Alignment that nothing needs, and that of a whole vector. */
@@ -37,6 +38,10 @@ export const UNALIGNED: u32 = 0;
   raise(Vector.GP, 0);
   return true;
 }
+/** Intel's processors ask it before they ask whether the operand is inside its segment. */
+function misalignedFirst(i: Rec, mask: u32, plus: u64): bool {
+  return mask != 0 && isIntel() && misaligned(unlimitedAddress(i, plus), mask);
+}
 
 /**
  * Host pointer to `size` bytes of the memory operand, `plus` bytes on, whose linear address has no bit of `mask`
@@ -49,6 +54,7 @@ export function readVector(i: Rec, size: u32, mask: u32, plus: u64 = 0): u32 {
     const hit = lookup(la, size, Access.READ);
     if (hit != 0) return hit;
   }
+  if (misalignedFirst(i, mask, plus)) return 0;
   const la = memoryAddress(i, size, false, plus);
   if (abandoned()) return 0;
   if (misaligned(la, mask)) return 0;
@@ -71,6 +77,7 @@ export function writeVector(i: Rec, size: u32, mask: u32, plus: u64 = 0, keep: b
     const hit = lookup(la, size, Access.WRITE);
     if (hit != 0) return hit;
   }
+  if (misalignedFirst(i, mask, plus)) return 0;
   const la = memoryAddress(i, size, true, plus);
   if (abandoned()) return 0;
   if (misaligned(la, mask)) return 0;

@@ -12,8 +12,9 @@ import { physRead, physWrite } from '../cpu/phys';
 import { offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, Reason, vmExit } from '../vmx/exits';
 import { inApicAccessPage } from '../vmx/virtual-apic';
+import { entered } from '../vmx/entered';
 import { Field, field, setField } from '../vmx/vmcs';
-import { Access, contextTagOf, EntryFlag, flushPage } from './tlb';
+import { Access, contextTagOf, EntryFlag, flushCombined, regionOf } from './tlb';
 
 /** Why a guest-physical address is accessed. */
 export const enum Purpose {
@@ -52,13 +53,12 @@ export function setLinear(la: u64, rights: u32): void {
 /** Translates through the tables at `eptp`, 0 for none, under the VPID of the current VMCS. Callers select the TLB bank. */
 export function useEptPointer(eptp: u64): void {
   cpu.eptp = eptp;
-  cpu.contextTag = contextTagOf(hasSecondary(Secondary.VPID) ? field<u32>(Field.VPID) : 0, eptp);
+  cpu.contextTag = contextTagOf(hasSecondary(Secondary.VPID) ? entered<u16>(Field.VPID) : 0, eptp);
 }
 
 let cachedFor: u64 = 0;
-/** Bits of the 2 MiB, by their number modulo 64, in which entries of large pages lie. */
+/** The regions in which entries of large pages lie: see regionOf. */
 let largeRegions: u64 = 0;
-@inline function regionOf(gpa: u64): u64 { return <u64>1 << (gpa >> 21 & 63); }
 /** Forgets cached translations of guest-physical addresses. */
 export function flushNested(): void {
   memory.fill(NESTED, 0, NESTED_ENTRIES * 16);
@@ -77,7 +77,7 @@ function forget(gpa: u64): void {
 /** Of what size is the page that `gpa`, just translated, lies in? As flags of a TLB entry. */
 export function sizeOf(gpa: u64): u32 {
   const tag = <u32>load<u64>(slotOf(gpa));
-  return ((tag & LARGE) != 0 ? <u32>EntryFlag.LARGE : 0) | ((tag & HUGE) != 0 ? <u32>EntryFlag.HUGE : 0);
+  return ((tag & LARGE) != 0 ? <u32>EntryFlag.WIDE : 0) | ((tag & HUGE) != 0 ? <u32>EntryFlag.HUGE : 0);
 }
 
 /**
@@ -188,7 +188,7 @@ function logPage(gpa: u64): bool {
     vmExit(Reason.PML_FULL, unblocked());
     return false;
   }
-  physWrite<u64>(field<u64>(Field.PML_ADDRESS) + (index << 3), gpa & ~0xfff);
+  physWrite<u64>(entered<u64>(Field.PML_ADDRESS) + (index << 3), gpa & ~0xfff);
   setField<u32>(Field.PML_INDEX, (index - 1) & 0xffff);
   return true;
 }
@@ -202,7 +202,8 @@ function logPage(gpa: u64): bool {
  */
 function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
   forget(gpa);
-  if (purpose != Purpose.PDPTE) flushPage(linearAddress);
+  if (purpose == Purpose.PDPTE) setLinear(0, 0);
+  else flushCombined(linearAddress);
   let q: u64 = (rights & 7) << 3;
   if (hasSecondary(Secondary.MODE_BASED_EXECUTE)) q |= (rights & Ept.XU) >> 4;
   if (purpose == Purpose.DATA) q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE : Qualification.READ;
@@ -221,7 +222,7 @@ function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpos
 }
 /** SDM Vol. 3C, "Virtualization Exceptions": fills the information area unless it is in use. */
 function raiseVe(gpa: u64, qualification: u64): bool {
-  const area = field<u64>(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS);
+  const area = entered<u64>(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS);
   if ((cpu.cr0 & Cr0.PE) == 0 || cpu.delivering >= 0 || physRead<u32>(area + 4) != 0) return false;
   physWrite<u32>(area, Reason.EPT_VIOLATION);
   physWrite<u32>(area + 4, 0xffffffff);

@@ -11,6 +11,11 @@ export function updateMode(): void {
   computeModeKey();
   selectBank();
 }
+/** The same for code that changes neither control registers nor XCR0. */
+export function updatePrivilege(): void {
+  computeModeKey();
+  selectBank();
+}
 
 /** Does everything that is derived from registers follow from them as they are? For assertions: it computes it anew. */
 export function isModeCurrent(): bool {

@@ -4,7 +4,9 @@
  * permission (keyOf), so that a change of it selects a bank instead of flushing one.
  *
  * Bank descriptor: 0 space u64 | 8 key u32 | 12 generation | 16,20,24 used entries per table | 28 stamp | 32 table address
- *                  40 which regions entries of large pages lie in u64 | 48 and code whose entry gave way to another u64
+ *                  36 descriptor of the bank that ran before it did or after it
+ *                  40 regions that entries of large pages lie in u64 | 48 of pages that are large under EPT too u64
+ *                  56 of code whose entry gave way to another u64
  */
 import { cpu, BANKS } from '../cpu/state';
 import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB, TLB_USED } from '../cpu/window';
@@ -34,8 +36,17 @@ const DROPPED: u64 = 3;
 /** Added to the tag of a page that may be written but holds decoded code: no access matches it, codeHost finds it. */
 const CODE: u64 = 4;
 
-/** LARGE: of a page of more than 4 KiB; HUGE: of one of 1 GiB. */
-export const enum EntryFlag { GLOBAL = 1, LARGE = 2, HUGE = 4 }
+/**
+ * LARGE: of a page of more than 4 KiB by the tables that INVLPG is about; WIDE: of one by EPT, and by those if there are;
+ * HUGE: of one of 1 GiB by any.
+ */
+export const enum EntryFlag { GLOBAL = 1, LARGE = 2, WIDE = 4, HUGE = 8 }
+/** Places of the words for regions in a descriptor. */
+const LARGE_REGIONS: usize = 40;
+const WIDE_REGIONS: usize = 48;
+const CODE_REGIONS: usize = 56;
+/** Place of the descriptor of the bank that ran before or after: a system call or VM exit and its return alternate. */
+const PARTNER: usize = 36;
 
 /** Generations have 24 bits, beside the mode key in cpu.ctx. */
 const LAST_GENERATION: u32 = 0xffffff;
@@ -94,10 +105,12 @@ export function resetTlbs(): void {
     memory.fill(d, 0, 64);
     store<u64>(d, u64.MAX_VALUE);
     store<u32>(d, <u32>(TLB + n * BANK), 32);
+    store<u32>(d, <u32>d, PARTNER);
   }
   for (let e = TLB, end = TLB + COUNT * BANK; e < end; e += 16) store<u64>(e, EMPTY);
   memory.fill(JUMP_CACHE, 0, JUMP_CACHE_ENTRIES * 4);
   cpu.nextGeneration = 0;
+  cpu.bank = <u32>TLB;
 }
 
 /** A number that no bank has. When they come to their end, code forgets its contexts and every bank gets a new one. */
@@ -112,26 +125,43 @@ function newGeneration(): u32 {
 /** Makes the code that was found through bank `d` be looked up anew. */
 function renew(d: usize): void {
   store<u32>(d, newGeneration(), 12);
-  store<u64>(d, 0, 48);
+  store<u64>(d, 0, CODE_REGIONS);
 }
 
-/** Makes the bank of the current privilege and address space the running one. To be called when either changed. */
+/**
+ * Makes the bank of the current privilege and address space the running one. To be called when either changed. Most often it
+ * runs already, or is the one that did before.
+ */
 export function selectBank(): void {
   const wantedKey = keyOf();
   const wantedSpace = space();
-  let oldest: usize = descriptor(0);
+  const running = bankDescriptor();
+  if (isBankOf(running, wantedSpace, wantedKey)) {
+    cpu.ctx = (load<u32>(running, 12) << 8) | cpu.modeKey;
+    return;
+  }
+  const partner = <usize>load<u32>(running, PARTNER);
+  const found = isBankOf(partner, wantedSpace, wantedKey) ? partner : findBank(wantedSpace, wantedKey);
+  store<u32>(running, <u32>found, PARTNER);
+  store<u32>(found, <u32>running, PARTNER);
+  useBank(found);
+}
+@inline function isBankOf(d: usize, wantedSpace: u64, wantedKey: u32): bool {
+  return load<u64>(d) == wantedSpace && load<u32>(d, 8) == wantedKey;
+}
+/** The bank of this address space and key: one that there is, or the one that was not used for longest, emptied. */
+function findBank(wantedSpace: u64, wantedKey: u32): usize {
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
-    if (load<u32>(d, 8) == wantedKey && load<u64>(d) == wantedSpace) {
-      useBank(d);
-      return;
-    }
-    if (load<u32>(d, 28) < load<u32>(oldest, 28)) oldest = d;
+    if (isBankOf(d, wantedSpace, wantedKey)) return d;
   }
+  let oldest: usize = descriptor(0);
+  for (let n: u32 = 1; n < COUNT; n++) if (load<u32>(descriptor(n), 28) < load<u32>(oldest, 28)) oldest = descriptor(n);
   flushBank(oldest, true);
+  renew(oldest);
   store<u64>(oldest, wantedSpace);
   store<u32>(oldest, wantedKey, 8);
-  useBank(oldest);
+  return oldest;
 }
 @inline function useBank(d: usize): void {
   store<u32>(d, ++stamp, 28);
@@ -142,6 +172,8 @@ export function selectBank(): void {
 
 /** Drops the entries of a bank, with or without the global ones, and gives it a new generation. */
 function flushBank(d: usize, globals: bool): void {
+  // Nothing was put into it since the last flush, so that no code was found through it either.
+  if ((load<u32>(d, 16) | load<u32>(d, 20) | load<u32>(d, 24)) == 0) return;
   const n = (<u32>d - <u32>BANKS) >> 6;
   for (let access: u32 = 0; access < 3; access++) {
     const table = load<u32>(d, 32) + access * TABLE;
@@ -156,7 +188,10 @@ function flushBank(d: usize, globals: bool): void {
     }
     store<u32>(d + (access << 2), kept, 16);
   }
-  if (globals) store<u64>(d, 0, 40);
+  if (globals) {
+    store<u64>(d, 0, LARGE_REGIONS);
+    store<u64>(d, 0, WIDE_REGIONS);
+  }
   renew(d);
 }
 
@@ -206,43 +241,60 @@ function flushMatching(mask: u64, value: u64, globals: bool): void {
 }
 
 /** flushVpidPage of the current VPID. */
-export function flushPage(la: u64): void { flushVpidPage(<u32>((cpu.contextTag & VPID) >> VPID_SHIFT), la); }
+export function flushPage(la: u64): void { flushVpidPage(currentVpid(), la); }
+@inline function currentVpid(): u32 { return <u32>((cpu.contextTag & VPID) >> VPID_SHIFT); }
+/** The same where an EPT entry is the cause: what came from a large page of the guest's own but not of EPT's may stay. */
+export function flushCombined(la: u64): void { dropPage(currentVpid(), la, WIDE_REGIONS, EntryFlag.WIDE); }
 
-/** Bit of the 4 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
-@inline function regionOf(la: u64): u64 { return <u64>1 << (la >> 22 & 63); }
+/** Bit of the 2 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
+@inline export function regionOf(la: u64): u64 { return <u64>1 << (<u32>(la >> 21) * 0x9e3779b1 >> 26); }
 
 /**
  * Drops what the caches know of the page of `la`, in every address space of a VPID. Entries that came from a large page
  * are dropped when they lie in the same GiB: the page to be invalidated may have been any of theirs.
  */
-export function flushVpidPage(vpid: u32, la: u64): void {
+export function flushVpidPage(vpid: u32, la: u64): void { dropPage(vpid, la, LARGE_REGIONS, EntryFlag.LARGE); }
+/** With it go entries with `flag` of the same GiB, where the word at `regions` says that there may be some. */
+function dropPage(vpid: u32, la: u64, regions: usize, flag: u32): void {
   const region = regionOf(la);
+  const page = la & ~0xfff;
+  const place = (<usize>(<u32>la >> 8)) & 0x3ff0;
   let renewed = false;
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
-    if (load<u64>(d) == u64.MAX_VALUE || (load<u64>(d) & VPID) >> VPID_SHIFT != vpid) continue;
-    const large = (load<u64>(d, 40) & region) != 0;
-    let code = (load<u64>(d, 48) & region) != 0;
-    for (let access: u32 = 0; access < 3; access++) {
-      const table = load<u32>(d, 32) + access * TABLE;
-      const entry = table + ((<u32>la >> 8) & 0x3ff0);
-      let dropped = (load<u64>(entry) & ~CODE) == (la & ~0xfff);
-      if (dropped) store<u64>(entry, DROPPED);
-      if (large && dropLarge(table, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la)) dropped = true;
-      if (access == Access.EXEC && dropped) code = true;
-    }
+    if ((load<u64>(d) & VPID) >> VPID_SHIFT != vpid || load<u64>(d) == u64.MAX_VALUE) continue;
+    const entry = <usize>load<u32>(d, 32) + place;
+    dropEntry(entry, page);
+    dropEntry(entry + TABLE, page);
+    let code = dropEntry(entry + 2 * TABLE, page) || (load<u64>(d, CODE_REGIONS) & region) != 0;
+    if ((load<u64>(d + regions) & region) != 0 && dropLarge(d, la, flag)) code = true;
     if (!code) continue;
     renew(d);
     renewed = true;
   }
   if (renewed) selectBank();
 }
-function dropLarge(table: usize, list: usize, used: u32, la: u64): bool {
+@inline function dropEntry(entry: usize, page: u64): bool {
+  if ((load<u64>(entry) & ~CODE) != page) return false;
+  store<u64>(entry, DROPPED);
+  return true;
+}
+/** The large pages of a bank. True: there was one of code. */
+function dropLarge(d: usize, la: u64, flag: u32): bool {
+  const n = (<u32>d - <u32>BANKS) >> 6;
+  let code = false;
+  for (let access: u32 = 0; access < 3; access++) {
+    const dropped = dropListed(load<u32>(d, 32) + access * TABLE, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la, flag);
+    if (access == Access.EXEC) code = dropped;
+  }
+  return code;
+}
+function dropListed(table: usize, list: usize, used: u32, la: u64, flag: u32): bool {
   let dropped = false;
   for (let k: u32 = 0; k < used; k++) {
     const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);
     const inGib = ((load<u64>(entry) ^ la) >> 30) == 0;
-    if (inGib && (load<u32>(entry, 12) & EntryFlag.LARGE) != 0) {
+    if (inGib && (load<u32>(entry, 12) & flag) != 0) {
       store<u64>(entry, DROPPED);
       dropped = true;
     }
@@ -274,14 +326,21 @@ export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = f
     const used = load<u32>(d + (access << 2), 16);
     store<u16>(TLB_USED + ((<u32>d - <u32>BANKS) >> 6) * 0x2000 + access * 0x800 + (used << 1), <u16>index);
     store<u32>(d + (access << 2), used + 1, 16);
-  } else if (access == Access.EXEC && old != DROPPED) store<u64>(d, load<u64>(d, 48) | regionsOf(old, load<u32>(entry, 12)), 48);
+  } else if (access == Access.EXEC && old != DROPPED) store<u64>(d, load<u64>(d, CODE_REGIONS) | regionsOf(old, load<u32>(entry, 12)), CODE_REGIONS);
   store<u64>(entry, code ? (la & ~0xfff) | CODE : la & ~0xfff);
   store<u32>(entry, host - <u32>(la & ~0xfff), 8);
   store<u32>(entry, flags, 12);
-  if (flags & EntryFlag.LARGE) store<u64>(d, load<u64>(d, 40) | regionsOf(la, flags), 40);
+  if (flags & (EntryFlag.LARGE | EntryFlag.WIDE)) {
+    const regions = regionsOf(la, flags);
+    if (flags & EntryFlag.LARGE) store<u64>(d, load<u64>(d, LARGE_REGIONS) | regions, LARGE_REGIONS);
+    if (flags & EntryFlag.WIDE) store<u64>(d, load<u64>(d, WIDE_REGIONS) | regions, WIDE_REGIONS);
+  }
 }
-/** The regions that the page of an entry may cover. */
-@inline function regionsOf(la: u64, flags: u32): u64 { return (flags & EntryFlag.HUGE) != 0 ? u64.MAX_VALUE : regionOf(la); }
+/** The regions that the page of an entry may cover: a large one of 32-bit paging is of 4 MiB. */
+function regionsOf(la: u64, flags: u32): u64 {
+  if ((flags & EntryFlag.HUGE) != 0) return u64.MAX_VALUE;
+  return (flags & EntryFlag.LARGE) != 0 ? regionOf(la) | regionOf(la ^ 0x200000) : regionOf(la);
+}
 
 /** Host address of `la` if the running bank's table for `access` has its page, else 0. */
 @inline export function lookup(la: u64, size: u32, access: u32): u32 {

@@ -4,6 +4,7 @@
  */
 import { cpu } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
+import { Offer, offers } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
 import { Access, Class, EntryFlag } from './tlb';
 import { guestPhysical, Linear, nested, Purpose, setLinear, sizeOf, tableAddress } from './ept';
@@ -19,7 +20,7 @@ const FRAME: u64 = 0x000ffffffffff000;
 export let walkedPa: u64 = 0;
 export let walkedFlags: u32 = 0;
 
-/** Four-byte entries, two levels, 4 MiB pages with PSE-36. */
+/** Four-byte entries, two levels, 4 MiB pages; with PSE-36 these have 40-bit addresses. */
 class Paging32 {
   read(pa: u64): u64 { return <u64>physRead<u32>(pa); }
   setBits(pa: u64, bits: u64): void { physWrite<u32>(pa, physRead<u32>(pa) | <u32>bits); }
@@ -27,7 +28,9 @@ class Paging32 {
   entryShift(): u32 { return 2; }
   isLeaf(entry: u64, level: i32): bool { return level == 0 || ((entry & Entry.PS) != 0 && (cpu.cr4 & Cr4.PSE) != 0); }
   reserved(entry: u64, level: i32, leaf: bool): bool {
-    return leaf && level == 1 && ((entry & 0x200000) != 0 || (((entry >> 13) & 0xff) << 32 & ~cpu.physMask) != 0);
+    if (!leaf || level != 1) return false;
+    if (!offers(Offer.PSE36)) return (entry & 0x3fe000) != 0;
+    return (entry & 0x200000) != 0 || (((entry >> 13) & 0xff) << 32 & ~cpu.physMask) != 0;
   }
   frame(entry: u64, level: i32, leaf: bool): u64 {
     return leaf && level == 1 ? (entry & 0xffc00000) | (((entry >> 13) & 0xff) << 32) : entry & 0xfffff000;
@@ -47,6 +50,7 @@ class Paging64 {
     if ((cpu.efer & Efer.LMA) == 0) mask |= 0x7ff0000000000000;
     if (leaf) {
       if (level > 0) mask |= (<u64>1 << (12 + 9 * level)) - 1 & ~0x1fff;
+      if (level == 2 && !offers(Offer.PDPE1GB)) mask |= Entry.PS;
     } else if (level >= 3) mask |= Entry.PS;
     return (entry & mask) != 0;
   }
@@ -65,7 +69,7 @@ export function translate(la: u64, access: u32, cls: u32): bool {
   const gpa = walkedPa;
   walkedPa = nested(gpa, access, Purpose.DATA);
   if (abandoned()) return false;
-  if ((cpu.cr0 & Cr0.PG) == 0) walkedFlags |= sizeOf(gpa);
+  if ((cpu.cr0 & Cr0.PG) == 0 || (walkedFlags & EntryFlag.LARGE) != 0) walkedFlags |= sizeOf(gpa);
   return true;
 }
 function translateLinear(la: u64, access: u32, cls: u32): bool {
@@ -189,13 +193,12 @@ export function loadPdptes(cr3: u64): bool {
   if (cpu.eptp != 0) table = guestPhysical(table, Access.READ, Purpose.PDPTE);
   if (abandoned()) return false;
   const reserved = (FRAME & ~cpu.physMask) | 0xfff00000000001e6;
-  for (let n: u64 = 0; n < 4; n++) {
-    const e = physRead<u64>(table + (n << 3));
-    if ((e & Entry.P) != 0 && (e & reserved) != 0) return false;
-  }
-  cpu.pdpte0 = physRead<u64>(table);
-  cpu.pdpte1 = physRead<u64>(table + 8);
-  cpu.pdpte2 = physRead<u64>(table + 16);
-  cpu.pdpte3 = physRead<u64>(table + 24);
+  const e0 = physRead<u64>(table), e1 = physRead<u64>(table + 8), e2 = physRead<u64>(table + 16), e3 = physRead<u64>(table + 24);
+  if (isReserved(e0, reserved) || isReserved(e1, reserved) || isReserved(e2, reserved) || isReserved(e3, reserved)) return false;
+  cpu.pdpte0 = e0;
+  cpu.pdpte1 = e1;
+  cpu.pdpte2 = e2;
+  cpu.pdpte3 = e3;
   return true;
 }
+@inline function isReserved(pdpte: u64, reserved: u64): bool { return (pdpte & Entry.P) != 0 && (pdpte & reserved) != 0; }

@@ -2,8 +2,9 @@
  * Single bits, bit scans and counts, byte swap, CRC32. A bit offset in a register reaches memory beyond the operand: it
  * is a signed index from the operand's address (SDM Vol. 2A, "BT").
  */
+import { isIntel } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
-import { Flag, flagsLogic, flagsShift, setArithmeticFlags, setCf, signExtend } from '../cpu/flags';
+import { Flag, flagsLogic, flagsNotZero, ovf, setArithmeticFlags, setCf, signExtend } from '../cpu/flags';
 import { isMemory, Rec } from '../isa/record';
 import { readPointer } from '../isa/operand';
 
@@ -55,24 +56,33 @@ export function opBtsString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.S
 export function opBtrString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.RESET, i); }
 export function opBtcString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.COMPLEMENT, i); }
 
-/** BSF and BSR leave the destination alone where the source is 0, on every processor so far. */
+/**
+ * BSF and BSR leave the destination alone where the source is 0, and the flags beside ZF are those of the index, on every
+ * processor so far.
+ */
 @inline function scan<T, D, S>(forward: bool, i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
-  if (value != 0) changetype<D>(0).write<T>(i, <T>(forward ? ctz<u64>(<u64>value) : 63 - clz<u64>(<u64>value)));
-  flagsLogic<T>(value);
+  if (value == 0) {
+    flagsLogic<T>(value);
+    return;
+  }
+  const index = forward ? ctz<u64>(<u64>value) : 63 - clz<u64>(<u64>value);
+  changetype<D>(0).write<T>(i, <T>index);
+  flagsNotZero<T>(<T>index, 0, 0);
 }
 export function opBsf<T, D, S>(i: Rec): void { scan<T, D, S>(true, i); }
 export function opBsr<T, D, S>(i: Rec): void { scan<T, D, S>(false, i); }
 
-/** TZCNT and LZCNT: CF where the source is 0. */
+/** TZCNT and LZCNT: CF where the source is 0. OF, which is undefined, stays on AMD's processors; SF, AF and PF are clear. */
 @inline function count<T, D, S>(trailing: bool, i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
   const bits: u64 = 8 * sizeof<T>();
   const zeros = value == 0 ? bits : trailing ? ctz<u64>(<u64>value) : clz<u64>(<u64>value) - (64 - bits);
   changetype<D>(0).write<T>(i, <T>zeros);
-  flagsShift<T>(<T>zeros, value == 0 ? 1 : 0, 0);
+  const overflow: u64 = isIntel() ? 0 : ovf() << 11;
+  setArithmeticFlags(overflow | (value == 0 ? <u64>Flag.CF : 0) | (zeros == 0 ? <u64>Flag.ZF : 0));
 }
 export function opTzcnt<T, D, S>(i: Rec): void { count<T, D, S>(true, i); }
 export function opLzcnt<T, D, S>(i: Rec): void { count<T, D, S>(false, i); }

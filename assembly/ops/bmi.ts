@@ -1,14 +1,26 @@
 /** BMI1, BMI2 and ADX (SDM Vol. 2, under each mnemonic). MULX is in muldiv.ts, TZCNT and LZCNT in bits.ts. */
+import { isIntel } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
-import { cf, flagsLogic, flagsShift, ovf, setCarryOverflow, setCf, signExtend } from '../cpu/flags';
+import { cf, clearParity, Flag, flagsShift, ovf, parityOf, setArithmeticFlags, setCarryOverflow, setCf, signExtend } from '../cpu/flags';
 import { Rec } from '../isa/record';
+
+/** SF and ZF from the result, CF as given. PF, which is undefined, is that of the result on AMD's processors and 0 on Intel's. */
+@inline function flagsOf<T>(result: T, carry: u64): void {
+  flagsShift<T>(result, carry, 0);
+  if (isIntel()) clearParity();
+}
+/** Flags of BEXTR: ZF; of the undefined ones AMD's processors set AF, and PF by the result. */
+function extractFlags(result: u64): void {
+  const others = isIntel() ? 0 : Flag.AF | (parityOf(result) << 2);
+  setArithmeticFlags(others | (result == 0 ? <u64>Flag.ZF : 0));
+}
 
 export function opAndn<T, D, V, S>(i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
   const result = <T>(~changetype<V>(0).read<T>(i) & value);
   changetype<D>(0).write<T>(i, result);
-  flagsLogic<T>(result);
+  flagsOf<T>(result, 0);
 }
 /** Start in bits 7:0 of the control, length in bits 15:8. */
 export function opBextr<T, D, S, C>(i: Rec): void {
@@ -19,28 +31,28 @@ export function opBextr<T, D, S, C>(i: Rec): void {
   let result: u64 = start < 64 ? value >> start : 0;
   if (length < 64) result &= (<u64>1 << length) - 1;
   changetype<D>(0).write<T>(i, <T>result);
-  flagsLogic<T>(<T>result);
+  extractFlags(<u64><T>result);
 }
 export function opBlsi<T, D, S>(i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
   const result = <T>((0 - value) & value);
   changetype<D>(0).write<T>(i, result);
-  flagsShift<T>(result, value != 0 ? 1 : 0, 0);
+  flagsOf<T>(result, value != 0 ? 1 : 0);
 }
 export function opBlsmsk<T, D, S>(i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
   const result = <T>((value - 1) ^ value);
   changetype<D>(0).write<T>(i, result);
-  flagsShift<T>(result, value == 0 ? 1 : 0, 0);
+  flagsOf<T>(result, value == 0 ? 1 : 0);
 }
 export function opBlsr<T, D, S>(i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
   const result = <T>((value - 1) & value);
   changetype<D>(0).write<T>(i, result);
-  flagsShift<T>(result, value == 0 ? 1 : 0, 0);
+  flagsOf<T>(result, value == 0 ? 1 : 0);
 }
 export function opBzhi<T, D, S, C>(i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
@@ -49,7 +61,7 @@ export function opBzhi<T, D, S, C>(i: Rec): void {
   const whole = from >= 8 * sizeof<T>();
   const result = whole ? value : <T>(<u64>value & ((<u64>1 << from) - 1));
   changetype<D>(0).write<T>(i, result);
-  flagsShift<T>(result, whole ? 1 : 0, 0);
+  flagsOf<T>(result, whole ? 1 : 0);
 }
 
 /** Scatters the low bits of the source to the places of the mask's ones. */

@@ -2,6 +2,8 @@
  * Cache control and ordering. The processor executes in order and memory has no cache before it, so that what remains
  * is what the manual says about the address of the line (SDM Vol. 2A, "CLFLUSH—Flush Cache Line").
  */
+import { cpu } from '../cpu/state';
+import { hitsDataBreakpoint } from '../cpu/debug';
 import { abandoned } from '../cpu/pending';
 import { Access, accessClass, lookup } from '../mmu/tlb';
 import { translate } from '../mmu/walk';
@@ -9,11 +11,13 @@ import { pageFault } from '../mmu/access';
 import { memoryAddress } from '../isa/operand';
 import { Rec } from '../isa/record';
 
-/** Faults as a load of one byte would, without loading it. */
+/** Faults and meets data breakpoints as a load of one byte would, without loading it. */
 function checkLine(i: Rec): void {
   const la = memoryAddress(i, 1, false);
   if (abandoned() || lookup(la, 1, Access.READ) != 0) return;
-  if (!translate(la, Access.READ, accessClass()) && !abandoned()) pageFault(la);
+  if (!translate(la, Access.READ, accessClass())) {
+    if (!abandoned()) pageFault(la);
+  } else if (cpu.slowData != 0) hitsDataBreakpoint(la, 1, false);
 }
 export function opClflush(i: Rec): void { checkLine(i); }
 export function opClflushopt(i: Rec): void { checkLine(i); }

@@ -1,9 +1,10 @@
 /**
- * Near jumps, calls and returns (SDM Vol. 1, "Control Transfer Instructions"). The target is checked before anything is
- * written; a target outside the code segment or not canonical is the jump's own #GP(0). Operands of 16 bits truncate RIP.
+ * Near jumps, calls and returns (SDM Vol. 1, "Control Transfer Instructions"). A target outside the code segment or not
+ * canonical is the jump's own #GP(0). Operands of 16 bits truncate RIP.
  */
 import { cpu, GPR, Gpr, Seg, setReg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
+import { isIntel } from '../cpu/features';
 import { in64, isCanonical, segLimit } from '../cpu/segments';
 import { condition, zf } from '../cpu/flags';
 import { addressSize, nextRip, Rec } from '../isa/record';
@@ -31,8 +32,22 @@ export function opJmpTo<T, S>(i: Rec): void {
 }
 export function opJcc<T>(i: Rec): void { jumpIf<T>(i, condition(i.b & 15)); }
 
+/**
+ * Can a call that returns to `after` go to `rip`? False with an event pending. Intel's processors have written the return
+ * address, or met the fault of that, when they look at the target; RSP is as it was all the same.
+ */
+export function callable<T>(rip: u64, after: u64): bool {
+  if (in64() ? isCanonical(rip) : rip <= <u64>segLimit(Seg.CS)) return true;
+  if (isIntel()) {
+    openStack();
+    push<T>(<T>after);
+    if (abandoned()) return false;
+  }
+  raise(Vector.GP, 0);
+  return false;
+}
 function call<T>(i: Rec, rip: u64): void {
-  if (!reachable(rip)) return;
+  if (!callable<T>(rip, nextRip(i))) return;
   openStack();
   push<T>(<T>nextRip(i));
   if (abandoned()) return;

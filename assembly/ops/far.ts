@@ -3,6 +3,7 @@
  * Segments"). Checks come first; stack frames are written whole; registers change last.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { inLongMode, inProtected, isCanonical, segBase, segLimit, segRights, selector } from '../cpu/segments';
 import { read, readSystem } from '../mmu/access';
@@ -170,6 +171,15 @@ function pushReturn(i: Rec, width: u32): bool {
   return pushFrame(0);
 }
 
+/**
+ * Checks that `rip` can be run in the code segment `cs` and pushes CS and the return address. Intel's processors have
+ * pushed when they check.
+ */
+function pushReturnTo(i: Rec, cs: u64, rip: u64, width: u32): bool {
+  if (isIntel()) return pushReturn(i, width) && checkTarget(cs, rip);
+  return checkTarget(cs, rip) && pushReturn(i, width);
+}
+
 export function opCallFar<T>(i: Rec): void {
   if (!readTarget<T>(i)) return;
   const sel = farSelector;
@@ -194,7 +204,7 @@ export function opCallFar<T>(i: Rec): void {
   if (abandoned()) return;
   if (isCode(d)) {
     const cs = directCode(sel, d);
-    if (abandoned() || !checkTarget(cs, farOffset) || !pushReturn(i, width)) return;
+    if (abandoned() || !pushReturnTo(i, cs, farOffset, width)) return;
     commitStackPointer();
     commitCode(sel, cs, farOffset);
     return;
@@ -206,12 +216,13 @@ export function opCallFar<T>(i: Rec): void {
     return;
   }
   const cs = throughGate(sel, d, true);
-  if (abandoned() || !checkTarget(cs, gateRip)) return;
+  if (abandoned()) return;
   const gateWidth: u32 = inLongMode() ? 8 : (type & 8) != 0 ? 4 : 2;
   if (!isConforming(cs) && dplOf(cs) < cpu.cpl) {
+    if (!checkTarget(cs, gateRip)) return;
     if (inLongMode()) callInnerLong(i, cs);
     else callInner(i, cs, gateWidth, <u32>(d >> 32) & 31);
-  } else if (pushReturn(i, gateWidth)) {
+  } else if (pushReturnTo(i, cs, gateRip, gateWidth)) {
     commitStackPointer();
     commitCode(gateSelector, cs, gateRip);
   }

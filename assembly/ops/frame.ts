@@ -112,7 +112,8 @@ export function commitStackPointer(): void {
 
 /**
  * Reads `count` items of `width` bytes of the current stack, starting `skip` bytes above the stack pointer; item(n)
- * gives them. False: #SS(0) or a fault of the access is pending.
+ * gives them. False: #SS(0) or a fault of the access is pending, of the highest item that has one: silicon reads CS before
+ * RIP and RFLAGS before both.
  */
 export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   const rights = segRights(Seg.SS);
@@ -120,13 +121,14 @@ export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   unit = width;
   const size = width * count;
   const sp = (gpr(Gpr.RSP) + skip) & mask;
-  if (in64() || sp + size <= mask + 1) {
+  const flat = in64() ? sp : segBase(Seg.SS) + sp;
+  if ((in64() || sp + size <= mask + 1) && lookup(flat & cpu.laMask, size, Access.READ) != 0) {
     const p = stackPointer(segBase(Seg.SS), segLimit(Seg.SS), rights, sp, size, false, 0);
     if (p == 0) return false;
     copyFrame(BUFFER, p, size);
     return true;
   }
-  for (let n: u32 = 0; n < count; n++) {
+  for (let n: i32 = count - 1; n >= 0; n--) {
     const p = stackPointer(segBase(Seg.SS), segLimit(Seg.SS), rights, (sp + n * width) & mask, width, false, 0);
     if (p == 0) return false;
     copyFrame(BUFFER + n * width, p, width);

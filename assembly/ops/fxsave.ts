@@ -20,11 +20,12 @@ const XMM: usize = 160;
 /**
  * Linear address of a save area that has to be aligned to `alignment` bytes: #GP(0), or #AC(0) for misalignments that the
  * processor chooses (SDM Vol. 2A, "FXSAVE—Save x87 FPU, MMX Technology, and SSE State"). Intel's choose those within
- * a doubleword. Test abandoned().
+ * a doubleword, and look at the alignment before they look whether the whole area is inside the segment. Test abandoned().
  */
 export function alignedArea(i: Rec, size: u32, alignment: u32, write: bool): u64 {
-  const la = memoryAddress(i, size, write);
-  if (abandoned() || (la & (alignment - 1)) == 0) return la;
+  const la = memoryAddress(i, isIntel() ? 1 : size, write);
+  if (abandoned()) return la;
+  if ((la & (alignment - 1)) == 0) return memoryAddress(i, size, write);
   if (!isIntel() || checkAlignment(la, 4)) raise(Vector.GP, 0);
   return la;
 }

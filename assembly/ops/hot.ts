@@ -3,15 +3,21 @@
  * segments and default address sizes come here (isa/decoder.ts decides); a result of 0 means that an event is pending.
  */
 import { cpu, GPR } from '../cpu/state';
-import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsShift, flagsSub, setCarryOverflow, signExtend } from '../cpu/flags';
+import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsNotZero, flagsShift, flagsSub, setCarryOverflow, setCf, signExtend } from '../cpu/flags';
 import { BASE, DISP, INDEX } from '../isa/record';
 import { readMiss, writeMiss } from '../mmu/access';
 import { mulHighSigned } from './wide';
-import { reachable } from './control';
+import { callable, reachable } from './control';
 
 export const enum Alu { ADD, OR, ADC, SBB, AND, SUB, XOR }
 export const enum Unary { INC, DEC, NEG, NOT }
 export const enum Shift { ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR }
+/**
+ * What flags become that the manuals leave undefined: OF after more than one place, AF. Recorded processors of a vendor do
+ * one and the same: Intel's compute OF of the operand's first step, AMD's of the result's last one. KEEP: OF stays, as in
+ * Intel's ROL and ROR of a register by an immediate.
+ */
+export const enum Rule { INTEL, AMD, KEEP }
 
 const WRITE: usize = 0x4000;
 
@@ -63,6 +69,8 @@ const RSP: usize = GPR + 32;
 
 /** May an indirect jump of 64-bit mode go to `rip`? The first test passes all that is canonical with 48 bits. */
 @inline export function hotTarget(rip: u64): bool { return (rip + 0x800000000000) >> 48 == 0 || reachable(rip); }
+/** The same of a call that returns to `after`. */
+@inline export function hotCallTarget(rip: u64, after: u64): bool { return (rip + 0x800000000000) >> 48 == 0 || callable<u64>(rip, after); }
 
 /** Two-operand arithmetic with its flags; folds to the one operator. */
 @inline export function hotAlu<T>(op: Alu, left: T, right: T): T {
@@ -105,13 +113,16 @@ const RSP: usize = GPR + 32;
   return result;
 }
 
-/**
- * Shifts and rotates but RCL and RCR; a masked count of 0 changes nothing. OF, which the manual defines for a count of 1
- * only, is computed from the result whatever the count, as silicon does.
- */
-@inline export function hotShift<T>(op: Shift, value: T, by: u32): T {
+/** The two top bits of a value, 1 where they differ. */
+@inline export function topBitsDiffer<T>(value: T): u64 {
+  return (<u64>value >> (8 * sizeof<T>() - 1)) ^ ((<u64>value >> (8 * sizeof<T>() - 2)) & 1);
+}
+
+/** Shifts and rotates but RCL and RCR; a masked count of 0 changes nothing. */
+@inline export function hotShift<T>(op: Shift, value: T, by: u32, rule: Rule): T {
   const bits: u32 = 8 * sizeof<T>();
   const count = by & (sizeof<T>() == 8 ? 63 : 31);
+  const adjust: u64 = rule == Rule.AMD ? 1 : 0;
   if (count == 0) return value;
   if (op == Shift.SHL) {
     let result: T;
@@ -124,7 +135,7 @@ const RSP: usize = GPR + 32;
       result = <T>(value << <T>count);
       carry = <u64>(value >> <T>(bits - count)) & 1;
     }
-    flagsShift<T>(result, carry, (<u64>result >> (bits - 1)) ^ carry);
+    flagsShift<T>(result, carry, rule == Rule.AMD ? (<u64>result >> (bits - 1)) ^ carry : topBitsDiffer<T>(value), adjust);
     return result;
   }
   if (op == Shift.SHR) {
@@ -137,29 +148,36 @@ const RSP: usize = GPR + 32;
       result = <T>(value >> <T>count);
       carry = <u64>(value >> <T>(count - 1)) & 1;
     }
-    flagsShift<T>(result, carry, (<u64>result >> (bits - 2)) & 1);
+    flagsShift<T>(result, carry, rule == Rule.AMD ? (<u64>result >> (bits - 2)) & 1 : <u64>value >> (bits - 1), adjust);
     return result;
   }
   if (op == Shift.SAR) {
     const wide = <i64>signExtend<T>(value);
     const result = <T>(wide >> count);
-    flagsShift<T>(result, <u64>(wide >> (count - 1)) & 1, 0);
+    flagsShift<T>(result, <u64>(wide >> (count - 1)) & 1, 0, adjust);
     return result;
   }
   const result = op == Shift.ROL ? rotl<T>(value, <T>(count & (bits - 1))) : rotr<T>(value, <T>(count & (bits - 1)));
   const top = <u64>result >> (bits - 1);
   const carry = op == Shift.ROL ? <u64>result & 1 : top;
-  setCarryOverflow(carry, op == Shift.ROL ? top ^ carry : top ^ ((<u64>result >> (bits - 2)) & 1));
+  if (rule == Rule.KEEP) setCf(carry);
+  else if (rule == Rule.AMD) setCarryOverflow(carry, op == Shift.ROL ? top ^ carry : topBitsDiffer<T>(result));
+  else setCarryOverflow(carry, op == Shift.ROL ? topBitsDiffer<T>(value) : (<u64>value >> (bits - 1)) ^ (<u64>value & 1));
   return result;
 }
 
+/** Flags of a product with low half `low`: of those that the manual leaves undefined AMD's processors change none. */
+@inline export function flagsProduct<T>(low: T, overflow: u64, rule: Rule): void {
+  if (rule == Rule.AMD) setCarryOverflow(overflow, overflow);
+  else flagsNotZero<T>(low, overflow, overflow);
+}
 /** IMUL with a truncated result: CF = OF = the product does not fit. */
-@inline export function hotImul<T>(left: T, right: T): T {
+@inline export function hotImul<T>(left: T, right: T, rule: Rule): T {
   const result = <T>(left * right);
   let overflow: u64;
   if (sizeof<T>() == 8) overflow = overflows(<i64>left, <i64>right);
   else overflow = <u64>(<i64>signExtend<T>(left) * <i64>signExtend<T>(right) != <i64>signExtend<T>(result));
-  flagsShift<T>(result, overflow, overflow);
+  flagsProduct<T>(result, overflow, rule);
   return result;
 }
 /** 1 where the signed product of two 64-bit numbers needs more than 64 bits. */

@@ -15,7 +15,8 @@ import { addressMask, addressSize, Info, Rec, segmentOf } from '../isa/record';
 import { physRead } from '../cpu/phys';
 import { Primary } from '../vmx/controls';
 import { intercepts, Reason } from '../vmx/exits';
-import { Field, field, setField } from '../vmx/vmcs';
+import { entered } from '../vmx/entered';
+import { Field, setField } from '../vmx/vmcs';
 import { pauses, SLICE } from './string';
 import { instructionExit, linearOf } from './vmx-exits';
 
@@ -53,7 +54,7 @@ function exitsOnPort(i: Rec, port: u32, width: u32, how: u32): bool {
   if (intercepts(Primary.IO_BITMAPS)) {
     let wanted = false;
     for (let p = port; p < port + width; p++) {
-      const bitmap = field<u64>(p < 0x8000 ? Field.IO_BITMAP_A_ADDRESS : Field.IO_BITMAP_B_ADDRESS);
+      const bitmap = entered<u64>(p < 0x8000 ? Field.IO_BITMAP_A_ADDRESS : Field.IO_BITMAP_B_ADDRESS);
       if (p > 0xffff || (physRead<u8>(bitmap + ((p & 0x7fff) >> 3)) >> <u8>(p & 7) & 1) != 0) wanted = true;
     }
     if (!wanted) return false;

@@ -2,9 +2,9 @@
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
-import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment } from '../cpu/segments';
+import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment, setSelector } from '../cpu/segments';
 import { writeRflags } from '../cpu/rflags';
-import { updateMode } from '../mmu/mode';
+import { updateMode, updatePrivilege } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
 import { checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed, raiseFor } from './descriptor';
 import { item, raisedStackPointer, readFrame } from './frame';
@@ -143,30 +143,37 @@ export function loadReturnPointer(cs: u64, sp: u64): void {
   else setGpr(Gpr.RSP, (gpr(Gpr.RSP) & 0xffff0000) | (sp & 0xffff));
 }
 
-/** Takes away data segments that the outer level must not use; the bases of FS and GS stay what they are. */
+/**
+ * Takes away data segments that the outer level must not use, and makes null selectors 0 (SDM Vol. 2A, "IRET/IRETD/IRETQ—
+ * Interrupt Return", RETURN-TO-OUTER-PRIVILEGE-LEVEL); the bases of FS and GS stay what they are.
+ */
 export function dropInnerSegments(cpl: u32): void {
   for (let s: u32 = 0; s < 6; s++) {
     if (s == <u32>Seg.CS || s == <u32>Seg.SS) continue;
     const rights = segRights(s);
-    if ((rights & Rights.UNUSABLE) != 0) continue;
+    if ((rights & Rights.UNUSABLE) != 0) {
+      setSelector(s, 0);
+      continue;
+    }
     const conforming = (rights & (Rights.CODE | Rights.CONFORMING)) == (Rights.CODE | Rights.CONFORMING);
     if (!conforming && ((rights >> 5) & 3) < cpl) setSegment(s, 0, segBase(s), segLimit(s), rights | Rights.UNUSABLE);
   }
 }
 
-/** From 64-bit mode: SS:RSP is always part of the frame. */
+/** From 64-bit mode: SS:RSP is always part of the frame, and read after CS was checked. */
 function returnLong(width: u32): void {
-  if (!readFrame(width, 5)) return;
-  const rip = item(0), csSel = <u32>item(1) & 0xffff, flags = item(2), rsp = item(3), ssSel = <u32>item(4) & 0xffff;
+  if (!readFrame(width, 3)) return;
+  const rip = item(0), csSel = <u32>item(1) & 0xffff, flags = item(2);
   const cs = returnCode(csSel);
-  if (abandoned()) return;
+  if (abandoned() || !readFrame(width, 2, 3 * width)) return;
   const rpl = csSel & 3;
+  const rsp = item(0), ssSel = <u32>item(1) & 0xffff;
   const ss = returnStack(ssSel, cs, rpl);
   if (abandoned() || !checkTarget(cs, rip)) return;
   leave(width, csSel, cs, rip, flags, rpl);
   loadReturnStack(ssSel, ss, rpl);
   loadReturnPointer(cs, rsp);
-  updateMode();
+  updatePrivilege();
 }
 
 /** Commits flags, CS:RIP and CPL of a return. */
@@ -197,7 +204,7 @@ function returnProtected(width: u32): void {
     if (!checkTarget(cs, rip)) return;
     setGpr(Gpr.RSP, raisedStackPointer(3 * width));
     leave(width, csSel, cs, rip, flags, rpl);
-    updateMode();
+    updatePrivilege();
     return;
   }
   if (!readFrame(width, 2, 3 * width)) return;
@@ -207,7 +214,7 @@ function returnProtected(width: u32): void {
   leave(width, csSel, cs, rip, flags, rpl);
   loadReturnStack(ssSel, ss, rpl);
   loadReturnPointer(cs, sp);
-  updateMode();
+  updatePrivilege();
 }
 
 /** SDM Vol. 3B, "Entering Virtual-8086 Mode" */

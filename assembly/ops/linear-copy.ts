@@ -10,7 +10,8 @@ const PIECE: u32 = 16;
 
 /** Checks all pages of [la, la + size) for writing, so that a store in parts cannot stop half way. */
 export function probeWrite(la: u64, size: u32): bool {
-  for (let at: u64 = la; at < la + size; at = (at | 0xfff) + 1) {
+  for (let done: u32 = 0; done < size; done += 0x1000 - (<u32>(la + done) & 0xfff)) {
+    const at = la + done;
     if (lookup(at, 1, Access.WRITE) == 0 && writeUnaligned(at, 1, 0, true) == 0) return false;
   }
   return true;

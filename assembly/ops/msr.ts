@@ -17,7 +17,8 @@ import { Rec } from '../isa/record';
 import { Capability, capability, Primary, Secondary } from '../vmx/controls';
 import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
 import { endVirtualInterrupt, setVirtualTpr, virtualReg, virtualSelfIpi } from '../vmx/virtual-apic';
-import { Field, field } from '../vmx/vmcs';
+import { entered } from '../vmx/entered';
+import { Field } from '../vmx/vmcs';
 import { physRead } from '../cpu/phys';
 import { clockAt, seenTsc } from './time';
 import { instructionExit } from './vmx-exits';
@@ -321,7 +322,7 @@ function exitsOnMsr(i: Rec, index: u32, reason: u32, from: u64): bool {
   const high = index >= 0xc0000000;
   const n = high ? index - 0xc0000000 : index;
   if (intercepts(Primary.MSR_BITMAPS) && n < <u32>Bitmap.MSRS) {
-    const at = field<u64>(Field.MSR_BITMAPS_ADDRESS) + from + (high ? <u64>Bitmap.HIGH : 0) + (n >> 3);
+    const at = entered<u64>(Field.MSR_BITMAPS_ADDRESS) + from + (high ? <u64>Bitmap.HIGH : 0) + (n >> 3);
     if ((physRead<u8>(at) >> <u8>(n & 7) & 1) == 0) return false;
   }
   instructionExit(i, reason);

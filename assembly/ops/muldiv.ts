@@ -1,12 +1,14 @@
 /**
- * Multiplication and division. The double-width operand is AX for bytes, else rDX:rAX. Flags that the manual leaves
- * undefined follow the low half of a product, and stay as they are after a division.
+ * Multiplication and division. The double-width operand is AX for bytes, else rDX:rAX. Of the flags that the manual leaves
+ * undefined Intel's processors set SF and PF by the low half of a product and leave all after a division; AMD's leave them
+ * after a product and clear SF, ZF and PF and set AF after a division.
  */
-import { GPR, Gpr, gpr, setGpr, setReg } from '../cpu/state';
+import { GPR, Gpr, gpr, setReg } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { flagsShift, signExtend } from '../cpu/flags';
+import { changeFlags, Flag, signExtend } from '../cpu/flags';
 import { Rec } from '../isa/record';
-import { hotImul } from './hot';
+import { flagsProduct, hotImul, Rule } from './hot';
 import { divide128, mulHigh, mulHighSigned, remainder } from './wide';
 
 const RDX: usize = GPR + 8 * Gpr.RDX;
@@ -18,6 +20,19 @@ const RDX: usize = GPR + 8 * Gpr.RDX;
     setReg<T>(GPR, low);
     setReg<T>(RDX, high);
   }
+}
+
+@inline function productFlags<T>(low: T, overflow: u64): void {
+  if (isIntel()) flagsProduct<T>(low, overflow, Rule.INTEL);
+  else flagsProduct<T>(low, overflow, Rule.AMD);
+}
+/** Writes quotient and remainder, with the flags of a division. */
+@inline function setDivision<T>(quotient: T, rest: T): void {
+  setDouble<T>(quotient, rest);
+  if (!isIntel()) changeFlags(Flag.SF | Flag.ZF | Flag.AF | Flag.PF, Flag.AF);
+}
+@inline function truncated<T>(left: T, right: T): T {
+  return isIntel() ? hotImul<T>(left, right, Rule.INTEL) : hotImul<T>(left, right, Rule.AMD);
 }
 
 export function opMul<T, S>(i: Rec): void {
@@ -35,7 +50,7 @@ export function opMul<T, S>(i: Rec): void {
   }
   setDouble<T>(low, high);
   const overflow: u64 = high != 0 ? 1 : 0;
-  flagsShift<T>(low, overflow, overflow);
+  productFlags<T>(low, overflow);
 }
 export function opImul1<T, S>(i: Rec): void {
   const right = changetype<S>(0).read<T>(i);
@@ -52,17 +67,17 @@ export function opImul1<T, S>(i: Rec): void {
   }
   setDouble<T>(low, high);
   const overflow: u64 = signExtend<T>(high) != <u64>(<i64>signExtend<T>(low) >> 63) ? 1 : 0;
-  flagsShift<T>(low, overflow, overflow);
+  productFlags<T>(low, overflow);
 }
 export function opImul2<T, D, S>(i: Rec): void {
   const right = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
-  changetype<D>(0).write<T>(i, hotImul<T>(changetype<D>(0).read<T>(i), right));
+  changetype<D>(0).write<T>(i, truncated<T>(changetype<D>(0).read<T>(i), right));
 }
 export function opImul3<T, D, S, C>(i: Rec): void {
   const left = changetype<S>(0).read<T>(i);
   if (abandoned()) return;
-  changetype<D>(0).write<T>(i, hotImul<T>(left, changetype<C>(0).read<T>(i)));
+  changetype<D>(0).write<T>(i, truncated<T>(left, changetype<C>(0).read<T>(i)));
 }
 
 /** MULX: no flags; where both destinations are one register it gets the high half. */
@@ -90,10 +105,10 @@ export function opDiv<T, S>(i: Rec): void {
   const low = <u64>load<T>(GPR);
   if (sizeof<T>() == 8) {
     const quotient = divide128(high, low, divisor);
-    setDouble<T>(<T>quotient, <T>remainder);
+    setDivision<T>(<T>quotient, <T>remainder);
   } else {
     const dividend = (high << bits) | low;
-    setDouble<T>(<T>(dividend / divisor), <T>(dividend % divisor));
+    setDivision<T>(<T>(dividend / divisor), <T>(dividend % divisor));
   }
 }
 export function opIdiv<T, S>(i: Rec): void {
@@ -118,7 +133,7 @@ export function opIdiv<T, S>(i: Rec): void {
     raise(Vector.DE);
     return;
   }
-  setDouble<T>(<T>quotient, <T>(dividend % divisor));
+  setDivision<T>(<T>quotient, <T>(dividend % divisor));
 }
 function divideSigned128(divisor: i64): void {
   let high = gpr(Gpr.RDX), low = gpr(Gpr.RAX);
@@ -139,6 +154,5 @@ function divideSigned128(divisor: i64): void {
     return;
   }
   if (flip) quotient = 0 - quotient;
-  setGpr(Gpr.RAX, quotient);
-  setGpr(Gpr.RDX, negative ? 0 - remainder : remainder);
+  setDivision<u64>(quotient, negative ? 0 - remainder : remainder);
 }

@@ -1,5 +1,6 @@
 /** Loads of segment registers (SDM Vol. 2B, "MOV—Move"; Vol. 3A, "Privilege Level Checking When Accessing Data Segments"). */
 import { cpu, Seg } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inProtected, inV86, Rights, selector, setSegBase, setSegment, setSelector } from '../cpu/segments';
 import { openStackShadow } from '../cpu/rflags';
@@ -8,7 +9,7 @@ import { read } from '../mmu/access';
 import { Rec } from '../isa/record';
 import { memoryAddress } from '../isa/operand';
 import { dplOf, fetchDescriptor, isCode, isConforming, isNull, isPresent, isWritableData, loadNull, loadSegment, markAccessed, raiseFor, typeOf } from './descriptor';
-import { closeStack, openStack, pop } from './stack-access';
+import { closeStack, openStack, pop, popPart } from './stack-access';
 
 const V86_RIGHTS: u32 = 0xf3;
 
@@ -97,7 +98,8 @@ export function opMovToSreg<S>(i: Rec): void {
 
 export function opPopSreg<T>(i: Rec): void {
   openStack();
-  const sel = <u32>pop<T>() & 0xffff;
+  // Intel's processors read no more than the selector of a doubleword.
+  const sel = sizeof<T>() == 4 && isIntel() ? <u32>popPart<u16>(4) : <u32>pop<T>() & 0xffff;
   if (abandoned()) return;
   const s = i.b;
   if (s == <u32>Seg.SS) {

@@ -1,7 +1,7 @@
 /**
  * The current stack as instructions use it. Open it, push or pop, close it: rSP changes at closeStack only, so that a
- * fault on the way leaves the guest as it was. A sequence of pushes that must be all or nothing asks reserve first; pops
- * need nothing of the kind. Test abandoned() after every call that may fail. Violations are #SS(0).
+ * fault on the way leaves it as it was; what was pushed before stays in memory, as on silicon. Test abandoned() after every
+ * call that may fail. Violations are #SS(0).
  */
 import { BOUNCE, cpu, GPR, Gpr, gpr, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
@@ -25,6 +25,9 @@ export function closeStack(): void {
   else store<u64>(GPR + 8 * Gpr.RSP, stackTop);
 }
 
+/** What rSP would become at closeStack, all of it. */
+export function wholeStackTop(): u64 { return mask == 0xffff ? (gpr(Gpr.RSP) & 0xffff0000) | stackTop : stackTop; }
+
 /** Moves the pointer of the open stack to `offset` without access. */
 @inline export function seekStack(offset: u64): void { stackTop = offset & mask; }
 
@@ -47,21 +50,13 @@ function writeSlot(offset: u64, size: u32): u32 {
   return p != 0 ? p : writeMiss(la, size, 1, false);
 }
 
-/** Finds out whether `count` pushes of T would succeed. True: they will. False: the fault of the first bad one is pending. */
-export function reserve<T>(count: u32): bool {
-  let offset = stackTop;
-  for (let n: u32 = 0; n < count; n++) {
-    offset = (offset - sizeof<T>()) & mask;
-    if (writeSlot(offset, sizeof<T>()) == 0) return false;
-  }
-  return true;
-}
-
 /** Would a write of T at the pointer of the open stack succeed? False: its fault is pending. */
 export function probe<T>(): bool { return writeSlot(stackTop, sizeof<T>()) != 0; }
 
-export function push<T>(value: T): void {
-  const offset = (stackTop - sizeof<T>()) & mask;
+export function push<T>(value: T): void { pushPart<T>(value, sizeof<T>()); }
+/** Pushes an item of `size` bytes of which only the low ones are written. */
+export function pushPart<T>(value: T, size: u32): void {
+  const offset = (stackTop - size) & mask;
   const p = writeSlot(offset, sizeof<T>());
   if (p == 0) return;
   store<T>(p, value);
@@ -72,6 +67,13 @@ export function push<T>(value: T): void {
 export function pop<T>(): T {
   const value = peek<T>(0);
   if (!abandoned()) stackTop = (stackTop + sizeof<T>()) & mask;
+  return value;
+}
+
+/** Pops an item of `size` bytes of which only the low ones are read. */
+export function popPart<T>(size: u32): T {
+  const value = peek<T>(0);
+  if (!abandoned()) stackTop = (stackTop + size) & mask;
   return value;
 }
 

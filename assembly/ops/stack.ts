@@ -3,10 +3,11 @@
  * the stack pointer comes from SS, that of the operand from the instruction.
  */
 import { GPR, Gpr, gpr, setGpr, setReg } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
 import { selector } from '../cpu/segments';
 import { Rec } from '../isa/record';
-import { closeStack, openStack, peek, pop, probe, push, reserve, seekStack, stackTop } from './stack-access';
+import { closeStack, openStack, peek, pop, probe, push, pushPart, seekStack, stackTop, wholeStackTop } from './stack-access';
 
 const RBP: usize = GPR + 8 * Gpr.RBP;
 @inline function register<T>(n: u32): T { return load<T>(GPR + (n << 3)); }
@@ -20,8 +21,16 @@ export function opPush<T, S>(i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (!abandoned()) pushOne<T>(value);
 }
-/** A selector is pushed zero-extended to the operand size. */
-export function opPushSreg<T>(i: Rec): void { pushOne<T>(<T>selector(i.b)); }
+/**
+ * A selector is pushed zero-extended to the operand size; but a 32-bit push of Intel's processors is a 16-bit move (SDM
+ * Vol. 2B, "PUSH—Push Word, Doubleword, or Quadword Onto the Stack").
+ */
+export function opPushSreg<T>(i: Rec): void {
+  openStack();
+  if (sizeof<T>() == 4 && isIntel()) pushPart<u16>(<u16>selector(i.b), 4);
+  else push<T>(<T>selector(i.b));
+  if (!abandoned()) closeStack();
+}
 
 /** An address that rSP is part of is computed after the increment (SDM Vol. 2B, "POP"). */
 export function opPop<T, D>(i: Rec): void {
@@ -36,60 +45,47 @@ export function opPop<T, D>(i: Rec): void {
 
 export function opPusha<T>(i: Rec): void {
   openStack();
-  if (!reserve<T>(8)) return;
-  for (let n: u32 = 0; n < 8; n++) push<T>(register<T>(n));
-  closeStack();
+  for (let n: u32 = 0; n < 8 && !abandoned(); n++) push<T>(register<T>(n));
+  if (!abandoned()) closeStack();
 }
 
-/** The value of rSP in the frame is skipped. */
+/** The value of rSP in the frame is skipped. Registers that were loaded before a fault keep what they got. */
 export function opPopa<T>(i: Rec): void {
   openStack();
-  // Reading all eight first finds every fault before a register changes.
-  for (let n: u64 = 0; n < 8; n++) {
-    peek<T>(n * sizeof<T>());
-    if (abandoned()) return;
-  }
   for (let n: i32 = Gpr.RDI; n >= 0; n--) {
     const value = pop<T>();
+    if (abandoned()) return;
     if (n != Gpr.RSP) setReg<T>(GPR + (n << 3), value);
   }
   closeStack();
 }
 
-@inline function place<T>(value: T, dry: bool): void {
-  if (!dry) push<T>(value);
-  else if (reserve<T>(1)) seekStack(stackTop - sizeof<T>());
-}
-/** Pushes the frame of ENTER and opens `size` bytes below; dry, it only finds the fault. Returns the new rBP. */
-function buildFrame<T>(size: u64, level: u32, dry: bool): u64 {
+/**
+ * The frame pointer is all of ESP where the operand has 32 bits and the stack 16. ENTER faults, besides its pushes, where a
+ * write at the final stack pointer would (SDM Vol. 2A, "ENTER—Make Stack Frame for Procedure Parameters").
+ */
+export function opEnter<T, S>(i: Rec): void {
+  const size = <u64>changetype<S>(0).read<u16>(i);
+  const level: u32 = i.disp & 31;
   openStack();
-  place<T>(load<T>(RBP), dry);
-  if (abandoned()) return 0;
-  const frame = stackTop;
+  push<T>(load<T>(RBP));
+  if (abandoned()) return;
+  const frame = <T>wholeStackTop();
   for (let n: u32 = 1; n < level; n++) {
     const here = stackTop;
     seekStack(gpr(Gpr.RBP) - n * sizeof<T>());
     const outer = peek<T>(0);
-    if (abandoned()) return 0;
+    if (abandoned()) return;
     seekStack(here);
-    place<T>(outer, dry);
-    if (abandoned()) return 0;
+    push<T>(outer);
+    if (abandoned()) return;
   }
-  if (level > 0) place<T>(<T>frame, dry);
-  if (abandoned()) return 0;
-  seekStack(stackTop - size);
-  probe<T>();
-  return frame;
-}
-/** ENTER faults, besides its pushes, where a write at the final stack pointer would (SDM Vol. 2A, "ENTER"). */
-export function opEnter<T, S>(i: Rec): void {
-  const size = <u64>changetype<S>(0).read<u16>(i);
-  const level: u32 = i.disp & 31;
-  buildFrame<T>(size, level, true);
+  if (level > 0) push<T>(frame);
   if (abandoned()) return;
-  const frame = buildFrame<T>(size, level, false);
+  seekStack(stackTop - size);
+  if (!probe<T>()) return;
   closeStack();
-  setReg<T>(RBP, <T>frame);
+  setReg<T>(RBP, frame);
 }
 
 export function opLeave<T>(i: Rec): void {

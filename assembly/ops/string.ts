@@ -4,6 +4,7 @@
  * stopped. A piece is what one host pointer per operand can reach, else a single element by the ordinary access path.
  */
 import { cpu, GPR, Gpr, Seg, setReg } from '../cpu/state';
+import { isIntel } from '../cpu/features';
 import { abandon, abandoned, Attention, Pending, spend } from '../cpu/pending';
 import { closeShadow } from '../cpu/rflags';
 import { in64, linearAddress, segBase, segmentAllows } from '../cpu/segments';
@@ -24,6 +25,21 @@ export const SLICE: u32 = 16384;
 /** An element by the ordinary access path, which may lead to a device. */
 const ELEMENT_COST: u32 = 16;
 const PIECE_COST: u32 = 64;
+
+/**
+ * How many elements there are to do. With a 32-bit address size Intel's processors clear the upper half of RCX
+ * before they do the first, if any; MOVS and STOS that of their indices too.
+ */
+@inline function elements(i: Rec): u64 {
+  if (!repeats(i)) return 1;
+  if (addressSize(i) == 1 && isIntel()) narrow(RCX);
+  return load<u64>(RCX) & addressMask(i);
+}
+/** Clears the upper half of an index of a repeated instruction, where `elements` cleared that of RCX. */
+@inline function narrowIndex(i: Rec, register: usize): void {
+  if (repeats(i) && addressSize(i) == 1 && isIntel()) narrow(register);
+}
+@inline function narrow(register: usize): void { store<u32>(register, 0, 4); }
 
 @inline function repeats(i: Rec): bool { return (i.info & (Info.REP | Info.REPNE)) != 0; }
 @inline function down(): bool { return (cpu.rflags & Flag.DF) != 0; }
@@ -99,7 +115,9 @@ export function pauses(spent: u32): bool {
 
 export function opMovs<T>(i: Rec): void {
   const repeated = repeats(i);
-  let left: u64 = repeated ? load<u64>(RCX) & addressMask(i) : 1;
+  let left = elements(i);
+  narrowIndex(i, RSI);
+  narrowIndex(i, RDI);
   let spent: u32 = 0;
   while (left != 0) {
     let n: u64 = repeated ? sourceSpan<T>(i, left) : 0;
@@ -127,7 +145,8 @@ export function opMovs<T>(i: Rec): void {
 
 export function opStos<T, S>(i: Rec): void {
   const repeated = repeats(i);
-  let left: u64 = repeated ? load<u64>(RCX) & addressMask(i) : 1;
+  let left = elements(i);
+  narrowIndex(i, RDI);
   let spent: u32 = 0;
   const value = load<T>(RAX);
   while (left != 0) {
@@ -151,7 +170,7 @@ export function opStos<T, S>(i: Rec): void {
 
 export function opLods<T, D>(i: Rec): void {
   const repeated = repeats(i);
-  let left: u64 = repeated ? load<u64>(RCX) & addressMask(i) : 1;
+  let left = elements(i);
   let spent: u32 = 0;
   while (left != 0) {
     let n: u64 = repeated ? sourceSpan<T>(i, left) : 0;
@@ -176,17 +195,18 @@ export function opLods<T, D>(i: Rec): void {
 
 /**
  * SCAS and CMPS write the flags of the last comparison when they are done, not before: a fault restores them (SDM
- * Vol. 2B, "REP/REPE/REPZ/REPNE/REPNZ").
+ * Vol. 2B, "REP/REPE/REPZ/REPNE/REPNZ"). On AMD's processors a fault leaves those of the last comparison.
  */
 export function opScas<T, S>(i: Rec): void {
   const repeated = repeats(i);
   const whileEqual = (i.info & Info.REP) != 0;
-  let left: u64 = repeated ? load<u64>(RCX) & addressMask(i) : 1;
+  let left = elements(i);
   let spent: u32 = 0;
   const wanted = load<T>(RAX);
+  let value: T = 0;
+  let compared = false;
   while (left != 0) {
     let n: u64 = repeated ? targetSpan<T>(i, left, Access.READ) : 0;
-    let value: T;
     if (n != 0) {
       const step = <u32>stride<T>();
       const last = spanHost + <u32>(n - 1) * step;
@@ -199,11 +219,16 @@ export function opScas<T, S>(i: Rec): void {
       n = <u64>(down() ? spanHost - at : at - spanHost) / sizeof<T>() + 1;
       spent += PIECE_COST + <u32>n;
     } else {
-      value = targetElement<T>(i);
-      if (abandoned()) return;
+      const element = targetElement<T>(i);
+      if (abandoned()) {
+        if (compared && !isIntel()) flagsSub<T>(wanted, value, <T>(wanted - value));
+        return;
+      }
+      value = element;
       n = 1;
       spent += ELEMENT_COST;
     }
+    compared = true;
     advance(i, RDI, n * stride<T>());
     left -= n;
     if (repeated) setIndex(i, RCX, left);
@@ -218,13 +243,14 @@ export function opScas<T, S>(i: Rec): void {
 export function opCmps<T>(i: Rec): void {
   const repeated = repeats(i);
   const whileEqual = (i.info & Info.REP) != 0;
-  let left: u64 = repeated ? load<u64>(RCX) & addressMask(i) : 1;
+  let left = elements(i);
   let spent: u32 = 0;
+  let one: T = 0, other: T = 0;
+  let compared = false;
   while (left != 0) {
     let n: u64 = repeated ? sourceSpan<T>(i, left) : 0;
     let source = spanHost;
     if (n != 0) n = targetSpan<T>(i, n, Access.READ);
-    let one: T, other: T;
     if (n != 0) {
       const step = <u32>stride<T>();
       let at = spanHost;
@@ -240,13 +266,18 @@ export function opCmps<T>(i: Rec): void {
       spent += PIECE_COST + <u32>n;
     } else {
       // Where both would fault silicon reports the one at rDI; the manual gives no order.
-      other = targetElement<T>(i);
-      if (abandoned()) return;
-      one = sourceElement<T>(i);
-      if (abandoned()) return;
+      const target = targetElement<T>(i);
+      const from = abandoned() ? <T>0 : sourceElement<T>(i);
+      if (abandoned()) {
+        if (compared && !isIntel()) flagsSub<T>(one, other, <T>(one - other));
+        return;
+      }
+      other = target;
+      one = from;
       n = 1;
       spent += ELEMENT_COST;
     }
+    compared = true;
     advance(i, RSI, n * stride<T>());
     advance(i, RDI, n * stride<T>());
     left -= n;

@@ -7,7 +7,7 @@ import { in64, inLongMode, inProtected, inRealMode, isCanonical, segBase, setSeg
 import { resumeFlag, writeRflags } from '../cpu/rflags';
 import { Dr6, setStepTrap, updateStepping } from '../cpu/debug';
 import { Efer } from '../cpu/control';
-import { updateMode } from '../mmu/mode';
+import { updatePrivilege } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
 
 const enum Flat { CODE64 = 0xa09b, CODE32 = 0xc09b, DATA = 0xc093, USER = 0x60 }
@@ -44,7 +44,7 @@ export function opSyscall(i: Rec): void {
   }
   // TF counts as it is after SYSCALL and SYSRET, so that a system call is one step.
   if ((cpu.rflags & Flag.TF) == 0) setStepTrap(false);
-  updateMode();
+  updatePrivilege();
 }
 
 export function opSysret<T>(i: Rec): void {
@@ -64,7 +64,7 @@ export function opSysret<T>(i: Rec): void {
     updateStepping();
   }
   enterFlat(sizeof<T>() == 8 ? sel + 16 : sel, sel + 8, sizeof<T>() == 8 ? Flat.CODE64 : Flat.CODE32, 3);
-  updateMode();
+  updatePrivilege();
 }
 
 export function opSysenter(i: Rec): void {
@@ -78,7 +78,7 @@ export function opSysenter(i: Rec): void {
   setGpr(Gpr.RSP, long ? cpu.sysenterEsp : cpu.sysenterEsp & 0xffffffff);
   cpu.blockRip = long ? cpu.sysenterEip : cpu.sysenterEip & 0xffffffff;
   enterFlat(sel, sel + 8, long ? Flat.CODE64 : Flat.CODE32, 0);
-  updateMode();
+  updatePrivilege();
 }
 
 export function opSysexit<T>(i: Rec): void {
@@ -93,7 +93,7 @@ export function opSysexit<T>(i: Rec): void {
   cpu.blockRip = <u64><T>rip;
   const cs = wide ? sel + 32 : sel + 16;
   enterFlat(cs, cs + 8, wide ? Flat.CODE64 : Flat.CODE32, 3);
-  updateMode();
+  updatePrivilege();
 }
 
 export function opSwapgs(i: Rec): void {

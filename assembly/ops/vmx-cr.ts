@@ -7,6 +7,7 @@ import { Cr0 } from '../cpu/control';
 import { readCr8, writeCr8 } from '../apic/apic';
 import { Primary } from '../vmx/controls';
 import { inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { entered } from '../vmx/entered';
 import { Field, field, setField } from '../vmx/vmcs';
 import { setVirtualTpr, virtualReg } from '../vmx/virtual-apic';
 import { isMemory, Rec } from '../isa/record';
@@ -44,7 +45,7 @@ export function exitsOnWriteCr(i: Rec, n: u32, value: u64): bool {
   return exits;
 }
 function isTarget(value: u64): bool {
-  for (let n: u32 = 0, count = field<u32>(Field.CR3_TARGET_COUNT); n < count; n++) if (field<u64>(Field.CR3_TARGET_VALUE_0 + (n << 3)) == value) return true;
+  for (let n: u32 = 0, count = entered<u32>(Field.CR3_TARGET_COUNT); n < count; n++) if (field<u64>(Field.CR3_TARGET_VALUE_0 + (n << 3)) == value) return true;
   return false;
 }
 /** What MOV to CR0 and LMSW write, or MOV to CR4: bits that the hypervisor owns stay as they are. */

@@ -11,7 +11,8 @@ import { in64, inLongMode, inProtected, isCanonical, Rights, segRights } from '.
 import { beganInStackShadow } from '../cpu/rflags';
 import { Capability, capability, Misc, offersEptVpid, Secondary } from '../vmx/controls';
 import { hasSecondary, inNonRoot, Reason } from '../vmx/exits';
-import { Field, field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
+import { entered, setEntered, takeFields } from '../vmx/entered';
+import { Field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
 import { checkControls } from '../vmx/check-controls';
 import { checkHost } from '../vmx/check-host';
 import { recordFailure } from '../vmx/record';
@@ -152,16 +153,14 @@ export function opVmptrst(i: Rec): void {
 function region(i: Rec, encoding: u64, reason: u32, bitmap: u32, reg2: u32): u32 {
   if (cpu.vmcs != 0 && (cpu.nonRoot | cpu.cpl) == 0 && in64()) return abandoned() ? 0 : cpu.vmcs;
   if (inNonRoot() && hasSecondary(Secondary.VMCS_SHADOWING) && !isUndefined() && encoding >> 15 == 0) {
-    const at = field<u64>(bitmap) + (encoding >> 3);
+    const at = entered<u64>(bitmap) + (encoding >> 3);
     if ((physRead<u8>(at) >> <u8>(encoding & 7) & 1) == 0) {
       if (cpu.cpl != 0) {
         raise(Vector.GP, 0);
         return 0;
       }
-      const link = field<u64>(Field.VMCS_LINK_POINTER);
-      const host = link == NO_VMCS ? 0 : regionHost(link);
-      if (host == 0) failInvalid();
-      return host;
+      if (cpu.shadowVmcs == 0) failInvalid();
+      return cpu.shadowVmcs;
     }
   }
   if (abandoned() || forbidden(i, reason, reg2)) return 0;
@@ -208,6 +207,7 @@ function enter(i: Rec, reason: u32, resume: bool): void {
     const launched = load<u32>(cpu.vmcs, Region.LAUNCHED) != 0;
     if (launched != resume) refuse(resume ? VmError.RESUME_NOT_LAUNCHED : VmError.LAUNCH_NOT_CLEAR);
     else {
+      takeFields();
       let error = VmError.CONTROLS;
       let rule = checkControls();
       if (rule == Rule.NONE) {
@@ -296,12 +296,13 @@ export function opVmfunc(i: Rec): void {
     return;
   }
   const index = <u32>gpr(Gpr.RCX);
-  const enabled = <u32>gpr(Gpr.RAX) == EPTP_SWITCHING && (field<u64>(Field.VM_FUNCTION_CONTROLS) & 1) != 0;
-  const eptp = enabled && index < EPTP_LIST_ENTRIES ? physRead<u64>(field<u64>(Field.EPTP_LIST_ADDRESS) + (index << 3)) : u64.MAX_VALUE;
+  const enabled = <u32>gpr(Gpr.RAX) == EPTP_SWITCHING && (entered<u64>(Field.VM_FUNCTION_CONTROLS) & 1) != 0;
+  const eptp = enabled && index < EPTP_LIST_ENTRIES ? physRead<u64>(entered<u64>(Field.EPTP_LIST_ADDRESS) + (index << 3)) : u64.MAX_VALUE;
   if (!isEptPointer(eptp)) {
     instructionExit(i, Reason.VMFUNC);
     return;
   }
+  setEntered<u64>(Field.EPTP, eptp);
   setField<u64>(Field.EPTP, eptp);
   if ((capability(Capability.SECONDARY) & Secondary.EPT_VIOLATION_VE) != 0) setField<u32>(Field.EPTP_INDEX, index);
   useEptPointer(eptp);

@@ -11,7 +11,8 @@ import { capability, Capability, EntryControl, ExitControl, Interruption, isAllo
 import { isAddress, secondaryControls } from './check-fields';
 import { isEptPointer } from './eptp';
 import { Rule } from './fields.gen';
-import { Clean, Field, field, isClean } from './vmcs';
+import { Clean, entered, isClean } from './entered';
+import { Field } from './vmcs';
 
 const EPTP_SWITCHING: u64 = 1;
 /** VTPR's place in the virtual-APIC page. */
@@ -20,32 +21,35 @@ const VTPR: u64 = 0x80;
 const OTHER_EVENT: u32 = 7;
 
 export function checkControls(): Rule {
-  let rule: Rule = Rule.NONE;
-  if (!isClean(Clean.CONTROLS)) {
-    rule = checkExecution();
-    if (rule == Rule.NONE) rule = checkExit();
-    if (rule == Rule.NONE) rule = checkEntry();
-  }
+  let rule = isClean(Clean.CONTROLS) ? Rule.NONE : checkGroup();
+  if (!ASC_NO_ASSERT) assert(rule != Rule.NONE || checkGroup() == Rule.NONE, 'clean controls that break a rule');
   if (rule == Rule.NONE) rule = checkThreshold();
-  const info = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
+  const info = entered<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
   return rule == Rule.NONE && (info & Interruption.VALID) != 0 ? checkEvent(info) : rule;
+}
+
+/** What needs no check while the fields are as they were. */
+function checkGroup(): Rule {
+  let rule = checkExecution();
+  if (rule == Rule.NONE) rule = checkExit();
+  return rule == Rule.NONE ? checkEntry() : rule;
 }
 
 /** "VM-Execution Control Fields" */
 function checkExecution(): Rule {
-  const pin = field<u32>(Field.PIN_BASED_CONTROLS);
-  const primary = field<u32>(Field.PRIMARY_CONTROLS);
+  const pin = entered<u32>(Field.PIN_BASED_CONTROLS);
+  const primary = entered<u32>(Field.PRIMARY_CONTROLS);
   const secondary = secondaryControls();
   if (!isAllowed(pin, Capability.TRUE_PIN)) return Rule.PIN_RESERVED;
   if (!isAllowed(primary, Capability.TRUE_PRIMARY)) return Rule.PRIMARY_RESERVED;
   if ((secondary & ~capability(Capability.SECONDARY)) != 0) return Rule.SECONDARY_RESERVED;
-  if (field<u32>(Field.CR3_TARGET_COUNT) > 4) return Rule.CR3_TARGETS;
+  if (entered<u32>(Field.CR3_TARGET_COUNT) > 4) return Rule.CR3_TARGETS;
   if ((primary & Primary.IO_BITMAPS) != 0 && !(isAddress(Field.IO_BITMAP_A_ADDRESS) && isAddress(Field.IO_BITMAP_B_ADDRESS))) return Rule.IO_BITMAPS;
   if ((primary & Primary.MSR_BITMAPS) != 0 && !isAddress(Field.MSR_BITMAPS_ADDRESS)) return Rule.MSR_BITMAPS;
   const shadow = (primary & Primary.TPR_SHADOW) != 0;
   if (shadow) {
     if (!isAddress(Field.VIRTUAL_APIC_ADDRESS)) return Rule.VIRTUAL_APIC;
-    if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 && field<u32>(Field.TPR_THRESHOLD) > 15) return Rule.TPR_THRESHOLD_RESERVED;
+    if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 && entered<u32>(Field.TPR_THRESHOLD) > 15) return Rule.TPR_THRESHOLD_RESERVED;
   }
   if ((pin & Pin.NMI) == 0 && (pin & Pin.VIRTUAL_NMIS) != 0) return Rule.VIRTUAL_NMIS;
   if ((pin & Pin.VIRTUAL_NMIS) == 0 && (primary & Primary.NMI_WINDOW) != 0) return Rule.NMI_WINDOW;
@@ -55,58 +59,58 @@ function checkExecution(): Rule {
   if ((secondary & MODES) == MODES) return Rule.X2APIC_MODE;
   if ((secondary & Secondary.VIRTUAL_INTERRUPTS) != 0 && (pin & Pin.EXTERNAL_INTERRUPT) == 0) return Rule.VIRTUAL_INTERRUPTS;
   if ((pin & Pin.POSTED_INTERRUPTS) != 0) {
-    const acknowledges = (field<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
+    const acknowledges = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
     if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 || !acknowledges) return Rule.POSTED_NEEDS;
-    if (field<u16>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) > 0xff) return Rule.POSTED_VECTOR;
+    if (entered<u16>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) > 0xff) return Rule.POSTED_VECTOR;
     if (!isAddress(Field.POSTED_INTERRUPT_DESCRIPTOR_ADDRESS, 0x3f)) return Rule.POSTED_DESCRIPTOR;
   }
-  if ((secondary & Secondary.VPID) != 0 && field<u16>(Field.VPID) == 0) return Rule.VPID;
+  if ((secondary & Secondary.VPID) != 0 && entered<u16>(Field.VPID) == 0) return Rule.VPID;
   const ept = (secondary & Secondary.EPT) != 0;
-  if (ept && !isEptPointer(field<u64>(Field.EPTP))) return Rule.EPTP;
+  if (ept && !isEptPointer(entered<u64>(Field.EPTP))) return Rule.EPTP;
   if ((secondary & Secondary.PML) != 0) {
     if (!ept) return Rule.PML_NEEDS_EPT;
     if (!isAddress(Field.PML_ADDRESS)) return Rule.PML_ADDRESS;
   }
   if (!ept && (secondary & (Secondary.UNRESTRICTED | Secondary.MODE_BASED_EXECUTE)) != 0) return Rule.NEEDS_EPT;
   if ((secondary & Secondary.VM_FUNCTIONS) != 0) {
-    const functions = field<u64>(Field.VM_FUNCTION_CONTROLS);
+    const functions = entered<u64>(Field.VM_FUNCTION_CONTROLS);
     if ((functions & ~modelWord(Capability.VMFUNC)) != 0) return Rule.VMFUNC_RESERVED;
     if ((functions & EPTP_SWITCHING) != 0 && !(ept && isAddress(Field.EPTP_LIST_ADDRESS))) return Rule.EPTP_SWITCHING;
   }
   if ((secondary & Secondary.VMCS_SHADOWING) != 0 && !(isAddress(Field.VMREAD_BITMAP_ADDRESS) && isAddress(Field.VMWRITE_BITMAP_ADDRESS))) return Rule.SHADOWING;
   if ((secondary & Secondary.EPT_VIOLATION_VE) != 0 && !isAddress(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS)) return Rule.VE_ADDRESS;
-  if ((secondary & Secondary.TSC_SCALING) != 0 && field<u64>(Field.TSC_MULTIPLIER) == 0) return Rule.TSC_SCALING;
+  if ((secondary & Secondary.TSC_SCALING) != 0 && entered<u64>(Field.TSC_MULTIPLIER) == 0) return Rule.TSC_SCALING;
   return Rule.NONE;
 }
 
 /** The TPR threshold against the virtual-APIC page. */
 function checkThreshold(): Rule {
-  if ((field<u32>(Field.PRIMARY_CONTROLS) & Primary.TPR_SHADOW) == 0) return Rule.NONE;
+  if ((entered<u32>(Field.PRIMARY_CONTROLS) & Primary.TPR_SHADOW) == 0) return Rule.NONE;
   if ((secondaryControls() & (Secondary.VIRTUAL_INTERRUPTS | Secondary.APIC_ACCESSES)) != 0) return Rule.NONE;
-  const vtpr = <u32>physRead<u8>(field<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR);
-  return field<u32>(Field.TPR_THRESHOLD) > vtpr >> 4 ? Rule.TPR_THRESHOLD_ABOVE : Rule.NONE;
+  const vtpr = <u32>physRead<u8>(entered<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR);
+  return entered<u32>(Field.TPR_THRESHOLD) > vtpr >> 4 ? Rule.TPR_THRESHOLD_ABOVE : Rule.NONE;
 }
 
 /** Checks an MSR area: `rule` is that of its address, the one after it that of its end. */
 function checkArea(address: u32, count: u32, rule: Rule): Rule {
-  const entries = <u64>field<u32>(count);
+  const entries = <u64>entered<u32>(count);
   if (entries == 0) return Rule.NONE;
   if (!isAddress(address, 15)) return rule;
-  return ((field<u64>(address) + entries * 16 - 1) & ~cpu.physMask) != 0 ? <Rule>(rule + 1) : Rule.NONE;
+  return ((entered<u64>(address) + entries * 16 - 1) & ~cpu.physMask) != 0 ? <Rule>(rule + 1) : Rule.NONE;
 }
 
 /** "VM-Exit Control Fields" */
 function checkExit(): Rule {
-  const exit = field<u32>(Field.EXIT_CONTROLS);
+  const exit = entered<u32>(Field.EXIT_CONTROLS);
   if (!isAllowed(exit, Capability.TRUE_EXIT)) return Rule.EXIT_RESERVED;
-  if ((field<u32>(Field.PIN_BASED_CONTROLS) & Pin.PREEMPTION_TIMER) == 0 && (exit & ExitControl.SAVE_TIMER) != 0) return Rule.SAVE_TIMER;
+  if ((entered<u32>(Field.PIN_BASED_CONTROLS) & Pin.PREEMPTION_TIMER) == 0 && (exit & ExitControl.SAVE_TIMER) != 0) return Rule.SAVE_TIMER;
   const rule = checkArea(Field.EXIT_MSR_STORE_ADDRESS, Field.EXIT_MSR_STORE_COUNT, Rule.EXIT_STORE);
   return rule == Rule.NONE ? checkArea(Field.EXIT_MSR_LOAD_ADDRESS, Field.EXIT_MSR_LOAD_COUNT, Rule.EXIT_LOAD) : rule;
 }
 
 /** "VM-Entry Control Fields" */
 function checkEntry(): Rule {
-  if (!isAllowed(field<u32>(Field.ENTRY_CONTROLS), Capability.TRUE_ENTRY)) return Rule.ENTRY_RESERVED;
+  if (!isAllowed(entered<u32>(Field.ENTRY_CONTROLS), Capability.TRUE_ENTRY)) return Rule.ENTRY_RESERVED;
   return checkArea(Field.ENTRY_MSR_LOAD_ADDRESS, Field.ENTRY_MSR_LOAD_COUNT, Rule.ENTRY_LOAD);
 }
 function checkEvent(info: u32): Rule {
@@ -118,13 +122,13 @@ function checkEvent(info: u32): Rule {
   const trap = (capability(Capability.TRUE_PRIMARY) & Primary.MONITOR_TRAP) != 0;
   if (type == 1 || (type == OTHER_EVENT && !trap)) return Rule.EVENT_TYPE;
   if ((type == Event.NMI && vector != Vector.NMI) || (fault && vector > 31) || (type == OTHER_EVENT && vector != 0)) return Rule.EVENT_VECTOR;
-  const real = (secondaryControls() & Secondary.UNRESTRICTED) != 0 && (field<u64>(Field.GUEST_CR0) & Cr0.PE) == 0;
+  const real = (secondaryControls() & Secondary.UNRESTRICTED) != 0 && (entered<u64>(Field.GUEST_CR0) & Cr0.PE) == 0;
   const delivers = (info & Interruption.ERROR_CODE) != 0;
   if (delivers != (fault && !real && (CODES >> vector & 1) != 0)) return Rule.EVENT_ERROR_CODE;
   if ((info & RESERVED) != 0) return Rule.EVENT_RESERVED;
-  if (delivers && field<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE) > 0xffff) return Rule.EVENT_CODE_HIGH;
+  if (delivers && entered<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE) > 0xffff) return Rule.EVENT_CODE_HIGH;
   if (type >= <u32>Event.SOFTWARE_INT && type != OTHER_EVENT) {
-    const length = field<u32>(Field.ENTRY_INSTRUCTION_LENGTH);
+    const length = entered<u32>(Field.ENTRY_INSTRUCTION_LENGTH);
     if (length > 15 || (length == 0 && (modelWord(Capability.MISC) & Misc.ZERO_LENGTH) == 0)) return Rule.EVENT_LENGTH;
   }
   return Rule.NONE;

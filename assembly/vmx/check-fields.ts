@@ -3,17 +3,18 @@ import { cpu } from '../cpu/state';
 import { isCanonicalForRegister, modelWord, Word } from '../cpu/features';
 import { Efer } from '../cpu/control';
 import { Primary } from './controls';
-import { Field, field } from './vmcs';
+import { entered } from './entered';
+import { Field } from './vmcs';
 
 /** The secondary controls in the VMCS; 0 where the primary ones do not activate them. */
 export function secondaryControls(): u32 {
-  return (field<u32>(Field.PRIMARY_CONTROLS) & Primary.SECONDARY) != 0 ? field<u32>(Field.SECONDARY_CONTROLS) : 0;
+  return (entered<u32>(Field.PRIMARY_CONTROLS) & Primary.SECONDARY) != 0 ? entered<u32>(Field.SECONDARY_CONTROLS) : 0;
 }
 /** Is the field a physical address of this processor with the bits of `low` clear? */
-export function isAddress(f: u32, low: u64 = 0xfff): bool { return (field<u64>(f) & (low | ~cpu.physMask)) == 0; }
+export function isAddress(f: u32, low: u64 = 0xfff): bool { return (entered<u64>(f) & (low | ~cpu.physMask)) == 0; }
 /** Are the fields at `f` and at `g` canonical? */
 export function areCanonical(f: u32, g: u32): bool {
-  return isCanonicalForRegister(field<u64>(f)) && isCanonicalForRegister(field<u64>(g));
+  return isCanonicalForRegister(entered<u64>(f)) && isCanonicalForRegister(entered<u64>(g));
 }
 /** Does `value` have the bits of word `zero` of the model set, but for those of `free`, and none beside word `one`? */
 export function isFixed(value: u64, zero: u32, one: u32, free: u64 = 0): bool {

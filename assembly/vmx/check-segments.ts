@@ -7,7 +7,8 @@ import { Rights } from '../cpu/segments';
 import { EntryControl, Secondary } from './controls';
 import { secondaryControls } from './check-fields';
 import { Rule } from './fields.gen';
-import { Field, field } from './vmcs';
+import { entered } from './entered';
+import { Field } from './vmcs';
 
 const TI: u32 = 4;
 const TYPE: u32 = 15;
@@ -16,10 +17,10 @@ const DATA_ACCESSED: u32 = Rights.WRITABLE | Rights.ACCESSED;
 /** Bits 11:8 and 31:17 of access rights. */
 const RESERVED: u32 = 0xfffe0f00;
 
-@inline function selectorOf(s: u32): u32 { return field<u16>(Field.GUEST_ES_SELECTOR + (s << 3)); }
-@inline function baseOf(s: u32): u64 { return field<u64>(Field.GUEST_ES_BASE + (s << 3)); }
-@inline function limitOf(s: u32): u32 { return field<u32>(Field.GUEST_ES_LIMIT + (s << 3)); }
-@inline function rightsOf(s: u32): u32 { return field<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3)); }
+@inline function selectorOf(s: u32): u32 { return entered<u16>(Field.GUEST_ES_SELECTOR + (s << 3)); }
+@inline function baseOf(s: u32): u64 { return entered<u64>(Field.GUEST_ES_BASE + (s << 3)); }
+@inline function limitOf(s: u32): u32 { return entered<u32>(Field.GUEST_ES_LIMIT + (s << 3)); }
+@inline function rightsOf(s: u32): u32 { return entered<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3)); }
 @inline function dplOf(s: u32): u32 { return (rightsOf(s) >> 5) & 3; }
 @inline function isUsable(s: u32): bool { return (rightsOf(s) & Rights.UNUSABLE) == 0; }
 /** Is it CS, or another one that is usable? */
@@ -32,7 +33,7 @@ function fitsLimit(s: u32): bool {
 }
 
 export function checkSegments(): Rule {
-  const v86 = (field<u64>(Field.GUEST_RFLAGS) & Flag.VM) != 0;
+  const v86 = (entered<u64>(Field.GUEST_RFLAGS) & Flag.VM) != 0;
   const restricted = (secondaryControls() & Secondary.UNRESTRICTED) == 0;
   if ((selectorOf(Seg.TR) & TI) != 0) return Rule.TR_SELECTOR;
   if (isUsable(Seg.LDTR) && (selectorOf(Seg.LDTR) & TI) != 0) return Rule.LDTR_SELECTOR;
@@ -67,13 +68,13 @@ function checkRights(restricted: bool): Rule {
   const dpl = dplOf(Seg.CS), ssDpl = dplOf(Seg.SS);
   if (isDataCs ? dpl != 0 : (type & Rights.CONFORMING) != 0 ? dpl > ssDpl : dpl != ssDpl) return Rule.CS_DPL;
   if (restricted && ssDpl != (selectorOf(Seg.SS) & 3)) return Rule.SS_DPL;
-  if ((isDataCs || (field<u64>(Field.GUEST_CR0) & Cr0.PE) == 0) && ssDpl != 0) return Rule.SS_DPL;
+  if ((isDataCs || (entered<u64>(Field.GUEST_CR0) & Cr0.PE) == 0) && ssDpl != 0) return Rule.SS_DPL;
   for (let s: u32 = 0; s < 6; s++) {
     if (restricted && isData(s) && isUsable(s) && (rightsOf(s) & TYPE) <= 11 && dplOf(s) < (selectorOf(s) & 3)) return Rule.DATA_DPL;
   }
   for (let s: u32 = 0; s < 6; s++) if (counts(s) && (rightsOf(s) & Rights.P) == 0) return Rule.SEGMENT_P;
   for (let s: u32 = 0; s < 6; s++) if (counts(s) && (rightsOf(s) & RESERVED) != 0) return Rule.SEGMENT_RESERVED;
-  const long = (field<u32>(Field.ENTRY_CONTROLS) & EntryControl.IA32E_GUEST) != 0;
+  const long = (entered<u32>(Field.ENTRY_CONTROLS) & EntryControl.IA32E_GUEST) != 0;
   if (long && (cs & (Rights.L | Rights.DB)) == (Rights.L | Rights.DB)) return Rule.CS_DB;
   for (let s: u32 = 0; s < 6; s++) if (counts(s) && !fitsLimit(s)) return Rule.SEGMENT_G;
   return Rule.NONE;
@@ -82,7 +83,7 @@ function checkRights(restricted: bool): Rule {
 /** TR and LDTR. */
 function checkSystem(): Rule {
   const BUSY_TSS16: u32 = 3, BUSY_TSS: u32 = 11, LDT: u32 = 2;
-  const long = (field<u32>(Field.ENTRY_CONTROLS) & EntryControl.IA32E_GUEST) != 0;
+  const long = (entered<u32>(Field.ENTRY_CONTROLS) & EntryControl.IA32E_GUEST) != 0;
   const tr = rightsOf(Seg.TR), type = tr & TYPE;
   if (type != BUSY_TSS && (long || type != BUSY_TSS16)) return Rule.TR_TYPE;
   const FIXED: u32 = Rights.S | Rights.P | RESERVED;

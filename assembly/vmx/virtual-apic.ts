@@ -8,6 +8,7 @@ import { attend, Attention } from '../cpu/pending';
 import { physRead, physWrite } from '../cpu/phys';
 import { Primary, Secondary } from './controls';
 import { hasSecondary, intercepts, Reason } from './exits';
+import { entered } from './entered';
 import { Field, field, setField } from './vmcs';
 
 const enum Reg { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR_HIGH = 0x310, LVT = 0x320, TIMER_INITIAL = 0x380, TIMER_CURRENT = 0x390, DIVIDE = 0x3e0, SELF_IPI = 0x3f0 }
@@ -15,7 +16,7 @@ const enum Reg { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, 
 const ICR_CHECKED: u32 = 0xffffb700;
 const ICR_SELF: u32 = 0x40000;
 
-@inline function page(): u64 { return field<u64>(Field.VIRTUAL_APIC_ADDRESS); }
+@inline function page(): u64 { return entered<u64>(Field.VIRTUAL_APIC_ADDRESS); }
 @inline export function virtualReg(offset: u32): u32 { return physRead<u32>(page() + offset); }
 @inline function setReg(offset: u32, value: u32): void { physWrite<u32>(page() + offset, value); }
 @inline export function delivers(): bool { return hasSecondary(Secondary.VIRTUAL_INTERRUPTS); }
@@ -95,7 +96,7 @@ function tprChanged(): void {
   if (delivers()) {
     updatePpr();
     attend(Attention.INTERRUPT);
-  } else if ((virtualReg(Reg.TPR) >> 4 & 15) < (field<u32>(Field.TPR_THRESHOLD) & 15)) exitBehind(Reason.TPR_BELOW_THRESHOLD, 0);
+  } else if ((virtualReg(Reg.TPR) >> 4 & 15) < (entered<u32>(Field.TPR_THRESHOLD) & 15)) exitBehind(Reason.TPR_BELOW_THRESHOLD, 0);
 }
 /** VTPR by MOV to CR8 or WRMSR. */
 export function setVirtualTpr(value: u32): void {
@@ -157,14 +158,14 @@ export function acceptVirtual(vector: u32): void {
 
 /** At VM entry: PPR virtualization, or the TPR threshold. */
 export function enterVirtualApic(): void {
-  cpu.apicAccessPage = hasSecondary(Secondary.APIC_ACCESSES) ? field<u64>(Field.APIC_ACCESS_ADDRESS) : u64.MAX_VALUE;
+  cpu.apicAccessPage = hasSecondary(Secondary.APIC_ACCESSES) ? entered<u64>(Field.APIC_ACCESS_ADDRESS) : u64.MAX_VALUE;
   if (delivers()) updatePpr();
   else if (intercepts(Primary.TPR_SHADOW) && hasSecondary(Secondary.APIC_ACCESSES)) tprChanged();
 }
 
 /** Posted-interrupt processing: the requests of the descriptor become virtual ones. */
 export function takePosted(): void {
-  const d = field<u64>(Field.POSTED_INTERRUPT_DESCRIPTOR_ADDRESS);
+  const d = entered<u64>(Field.POSTED_INTERRUPT_DESCRIPTOR_ADDRESS);
   physWrite<u64>(d + 32, physRead<u64>(d + 32) & ~1);
   let top: u32 = 0;
   for (let word: u32 = 0; word < 8; word++) {

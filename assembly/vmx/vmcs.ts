@@ -1,24 +1,18 @@
 /**
  * The VMCS region: revision identifier, abort indicator, launch state, then a slot of eight bytes for each field. Fields
- * live in the region itself, so that nothing needs writing back; the region is opaque to software all the same.
+ * live in the region itself, so that nothing needs writing back; the region is opaque to software all the same. What was
+ * checked is read from the copy in entered.ts; here only what needs no check.
  */
 import { cpu } from '../cpu/state';
 import { modelWord } from '../cpu/features';
-import { Flag } from '../cpu/flags';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
 import { Field, FIELD_GROUPS, FIELD_NEEDS, FIRST_FIELD } from './fields.gen';
 import { Capability, capability, EntryControl, ExitControl, Pin, Primary } from './controls';
 
 export { Field };
 
-/** Words of the region before the fields. Bit 31 of the revision identifier marks a shadow VMCS; CLEAN has the bits of Clean. */
-export const enum Region { REVISION = 0, ABORT = 4, LAUNCHED = 8, CLEAN = 12 }
-/**
- * Fields that passed the checks of a VM entry and were not written since, so that the next entry need not check them again.
- * What a VM exit saves was in the processor, and passes. Not among them: what is cheap to check and often written (RIP,
- * RFLAGS, activity, interruptibility, pending debug exceptions, the event to be injected), what lies in memory.
- */
-export const enum Clean { CONTROLS = 1, HOST = 2, GUEST = 4, ALL = 7 }
+/** Words of the region before the fields. Bit 31 of the revision identifier marks a shadow VMCS. */
+export const enum Region { REVISION = 0, ABORT = 4, LAUNCHED = 8 }
 export const SHADOW_VMCS: u32 = 0x80000000;
 export const NO_VMCS: u64 = 0xffffffffffffffff;
 
@@ -30,19 +24,16 @@ export const NO_VMCS: u64 = 0xffffffffffffffff;
 
 /** May `pa` name a region: 4 KiB aligned, within the processor's physical addresses? */
 @inline export function isRegionAddress(pa: u64): bool { return (pa & ~cpu.physMask) == 0 && (pa & 0xfff) == 0; }
+const REGION_SIZE: u64 = 0x1000;
 /** Host address of a region that is RAM, else 0. */
 export function regionHost(pa: u64): u32 {
-  const host = hostOf(pa);
+  const host = hostOf(pa, REGION_SIZE);
   return host != 0 && slotFlags == Slot.RAM ? host : 0;
 }
 @inline export function revision(): u32 { return <u32>modelWord(Capability.BASIC) & 0x7fffffff; }
 
-@inline export function isClean(fields: u32): bool { return (load<u32>(cpu.vmcs, Region.CLEAN) & fields) != 0; }
-@inline export function setClean(): void { store<u32>(cpu.vmcs, Clean.ALL, Region.CLEAN); }
-
 /** Makes the region at `pa`, or none, the current VMCS. */
 export function setCurrent(pa: u64, host: u32): void {
-  if (host != 0) store<u32>(host, 0, Region.CLEAN);
   cpu.vmcsPa = pa;
   cpu.vmcs = host;
 }
@@ -83,27 +74,10 @@ export function readField(host: u32, offset: u32, encoding: u32): u64 {
   const value = load<u64>(<usize>host + offset);
   return (encoding & 1) != 0 ? value >> 32 : value;
 }
-/** Is the field at `offset` one that every VM entry checks, or none? */
-function isCheckedAlways(offset: u32): bool {
-  switch (offset) {
-    case Field.ENTRY_INTERRUPTION_INFORMATION: case Field.ENTRY_EXCEPTION_ERROR_CODE: case Field.ENTRY_INSTRUCTION_LENGTH: case Field.GUEST_RIP:
-    case Field.GUEST_RSP: case Field.GUEST_RFLAGS: case Field.GUEST_INTERRUPTIBILITY_STATE: case Field.GUEST_ACTIVITY_STATE:
-    case Field.GUEST_PENDING_DEBUG_EXCEPTIONS: case Field.HOST_RSP: return true;
-    default: return false;
-  }
-}
-/** What stays clean when `value` is written to the field at `offset`. Host and guest checks depend on controls. */
-function stillClean(host: u32, offset: u32, encoding: u32, value: u64): u32 {
-  const type = typeOf(encoding);
-  const modeChanges = offset == Field.GUEST_RFLAGS && ((load<u64>(<usize>host + offset) ^ value) & Flag.VM) != 0;
-  if (type == 1 || (isCheckedAlways(offset) && !modeChanges)) return Clean.ALL;
-  return type == 0 ? 0 : Clean.ALL - (type == 2 ? Clean.GUEST : Clean.HOST);
-}
 /** Writes the field at `offset` of the region at `host` as VMWRITE does: high bits of short fields are ignored. */
 export function writeField(host: u32, offset: u32, encoding: u32, value: u64): void {
   const at = <usize>host + offset;
   const width = widthOf(encoding);
-  store<u32>(host, load<u32>(host, Region.CLEAN) & stillClean(host, offset, encoding, value), Region.CLEAN);
   if ((encoding & 1) != 0) store<u32>(at, <u32>value, 4);
   else store<u64>(at, width == 0 ? value & 0xffff : width == 2 ? value & 0xffffffff : value);
 }

@@ -79,7 +79,8 @@ export function addDrive(wishes: BackendWishes, value: string): void {
   const values = parseValues('drive', list, { ...DRIVE_PROPERTIES, ...row.properties });
   push(wishes, { option: 'drive', id, type, values });
   const device = INTERFACES[bus];
-  if (device) wishes.devices.push({ type: device, drive: id, ...(unit === undefined ? {} : { unit }) } as unknown as DeviceSpec);
+  if (device)
+    wishes.devices.push({ type: device, drive: id, ...(unit === undefined ? {} : { unit }) } as unknown as DeviceSpec);
 }
 
 function flashUnit(text: string): number {

@@ -1,5 +1,5 @@
 /** What `vmlaunch --help` says. */
-export const HELP = `usage: vmlaunch [options]           boots a guest; without -kernel the one that comes along
+export const HELP = `usage: vmlaunch [options]           boots a guest; without kernel and disk the one that comes along
        vmlaunch stat [options]      the same, and tables of exits at the end
        vmlaunch trace [options]     the same as -d vmexit
        vmlaunch vmcs [options]      prints the current VMCS at the end, or where --break stops
@@ -23,13 +23,14 @@ Options have one dash or two.
   -smp N                 processors: 1 to 8, which take turns; 1 if absent
   -accel bare            the guest owns the processor
   -machine pc|microvm    the board
-  -machine linux-boot=unpack|image|image32
+  -machine linux-boot=unpack|image|image32|image16
                          a bzImage is unpacked by the host; or unpacks itself, entered in
-                         64-bit mode where it can; or in 32-bit mode
+                         64-bit mode where it can; or in 32-bit mode; or in real mode
   -device NAME[,PROPERTY=VALUE..]
                          a device; -device help lists them, -device NAME,help its properties
   -drive file=FILE[,if=virtio|nvme|pflash|none][,format=FORMAT][,id=ID][,readonly=on][,snapshot=on]
-                         a disk; -drive help lists formats; -hda FILE is -drive file=FILE
+                         a disk, which boots where there is neither kernel nor firmware; -drive
+                         help lists formats; -hda FILE is -drive file=FILE
   -snapshot              what is written to disks is forgotten at the end
   -netdev TYPE,id=ID.., -nic TYPE[,model=DEVICE].., -chardev TYPE,id=ID..
                          what devices stand on; -netdev help, -chardev help

@@ -35,8 +35,8 @@ export type MachineExtras = Pick<MachineOptions, 'createCore'>;
 
 /** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
 export async function runGuest(wishes: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
-  const hasFlash = wishes.devices.some(({ type }) => type === 'pflash');
-  const isDemo = !hasFlash && [wishes.kernel, wishes.flat, wishes.firmware.bios].every((image) => image === undefined);
+  const hasDisk = wishes.devices.some((device) => 'drive' in device);
+  const isDemo = !hasDisk && [wishes.kernel, wishes.flat, wishes.firmware.bios].every((image) => image === undefined);
   const options = withoutTwoTerminals(isDemo ? demo(wishes) : wishes);
   const interrupts = new Interrupts(host);
   const ends: (() => void | Promise<void>)[] = [() => interrupts.close()];

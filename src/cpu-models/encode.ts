@@ -50,6 +50,8 @@ const OFFERS: Readonly<Record<string, number>> = {
   'fdp-excptn-only': 0x1_0000,
   'zero-fcs-fds': 0x2_0000,
   xgetbv1: 0x4_0000,
+  pdpe1gb: 0x8_0000,
+  pse36: 0x10_0000,
 };
 const OFFER_INTEL = 1;
 
@@ -174,7 +176,9 @@ export function encodeModel(model: CpuModel): Uint8Array {
   const bytes = new Uint8Array(CPUID_PAGE_BYTES);
   const view = new DataView(bytes.buffer);
   const has = (name: string) => model.reported.has(name);
-  for (const [n, name] of INSTRUCTION_FEATURES.entries()) bytes[n + 1] = model.decoded.has(name) ? 1 : 0;
+  // APM Vol. 3, "PREFETCH PREFETCHW": a processor with long mode has them whatever 3DNowPrefetch says.
+  const executes = (name: string) => model.decoded.has(name) || (name === '3dnowprefetch' && has('lm'));
+  for (const [n, name] of INSTRUCTION_FEATURES.entries()) bytes[n + 1] = executes(name) ? 1 : 0;
   const entries = cpuidEntries(model);
   if (ENTRIES + entries.length * ENTRY_BYTES > WORDS)
     throw new RangeError(`${entries.length} CPUID answers do not fit`);

@@ -4,6 +4,7 @@
  */
 import type { GuestMemory, Width } from '../core-types.ts';
 import type { IoDevice } from './device.ts';
+import { TURN_WORK } from './work-meter.ts';
 
 /** Ports from the selector to the end of the DMA address. */
 export const FW_CFG_PORTS = 12;
@@ -46,6 +47,10 @@ export interface FwCfgMemory {
   memory: GuestMemory;
   /** Guest RAM was written. */
   wrote: (pa: number, length: number) => void;
+  /** Runs the rest of a long transfer a little later; where absent it is done at once. */
+  defer?: (work: () => void) => void;
+  /** Told of work that was done, in the unit of WorkMeter. */
+  charge?: (bytes: number) => void;
 }
 
 /** Little-endian bytes of an integer item, as fw_cfg stores all of them but the file directory. */
@@ -72,6 +77,8 @@ export class FwCfg implements IoDevice {
   #selected: Uint8Array = new Uint8Array(0);
   #offset = 0;
   #addressHigh = 0;
+  /** A transfer goes on: another is not begun. */
+  #isMoving = false;
 
   /** Without `target` there is no DMA interface, and the ID register says so. */
   constructor(target: FwCfgMemory | null = null) {
@@ -111,7 +118,7 @@ export class FwCfg implements IoDevice {
     if (offset === DMA_OFFSET + 4) {
       const address = this.#addressHigh * 2 ** 32 + swap(value);
       this.#addressHigh = 0;
-      this.#transfer(this.#target, address);
+      if (!this.#isMoving) this.#transfer(this.#target, address);
     }
   }
 
@@ -124,8 +131,12 @@ export class FwCfg implements IoDevice {
     return this.#offset < this.#selected.length ? this.#selected[this.#offset++] : 0;
   }
 
-  /** One request: big-endian control, length and address. Its control field ends as 0, or as the error bit. */
-  #transfer({ memory, wrote }: FwCfgMemory, at: number): void {
+  /**
+   * One request: big-endian control, length and address. Its control field ends as 0, or as the error bit: the guest waits
+   * for that.
+   */
+  #transfer(target: FwCfgMemory, at: number): void {
+    const { memory, wrote } = target;
     const request = bytesOrNull(memory, at, DMA_REQUEST_BYTES);
     if (!request) return;
     const view = new DataView(request.buffer, request.byteOffset, DMA_REQUEST_BYTES);
@@ -135,17 +146,44 @@ export class FwCfg implements IoDevice {
     if (control & Dma.SELECT) this.#select(control >>> 16);
     let isDone = (control & Dma.WRITE) === 0;
     if (isDone && control & Dma.READ) {
-      const target = bytesOrNull(memory, address, length);
-      const source = this.#selected.subarray(this.#offset, this.#offset + length);
-      target?.fill(0).set(source);
-      if (target) wrote(address, length);
-      else isDone = length === 0;
+      if (bytesOrNull(memory, address, length)) {
+        const source = this.#selected.subarray(this.#offset, this.#offset + length);
+        this.#offset += source.length;
+        this.#copy(target, source, { address, length }, () => answer(memory, wrote, at, 0));
+        return;
+      }
+      isDone = length === 0;
     }
-    if (isDone && control & (Dma.READ | Dma.SKIP)) {
-      this.#offset = Math.min(this.#offset + length, this.#selected.length);
-    }
-    view.setUint32(0, isDone ? 0 : Dma.ERROR);
-    wrote(at, DMA_REQUEST_BYTES);
+    if (isDone && control & Dma.SKIP) this.#offset = Math.min(this.#offset + length, this.#selected.length);
+    answer(memory, wrote, at, isDone ? 0 : Dma.ERROR);
+  }
+
+  /** Copies `source` and zeros behind it, in turns. */
+  #copy(
+    { memory, wrote, defer = (work) => work(), charge = () => {} }: FwCfgMemory,
+    source: Uint8Array,
+    { address, length }: { address: number; length: number },
+    end: () => void,
+  ): void {
+    this.#isMoving = true;
+    let done = 0;
+    const turn = (): void => {
+      const part = Math.min(TURN_WORK, length - done);
+      memory
+        .bytes(address + done, part)
+        .fill(0)
+        .set(source.subarray(done, done + part));
+      wrote(address + done, part);
+      charge(part);
+      done += part;
+      if (done < length) {
+        defer(turn);
+        return;
+      }
+      this.#isMoving = false;
+      end();
+    };
+    turn();
   }
 
   /** A big-endian count, then per file: size (4), select key (2), reserved (2), name (56). */
@@ -175,6 +213,13 @@ function signature(offset: number, width: Width): number {
 
 function swap(value: number): number {
   return ((value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
+}
+
+/** Writes the control field of a request. */
+function answer(memory: GuestMemory, wrote: FwCfgMemory['wrote'], at: number, control: number): void {
+  const bytes = memory.bytes(at, DMA_REQUEST_BYTES);
+  new DataView(bytes.buffer, bytes.byteOffset, DMA_REQUEST_BYTES).setUint32(0, control);
+  wrote(at, DMA_REQUEST_BYTES);
 }
 
 function bytesOrNull(memory: GuestMemory, pa: number, length: number): Uint8Array | null {

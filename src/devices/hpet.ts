@@ -1,9 +1,6 @@
 /**
  * The high precision event timers (IA-PC HPET Specification 1.0a): a 64-bit counter at 100 MHz and three comparators,
  * each one-shot or periodic, edge or level. In legacy replacement mode the first two take the wires of PIT and RTC.
- *
- * A read takes the time that it takes on a PC, where the timers lie behind two bridges: drivers measure it in loops of a
- * millisecond, which would be a hundred thousand reads long if they came for nothing.
  */
 import type { Width } from '../core-types.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -13,7 +10,6 @@ export const HPET_BYTES = 0x400;
 const TICK_NS = 10n;
 const TICK_FS = 10_000_000;
 const TIMERS = 3;
-const READ_NS = 500;
 
 const Register = { CAPABILITIES: 0, CONFIGURATION: 0x10, STATUS: 0x20, COUNTER: 0xf0, TIMERS: 0x100 } as const;
 /** "General Capabilities and ID Register", lower half: vendor, legacy route, 64-bit counter, last timer, revision. */
@@ -53,8 +49,6 @@ export interface HpetParts {
   line: (pin: number) => IrqLine;
   /** Told whether PIT and RTC are cut off from their lines. */
   legacy: (isReplaced: boolean) => void;
-  /** Lets nanoseconds pass for the processor that reads. */
-  spend: (ns: number) => void;
 }
 
 export class Hpet implements IoDevice {
@@ -82,7 +76,6 @@ export class Hpet implements IoDevice {
   }
 
   read(offset: number, width: Width): number {
-    this.#parts.spend(READ_NS);
     const register = this.#register(offset & ~7);
     const value = (register >> BigInt(8 * (offset & 7))) & LOW;
     return width === 4 ? Number(value) : Number(value) % 2 ** (8 * width);

@@ -10,7 +10,7 @@ interface Family {
 
 // biome-ignore format: a table
 const FAMILIES: readonly Family[] = [
-  { title: 'General purpose and system', features: [undefined, 'intel', 'tsc', 'msr', 'cx8', 'cx16', 'cmov', 'sep', 'syscall', 'rdtscp', 'rdpmc', 'lahf_lm'] },
+  { title: 'General purpose and system', features: [undefined, 'intel', 'tsc', 'msr', 'cx8', 'cx16', 'cmov', 'sep', 'syscall', 'rdtscp', 'rdpmc', 'lahf_lm', '3dnowprefetch'] },
   { title: 'Bit manipulation: BMI1, BMI2, LZCNT, POPCNT, ADX, MOVBE', features: ['bmi1', 'bmi2', 'abm', 'popcnt', 'adx', 'movbe'] },
   { title: 'Random numbers and identity: RDRAND, RDSEED, RDPID', features: ['rdrand', 'rdseed', 'rdpid'] },
   { title: 'Memory protection: SMAP, PKU, INVPCID, FSGSBASE', features: ['smap', 'pku', 'invpcid', 'fsgsbase'] },

@@ -40,7 +40,7 @@ export type Feature =
   | 'aes' | 'xsave' | 'avx' | 'f16c' | 'rdrand' | 'syscall' | 'rdtscp' | 'lahf_lm' | 'svm' | 'abm' | 'sse4a'
   | 'fsgsbase' | 'bmi1' | 'avx2' | 'bmi2' | 'invpcid' | 'rdseed' | 'adx' | 'smap' | 'clflushopt' | 'clwb' | 'sha_ni'
   | 'pku' | 'gfni' | 'vaes' | 'vpclmulqdq' | 'rdpid' | 'movdiri' | 'movdir64b' | 'serialize' | 'wbnoinvd'
-  | 'xsaveopt' | 'xsavec' | 'xsaves' | 'rdpmc' | 'avx-vnni'
+  | 'xsaveopt' | 'xsavec' | 'xsaves' | 'rdpmc' | 'avx-vnni' | '3dnowprefetch'
   | 'intel'; // no bit: what Intel's processors take and AMD's do not
 
 export interface Row {

@@ -2,8 +2,9 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
-import type { Backends } from '../devices/backends.ts';
+import type { Backends, BlkBackend } from '../devices/backends.ts';
 import type { Display } from '../devices/display.ts';
+import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../devices/firmware-services.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import type { PciFunction } from '../devices/pci/function.ts';
 import { PicPair } from '../devices/pic.ts';
@@ -17,6 +18,7 @@ import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { AcpiBoard, AcpiDevice } from './dsdt.ts';
 import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
+import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { addAcpiFiles } from './firmware-files.ts';
 import type { HostServices } from './host-services.ts';
 import { Interrupts } from './interrupts.ts';
@@ -29,10 +31,12 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 /** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
 const DEFERRED_NS = 10_000n;
 
-export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin'> {
+export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
   devices: readonly DeviceSpec[];
   backends: Backends;
   extra: ExtraMemory;
+  /** Lets nanoseconds pass during an access. */
+  spend: (ns: number) => void;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
@@ -66,7 +70,7 @@ export class Board {
   constructor(parts: BoardParts) {
     this.#parts = parts;
     this.#pics = new PicPair(parts.intr);
-    this.bus = new PcBus(() => this.#pics.acknowledge());
+    this.bus = new PcBus(() => this.#pics.acknowledge(), parts.spend);
     const { bios } = parts.firmware;
     const rom = bios ? parts.extra.region(FIRMWARE_REGION, bios.length) : null;
     this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
@@ -135,13 +139,43 @@ export class Board {
     };
   }
 
+  /** What our own firmware's data areas say about this board. */
+  get firmware(): FirmwareBoard {
+    const { serialPorts, machine, date } = this.#parts;
+    const disks = this.#disks.map(({ capacity }) => capacity);
+    return { serialPorts, hasVga: this.#hasVga, hasMouse: machine === 'pc', disks, date };
+  }
+
+  /** Lets the timer tick 18.2 times a second, as a BIOS does. */
+  startTicks(): void {
+    const { pit } = this.#platform;
+    pit.write(3, 1, 0x36);
+    pit.write(0, 1, 0);
+    pit.write(0, 1, 0);
+  }
+
+  /** The disks in the order of their devices, as many as firmware of our own numbers. */
+  get #disks(): BlkBackend[] {
+    const { devices, backends } = this.#parts;
+    return devices
+      .flatMap((spec) => ('drive' in spec ? find('drive', backends.drives, spec.drive) : []))
+      .slice(0, MOST_FIRMWARE_DISKS);
+  }
+
+  #addFirmware(): void {
+    const { memory, wrote, spend, log } = this.#parts;
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    this.#teardown.push(() => services.reset());
+    this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
+  }
+
   #build(): void {
     const { bus } = this;
     const parts = this.#parts;
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, bus, pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({ ...parts, ...this.#later(), bus, pics: this.#pics, irq, pin });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
@@ -157,7 +191,10 @@ export class Board {
     if (parts.firmware.bios) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
-    } else if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    } else {
+      this.#addFirmware();
+      if (this.#pci) setUpPci(this.#pci, this.#pics.elcr);
+    }
   }
 
   #makePci(interrupts: Interrupts): PciBus {
@@ -170,7 +207,7 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services, work } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
     return {
       specs: devices,
       position: 0,
@@ -194,8 +231,7 @@ export class Board {
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      defer: (work) => this.#defer(work),
-      charge: (bytes) => work.charge(bytes),
+      ...this.#later(),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
@@ -204,21 +240,24 @@ export class Board {
     };
   }
 
-  #defer(work: () => void): void {
-    const { clock } = this.#parts;
-    clock.schedule(clock.now() + DEFERRED_NS, work);
+  /** How devices do long work: in turns, and counted. */
+  #later(): Pick<DeviceContext, 'defer' | 'charge'> {
+    const { clock, work } = this.#parts;
+    return {
+      defer: (rest) => void clock.schedule(clock.now() + DEFERRED_NS, rest),
+      charge: (bytes) => work.charge(bytes),
+    };
   }
 
   #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { memory, wrote, log, work } = this.#parts;
+    const { memory, wrote, log } = this.#parts;
     const parts = {
       device,
       memory,
       wrote,
       log,
       withhold,
-      defer: (rest: () => void) => this.#defer(rest),
-      charge: (bytes: number) => work.charge(bytes),
+      ...this.#later(),
     };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });

@@ -14,6 +14,10 @@ export interface BootState {
   /** Physical address of the first instruction. */
   entry: number;
   registers?: Partial<Record<GprName, bigint>>;
+  /** In real mode: selectors of the code and of all other segments, where they are not to follow from the entry. */
+  segments?: { cs: number; data: number };
+  /** The image was told where the ACPI tables are. */
+  knowsAcpi?: true;
 }
 
 const PAGE = 0x1000;
@@ -38,17 +42,20 @@ const RFLAGS_FIXED = 2n;
 
 /** Puts a processor fresh from reset into `state`. Tables go where `layout` has room. */
 export function enter(core: Core, layout: MemoryLayout, state: BootState): void {
-  if (state.mode === 16) enterRealMode(core, state.entry);
+  if (state.mode === 16) enterRealMode(core, state);
   else enterFlat(core, layout, state);
   core.set('rflags', RFLAGS_FIXED);
   for (const [name, value] of Object.entries(state.registers ?? {})) core.set(name as GprName, value);
 }
 
 /** Below 64 KiB CS is 0, as boot loaders expect at 0x7c00; above, the segment is the paragraph of the entry. */
-function enterRealMode(core: Core, entry: number): void {
+function enterRealMode(core: Core, { entry, segments }: BootState): void {
   if (entry >= MIB) throw new ImageError(`a 16-bit entry at ${hex(entry)} is beyond real mode's ${hex(MIB)} bytes`);
-  const selector = entry < 0x1_0000 ? 0 : entry >> 4;
-  core.setSegment('cs', { ...core.getSegment('cs'), selector, base: BigInt(selector << 4) });
+  const selector = segments?.cs ?? (entry < 0x1_0000 ? 0 : entry >> 4);
+  const load = (name: SegmentName, selector: number): void =>
+    core.setSegment(name, { ...core.getSegment(name), selector, base: BigInt(selector << 4) });
+  load('cs', selector);
+  if (segments) for (const name of DATA_SEGMENTS) load(name, segments.data);
   core.set('rip', BigInt(entry - (selector << 4)));
   core.set('rsp', BigInt(STACK_TOP));
 }

@@ -4,21 +4,32 @@ import { writeAcpi } from './acpi.ts';
 import { enter } from './boot-state.ts';
 import type { AcpiBoard } from './dsdt.ts';
 import { type ExtraMemory, type ExtraRegion, FIRMWARE_REGION } from './extra-memory.ts';
+import type { FirmwareBoard } from './firmware/bios-data.ts';
+import { placeFirmware } from './firmware/place.ts';
 import type { FlashImage } from './flash.ts';
+import { restingHost } from './host.ts';
 import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import type { MachineOptions, MachineType } from './options.ts';
 import { flashRegion } from './rows/flash.ts';
+import { MOST_LOW_ROM } from './shadow-memory.ts';
 import { writeSmbios } from './smbios.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
 const MIB = 0x10_0000;
 const PAGE = 0x1000;
 const MOST_FIRMWARE = 8 * MIB;
-/** The end of a firmware image appears below 1 MiB too, where the processor jumps to first. */
-const SHADOW_BYTES = 0x2_0000;
+const LEAST_FIRMWARE = 0x1_0000;
+
+/** What is asked of the board when a guest is put in place. */
+export interface BootBoard {
+  readonly acpi: AcpiBoard;
+  readonly firmware: FirmwareBoard;
+  /** Starts the timer at its 18.2 ticks a second, as a BIOS does. */
+  startTicks(): void;
+}
 
 interface Rom {
   base: number;
@@ -40,8 +51,8 @@ export class Boot {
   readonly notes: readonly string[];
 
   /** Unpacks what is to be unpacked. Throws ImageError where it is damaged, RangeError where there is nothing to boot. */
-  static async prepare(options: BootOptions, extra: ExtraMemory): Promise<Boot> {
-    const { kernel, bios, flash = [], flat, linuxBoot = 'unpack' } = options;
+  static async prepare(options: BootOptions, extra: ExtraMemory, memoryBytes: number): Promise<Boot> {
+    const { kernel, bios, flash = [], flat, linuxBoot = 'unpack', devices = [] } = options;
     if (bios) {
       if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
       if (flash.length === 0) checkFirmware(bios);
@@ -53,8 +64,12 @@ export class Boot {
       const whole = { base: FOUR_GIB - bios.length, image: bios, region: extra.region(FIRMWARE_REGION, bios.length) };
       return new Boot(options, roms.length > 0 ? roms : [whole]);
     }
-    if (!kernel) throw new RangeError('there is nothing to boot: neither a kernel nor firmware');
-    const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel);
+    if (!kernel) {
+      if (devices.some((device) => 'drive' in device)) return new Boot(options, []);
+      throw new RangeError('there is nothing to boot: neither a kernel nor firmware, nor a disk');
+    }
+    const limits = { mostBytes: memoryBytes, rest: restingHost() };
+    const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel, limits);
     return new Boot(options, [], unpacked, note ? [note] : []);
   }
 
@@ -71,10 +86,10 @@ export class Boot {
   }
 
   /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError where RAM is short. */
-  load(core: Core, acpi: AcpiBoard): void {
-    const { kernel, bios } = this.#options;
-    if (bios) this.#loadFirmware(core, bios, acpi.machine);
-    else if (kernel) this.#loadKernel(core, acpi, kernel);
+  load(core: Core, board: BootBoard): void {
+    const { bios } = this.#options;
+    if (bios) this.#loadFirmware(core, bios, board.acpi.machine);
+    else this.#loadGuest(core, board);
     if (!this.#options.reboot) this.#unpacked = undefined;
   }
 
@@ -88,11 +103,14 @@ export class Boot {
       region.place(base, 'rom');
     }
     this.#areFilled = true;
-    if (machine === 'microvm') core.memory.bytes(MIB - SHADOW_BYTES, SHADOW_BYTES).set(bios.subarray(-SHADOW_BYTES));
+    if (machine !== 'microvm') return;
+    const low = bios.subarray(-Math.min(bios.length, MOST_LOW_ROM));
+    core.memory.bytes(MIB - low.length, low.length).set(low);
   }
 
-  #loadKernel(core: Core, acpi: AcpiBoard, kernel: Uint8Array): void {
-    const { flat, kernelName = 'kernel', append = '', modules = [], linuxBoot, smbios } = this.#options;
+  #loadGuest(core: Core, board: BootBoard): void {
+    const { kernel, flat, kernelName = 'kernel', append = '', modules = [], linuxBoot, smbios } = this.#options;
+    const { acpi } = board;
     const { memory } = core;
     const layout = new MemoryLayout(memory.size);
     const commandLine = append === '' ? kernelName : `${kernelName} ${append}`;
@@ -100,14 +118,23 @@ export class Boot {
     if (!flat) writeSmbios(memory, layout, { ramBytes: memory.size, vcpus: acpi.vcpus, texts: smbios });
     const { hasVga } = acpi;
     const request = { commandLine, append, modules, flat, rsdp, hasVga, unpacked: this.#unpacked, linuxBoot };
-    enter(core, layout, loadImage(memory, layout, kernel, request));
+    const image = kernel && loadImage(memory, layout, kernel, request);
+    // Bytes that begin in protected mode where they were told to know of no firmware.
+    const disk =
+      flat && flat.mode !== 16
+        ? null
+        : placeFirmware(memory, layout, { board: board.firmware, mp: image?.knowsAcpi ? undefined : acpi });
+    const state = image ?? disk;
+    if (!state) throw new RangeError('the firmware found no room');
+    if (state.mode === 16 && !flat) board.startTicks();
+    enter(core, layout, state);
   }
 }
 
 function checkFirmware({ length }: Uint8Array): void {
-  if (length < SHADOW_BYTES || length > MOST_FIRMWARE || length % PAGE !== 0) {
+  if (length < LEAST_FIRMWARE || length > MOST_FIRMWARE || length % PAGE !== 0) {
     throw new ImageError(
-      `the firmware image has ${length} bytes; ${SHADOW_BYTES} to ${MOST_FIRMWARE} in multiples of ${PAGE} are possible`,
+      `the firmware image has ${length} bytes; ${LEAST_FIRMWARE} to ${MOST_FIRMWARE} in multiples of ${PAGE} are possible`,
     );
   }
 }

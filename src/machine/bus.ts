@@ -4,12 +4,15 @@
  */
 import type { Bus, Width } from '../core-types.ts';
 import type { IoDevice } from '../devices/device.ts';
+import { type AccessTimes, accessTimes, type Space } from './access-times.ts';
 import { RangeMap } from './range-map.ts';
 
 const PORTS = 0x1_0000;
 /** As many ranges of ports as a byte can number. */
 const MAX_PORT_RANGES = 255;
 const ALL_ONES = [0, 0xff, 0xffff, 0, 0xffff_ffff] as const;
+const NO_PORT = accessTimes('ports', null);
+const NO_MEMORY = accessTimes('memory', null);
 
 /** A range with its device, and how often it was used. */
 export interface Region {
@@ -17,6 +20,7 @@ export interface Region {
   readonly base: number;
   readonly length: number;
   readonly device: IoDevice;
+  readonly times: AccessTimes;
   reads: number;
   writes: number;
 }
@@ -28,8 +32,6 @@ export interface AccessCounts {
   mmioReads: number;
   mmioWrites: number;
 }
-
-type Space = 'ports' | 'memory';
 
 /** A range that comes and goes, as the guest programs it. */
 export interface Movable {
@@ -46,13 +48,16 @@ export class PcBus implements Bus {
   #portRegions: readonly Region[] = [];
   readonly #mmio = new RangeMap<Region>();
   readonly #acknowledge: () => number;
+  readonly #spend: (ns: number) => void;
   /** Who listens to the processor's FERR# pin. */
   #ferr: ((asserted: boolean) => void) | null = null;
   /** Those of the processor that runs now: whoever runs another puts its own here. */
   counts: AccessCounts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
 
-  constructor(acknowledge: () => number) {
+  /** `spend` lets nanoseconds pass for the processor that runs. */
+  constructor(acknowledge: () => number, spend: (ns: number) => void = () => {}) {
     this.#acknowledge = acknowledge;
+    this.#spend = spend;
   }
 
   /** Every range mapped now, ports first. */
@@ -67,7 +72,7 @@ export class PcBus implements Bus {
     }
     const owner = this.#ports.find((region) => base < region.base + region.length && region.base < base + length);
     if (owner) throw new RangeError(`port ${hex(Math.max(base, owner.base))} of ${name} belongs to ${owner.name}`);
-    this.#ports.push({ name, base, length, device, reads: 0, writes: 0 });
+    this.#ports.push({ name, base, length, device, times: accessTimes('ports', name), reads: 0, writes: 0 });
     this.#changed('ports');
   }
 
@@ -75,7 +80,7 @@ export class PcBus implements Bus {
   mapMmio(name: string, base: number, length: number, device: IoDevice): void {
     const other = this.#memory.find((region) => base < region.base + region.length && region.base < base + length);
     if (other) throw new RangeError(`addresses ${hex(base)}+${hex(length)} of ${name} overlap those of ${other.name}`);
-    this.#memory.push({ name, base, length, device, reads: 0, writes: 0 });
+    this.#memory.push({ name, base, length, device, times: accessTimes('memory', name), reads: 0, writes: 0 });
     this.#changed('memory');
   }
 
@@ -83,10 +88,11 @@ export class PcBus implements Bus {
   movable(space: Space, name: string, device: IoDevice): Movable {
     const entry: { region: Region | null } = { region: null };
     this.#movable[space].push(entry);
+    const times = accessTimes(space, name);
     return {
       move: (base, length = 0) => {
         const { reads = 0, writes = 0 } = entry.region ?? {};
-        entry.region = base === null ? null : { name, base, length, device, reads, writes };
+        entry.region = base === null ? null : { name, base, length, device, times, reads, writes };
         this.#changed(space);
       },
     };
@@ -128,24 +134,32 @@ export class PcBus implements Bus {
     }
   }
 
+  // A device sees the time at which an access begins: what it says is never ahead of the processor's own clock.
+
   portIn(port: number, width: Width): number {
     this.counts.portReads++;
-    return this.#readPort(port, width);
+    const value = this.#readPort(port, width);
+    this.#spend((this.#portRegion(port)?.times ?? NO_PORT).read);
+    return value;
   }
 
   portOut(port: number, width: Width, value: number): void {
     this.counts.portWrites++;
     this.#writePort(port, width, value);
+    this.#spend((this.#portRegion(port)?.times ?? NO_PORT).write);
   }
 
   mmioRead(pa: number, width: Width): number {
     this.counts.mmioReads++;
-    return this.#readMmio(pa, width);
+    const value = this.#readMmio(pa, width);
+    this.#spend((this.#mmioRegion(pa)?.times ?? NO_MEMORY).read);
+    return value;
   }
 
   mmioWrite(pa: number, width: Width, value: number): void {
     this.counts.mmioWrites++;
     this.#writeMmio(pa, width, value);
+    this.#spend((this.#mmioRegion(pa)?.times ?? NO_MEMORY).write);
   }
 
   interruptAcknowledge(): number {

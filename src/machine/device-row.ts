@@ -2,6 +2,7 @@
  * Rows of the device table: the names of a device, its properties and how it is made. The types of the properties are
  * those of the library's `devices`; the command line reads the same rows.
  */
+import { suggest } from '../checks.ts';
 import type { DeviceContext } from './device-context.ts';
 
 interface Common {
@@ -92,9 +93,7 @@ export function fillProperties(
 ): Record<string, PropertyValue | undefined> {
   for (const key of Object.keys(given)) {
     if (!Object.hasOwn(properties, key)) {
-      throw new RangeError(
-        `${what}: unknown property '${key}'; there are ${Object.keys(properties).join(', ') || 'none'}`,
-      );
+      throw new RangeError(`${what}: unknown property '${key}'; ${suggest(key, Object.keys(properties))}`);
     }
   }
   return Object.fromEntries(

@@ -2,6 +2,7 @@
  * All devices that a machine can be given: one row each, for the library's `devices` and for the command's -device. A
  * new device is a file in rows/ and a line here.
  */
+import { suggest } from '../checks.ts';
 import type { IoDevice } from '../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
@@ -70,6 +71,6 @@ export function createDevice(context: DeviceContext, spec: DeviceSpec): object |
   }
   const { type, id: _id, ...given } = spec;
   const row = findDevice(type);
-  if (!row) throw new RangeError(`device '${type}' is unknown: there are ${DEVICE_NAMES.join(', ')}`);
+  if (!row) throw new RangeError(`device '${type}' is unknown: ${suggest(type, DEVICE_NAMES)}`);
   return row.create(context, fillProperties(`device ${type}`, row.properties, given), type) ?? undefined;
 }

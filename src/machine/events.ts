@@ -1,5 +1,6 @@
 /** What a machine tells its embedder while it runs, by typed events. */
 
+import { check, isFunction, suggest } from '../checks.ts';
 import type { ExitRecord } from '../core-vmx.ts';
 
 /** How a run ended. */
@@ -46,10 +47,17 @@ export interface MachineEvents {
 
 /** A minimal typed emitter: listeners run in the order they were added. */
 export class Emitter<Events extends { [Name in keyof Events]: (...args: never[]) => void }> {
+  readonly #names: readonly (keyof Events & string)[];
   readonly #listeners = new Map<keyof Events, Set<(...args: never[]) => void>>();
 
-  /** Adds a listener and returns the function that removes it. */
-  on<Name extends keyof Events>(name: Name, listener: Events[Name]): () => void {
+  constructor(names: readonly (keyof Events & string)[]) {
+    this.#names = names;
+  }
+
+  /** Adds a listener and returns the function that removes it. Throws RangeError for an event that there is not. */
+  on<Name extends keyof Events & string>(name: Name, listener: Events[Name]): () => void {
+    if (!this.#names.includes(name)) throw new RangeError(`there is no event '${name}'; ${suggest(name, this.#names)}`);
+    check(`listener of '${name}'`, listener, isFunction);
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
     listeners.add(listener);

@@ -3,6 +3,7 @@
  * below unit 0. OVMF has its code in the one and its variables in the other.
  */
 import type { Backends, BlkBackend } from '../devices/backends.ts';
+import { checkMachineOptions } from './check-options.ts';
 import type { MachineOptions } from './options.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
@@ -46,8 +47,9 @@ export function flashChips(specs: readonly { readonly type: string }[], drives: 
   return chips;
 }
 
-/** The options with what the chips hold: the processor starts in unit 0 as it would in `bios`. */
+/** The options, checked, with what the chips hold: the processor starts in unit 0 as it would in `bios`. */
 export async function withFlash(options: MachineOptions): Promise<MachineOptions & { flash: readonly FlashImage[] }> {
+  checkMachineOptions(options);
   const flash: FlashImage[] = [];
   for (const chip of flashChips(options.devices ?? [], options.drives)) {
     const bytes = new Uint8Array(chip.backend.capacity);

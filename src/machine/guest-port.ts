@@ -1,4 +1,5 @@
 /** Named ports between programs of the guest and the embedder: the host's ends, which outlive a reset of the machine. */
+import { check, isBytes, isEither, isText } from '../checks.ts';
 import type { ConsolePort, PortParts } from '../devices/virtio/console-port.ts';
 import { Emitter } from './events.ts';
 
@@ -15,7 +16,7 @@ export class GuestPort extends Emitter<GuestPortEvents> {
   readonly #early: Uint8Array[] = [];
 
   constructor(name: string) {
-    super();
+    super(['data', 'opened']);
     this.name = name;
   }
 
@@ -26,6 +27,7 @@ export class GuestPort extends Emitter<GuestPortEvents> {
 
   /** Sends bytes, or text as UTF-8; they wait until a program of the guest opens the port and reads. */
   send(data: string | Uint8Array): void {
+    check(`port '${this.name}': send`, data, isEither(isText, isBytes));
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
     if (this.#port) this.#port.send(bytes);
     else this.#early.push(bytes.slice());

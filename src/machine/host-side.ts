@@ -16,7 +16,7 @@ export abstract class HostSide extends Emitter<MachineEvents> {
   readonly #services: HostServices;
 
   constructor(services: HostServices, board: { readonly i8042: I8042; readonly display: Display }) {
-    super();
+    super(['console', 'exit', 'vmexit', 'reboot', 'log']);
     this.#services = services;
     this.keyboard = new Keyboard(() => board.i8042);
     this.mouse = new Mouse(() => board.i8042);

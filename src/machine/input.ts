@@ -1,4 +1,5 @@
 /** Keyboard and mouse of a machine, by the names that web pages use for keys and buttons. */
+import { check, isNumber, isText } from '../checks.ts';
 import type { I8042 } from '../devices/i8042.ts';
 import { keyOf } from '../devices/i8042-keys.ts';
 
@@ -34,6 +35,7 @@ export class Keyboard {
 
   /** Types text on a US layout. Throws RangeError for a character that has no key there, before typing anything. */
   type(text: string): void {
+    check('keyboard.type', text, isText);
     for (const { code, shift } of Array.from(text, keyOf)) {
       if (shift) this.press('ShiftLeft', code);
       else this.press(code);
@@ -50,6 +52,7 @@ export class Mouse {
 
   /** Moves right and down by counts, and turns the wheel towards the user. */
   move(x: number, y: number, wheel = 0): void {
+    for (const [name, value] of Object.entries({ x, y, wheel })) check(`mouse.move: ${name}`, value, isNumber);
     this.#controller().mouse.move(x, y, wheel);
   }
 

@@ -7,13 +7,14 @@ import { VirtualClock } from '../devices/clock.ts';
 import { WorkMeter } from '../devices/work-meter.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
+import { checkCount, checkInput, checkLimits } from './check-options.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import type { Outcome } from './events.ts';
 import type { ExitBreak } from './exit-break.ts';
 import { Exits } from './exits.ts';
 import { ExtraMemory } from './extra-memory.ts';
 import { withFlash } from './flash.ts';
-import { hostMs, yieldToHost } from './host.ts';
+import { hostMs, TURN_MS, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
 import { HostSide } from './host-side.ts';
 import { HostWorkGauge } from './host-work.ts';
@@ -22,7 +23,6 @@ import {
   checkMachineType,
   checkSerialPorts,
   checkVcpus,
-  DEFAULT_MEMORY,
   dateAt,
   devicesOf,
   type MachineOptions,
@@ -38,8 +38,6 @@ import { isStepping, stepTraced } from './tracer.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
 const SLICE = 100_000;
-/** Host milliseconds between two turns of the event loop. */
-const TURN_MS = 12;
 const RFLAGS_IF = 0x200n;
 const NS_PER_MS = 1e6;
 /** Host timers are no finer. */
@@ -81,11 +79,10 @@ export class Machine extends HostSide {
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
   static async create(asked: MachineOptions): Promise<Machine> {
     const options = await withFlash(asked);
-    const memoryBytes = parseMemory(options.memory ?? DEFAULT_MEMORY);
-    const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
+    const memoryBytes = parseMemory(options.memory);
     const vcpus = checkVcpus(options.vcpus ?? 1);
     const extra = new ExtraMemory();
-    const boot = await Boot.prepare(options, extra);
+    const boot = await Boot.prepare(options, extra, memoryBytes);
     const cores: Core[] = [];
     const turns = new RoundRobin(cores);
     let machine: Machine | null = null;
@@ -107,7 +104,7 @@ export class Machine extends HostSide {
       firmware: options,
       devices: devicesOf(options),
       extra,
-      serialPorts,
+      serialPorts: checkSerialPorts(options.serialPorts ?? 1),
       machine: checkMachineType(options.machine ?? 'pc'),
       backends: options,
       msi: (address, data) => {
@@ -133,7 +130,7 @@ export class Machine extends HostSide {
     });
     await addProcessors(cores, options, { memoryBytes, vcpus, bus: board.bus, extra, hasVga: board.acpi.hasVga });
     machine = new Machine(options, turns, board, boot, clock, output, host, services);
-    machine.#boot.load(machine.core, board.acpi);
+    machine.#boot.load(machine.core, board);
     return machine;
   }
 
@@ -169,6 +166,7 @@ export class Machine extends HostSide {
    */
   async run(limits: { instructions?: number; exit?: ExitBreak } = {}): Promise<Outcome> {
     if (this.#running) throw new Error('the machine is running already');
+    checkLimits(limits);
     this.#exits.watch(limits.exit ?? null);
     this.#running = true;
     this.#pacer?.start(this.#turns.now);
@@ -201,6 +199,7 @@ export class Machine extends HostSide {
    */
   step(count = 1): Outcome | null {
     if (this.#running) throw new Error('the machine is running already');
+    checkCount(count);
     const limit = this.#turns.retired + count;
     let outcome: Outcome | typeof WAIT | null = null;
     for (let idle = 0; outcome === null && idle < MOST_IDLE_SLICES; idle++) {
@@ -214,6 +213,7 @@ export class Machine extends HostSide {
 
   /** Types into a serial port. Text is sent as UTF-8. */
   send(input: string | Uint8Array, port = 0): void {
+    checkInput(input);
     this.#board.send(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
     this.#sleep.poke();
   }
@@ -383,7 +383,7 @@ export class Machine extends HostSide {
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
     this.#board.reset();
-    this.#boot.load(this.core, this.#board.acpi);
+    this.#boot.load(this.core, this.#board);
     this.emit('reboot', cause);
     return null;
   }

@@ -8,7 +8,7 @@ import { hex, ImageError } from './loaders/image-error.ts';
 const PAGE = 0x1000;
 const MIB = 0x10_0000;
 /** The extended BIOS data area of a PC begins here: the end of conventional memory. */
-const CONVENTIONAL_END = 0x9_fc00;
+export const CONVENTIONAL_END = 0x9_fc00;
 const BIOS_START = 0xf_0000;
 
 const FOUR_GIB = 0x1_0000_0000;
@@ -64,6 +64,13 @@ export class MemoryLayout {
       );
     }
     this.#taken.push({ what, start, end });
+  }
+
+  /** Claims exact addresses unless they leave RAM or meet what is there. Returns whether it did. */
+  takeIfFree(what: string, start: number, length: number): boolean {
+    if (start + length > lowRam(this.ramBytes) || this.#meeting(start, start + length)) return false;
+    this.take(what, start, length);
+    return true;
   }
 
   /** Finds room as high as possible in conventional memory, where the rarest guests write first; else above all else. */

@@ -7,5 +7,7 @@ export function nsUntil(now: bigint, ...deadlines: readonly bigint[]): number {
   return next === NEVER ? Number.POSITIVE_INFINITY : Math.max(0, Number(next - now));
 }
 
-/** A sleep of `ns`, as far as a number counts nanoseconds exactly: a longer one is several. */
-export const jumpOf = (ns: number): number => Math.min(ns, Number.MAX_SAFE_INTEGER);
+const LONGEST_JUMP_NS = 2 ** 52;
+
+/** A sleep of `ns`, as far as a number counts nanoseconds exactly, and those of a turn too: a longer one is several. */
+export const jumpOf = (ns: number): number => Math.min(ns, LONGEST_JUMP_NS);

@@ -22,6 +22,8 @@ export type CoreFactory = (options: {
   vcpus?: number;
   id?: number;
   backing?: Core['backing'];
+  /** What RDRAND and RDSEED begin with, 64 bits. */
+  entropy?: bigint;
 }) => Promise<Core>;
 
 /** The board: a PC with PCI, or one that ACPI alone describes. */
@@ -84,7 +86,7 @@ const MIB = 0x10_0000;
 const PAGE = 0x1000;
 /** Milliseconds since 1970 at power-on, so that equal runs see equal dates. */
 export const DEFAULT_DATE = Date.UTC(2026, 0, 1);
-export const DEFAULT_MEMORY = 128 * MIB;
+const DEFAULT_MEMORY = 128 * MIB;
 /** One linear memory of 4 GiB holds guest RAM and the processor's own state. */
 export const MAX_MEMORY = 4064 * MIB;
 const MAX_SERIAL_PORTS = 4;
@@ -92,7 +94,7 @@ export const MAX_VCPUS = 8;
 const UNITS: Record<string, number> = { '': MIB, B: 1, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
 
 /** Bytes of a size in QEMU's notation: '256M', '1G', and '64' for 64 MiB. Throws RangeError where it makes no sense. */
-export function parseMemory(size: number | string): number {
+export function parseMemory(size: number | string = DEFAULT_MEMORY): number {
   const bytes = typeof size === 'number' ? size : parseSize(size);
   if (!Number.isInteger(bytes) || bytes < MIB || bytes > MAX_MEMORY || bytes % PAGE !== 0) {
     throw new RangeError(`memory size ${size} is not possible: 1M to ${MAX_MEMORY / MIB}M in whole pages of 4K`);

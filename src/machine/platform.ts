@@ -38,6 +38,9 @@ const KIB = 1024;
 const MIB = 0x10_0000;
 
 export interface PlatformParts {
+  /** As of DeviceContext. */
+  defer: (work: () => void) => void;
+  charge: (bytes: number) => void;
   machine: MachineType;
   clock: VirtualClock;
   bus: PcBus;
@@ -62,14 +65,13 @@ export interface PlatformParts {
   date: number;
   /** Takes every byte of console output. */
   output: (source: ConsoleSource, byte: number) => void;
-  /** Lets nanoseconds pass during an access. */
-  spend: (ns: number) => void;
   /** Ends the run; the processor is to stop at the next instruction. */
   end: (outcome: Outcome) => void;
 }
 
 /** The devices that the machine itself speaks to. */
 export interface Platform {
+  pit: Pit;
   serial: readonly Serial[];
   acpi: AcpiPm;
   /** Absent on a microvm. */
@@ -104,7 +106,6 @@ export function buildPlatform(parts: PlatformParts): Platform {
         pitLine.cut(isReplaced);
         rtcLine.cut(isReplaced);
       },
-      spend: parts.spend,
     });
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
     const fpuError = new FpuError({ irq: irq(Irq.FPU), ignne: parts.ignne });
@@ -127,11 +128,12 @@ export function buildPlatform(parts: PlatformParts): Platform {
     return device;
   });
   initialize(pics);
-  return { serial, acpi, i8042, fwCfg };
+  return { pit, serial, acpi, i8042, fwCfg };
 }
 
-function makeFwCfg({ ramBytes, vcpus, commandLine, memory, wrote, firmware }: PlatformParts): FwCfg {
-  const device = new FwCfg({ memory, wrote });
+function makeFwCfg(parts: PlatformParts): FwCfg {
+  const { ramBytes, vcpus, commandLine, memory, wrote, defer, charge, firmware } = parts;
+  const device = new FwCfg({ memory, wrote, defer, charge });
   device.set(FwCfgKey.RAM_SIZE, littleEndian(ramBytes, 8));
   device.set(FwCfgKey.NB_CPUS, littleEndian(vcpus, 2));
   device.set(FwCfgKey.MAX_CPUS, littleEndian(vcpus, 2));

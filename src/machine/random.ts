@@ -7,6 +7,13 @@ export function randomFor({ seed, clock }: { seed?: number; clock?: 'vm' | 'host
   return seed === undefined && clock === 'host' ? hostRandom : seededRandom(seed ?? 0);
 }
 
+/** 64 bits of a source. */
+export function wordOf(source: RandomSource): bigint {
+  const bytes = new Uint8Array(8);
+  source(bytes);
+  return new DataView(bytes.buffer).getBigUint64(0, true);
+}
+
 /** What one call of the host's generator gives at most. */
 const HOST_LIMIT = 65536;
 

@@ -69,8 +69,7 @@ export class RoundRobin {
 
   /** The running processor waits for a device during an access. */
   spend(ns: number): void {
-    this.running?.advance(ns);
-    this.running?.requestStop();
+    this.running?.spend(ns);
   }
 
   /** Resets every processor, all at the same time: their time-stamp counters begin together. */
@@ -102,7 +101,7 @@ export class RoundRobin {
         this.#begin = this.#time;
         this.#end = this.#time + this.#turnNs;
       }
-      do {
+      for (let isOver = false; !isOver; ) {
         const { now, retired } = core;
         const budget = Math.min(Math.max(1, Number(this.#until(nextEvent()) - now)), left, slice);
         const stop = run(core, budget);
@@ -110,15 +109,14 @@ export class RoundRobin {
         if (stop === Stop.BUDGET) advanceTo(core, now + BigInt(budget));
         this.#time = later(this.#time, core.now);
         left -= core.retired - retired;
+        const sleeps = stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI;
+        if (sleeps) this.#sleepers.set(core, core.nextDeadline);
+        if (sleeps && core.retired === retired) asleep++;
+        isOver = sleeps || this.#time >= this.#until(nextEvent());
+        if (isOver) this.#pass();
         if (stop === Stop.SHUTDOWN || isEnding()) return stop === Stop.SHUTDOWN ? stop : Stop.REQUESTED;
-        if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) {
-          this.#sleepers.set(core, core.nextDeadline);
-          if (core.retired === retired) asleep++;
-          break;
-        }
         if (left <= 0) return Stop.BUDGET;
-      } while (this.#time < this.#until(nextEvent()));
-      this.#pass();
+      }
       if (nextEvent() <= this.#time) return Stop.BUDGET;
     }
     return asleep === this.cores.length ? Stop.HALT : Stop.BUDGET;

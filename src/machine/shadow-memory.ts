@@ -11,8 +11,8 @@ import type { ExtraRegion } from './extra-memory.ts';
 export const SHADOW_BASE = 0xc_0000;
 export const SHADOW_BYTES = 0x4_0000;
 const MIB = 0x10_0000;
-/** The end of a firmware image appears here. */
-const ROM_BYTES = 0x2_0000;
+/** So much of the end of a firmware image appears below 1 MiB too, where the processor jumps to first. */
+export const MOST_LOW_ROM = 0x2_0000;
 const ALL_ONES = [0, 0xff, 0xffff, 0, 0xffff_ffff] as const;
 
 export interface ShadowParts {
@@ -72,9 +72,10 @@ export class ShadowMemory implements IoDevice {
   /** What processors find at an area: RAM, the part of it where ROM lies, or nothing. */
   #range({ start, end, isRead, isWritten }: ShadowArea): ShadowRange | null {
     if (isRead) return { pa: start, length: end - start, source: 'ram', isWritable: isWritten };
-    const pa = Math.max(start, MIB - ROM_BYTES);
     const { rom } = this.#parts;
-    if (!rom || end <= pa) return null;
+    if (!rom) return null;
+    const pa = Math.max(start, MIB - Math.min(rom.length, MOST_LOW_ROM));
+    if (end <= pa) return null;
     return { pa, length: end - pa, source: rom.offset + rom.length - (MIB - pa), isWritable: false };
   }
 }

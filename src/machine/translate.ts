@@ -2,6 +2,7 @@
  * Linear addresses to physical ones, for people who look at a guest from outside: the tables are read, nothing is marked
  * accessed, permissions do not matter (SDM Vol. 3A, "Paging").
  */
+import { check, isBigInt } from '../checks.ts';
 import type { Core } from '../core-types.ts';
 
 const CR0_PG = 1n << 31n;
@@ -13,6 +14,7 @@ const FRAME = 0xf_ffff_ffff_f000n;
 
 /** The physical address of `linear`, or null where no table maps it or a table lies outside RAM. */
 export function translate(core: Core, linear: bigint): number | null {
+  check('translate: linear', linear, isBigInt);
   if ((core.get('cr0') & CR0_PG) === 0n) return Number(linear & 0xffff_ffffn);
   const cr4 = core.get('cr4');
   const cr3 = core.get('cr3');

@@ -1,4 +1,5 @@
 /** Sockets between the guest and the embedder: who listens at the host. Listeners outlive a reset, connections do not. */
+import { check, isFunction } from '../checks.ts';
 import { VirtioVsock } from '../devices/virtio/vsock.ts';
 import type { VsockConnection } from '../devices/virtio/vsock-connection.ts';
 import type { HostWork } from '../net/backend.ts';
@@ -29,7 +30,8 @@ export class VsockHub {
 
   /** Accepts connections of the guest to `port` of the host (CID 2); returns how to stop. */
   listen(port: number, listener: VsockListener): () => void {
-    check(port);
+    checkPort(port);
+    check(`vsock.listen(${port}): the listener`, listener, isFunction);
     if (this.#listeners.has(port)) throw new RangeError(`vsock port ${port} is taken`);
     this.#listeners.set(port, listener);
     return () => {
@@ -44,13 +46,13 @@ export class VsockHub {
 
   /** Connects to a port of the guest; the connection's events tell how that went. */
   connect(port: number): VsockConnection {
-    check(port);
+    checkPort(port);
     if (!this.#device) throw new RangeError('this machine has no sockets: add the device vhost-vsock');
     return this.#device.connect(port);
   }
 }
 
-function check(port: number): void {
+function checkPort(port: number): void {
   if (!Number.isInteger(port) || port < 0 || port > LAST_PORT) {
     throw new RangeError(`vsock port ${port} is not possible: 0 to ${LAST_PORT}`);
   }

@@ -2,6 +2,7 @@
  * The seam between a network card and what is at the other end of its cable. Everything in src/net runs in Node and in
  * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
  */
+import { isObject } from '../checks.ts';
 
 /** What the sender left undone on a frame, to be done by whoever needs it. */
 export interface Offload {
@@ -63,6 +64,9 @@ export interface NetBackend {
   /** Ends all dealings with the host. */
   close?(): void;
 }
+
+/** Whether a value is such a network. */
+export const isBackend = isObject(['attach', 'send']);
 
 /** A host that never does anything: for backends within one process, and for tests. */
 export const NO_HOST: HostWork = { begin: () => () => {}, expect: () => () => {}, arrived: () => {} };

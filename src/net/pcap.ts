@@ -2,7 +2,8 @@
  * A network that is written down: frames of both directions in the classic pcap format, with nanoseconds of virtual time.
  * Checksums that were left undone are made in what is written; long segments stay in one piece.
  */
-import type { NetBackend, NetCard, Offload } from './backend.ts';
+import { check, checkOptions, isFunction, isInteger, isNumber } from '../checks.ts';
+import { isBackend, type NetBackend, type NetCard, type Offload } from './backend.ts';
 import { completeChecksum } from './bytes.ts';
 
 /** The nanosecond variant of the format. */
@@ -22,6 +23,9 @@ export interface DumpOptions {
 
 /** The backend, whose frames are handed to `write` as the bytes of a pcap file. */
 export function dump(backend: NetBackend, write: (bytes: Uint8Array) => void, options: DumpOptions = {}): NetBackend {
+  check('dump: backend', backend, isBackend);
+  check('dump: write', write, isFunction);
+  checkOptions('dump', options, { start: isNumber, maxBytes: isInteger(1, MOST_BYTES) });
   const { start = 0, maxBytes = MOST_BYTES } = options;
   const header = new DataView(new ArrayBuffer(FILE_HEADER));
   for (const [at, value] of [MAGIC, 0x0004_0002, 0, 0, maxBytes, ETHERNET].entries()) {

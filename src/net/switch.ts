@@ -3,7 +3,8 @@
  * a network. It learns who is where from the senders of frames. The idle time of a machine with a port passes as the
  * host's, for nobody knows when another machine will answer.
  */
-import type { NetBackend, NetCard } from './backend.ts';
+import { check } from '../checks.ts';
+import { isBackend, type NetBackend, type NetCard } from './backend.ts';
 
 const MOST_ADDRESSES = 1024;
 /** Frames that wait for a card without room. */
@@ -71,6 +72,7 @@ export class Switch {
    * the machines are made. Throws where there is one already.
    */
   connect(uplink: NetBackend): void {
+    check('Switch.connect', uplink, isBackend);
     if (this.#uplink) throw new Error('the switch has an uplink already');
     this.#uplink = uplink;
     this.#ports.add(this.#uplinkPort);

@@ -5,6 +5,7 @@
  * systems every folder is looked at before it is entered.
  */
 import fs, { constants } from 'node:fs';
+import { check, checkOptions, isFlag, isText } from '../checks.ts';
 import {
   type DirectoryEntry,
   Errno,
@@ -17,6 +18,7 @@ import {
   type Path,
   type Space,
 } from '../devices/p9/file-tree.ts';
+import { untilError } from '../devices/p9/walk.ts';
 
 const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } =
   constants;
@@ -46,7 +48,10 @@ export class HostFolder implements FileTree {
   readonly #devices = new Map<bigint, bigint>();
 
   /** Throws RangeError where `path` is no folder. */
-  constructor(path: string, { isReadOnly = false, reportsOwner = false }: HostFolderOptions = {}) {
+  constructor(path: string, options: HostFolderOptions = {}) {
+    check('HostFolder: path', path, isText);
+    checkOptions('HostFolder', options, { isReadOnly: isFlag, reportsOwner: isFlag });
+    const { isReadOnly = false, reportsOwner = false } = options;
     if (!fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new RangeError(`${path} is no folder`);
     this.#root = fs.realpathSync(path);
     this.isReadOnly = isReadOnly;
@@ -55,6 +60,18 @@ export class HostFolder implements FileTree {
 
   stat(path: Path): FileStat {
     return this.#at(path, (file) => this.#statOf(fs.lstatSync(file, { bigint: true })));
+  }
+
+  walk(path: Path, names: readonly string[]): FileStat[] {
+    return this.#inside(path, (start, opened) => {
+      const found: FileStat[] = [];
+      let folder = start;
+      untilError(names, found, (name) => {
+        if (found.length > 0) folder = this.#enter(`${folder}/${names[found.length - 1]}`, opened);
+        return this.#statOf(fs.lstatSync(`${folder}/${name}`, { bigint: true }));
+      });
+      return found;
+    });
   }
 
   list(path: Path): DirectoryEntry[] {
@@ -180,11 +197,14 @@ export class HostFolder implements FileTree {
     return this.#inside(path.slice(0, -1), (folder) => use(`${folder}/${path[path.length - 1]}`));
   }
 
-  #inside<T>(path: Path, use: (folder: string) => T): T {
+  #inside<T>(path: Path, use: (folder: string, opened: number[]) => T): T {
     return failing(() => {
       const opened: number[] = [];
       try {
-        return use(path.reduce((folder, name) => this.#enter(`${folder}/${name}`, opened), this.#root));
+        return use(
+          path.reduce((folder, name) => this.#enter(`${folder}/${name}`, opened), this.#root),
+          opened,
+        );
       } finally {
         for (const fd of opened) fs.closeSync(fd);
       }

@@ -3,10 +3,11 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { constants, inflateRawSync } from 'node:zlib';
+import { check, checkOptions, isFlag, isOneOf, isText } from '../checks.ts';
 import type { ByteFile } from '../devices/block/byte-file.ts';
 import type { Disk } from '../devices/block/disk.ts';
 import { ImageError } from '../devices/block/image-error.ts';
-import { type ImageFiles, type ImageOptions, openImage } from '../devices/block/open-image.ts';
+import { IMAGE_OPTIONS, type ImageFiles, type ImageOptions, openImage } from '../devices/block/open-image.ts';
 import { OverlayDisk } from '../devices/block/overlay.ts';
 import { unzstd } from '../machine/loaders/decompress/zstd.ts';
 import { LOCKINGS, type Locking, lockImage } from './image-lock.ts';
@@ -128,12 +129,13 @@ export interface DiskOptions extends ImageOptions {
   locking?: Locking;
 }
 
+const DISK_OPTIONS = { ...IMAGE_OPTIONS, isTemporary: isFlag, isUnsafe: isFlag, locking: isOneOf(...LOCKINGS) };
+
 /** Opens a disk image. Throws ImageError where that is not possible. */
-export function openDisk(
-  path: string,
-  { isTemporary, isUnsafe, locking = 'auto', ...options }: DiskOptions = {},
-): Disk {
-  if (!LOCKINGS.includes(locking)) throw new ImageError(`locking '${locking}': there are ${LOCKINGS.join(', ')}`);
+export function openDisk(path: string, options: DiskOptions = {}): Disk {
+  check('openDisk: path', path, isText);
+  checkOptions('openDisk', options, DISK_OPTIONS);
+  const { isTemporary, isUnsafe, locking = 'auto', ...rest } = options;
   const open = (name: string, isReadOnly: boolean): ByteFile => {
     const file = openFile(name, isReadOnly, locking);
     return isUnsafe ? Object.assign(file, { flush: () => {} }) : file;
@@ -141,8 +143,8 @@ export function openDisk(
   const disk = openImage({ open, resolve }, path, {
     unzlib,
     unzstd,
-    ...options,
-    isReadOnly: options.isReadOnly || isTemporary,
+    ...rest,
+    isReadOnly: rest.isReadOnly || isTemporary,
   });
   return isTemporary ? new OverlayDisk(disk, scratchFile()) : disk;
 }

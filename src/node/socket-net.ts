@@ -3,10 +3,12 @@
  * `-netdev socket` has them. The other end may be a QEMU.
  */
 import { createServer, type Server, Socket } from 'node:net';
+import { check, isObject, isPort, isText } from '../checks.ts';
 import type { NetBackend, NetCard } from '../net/backend.ts';
 import type { SocketAddress } from '../net/host-sockets.ts';
 import { SocketWriter } from './socket-writer.ts';
 
+const isAddress = isObject([], { address: isText, port: isPort });
 const LENGTH_BYTES = 4;
 const MOST_FRAME = 65550;
 /** Bytes on their way beyond which frames are dropped, as cables do. */
@@ -27,7 +29,9 @@ export class SocketNet implements NetBackend {
   }
 
   /** Waits for the other end at a port; one at a time. Rejects where the port cannot be had. */
-  static async listen({ address, port }: SocketAddress, log: (line: string) => void = () => {}): Promise<SocketNet> {
+  static async listen(at: SocketAddress, log: (line: string) => void = () => {}): Promise<SocketNet> {
+    check('SocketNet.listen', at, isAddress);
+    const { address, port } = at;
     const net = new SocketNet(log);
     const server = createServer((socket) => {
       if (net.#socket) socket.destroy();
@@ -42,7 +46,9 @@ export class SocketNet implements NetBackend {
   }
 
   /** Connects with the other end. Rejects where nobody listens. */
-  static async connect({ address, port }: SocketAddress, log: (line: string) => void = () => {}): Promise<SocketNet> {
+  static async connect(to: SocketAddress, log: (line: string) => void = () => {}): Promise<SocketNet> {
+    check('SocketNet.connect', to, isAddress);
+    const { address, port } = to;
     const net = new SocketNet(log);
     const socket = new Socket();
     await new Promise<void>((resolve, reject) => {

@@ -5,6 +5,7 @@
  */
 import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { check, isObject, isText } from '../checks.ts';
 import type { VsockConnection } from '../devices/virtio/vsock-connection.ts';
 import type { VsockHub } from '../machine/vsock-hub.ts';
 import { SocketWriter } from './socket-writer.ts';
@@ -39,6 +40,8 @@ export class VsockUnix {
 
   /** Listens at `path`. Throws an error where that is not possible. */
   static async open(hub: VsockHub, path: string): Promise<VsockUnix> {
+    check('VsockUnix.open: hub', hub, isObject(['listen', 'connect']));
+    check('VsockUnix.open: path', path, isText);
     const unix = new VsockUnix(hub, path);
     if (await isLeftBehind(path)) unlinkSync(path);
     await new Promise<void>((resolve, reject) => {

@@ -137,7 +137,7 @@ describe('a command line', () => {
     ['-fw_cfg string=x', 'needs a name'],
     ['-smbios type=2,serial=1', 'needs type=N with N of 0, 1, 3, 4, 17'],
     ['-smbios type=1,colour=red', "unknown property 'colour'"],
-    ['-machine linux-boot=never', 'linux-boot=never: there are unpack, image, image32'],
+    ['-machine linux-boot=never', 'linux-boot=never: there are unpack, image, image32, image16'],
     ['-frobnicate', 'unknown option -frobnicate; --help'],
     ['--constructor', 'unknown option --constructor'],
     ['kernel.elf', "'kernel.elf' is no option; images are given by -kernel"],

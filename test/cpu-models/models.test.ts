@@ -169,6 +169,15 @@ describe('CPUID', () => {
     expect((await oneInstruction({ cpu: 'max,-la57' })).cpuid(0x80000008).eax >> 8).toBe(48);
   });
 
+  it('has a second page of extended features where one of these is there', async () => {
+    const m = await oneInstruction();
+    expect(m.cpuid(7).eax).toBe(1);
+    expect(m.cpuid(7, 1).eax).toBe(1 << 4); // AVX-VNNI
+    const without = await oneInstruction({ cpu: 'max,-avx-vnni' });
+    expect([without.cpuid(7).eax, without.cpuid(7, 1).eax]).toEqual([0, 0]);
+    expect(without.step([0xc4, 0xe2, 0x79, 0x50, 0xc0])).toEqual(UD);
+  });
+
   it('reports OSPKE as CR4.PKE and the APIC as IA32_APIC_BASE say', async () => {
     const m = await oneInstruction();
     expect(m.cpuid(7).ecx & 0x18).toBe(0x08);
@@ -214,8 +223,50 @@ describe('an instruction whose feature is off is #UD', () => {
     ['movbe', [0x0f, 0x38, 0xf0, 0x03]],
     ['cmov', [0x0f, 0x44, 0xc1]],
     ['cx16', [0x48, 0x0f, 0xc7, 0x0b]],
+    ['lahf_lm', [0x9f]],
+    ['lahf_lm', [0x9e]],
   ])('%s', async (feature, code) => {
     const m = await oneInstruction({ cpu: `max,-${feature}` });
     expect(m.step(code, { rbx: BigInt(m.data) })).toEqual(UD);
+  });
+
+  it('but LAHF and SAHF outside 64-bit mode, where they always were', async () => {
+    const m = await oneInstruction({ cpu: 'max,-lahf_lm', mode: 'protected' });
+    expect([m.step([0x9f]), m.step([0x9e])]).toEqual(['done', 'done']);
+  });
+
+  it.each([
+    ['pentium3', 'a processor with neither 3DNowPrefetch nor long mode', UD],
+    ['pentium3,+3dnowprefetch', 'one with 3DNowPrefetch', 'done'],
+    ['max,-3dnowprefetch', 'one with long mode, which brings them (APM Vol. 3, "PREFETCH PREFETCHW")', 'done'],
+  ])('PREFETCHW and its group on %s, %s', async (cpu, _why, outcome) => {
+    const m = await oneInstruction({ cpu, mode: 'protected' });
+    for (const modrm of [0x03, 0x0b, 0x1b]) {
+      expect(m.step([0x0f, 0x0d, modrm], { rbx: BigInt(m.data) })).toEqual(outcome);
+    }
+  });
+});
+
+describe('RDRAND and RDSEED', () => {
+  const RDRAND = [0x48, 0x0f, 0xc7, 0xf0];
+  const RDSEED = [0x48, 0x0f, 0xc7, 0xf8];
+  async function numbers(entropy?: bigint): Promise<bigint[]> {
+    const m = await oneInstruction({ entropy });
+    return [RDRAND, RDSEED, RDRAND].map((code) => {
+      expect(m.step(code)).toBe('done');
+      return m.core.get('rax');
+    });
+  }
+  it('follow what the processor was given, and nothing else', async () => {
+    expect(await numbers(1n)).toEqual(await numbers(1n));
+    expect(await numbers(1n)).not.toEqual(await numbers(2n));
+    expect(new Set([...(await numbers(1n)), ...(await numbers(2n))]).size).toBe(6);
+  });
+  it('do not begin again with a reset', async () => {
+    const { core } = await oneInstruction({ entropy: 1n });
+    const before = core.state.field('random');
+    core.state.setField('random', before + 5n);
+    core.reset();
+    expect(core.state.field('random')).toBe(before + 5n);
   });
 });

@@ -40,7 +40,7 @@ describe('after 73 years', () => {
   });
 
   it('the HPET matches every tick of 10 ns that it is told', () => {
-    const hpet = new Hpet({ clock, pins: [2, 8, 20], line: () => rises, legacy: () => {}, spend: () => {} });
+    const hpet = new Hpet({ clock, pins: [2, 8, 20], line: () => rises, legacy: () => {} });
     for (const [at, value] of [
       [0x10, 1],
       [0x100, 0x294c],
@@ -54,7 +54,7 @@ describe('after 73 years', () => {
   });
 
   it('the HPET meets a comparator that is years away', () => {
-    const hpet = new Hpet({ clock, pins: [2, 8, 20], line: () => rises, legacy: () => {}, spend: () => {} });
+    const hpet = new Hpet({ clock, pins: [2, 8, 20], line: () => rises, legacy: () => {} });
     for (const [at, value] of [
       [0x10, 1],
       [0x100, 0x2804],

@@ -49,6 +49,39 @@ describe('fw_cfg by DMA', () => {
     expect(written).toContainEqual([0x202, 4]);
   });
 
+  it('does a long transfer in turns, charges for it, and says so when it is done', () => {
+    const MIB = 1 << 20;
+    const memory = new PlainMemory(12 * MIB);
+    const rest: (() => void)[] = [];
+    let work = 0;
+    const device = new FwCfg({
+      memory,
+      wrote: () => {},
+      defer: (turn) => rest.push(turn),
+      charge: (bytes) => void (work += bytes),
+    });
+    device.addFile('opt/test', new Uint8Array(7 * MIB).fill(7));
+    memory.bytes(MIB, 10 * MIB).fill(0xff);
+    const bytes = memory.bytes(REQUEST, 16);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+    const start = (): void => {
+      view.setUint32(0, select(FwCfgKey.FILE_FIRST) | Control.READ);
+      view.setUint32(4, 10 * MIB);
+      view.setBigUint64(8, BigInt(MIB));
+      device.write(8, 4, 0x0001_0000);
+    };
+    start();
+    const begun = view.getUint32(0);
+    device.write(8, 4, 0x0001_0000);
+    for (let turn = rest.shift(); turn; turn = rest.shift()) {
+      expect(view.getUint32(0)).toBe(begun);
+      turn();
+    }
+    expect([view.getUint32(0), work]).toEqual([0, 10 * MIB]);
+    const copied = memory.bytes(MIB, 10 * MIB);
+    expect([copied.lastIndexOf(7), copied.indexOf(0), copied.indexOf(0xff)]).toEqual([7 * MIB - 1, 7 * MIB, -1]);
+  });
+
   it('reads an item anew at each selection where a function gives it', () => {
     const { memory, device, request } = machine();
     let value = 6;

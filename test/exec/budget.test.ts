@@ -1,7 +1,7 @@
 /** `run` comes back within its budget whatever the guest does: what retires nothing pays (decisions/0018). */
 import { describe, expect, it } from 'vitest';
 import { Stop } from '../../src/core-types.ts';
-import { CODE, enterUser, HANDLER, type Lab, longLab, protectedLab, Sel } from './lab.ts';
+import { CODE, enterUser, HANDLER, type Lab, longLab, protectedLab, Sel, TABLES } from './lab.ts';
 
 const AC = 17;
 /** CR0 with paging off, alignment checks on. */
@@ -98,5 +98,23 @@ describe('the budget', () => {
     lab.code(CODE, '90 90');
     lab.core.run(1);
     expect([lab.core.retired, lab.get('rip')]).toEqual([1, BigInt(CODE + 1)]);
+  });
+});
+
+describe('FXSAVE to the last page of the address space', () => {
+  it('asks for that page alone', async () => {
+    const lab = await longLab();
+    const AREA = 0x60000;
+    // The uppermost page of 4-level paging, by tables of its own.
+    const at = [0x70000, 0x71000, 0x72000];
+    lab.put64(TABLES + 8 * 511, BigInt(at[0] | 7));
+    lab.put64(at[0] + 8 * 511, BigInt(at[1] | 7));
+    lab.put64(at[1] + 8 * 511, BigInt(at[2] | 7));
+    lab.put64(at[2] + 8 * 511, BigInt(AREA | 7));
+    lab.core.memory.bytes(AREA, 0x1000).fill(0);
+    lab.code(CODE, '0f ae 07 f4');
+    lab.set({ cr4: 0x220, rdi: 0xffff_ffff_ffff_fc00n });
+    expect(lab.core.run(10)).toBe(Stop.HALT);
+    expect(lab.view().getUint16(AREA + 0xc00, true)).toBe(lab.core.state.number('fcw'));
   });
 });

@@ -211,6 +211,38 @@ describe('IRETQ', () => {
     expect(lab.get('rflags')).toBe(0x202n);
     expect(lab.get('rip')).toBe(0x12345n);
   });
+  // SDM Vol. 2A, "IRET", RETURN-TO-OUTER-PRIVILEGE-LEVEL: IF (SegmentSelector == NULL) .. THEN SegmentSelector := 0.
+  it('to an outer level makes null selectors 1, 2 and 3 zero', () => {
+    for (const [n, name] of (['ds', 'es', 'fs', 'gs'] as const).entries()) {
+      lab.core.setSegment(name, { selector: n, base: 0n, limit: 0, rights: 0x10000 });
+    }
+    frame(0x12345n, Sel.USER_CODE64, 2n, 0x7000n, Sel.USER_DATA);
+    expect((['ds', 'es', 'fs', 'gs'] as const).map((name) => lab.selector(name))).toEqual([0, 0, 0, 0]);
+  });
+  // Recorded Intel silicon: an IRETQ to a bad CS, SS of whose frame lies on an absent page, is #GP for CS.
+  it('checks CS before it reads SS:RSP', () => {
+    lab.put64(TABLES + 0x2008, 0n);
+    lab.core.set('cr3', BigInt(TABLES));
+    const top = 0x20_0000 - 24;
+    for (const [n, value] of [0x12345n, 0xf8n, 2n].entries()) lab.put64(top + 8 * n, value);
+    lab.set({ rsp: top });
+    lab.code(CODE, IRETQ);
+    lab.gate64(13, BigInt(HANDLER), { ist: 1 });
+    lab.step();
+    expect(lab.stack(8, 2)).toEqual([0xf8, CODE]);
+  });
+  it.each([
+    ['IRETQ reads RFLAGS', IRETQ, 16],
+    ['a far return reads CS', '48 cb', 8],
+  ])('%s before what lies below it', (_name, code, offset) => {
+    lab.put64(TABLES + 0x2008, 0n);
+    lab.core.set('cr3', BigInt(TABLES));
+    lab.set({ rsp: 0x20_0000 });
+    lab.code(CODE, code);
+    lab.gate64(14, BigInt(HANDLER), { ist: 1 });
+    lab.step();
+    expect(lab.get('cr2')).toBe(BigInt(0x20_0000 + offset));
+  });
   it('takes the inner data segments away from the outer level', () => {
     frame(0x12345n, Sel.USER_CODE64, 2n, 0x7000n, Sel.USER_DATA);
     expect(lab.selector('ds')).toBe(0);

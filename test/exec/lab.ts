@@ -146,7 +146,8 @@ async function emptyLab(cpu?: string, options: LabOptions = {}): Promise<Lab> {
   return new Lab(await createCore({ memoryBytes: 0x400000, bus, cpu, ...options }));
 }
 
-function commonTables(lab: Lab): void {
+/** A GDT with the selectors of Sel. */
+export function commonTables(lab: Lab): void {
   const user = 0x60;
   lab.put64(GDT + Sel.CODE32, descriptor(0, 0xfffff, Rights.CODE32));
   lab.put64(GDT + Sel.DATA, descriptor(0, 0xfffff, Rights.DATA));

@@ -1,4 +1,4 @@
-// SeaBIOS boots a virtio disk with GRUB on it, and GRUB Debian's kernel, to a shell script and power-off.
+// SeaBIOS, or the firmware of our own, boots a virtio disk with GRUB on it, and GRUB Debian's kernel, to a shell script and power-off.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
@@ -24,24 +24,30 @@ beforeAll(async () => {
   disk = grubDisk(software.kernel, initramfs(software, INIT), 'console=ttyS0 panic=-1 cryptomgr.notests');
 }, 900_000);
 
-it('firmware, boot loader and kernel hand the machine on', async () => {
-  const machine = await Machine.create({
-    bios,
-    memory: '256M',
-    source: software.source,
-    drives: { disk: ramDisk(disk) },
-    devices: [{ type: 'virtio-blk-pci', drive: 'disk' }],
-  });
-  let output = '';
-  machine.on('console', (text) => {
-    output += text;
-  });
-  const outcome = await machine.run({ instructions: 6e9 });
-  expect(output).toContain('SeaBIOS (version 1.16');
-  expect(output).toContain('Booting from Hard Disk...');
-  expect(output).toMatch(/GNU GRUB +version 2/);
-  expect(output).toMatch(/DMI: vmlaunch PC/);
-  expect(output).toContain('init: Linux x86_64 from BOOT_IMAGE=/vmlinuz console=ttyS0');
-  expect(output).not.toMatch(/WARNING: CPU|BUG:|Unable to calibrate/);
-  expect(outcome.reason).toBe('powered-off');
-}, 900_000);
+it.each(['SeaBIOS', 'our firmware'])(
+  '%s, boot loader and kernel hand the machine on',
+  async (name) => {
+    const machine = await Machine.create({
+      bios: name === 'SeaBIOS' ? bios : undefined,
+      memory: '256M',
+      source: software.source,
+      drives: { disk: ramDisk(disk) },
+      devices: [{ type: 'virtio-blk-pci', drive: 'disk' }],
+    });
+    let output = '';
+    machine.on('console', (text) => {
+      output += text;
+    });
+    const outcome = await machine.run({ instructions: 6e9 });
+    if (name === 'SeaBIOS') {
+      expect(output).toContain('SeaBIOS (version 1.16');
+      expect(output).toContain('Booting from Hard Disk...');
+    } else expect(output).toMatch(/^GRUB loading\.\.\.\r\nWelcome to GRUB!/);
+    expect(output).toMatch(/GNU GRUB +version 2/);
+    expect(output).toMatch(/DMI: vmlaunch PC/);
+    expect(output).toContain('init: Linux x86_64 from BOOT_IMAGE=/vmlinuz console=ttyS0');
+    expect(output).not.toMatch(/WARNING: CPU|BUG:|Unable to calibrate/);
+    expect(outcome.reason).toBe('powered-off');
+  },
+  900_000,
+);

@@ -54,7 +54,7 @@ describe('SeaBIOS', () => {
 });
 
 it.each([
-  [{ bios: new Uint8Array(1000) }, 'the firmware image has 1000 bytes; 131072 to 8388608'],
+  [{ bios: new Uint8Array(1000) }, 'the firmware image has 1000 bytes; 65536 to 8388608'],
   [{ bios: new Uint8Array(0x2_0000), kernel: new Uint8Array(1) }, 'firmware and a kernel exclude each other'],
   [{}, 'neither a kernel nor firmware'],
 ])('a machine of %j is refused', async (options, message) => {

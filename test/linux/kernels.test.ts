@@ -35,6 +35,15 @@ describe("Debian's kernel", () => {
     expect(output).not.toMatch(DAMAGE);
   }, 900_000);
 
+  it('at its 16-bit entry asks the firmware for memory and screen', async () => {
+    const { output, outcome } = await boot(software, INIT, '', [], { options: { linuxBoot: 'image16' } });
+    expect(output).toContain('Probing EDD (edd=off to disable)... ok');
+    expect(output).toContain('BIOS-e820: [mem 0x000000000009fc00-0x000000000009ffff] reserved');
+    expect(output).toContain('init: x86_64, 1 processors');
+    expect(output).not.toMatch(DAMAGE);
+    expect(outcome.reason).toBe('powered-off');
+  }, 900_000);
+
   it('for i386 boots', async () => {
     const folder = join(debianPackage('linux-image-686', true, 'i386'), 'boot');
     const name = readdirSync(folder).find((one) => one.startsWith('vmlinuz')) ?? '';

@@ -36,6 +36,8 @@ export class FakeCore implements Core {
   #intr = false;
   #requested = false;
   #halted = false;
+  /** Of the budget of `run`, what accesses took. */
+  #waited = 0;
 
   constructor(memoryBytes: number, bus: Bus, program: readonly FakeInstruction[]) {
     this.memory = new PlainMemory(memoryBytes);
@@ -44,7 +46,8 @@ export class FakeCore implements Core {
   }
 
   run(budget: number): Stop {
-    for (let i = 0; i < budget; i++) {
+    this.#waited = 0;
+    for (let i = 0; i + this.#waited < budget; i++) {
       if (this.#intr && this.get('rflags') & IF) {
         this.#halted = false;
         this.interrupts.push(this.bus.interruptAcknowledge());
@@ -67,6 +70,11 @@ export class FakeCore implements Core {
 
   requestStop(): void {
     this.#requested = true;
+  }
+
+  spend(ns: number): void {
+    this.now += BigInt(ns);
+    this.#waited += ns;
   }
 
   advance(ns: number): void {

@@ -125,6 +125,14 @@ describe('a shared folder', () => {
     expect(bus.mmioRead(BASE + CONFIG, 4)).toBe(0x62610003);
   });
 
+  it("bears the machine's time, and not the host's", async () => {
+    const folders = { f: new MemoryTree() };
+    const date = new Date(Date.UTC(2030, 5, 1));
+    await machineWith([{ type: 'virtio-9p-device', fsdev: 'f', mount_tag: 'abc' }], { folders, date });
+    folders.f.put('file', 'x');
+    expect(folders.f.stat(['file']).modified).toBe(BigInt(date.getTime()) * 1_000_000n);
+  });
+
   it('must be one of those that are there', async () => {
     const devices: DeviceSpec[] = [{ type: 'virtio-9p-device', fsdev: 'g', mount_tag: 'abc' }];
     await expect(machineWith(devices)).rejects.toThrow("fsdev 'g' does not exist; there are none");
@@ -146,6 +154,29 @@ describe('entropy', () => {
 
   it("comes from the host where time is the host's", () => {
     expect(bytes({ clock: 'host' })).not.toBe(bytes({ clock: 'host' }));
+  });
+
+  it('reaches every processor, for RDRAND: another for each, by the seed', async () => {
+    const given = async (seed: number) => {
+      const all: (bigint | undefined)[] = [];
+      const { createCore } = fakeCore([forever]);
+      await Machine.create({
+        kernel: Uint8Array.of(0),
+        flat: { address: 0, mode: 16 },
+        memory: '1M',
+        seed,
+        vcpus: 2,
+        createCore: (options) => {
+          all.push(options.entropy);
+          return createCore(options);
+        },
+      });
+      return all;
+    };
+    const [first, again, other] = [await given(1), await given(1), await given(2)];
+    expect(first).toEqual(again);
+    expect(new Set([...first, ...other]).size).toBe(4);
+    expect(first).not.toContain(undefined);
   });
 
   it('is spread over all values', () => {

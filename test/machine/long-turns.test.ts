@@ -124,7 +124,9 @@ describe('a device that never runs out of work', () => {
       drives: { d: disk },
     });
     expect(await machine.run({ instructions: 100_000 })).toEqual({ reason: 'limit' });
-    expect(reads).toBe(2 * 10);
+    // A chain of two reads in ten microseconds, of a hundred and what the accesses took.
+    expect(reads).toBeGreaterThanOrEqual(2 * 10);
+    expect(reads).toBeLessThanOrEqual(2 * 11);
   });
 });
 

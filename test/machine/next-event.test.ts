@@ -13,6 +13,6 @@ describe('the next event', () => {
     let now = 1n;
     let jumps = 0;
     for (; now < event; jumps++) now += BigInt(jumpOf(nsUntil(now, event)));
-    expect([now, jumps]).toEqual([event, 513]);
+    expect([now, jumps]).toEqual([event, 1024]);
   });
 });

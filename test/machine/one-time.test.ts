@@ -42,17 +42,19 @@ describe('two processors', () => {
 
   /** What they logged, in nanoseconds: a row of four a turn of the word. */
   const play = async (turnNs: number): Promise<number[][]> => {
-    const bus = new PcBus(() => 0xff);
+    const bus: PcBus = new PcBus(
+      () => 0xff,
+      (ns) => turns.spend(ns),
+    );
     const options = { memoryBytes: 1 << 20, bus, source, vcpus: 2 };
     const first = await createCore({ ...options, id: 0 });
     const second = await createCore({ ...options, id: 1, backing: first.backing });
-    const turns = new RoundRobin([first, second], turnNs);
+    const turns: RoundRobin = new RoundRobin([first, second], turnNs);
     const clock = new VirtualClock(
       () => turns.now,
       () => turns.running?.requestStop(),
     );
-    const spend = (ns: number): void => turns.spend(ns);
-    const hpet = new Hpet({ clock, pins: [2, 8], line: () => () => {}, legacy: () => {}, spend });
+    const hpet = new Hpet({ clock, pins: [2, 8], line: () => () => {}, legacy: () => {} });
     hpet.write(0x10, 4, 1);
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
     bus.mapPorts('acpi-pm', ACPI_PM_BASE, 12, new AcpiPm({ clock, sci: () => {}, powerOff: () => {} }));

@@ -120,6 +120,21 @@ describe('a round', () => {
     expect(times(turns)).toEqual([TURN_NS, 2 * TURN_NS]);
   });
 
+  it('does the same wherever limits cut it', () => {
+    const programs = [[forever], [hlt], [forever]];
+    const [whole, cut] = [7, 7].map(
+      (ns) =>
+        new RoundRobin(
+          programs.map((program) => new FakeCore(0x1000, {} as Bus, program)),
+          ns,
+        ),
+    );
+    while (whole.retired < 71) whole.round(limits({ instructions: 71 - whole.retired }));
+    while (cut.retired < 71) cut.round(limits({ instructions: 1 }));
+    expect(cut.cores.map(({ retired }) => retired)).toEqual([35, 1, 35]);
+    expect(times(cut)).toEqual(times(whole));
+  });
+
   it('resets all processors at one time, whoever had the last turn', () => {
     const at: bigint[] = [];
     const turns = group([forever], [forever]);

@@ -49,6 +49,14 @@ describe('a store and a load at 0xe0000 find, by the bits of PAM5', () => {
   });
 });
 
+it('firmware of 64 KiB appears below 1 MiB as far as it goes', async () => {
+  // mov ax, e000h; mov ds, ax; mov al, [0]; hlt
+  const image = rom([0xb8, 0, 0xe0, 0x8e, 0xd8, 0xa0, 0, 0, 0xf4]).subarray(0x1_0000);
+  const machine = await Machine.create({ bios: image, memory: '2M' });
+  await machine.run({ instructions: 100 });
+  expect(machine.core.get('rax') & 0xffn).toBe(0xffn);
+});
+
 it('code that was decoded from RAM is forgotten when it is written beneath ROM', async () => {
   // mov byte [0], 90h; mov byte [1], c3h .. as RAM; call there; back to ROM for reads; another instruction; RAM; call.
   const call = [0x9a, 0, 0, 0, 0xe0];

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FileError } from '../../src/devices/p9/file-tree.ts';
 import { HostFolder } from '../../src/node/host-folder.ts';
 
@@ -31,6 +31,30 @@ const snapshot = (): string =>
       return [name, mode, mtimeMs, uid, fs.readFileSync(join(outside, 'private', name), 'utf8')].join();
     })
     .join('\n');
+
+describe('a walk', () => {
+  const deep = Array.from({ length: 40 }, (_, n) => `level${n}`);
+
+  it('finds what each step would, up to the first that leads nowhere', () => {
+    fs.mkdirSync(join(outside, 'shared/a/b'), { recursive: true });
+    fs.writeFileSync(join(outside, 'shared/a/b/file'), 'x');
+    tree.makeLink(['a', 'way'], '../../private');
+    const each = [['a'], ['a', 'b'], ['a', 'b', 'file']].map((path) => tree.stat(path));
+    expect(tree.walk([], ['a', 'b', 'file'])).toEqual(each);
+    expect(tree.walk(['a'], ['b', 'file', 'x'])).toEqual(each.slice(1));
+    expect(tree.walk([], ['a', 'gone', 'b'])).toEqual(each.slice(0, 1));
+    expect(tree.walk(['a'], ['way', 'secret'])).toEqual([tree.stat(['a', 'way'])]);
+    expect(() => tree.walk(['a'], ['gone', 'b'])).toThrow(FileError);
+  });
+
+  it('opens every folder on its way once', () => {
+    fs.mkdirSync(join(outside, 'shared', ...deep), { recursive: true });
+    const open = vi.spyOn(fs, 'openSync');
+    expect(tree.walk(deep.slice(0, 24), deep.slice(24))).toHaveLength(16);
+    expect(open.mock.calls.length).toBeLessThanOrEqual(40);
+    open.mockRestore();
+  });
+});
 
 describe('a folder of the host', () => {
   it('is not left through a link to a folder outside', () => {

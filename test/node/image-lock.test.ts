@@ -136,6 +136,6 @@ it('a lock on a byte is found in /proc/locks by device, inode and range', () => 
 it('a way of locking that does not exist is named', () => {
   writeFileSync(folder.path('a.raw'), new Uint8Array(512));
   expect(() => openDisk(folder.path('a.raw'), { locking: 'maybe' as 'on' })).toThrow(
-    "locking 'maybe': there are on, off",
+    "locking: 'maybe' is not one of 'on', 'off'",
   );
 });

@@ -36,6 +36,8 @@ export interface Setup {
   /** Privilege level; 0 by default. */
   cpl?: 0 | 3;
   bus?: Partial<Bus>;
+  /** What RDRAND begins with. */
+  entropy?: bigint;
 }
 
 /** What became of an instruction: done, or an exception. */
@@ -68,8 +70,9 @@ const silent: Bus = {
 
 /** Makes a processor in the mode and at the privilege level asked for. */
 export async function oneInstruction(setup: Setup = {}): Promise<OneInstruction> {
-  const { mode = 'long', cpl = 0, cpu } = setup;
-  const core = await createCore({ memoryBytes: MEMORY, bus: { ...silent, ...setup.bus }, cpu, source: module });
+  const { mode = 'long', cpl = 0, cpu, entropy } = setup;
+  const bus = { ...silent, ...setup.bus };
+  const core = await createCore({ memoryBytes: MEMORY, bus, cpu, entropy, source: module });
   if (mode === 'real') enterReal(core);
   else enterProtected(core, mode, cpl);
 

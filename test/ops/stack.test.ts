@@ -76,12 +76,26 @@ describe('PUSH and POP', () => {
     expect(BigInt.asUintN(8 * size, pushed)).toBe(value);
   });
 
-  it('PUSH of a segment register zero-extends the selector', async () => {
-    const lab = await protectedLab();
+  // SDM Vol. 2B, "PUSH": all recent Intel processors perform a 16-bit move, leaving the upper portion unmodified.
+  it.each([
+    ['zero-extends the selector', 'qemu64', Sel.DATA],
+    ["writes 16 bits of the doubleword on Intel's processors", 'max', 0xffff_0000 + Sel.DATA],
+  ])('PUSH of a segment register %s', async (_name, cpu, pushed) => {
+    const lab = await protectedLab(cpu);
     lab.put32(STACK0 - 4, 0xffffffff);
     lab.code(CODE, '1e');
     lab.step();
-    expect(lab.stack(4, 1)).toEqual([Sel.DATA]);
+    expect(lab.stack(4, 1)).toEqual([pushed]);
+  });
+
+  it("POP of a segment register needs no more than 16 bits of the doubleword on Intel's processors", async () => {
+    const lab = await withStack(0x7fff, DATA16_RIGHTS);
+    lab.set({ rsp: 0x7ffe });
+    lab.put16(0x7ffe, Sel.DATA);
+    lab.code(CODE, '1f');
+    lab.step();
+    expect(lab.get('rip')).toBe(BigInt(CODE + 1));
+    expect(lab.get('rsp')).toBe(0x8002n);
   });
 
   it('a 16-bit stack moves SP alone and wraps', async () => {
@@ -133,25 +147,35 @@ describe('PUSHA and POPA', () => {
     expect(names.map((name) => Number(lab.get(name)))).toEqual([0x100, 0x101, 0x102, 0x104, 0x105, 0x106, 0x107]);
   });
 
-  it('a PUSHA that does not fit writes nothing', async () => {
+  // The recorded Intel processor (groups x-stack) leaves what comes before the fault.
+  it('a PUSHA that does not fit has written what fits, and SP stays', async () => {
     const lab = await withStack(0xfff, EXPAND_DOWN_16);
     lab.set({ ...registers, rsp: 0x1008 });
     lab.put32(0x1000, 0);
     lab.put32(0x1004, 0);
     lab.code(CODE, '66 60');
     lab.step();
-    expect([lab.view().getUint32(0x1000, true), lab.view().getUint32(0x1004, true)]).toEqual([0, 0]);
+    expect([lab.view().getUint32(0x1000, true), lab.view().getUint32(0x1004, true)]).toEqual([
+      0x0003_0004, 0x0001_0002,
+    ]);
     expect(lab.get('rsp')).toBe(0x1008n);
   });
 
-  it('a POPA that does not fit changes no register', async () => {
+  it('a POPA that does not fit has loaded what fits, and SP stays', async () => {
     const lab = await withStack(0x7fff, DATA16_RIGHTS);
     lab.set({ ...registers, rsp: 0x7ff8 });
+    for (let n = 0; n < 4; n++) lab.put16(0x7ff8 + 2 * n, 0x100 + n);
     lab.code(CODE, '66 61');
     lab.step();
     expect(lab.get('rip')).toBe(BigInt(HANDLER + 12 * 16));
     expect(lab.stack(4, 2)).toEqual([0, CODE]);
-    expect(lab.get('rdi')).toBe(7n);
+    expect(['rdi', 'rsi', 'rbp', 'rbx', 'rdx'].map((name) => lab.get(name as 'rdi'))).toEqual([
+      0x100n,
+      0x101n,
+      0x102n,
+      4n,
+      3n,
+    ]);
   });
 });
 
@@ -189,7 +213,20 @@ describe('ENTER and LEAVE', () => {
     expect(lab.stack(4, 2)).toEqual([STACK0 - 4, 0x6000]);
   });
 
-  it('ENTER faults where a write at its final RSP would, with nothing changed', async () => {
+  // SDM Vol. 2A, "ENTER": IF OperandSize = 32 THEN FrameTemp := ESP, whatever the size of the stack.
+  it('ENTER with a 32-bit operand on a 16-bit stack takes all of ESP as its frame pointer', async () => {
+    const lab = await withStack(0xffff, DATA16_RIGHTS);
+    lab.set({ rsp: 0xabcd_8000, rbp: 0x1234_5678 });
+    lab.code(CODE, 'c8 08 00 01');
+    lab.step();
+    expect(lab.get('rbp')).toBe(0xabcd_7ffcn);
+    expect(lab.get('rsp')).toBe(0xabcd_7ff0n);
+    expect([lab.view().getUint32(0x7ffc, true), lab.view().getUint32(0x7ff8, true)]).toEqual([
+      0x1234_5678, 0xabcd_7ffc,
+    ]);
+  });
+
+  it('ENTER faults where a write at its final RSP would, after its pushes and with no register changed', async () => {
     const lab = await long();
     lab.set({ rbp: 0x5555, rsp: 0x800 });
     lab.put64(0x7f8, 0n);
@@ -199,7 +236,7 @@ describe('ENTER and LEAVE', () => {
     expect(lab.get('cr2')).toBe(BigInt.asUintN(64, 0x7f8n - 0x1000n));
     expect(lab.stack(8, 5)).toEqual([2, CODE, Sel.CODE64, 0x10002, 0x800]);
     expect(lab.get('rbp')).toBe(0x5555n);
-    expect(lab.view().getBigUint64(0x7f8, true)).toBe(0n);
+    expect(lab.view().getBigUint64(0x7f8, true)).toBe(0x5555n);
   });
 
   it('LEAVE takes SP from BP on a 16-bit stack', async () => {

@@ -103,7 +103,7 @@ describe('a task switch', () => {
   it('to a TSS with the T bit is followed by a debug trap with BT', () => {
     lab.put32(OTHER + 100, 1);
     lab.code(CODE, 'ea 00 00 00 00 60 00');
-    lab.step(2);
+    lab.step(1);
     expect(at()).toBe(HANDLER + 0x100);
     expect(lab.stack(4, 1)).toEqual([HANDLER]);
     expect(lab.get('dr6')).toBe(0xffff8ff0n);

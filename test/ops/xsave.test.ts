@@ -125,3 +125,75 @@ describe('PKRU state', () => {
     expect(withMask(XRSTOR, PKRU_STATE)).toEqual(GP);
   });
 });
+
+describe('XINUSE, as XGETBV with ECX = 1 shows it', () => {
+  const XGETBV = [0x0f, 0x01, 0xd0];
+  const FNINIT = [0xdb, 0xe3];
+  const EMMS = [0x0f, 0x77];
+  const VZEROUPPER = [0xc5, 0xf8, 0x77];
+  const VZEROALL = [0xc5, 0xfc, 0x77];
+  const inUse = () => {
+    expect(cpu.step(XGETBV, { rcx: 1n })).toBe('done');
+    return Number(cpu.core.get('rax'));
+  };
+  /** An area whose components all have their initial values, of which `bits` are marked as saved. */
+  const load = (bits: number) => {
+    area().fill(0);
+    view().setUint16(0, 0x37f, true);
+    view().setUint32(24, 0x1f80, true);
+    view().setUint32(512, bits, true);
+    expect(run(XRSTOR)).toBe('done');
+  };
+
+  // Recorded on an Intel processor: a component is in use from the first write on, whatever was written.
+  it.each([0, 1, 2, 4, 7])('is %i after XRSTOR of these components, initial values or not', (bits) => {
+    load(bits);
+    expect(inUse()).toBe(bits);
+  });
+  it('loses AVX by VZEROUPPER, SSE and AVX by VZEROALL', () => {
+    load(7);
+    cpu.step(VZEROUPPER);
+    expect(inUse()).toBe(3);
+    load(7);
+    cpu.step(VZEROALL);
+    expect(inUse()).toBe(1);
+  });
+  it.each([
+    ['FNINIT', FNINIT],
+    ['EMMS', EMMS],
+  ])('keeps x87 through %s', (_name, code) => {
+    load(7);
+    cpu.step(code);
+    expect(inUse()).toBe(7);
+    load(0);
+    cpu.step(code);
+    expect(inUse()).toBe(1);
+  });
+  it('has SSE and AVX from the first value that is not the initial one until VZEROUPPER', () => {
+    load(0);
+    cpu.step([0xc5, 0xf5, 0x76, 0xc9]); // vpcmpeqd ymm1, ymm1, ymm1
+    expect(inUse()).toBe(6);
+    cpu.step(VZEROUPPER);
+    expect(inUse()).toBe(2);
+  });
+  it('is in the header that XSAVE stores', () => {
+    load(7);
+    cpu.step(VZEROUPPER);
+    area().fill(0);
+    expect(run(XSAVE)).toBe('done');
+    expect(view().getUint32(512, true)).toBe(3);
+  });
+  it('needs ECX 0 or 1, and 1 needs CPUID.0DH.1:EAX[2]', async () => {
+    expect(cpu.step(XGETBV, { rcx: 2n })).toEqual(GP);
+    for (const [model, offered] of [
+      ['Haswell', false],
+      ['Skylake-Client', true],
+      ['max', true],
+    ] as const) {
+      const other = await oneInstruction({ cpu: model });
+      other.movToCr(4, other.core.get('cr4') | OSFXSR_OSXSAVE);
+      expect((other.cpuid(0xd, 1).eax & 4) !== 0).toBe(offered);
+      expect(other.step(XGETBV, { rcx: 1n })).toEqual(offered ? 'done' : GP);
+    }
+  });
+});

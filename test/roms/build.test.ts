@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { buildRom, ROMS, TOOLS_FILE, toolVersions } from '../../tools/build-roms.ts';
+import { buildFlatRom, buildRom, FLAT_ROMS, ROMS, TOOLS_FILE, toolVersions } from '../../tools/build-roms.ts';
 
 const folder = fileURLToPath(new URL('../../roms/', import.meta.url));
 const committed = readFileSync(join(folder, TOOLS_FILE), 'utf8');
@@ -31,6 +31,11 @@ if (here === committed) {
     it.each(ROMS)('builds $name byte for byte', (rom) => {
       const output = join(scratch, rom.name);
       buildRom(rom, output);
+      expect(readFileSync(output).equals(readFileSync(join(folder, rom.name)))).toBe(true);
+    });
+    it.each(FLAT_ROMS)('builds $name byte for byte', (rom) => {
+      const output = join(scratch, rom.name);
+      buildFlatRom(rom, output);
       expect(readFileSync(output).equals(readFileSync(join(folder, rom.name)))).toBe(true);
     });
   });

@@ -15,13 +15,6 @@ import { filesOf, RECORDINGS, setsOf } from './recordings.ts';
 
 const TEN_MINUTES = 600_000;
 const SHOWN_FAILURES = 5;
-/** Groups of Intel's recording that are not matched yet. */
-// biome-ignore format: words
-const NOT_YET = new Set([
-  'int-fault', 'int-string', 'x-align', 'x-bits', 'x-branch', 'x-stack', 'x-string',
-]);
-const isMatched = (path: string) =>
-  !path.includes('intel') || !NOT_YET.has(basename(path).replace(/-(32|64).vec.gz$/, ''));
 
 describe.each(RECORDINGS)('$vendor on $cpu', (recording) => {
   let runner: VectorRunner;
@@ -31,7 +24,7 @@ describe.each(RECORDINGS)('$vendor on $cpu', (recording) => {
 
   describe.each(setsOf(recording))('$title', ({ title, folder }) => {
     let total = 0;
-    const files = filesOf(folder).filter(isMatched);
+    const files = filesOf(folder);
 
     it.each(files.map((path) => ({ name: basename(path), path })))(
       '$name: every instruction ends as on the real processor',

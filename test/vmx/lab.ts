@@ -216,6 +216,11 @@ export async function vmxLab(
     lab.put32(TABLES, 0x83);
     lab.set({ cr3: TABLES, cr4: 0x10, cr0: 0x80000031 });
   }
+  return enterVmx(lab, long);
+}
+
+/** Enters VMX root operation by instructions at CODE, with a current VMCS for a guest like the host. */
+export function enterVmx(lab: Lab, long: boolean): VmxLab {
   lab.set({ cr0: lab.get('cr0') | 0x20n, cr4: lab.get('cr4') | 0x2000n });
   lab.core.writeMsr(0x3a, 5n);
   const revision = Number(lab.core.readMsr(REVISION_MSR) & 0x7fffffffn);

@@ -1,7 +1,8 @@
 /** MSR areas of VM entry and VM exit (SDM Vol. 3C, "Loading MSRs", "Saving MSRs", "VMX Aborts"). */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Stop } from '../../src/core-types.ts';
-import { controls, Reason } from './controls.ts';
+import { CODE } from '../exec/lab.ts';
+import { controls, Reason, Secondary } from './controls.ts';
 import {
   type Fields,
   GUEST_CODE,
@@ -181,6 +182,19 @@ describe('a VM exit', () => {
   ])('aborts, and the processor shuts down, where the list to store has %s', (_name, entry) => {
     exitStores([Msr.STAR, 0], entry);
     abort(1);
+  });
+  it('that aborts leaves VPID and EPT behind with the guest, whatever starts the processor again', () => {
+    exitStores([Msr.NONE, 0]);
+    vmx.write({ ...controls({ secondary: Secondary.VPID }), VPID: 5 });
+    abort(1);
+    const { core } = vmx.lab;
+    vmx.lab.code(CODE, '90');
+    core.set('rip', BigInt(CODE));
+    core.state.setNumber('activity', 0);
+    const { retired } = core;
+    // A core for tests asserts before each block that what is derived from registers is up to date.
+    core.run(1);
+    expect([core.retired, core.get('rip')]).toEqual([retired + 1, BigInt(CODE + 1)]);
   });
   it('aborts where the page-directory-pointer table of a 32-bit host has reserved bits', async () => {
     vmx = await vmxLab(false);

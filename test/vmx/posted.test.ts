@@ -2,6 +2,8 @@
  * Posted-interrupt processing (SDM Vol. 3C, "Posted-Interrupt Processing").
  */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Stop } from '../../src/core-types.ts';
+import { LAYOUT } from '../../src/layout.gen.ts';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';
 import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 import { Reg, status, VirtualApic } from './virtual-apic.ts';
@@ -128,6 +130,28 @@ describe('posted interrupts', () => {
       vmx.lab.core.run(20);
     }
     expect([vmx.inGuest, vmx.lab.get('rbx'), apic.vectors(IRR), apic.vectors(ISR)]).toEqual([true, 5n, [], []]);
+  });
+  it.each([
+    ['a level-triggered pin of the I/O APIC', 0xf2],
+    ['the 8259A', 0x20],
+  ])('whose notification %s holds take from the budget, and the embedder can stop them', (name, vector) => {
+    const { core } = vmx.lab;
+    vmx.write({ POSTED_INTERRUPT_NOTIFICATION_VECTOR: vector });
+    vmx.lab.code(GUEST_CODE, 'eb fe');
+    vmx.enter(VMLAUNCH, 5);
+    if (name === 'the 8259A') core.setIntr(true);
+    else {
+      const pin = 5;
+      const entry = new DataView(core.memory.bytes(0, 1).buffer, LAYOUT.IOAPIC + 16 + 8 * pin, 8);
+      entry.setUint32(0, vector | 0x8000, true);
+      entry.setUint32(4, 0, true);
+      core.setIoapicPin(pin, true);
+    }
+    const before = core.retired;
+    expect(core.run(10_000)).toBe(Stop.BUDGET);
+    expect([vmx.inGuest, core.retired]).toEqual([true, before]);
+    core.requestStop();
+    expect(core.run(10_000)).toBe(Stop.REQUESTED);
   });
   it('survive a VM exit between notification and delivery', () => {
     vmx.write({ GUEST_RFLAGS: 2 });

@@ -16,7 +16,7 @@ const WAYS = new Set([
   ...['budget', 'bank', 'ctx', 'retiredEnd', 'block', 'arenaTop', 'nextGeneration', 'runEnd', 'leave', 'attention'],
   ...['bounceLength', 'bounceKind', 'bouncePa', 'bouncePa2', 'rmw', 'operand', 'walkError', 'faultAddress'],
   ...['lazyResult', 'lazyCarry', 'vector', 'errorCode', 'eventType', 'eventLength', 'deliveringType', 'recordExits'],
-  ...['exitCount', 'shadowAt', 'resumeAt', 'shadowsDebug'],
+  ...['clean', 'exitCount', 'shadowAt', 'resumeAt', 'shadowsDebug'],
 ]);
 
 /** The parts of memory that hold everything but caches. */

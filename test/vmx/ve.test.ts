@@ -159,24 +159,38 @@ describe('a convertible EPT violation', () => {
     expect(vmx.read('GUEST_RSP')).toBe(BigInt(GUEST_STACK - 12));
     expect(information()).toMatchObject({ linear: BigInt(DATA + 0x234), physical: BigInt(DATA + 0x234) });
   });
-  it('of page-directory-pointer-table entries that MOV to CR3 loads has no linear address', async () => {
+  it.each([
+    ['', true],
+    [', nor does the VM exit instead of it', false],
+  ])('of page-directory-pointer-table entries that MOV to CR3 loads has no linear address%s', async (_name, does) => {
     vmx = await vmxLab(false);
     set(false);
     // PAE paging of one GiB, four pages of 2 MiB.
     const POINTERS = 0x63000;
     for (let n = 0; n < 4; n++) vmx.lab.put64(0x65000 + 8 * n, BigInt(n * 0x200000) | 0x83n);
     for (const table of [POINTERS, 0x66000]) vmx.lab.put64(table, 0x65001n);
-    vmx.lab.set({ rsi: 0x66000 });
-    ept.set(0x66000, 0n);
+    vmx.lab.set({ rsi: 0x66000, rdi: DATA });
+    vmx.write({ GUEST_LINEAR_ADDRESS: 0x1234 });
+    ept.set(0x66000, does ? 0n : Ept.SUPPRESS);
+    // MOV EAX, [EDI] leaves an address behind; MOV CR3, ESI
     expect(
-      converts('0f 22 de', {
+      converts('8b 07 0f 22 de', {
         GUEST_CR4: 0x2030,
         GUEST_CR3: POINTERS,
         GUEST_PDPTE0: 0x65001,
         PRIMARY_CONTROLS: 0x84006172,
       }),
-    ).toBe(true);
-    expect(information()).toMatchObject({ qualification: Violation.READ, physical: 0x66000n });
+    ).toBe(does);
+    const told = {
+      qualification: vmx.qualification,
+      linear: vmx.read('GUEST_LINEAR_ADDRESS'),
+      physical: vmx.read('GUEST_PHYSICAL_ADDRESS'),
+    };
+    expect(does ? information() : told).toMatchObject({
+      qualification: Violation.READ,
+      linear: 0n,
+      physical: 0x66000n,
+    });
     expect(vmx.read('GUEST_CR3')).toBe(BigInt(POINTERS));
   });
 });

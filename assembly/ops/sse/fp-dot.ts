@@ -77,13 +77,15 @@ const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_
   if (size > INFINITY) return x | QUIET;
   if (size < LEAST) return negative | INFINITY;
   if (isRoot && negative != 0) return INDEFINITE;
-  const r = isIntel() ? byTable(x, isRoot) : exactly(x, isRoot);
+  const r = isIntel() ? byTable(x, isRoot) : reinterpret<u32>(<f32>inverse(x, isRoot));
   return (r & ~SIGN) < LEAST ? negative : r;
 }
-@inline function exactly(x: u32, isRoot: bool): u32 {
-  const value = <f64>reinterpret<f32>(x);
-  return reinterpret<u32>(<f32>(1 / (isRoot ? sqrt<f64>(value) : value)));
+@inline function inverse(bits: u32, isRoot: bool): f64 {
+  const value = <f64>reinterpret<f32>(bits);
+  return 1 / (isRoot ? sqrt<f64>(value) : value);
 }
+/** Fraction bits of a double beyond 12. */
+const BEYOND: u64 = 40;
 /**
  * Intel's processors look the result up by the first 11 bits of the fraction, or 10 and the parity of the exponent. The tables
  * hold the value in the middle of what an entry stands for, rounded to 12 bits: so say all 955 inputs that were recorded.
@@ -92,7 +94,8 @@ function byTable(x: u32, isRoot: bool): u32 {
   if ((x & ~SIGN) == INFINITY) return x & SIGN;
   const unused: u32 = isRoot ? 13 : 12;
   const middle = (x & (u32.MAX_VALUE << unused)) | (1 << (unused - 1));
-  return (exactly(middle, isRoot) + (1 << 10)) & (u32.MAX_VALUE << 11);
+  const rounded = (reinterpret<u64>(inverse(middle, isRoot)) + (<u64>1 << (BEYOND - 1))) & (u64.MAX_VALUE << BEYOND);
+  return reinterpret<u32>(<f32>reinterpret<f64>(rounded));
 }
 function approximate32x4(x: v128, isRoot: bool): v128 {
   return i32x4(

@@ -158,6 +158,7 @@ export function finish(bits: u32): bool {
     if (exp > MAX_EXP) {
       setOut(INTEGER_BIT, sign | 0x7fff);
       flags |= Fx.INEXACT;
+      up = true;
     } else setOut(rHi, sign | <u32>(exp + 16383));
   } else if (raised == 0) setOut(rZero ? 0 : rHi, rZero ? sign : sign | encodedExponent(rExp));
   else if ((raised & Fx.OVERFLOW) != 0) {

@@ -54,6 +54,7 @@ function remainder(nearest: bool): bool {
   const by = left.exp - right.exp;
   let partial: bool = false;
   if (left.kind == Kind.ZERO) {
+    cpu.fsw &= ~QUOTIENT;
     setOutOperand(left);
     return true;
   }
@@ -80,14 +81,15 @@ function remainder(nearest: bool): bool {
   else cpu.fsw |= ((quotient & 4) != 0 ? Fsw.C0 : 0) | ((quotient & 2) != 0 ? Fsw.C3 : 0) | ((quotient & 1) != 0 ? Fsw.C1 : 0);
   return true;
 }
+/** C0 and C3 stay where there is no remainder. */
 export function opFprem(i: Rec): void {
   note(i);
-  cpu.fsw &= ~QUOTIENT;
+  cpu.fsw &= ~(Fsw.C1 | Fsw.C2);
   if (haveOperands(true)) storeIf(remainder(false));
 }
 export function opFprem1(i: Rec): void {
   note(i);
-  cpu.fsw &= ~QUOTIENT;
+  cpu.fsw &= ~(Fsw.C1 | Fsw.C2);
   if (haveOperands(true)) storeIf(remainder(true));
 }
 

@@ -52,10 +52,12 @@ export function opFxch(i: Rec): void {
 export function opFnop(i: Rec): void { note(i); }
 export function opFfree(i: Rec): void {
   note(i);
+  setC1(false);
   free(stackOperand(i));
 }
 export function opFfreep(i: Rec): void {
   note(i);
+  setC1(false);
   free(stackOperand(i));
   popStack();
 }

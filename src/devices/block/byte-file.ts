@@ -1,4 +1,6 @@
 /** Where the bytes of an image lie: a file of the host, or memory. Offsets and lengths are in bytes, of any alignment. */
+import { check, isBytes, isNumber, isObject } from '../../checks.ts';
+
 export interface ByteFile {
   /** As messages call it. */
   readonly name: string;
@@ -17,6 +19,9 @@ export interface ByteFile {
   close(): void;
 }
 
+/** Whether a value is such a file. */
+export const isFile = isObject(['read', 'write', 'flush', 'close'], { size: isNumber });
+
 /** A file in memory, which grows by doubling. */
 export class MemoryFile implements ByteFile {
   readonly name: string;
@@ -27,6 +32,7 @@ export class MemoryFile implements ByteFile {
 
   /** Keeps `bytes` until it has to grow. */
   constructor(bytes: Uint8Array = new Uint8Array(0), { name = 'memory', isReadOnly = false } = {}) {
+    check('MemoryFile', bytes, isBytes);
     this.name = name;
     this.id = name;
     this.isReadOnly = isReadOnly;

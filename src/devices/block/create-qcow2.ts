@@ -1,5 +1,6 @@
 /** Makes an empty qcow2 image of version 3, whose clusters have 64 KiB. */
-import type { ByteFile } from './byte-file.ts';
+import { check, checkOptions, isNumber, isObject, isOneOf, isText } from '../../checks.ts';
+import { type ByteFile, isFile } from './byte-file.ts';
 import { QCOW2_MAGIC } from './qcow2-header.ts';
 
 const CLUSTER_BITS = 16;
@@ -10,6 +11,7 @@ const REFCOUNT_ORDER = 4;
 const L1_REACH = (CLUSTER * CLUSTER) / 8;
 const BACKING_FORMAT = 0xe2792aca;
 const MAX_CAPACITY = 2 ** 50;
+const isBacking = isObject([], { name: isText, format: isOneOf('raw', 'qcow2') });
 
 export interface NewImage {
   /** Bytes of the disk, a multiple of 512. */
@@ -19,7 +21,10 @@ export interface NewImage {
 }
 
 /** Fills an empty file. Throws RangeError for a capacity that is not possible. */
-export function createQcow2(file: ByteFile, { capacity, backing }: NewImage): void {
+export function createQcow2(file: ByteFile, image: NewImage): void {
+  check('createQcow2: file', file, isFile);
+  checkOptions('createQcow2', image, { capacity: isNumber, backing: isBacking });
+  const { capacity, backing } = image;
   if (!Number.isInteger(capacity) || capacity < 0 || capacity > MAX_CAPACITY || capacity % 512 !== 0) {
     throw new RangeError(`a disk of ${capacity} bytes: the limit is ${MAX_CAPACITY}, in multiples of 512`);
   }

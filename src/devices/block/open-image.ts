@@ -1,4 +1,5 @@
 /** Opens an image with everything below it: the format is found out where it is not named, and backing files are opened. */
+import { check, checkOptions, isFlag, isFunction, isObject, isOneOf, isText } from '../../checks.ts';
 import type { ByteFile } from './byte-file.ts';
 import type { Disk } from './disk.ts';
 import { ImageError } from './image-error.ts';
@@ -27,9 +28,19 @@ export interface ImageOptions {
 /** Backing files below each other. */
 const MAX_DEPTH = 64;
 const FORMATS = ['raw', 'qcow2'] as const;
+export const IMAGE_OPTIONS = {
+  format: isOneOf(...FORMATS),
+  isReadOnly: isFlag,
+  snapshot: isText,
+  unzlib: isFunction,
+  unzstd: isFunction,
+};
 
 /** Throws ImageError for what is wrong with an image, and what `files` throws. Whatever was opened is closed then. */
 export function openImage(files: ImageFiles, path: string, options: ImageOptions = {}): Disk {
+  check('openImage: files', files, isObject(['open', 'resolve']));
+  check('openImage: path', path, isText);
+  checkOptions('openImage', options, IMAGE_OPTIONS);
   return openAbove([], files, path, options);
 }
 

@@ -6,8 +6,11 @@ import type { ByteFile } from './byte-file.ts';
 import { ImageError } from './image-error.ts';
 import type { Qcow2Header } from './qcow2-header.ts';
 import { offsetIn } from './qcow2-map.ts';
+import { Reserve } from './qcow2-reserve.ts';
 
 const HIGHEST = 0xffff_ffff;
+/** The L1 and the refcount table, of which most have one cluster. */
+const TABLES_IN_RUNS = 2;
 
 /** A count of 2^order bits; what does not fit into 32 bits is the highest that does. */
 function getCount(view: DataView, index: number, order: number): number {
@@ -52,6 +55,9 @@ export class Refcounts {
   readonly #freed = new Set<number>();
   /** No cluster before it is free. */
   #cursor = 0;
+  readonly #reserve: Reserve;
+  /** Clusters that the last commits needed for tables: as many are kept for the next one. */
+  #needed = 0;
 
   /**
    * Takes the counts of the image, which must not be lower than `references`; higher ones are left alone, for they may
@@ -66,6 +72,7 @@ export class Refcounts {
     this.#tableClusters = header.tableClusters;
     this.#counts = references;
     this.#known = references.length;
+    this.#reserve = new Reserve(file, header.clusterSize, (clusters) => this.#findRun(clusters));
     const table = this.#read(header.tableOffset, header.tableClusters * header.clusterSize);
     this.#blocks = Array.from({ length: table.byteLength / 8 }, (_, index) => offsetIn(table, index));
     if (rebuild) for (let index = 0; index * this.#perBlock < this.#known; index++) this.#dirty.add(index);
@@ -86,21 +93,41 @@ export class Refcounts {
     return this.#counts[offset / this.#clusterSize] ?? 0;
   }
 
+  /**
+   * Sets aside what a commit with so many L2 tables and an L1 table of so many clusters needs. Throws what the file says
+   * where the host has no room.
+   */
+  reserve(tables: number, l1Clusters: number): void {
+    const blocks = (): number => Math.ceil(this.#known / this.#perBlock) + 1;
+    this.#reserve.holdRun('l1', l1Clusters);
+    for (;;) {
+      this.#reserve.holdRun('refcounts', Math.ceil((8 * blocks()) / this.#clusterSize));
+      if (this.#reserve.singles >= tables + blocks()) break;
+      this.#reserve.addSingle();
+    }
+    this.#needed = tables + blocks() + TABLES_IN_RUNS;
+  }
+
+  /** Takes a cluster for a table. Returns its offset. */
+  allocateTable(): number {
+    return this.#take(this.#reserve.takeSingle(), 1);
+  }
+
+  /** Takes clusters for a table that lies together. Returns the offset of the first. */
+  allocateRun(table: 'l1' | 'refcounts', clusters: number): number {
+    return this.#take(this.#reserve.takeRun(table, clusters), clusters);
+  }
+
+  /** Gives back what was just allocated and never became part of the image. */
+  cancel(offset: number, bytes: number): void {
+    const first = offset / this.#clusterSize;
+    for (let cluster = first; cluster < first + bytes / this.#clusterSize; cluster++) this.#change(cluster, -1);
+    this.#cursor = Math.min(this.#cursor, first);
+  }
+
   /** Takes up to `most` clusters that lie together, all of them with `exact`. Returns the offset of the first. */
   allocate(most: number, exact = false): { at: number; clusters: number } {
-    let first = this.#cursor;
-    while (!this.#isFree(first)) first++;
-    this.#cursor = first;
-    let clusters = 1;
-    while (clusters < most) {
-      if (this.#isFree(first + clusters)) clusters++;
-      else if (!exact) break;
-      else {
-        first += clusters + 1;
-        while (!this.#isFree(first)) first++;
-        clusters = 1;
-      }
-    }
+    const { first, clusters } = this.#findFree(most, exact);
     this.#grow(first + clusters);
     for (let cluster = first; cluster < first + clusters; cluster++) this.#change(cluster, 1);
     return { at: first * this.#clusterSize, clusters };
@@ -127,13 +154,13 @@ export class Refcounts {
         if (moved.has(index)) continue;
         moved.add(index);
         const old = this.#blocks[index] ?? 0;
-        this.#blocks[index] = this.allocate(1).at;
+        this.#blocks[index] = this.allocateTable();
         if (old !== 0) this.release(old, size);
       }
       const needed = Math.ceil((8 * this.#blocks.length) / size);
       if (table.clusters < needed) {
         if (table.at !== 0) this.release(table.at, table.clusters * size);
-        table = this.allocate(needed, true);
+        table = { at: this.allocateRun('refcounts', needed), clusters: needed };
       }
       if (moved.size === this.#dirty.size) break;
     }
@@ -149,12 +176,45 @@ export class Refcounts {
 
   /** The commit is on the medium: what the image before referred to is free now. */
   committed(): void {
-    for (const cluster of this.#freed) this.#cursor = Math.min(this.#cursor, cluster);
+    for (const cluster of this.#freed) {
+      if (!this.#reserve.takeBack(cluster, this.#needed)) this.#cursor = Math.min(this.#cursor, cluster);
+    }
     this.#freed.clear();
   }
 
   #isFree(cluster: number): boolean {
+    if (this.#reserve.has(cluster)) return false;
     return cluster >= this.#known || (this.#counts[cluster] === 0 && !this.#freed.has(cluster));
+  }
+
+  #findFree(most: number, exact: boolean): { first: number; clusters: number } {
+    let first = this.#cursor;
+    while (!this.#isFree(first)) first++;
+    this.#cursor = first;
+    let clusters = 1;
+    while (clusters < most) {
+      if (this.#isFree(first + clusters)) clusters++;
+      else if (!exact) break;
+      else {
+        first += clusters + 1;
+        while (!this.#isFree(first)) first++;
+        clusters = 1;
+      }
+    }
+    return { first, clusters };
+  }
+
+  #findRun(clusters: number): number {
+    const { first } = this.#findFree(clusters, true);
+    this.#grow(first + clusters);
+    return first;
+  }
+
+  /** Takes what the reserve gave, or what is free where that was nothing. */
+  #take(first: number | undefined, clusters: number): number {
+    if (first === undefined) return this.allocate(clusters, true).at;
+    for (let cluster = first; cluster < first + clusters; cluster++) this.#change(cluster, 1);
+    return first * this.#clusterSize;
   }
 
   #change(cluster: number, by: number): void {

@@ -102,9 +102,11 @@ export class Qcow2Disk implements Disk {
         length = Math.min(this.#reach(found, at), left);
         this.#file.write(found.at + within, from.subarray(done, done + length));
       } else if (within === 0 && left >= this.#size && !this.#isKept(found)) {
+        this.#makeRoom(refcounts, left);
         length = this.#writeFresh(refcounts, cluster, from.subarray(done, done + left - (left % this.#size)));
       } else {
         length = Math.min(this.#size - within, left);
+        this.#makeRoom(refcounts, length);
         this.#writePart(refcounts, cluster, found, within, from.subarray(done, done + length));
       }
       done += length;
@@ -245,7 +247,7 @@ export class Qcow2Disk implements Disk {
     try {
       this.#file.write(at, bytes);
     } catch (error) {
-      refcounts.release(at, bytes.length);
+      refcounts.cancel(at, bytes.length);
       throw error;
     }
   }
@@ -271,6 +273,7 @@ export class Qcow2Disk implements Disk {
       }
       const found = this.#map.lookup(cluster);
       if (found.kind === 'none' ? !isAbove : found.kind === 'zero') continue;
+      this.#makeRoom(refcounts, this.#size);
       if (found.kind === 'data' && !mayUnmap && this.header.version === 3 && this.#isOwn(found)) {
         this.#map.set(cluster, found.at, true);
       } else this.#replace(refcounts, cluster, 0, isAbove);
@@ -285,6 +288,12 @@ export class Qcow2Disk implements Disk {
       if (kind !== 'zero' && (kind !== 'none' || this.#backing)) this.write(at, new Uint8Array(length));
       at += length;
     }
+  }
+
+  /** Before tables for so many bytes of the disk change: what cannot be committed must not be accepted. */
+  #makeRoom(refcounts: Refcounts, bytes: number): void {
+    const tables = this.#map.dirtyTables + Math.ceil(bytes / (this.#size * (this.#size / 8))) + 1;
+    refcounts.reserve(tables, Math.ceil(this.#map.l1.length / this.#size));
   }
 
   #limit(): void {
@@ -307,12 +316,12 @@ export class Qcow2Disk implements Disk {
     const size = this.#size;
     this.#map.commit((old) => {
       if (old !== 0) refcounts.release(old, size);
-      return refcounts.allocate(1).at;
+      return refcounts.allocateTable();
     });
     const { l1 } = this.#map;
     if (l1.length > 0) {
       refcounts.release(header.l1Offset, l1.length);
-      header.l1Offset = refcounts.allocate(Math.ceil(l1.length / size), true).at;
+      header.l1Offset = refcounts.allocateRun('l1', Math.ceil(l1.length / size));
       this.#file.write(header.l1Offset, l1);
     }
     const table = refcounts.commit();

@@ -1,4 +1,5 @@
 /** A raw image: the disk is the file, byte by byte. The last sector is filled up with zeros. */
+import { check, checkOptions, isBytes, isFlag } from '../../checks.ts';
 import { isZero } from '../is-zero.ts';
 import { type ByteFile, MemoryFile } from './byte-file.ts';
 import type { Disk } from './disk.ts';
@@ -80,6 +81,8 @@ export class RawDisk implements Disk {
 
 /** A raw disk in memory. Keeps `bytes`, whose length must be a multiple of 512 (RangeError). */
 export function ramDisk(bytes: Uint8Array, options: RawOptions = {}): RawDisk {
+  check('ramDisk', bytes, isBytes);
+  checkOptions('ramDisk', options, { isReadOnly: isFlag, isGuessed: isFlag });
   if (bytes.length % SECTOR !== 0) throw new RangeError(`a disk of ${bytes.length} bytes: must be a multiple of 512`);
   return new RawDisk(new MemoryFile(bytes), options);
 }

@@ -120,6 +120,11 @@ export interface FileTree {
   /** Called by a machine that shares the tree: milliseconds since 1970 as its guest counts them. */
   useClock?(now: () => number): void;
   stat(path: Path): FileStat;
+  /**
+   * What `stat` tells of each step from `path` by `names`, of which none is a dot, up to the first that leads nowhere; it
+   * throws where that is the first. For trees that find a step faster from the one before.
+   */
+  walk?(path: Path, names: readonly string[]): FileStat[];
   list(path: Path): DirectoryEntry[];
   /** Opens a regular file. */
   open(path: Path, how: OpenHow): OpenFile;

@@ -1,4 +1,5 @@
 /** A tree of files in memory: what a page shares with its guest over 9P, where there is no folder of a host. */
+import { check, checkOptions, isBytes, isEither, isFlag, isFunction, isInteger, isText } from '../../checks.ts';
 import {
   type DirectoryEntry,
   Errno,
@@ -50,6 +51,8 @@ export interface MemoryTreeOptions {
   now?: () => number;
 }
 
+const OPTIONS = { isReadOnly: isFlag, limit: isInteger(0, Number.MAX_SAFE_INTEGER), now: isFunction };
+
 export class MemoryTree implements FileTree {
   readonly isReadOnly: boolean;
   readonly #limit: number;
@@ -59,7 +62,9 @@ export class MemoryTree implements FileTree {
   #used = 0;
   readonly #root: Node;
 
-  constructor({ isReadOnly = false, limit = DEFAULT_LIMIT, now }: MemoryTreeOptions = {}) {
+  constructor(options: MemoryTreeOptions = {}) {
+    checkOptions('MemoryTree', options, OPTIONS);
+    const { isReadOnly = false, limit = DEFAULT_LIMIT, now } = options;
     this.isReadOnly = isReadOnly;
     this.#limit = limit;
     this.#now = now ?? (() => POWER_ON);
@@ -73,7 +78,9 @@ export class MemoryTree implements FileTree {
 
   /** Writes a whole file, and makes the folders that it lies in. `path` is like 'etc/motd'. */
   put(path: string, contents: Uint8Array | string): void {
+    check('MemoryTree.put: contents', contents, isEither(isBytes, isText));
     const names = namesOf(path);
+    if (names.length === 0) throw new RangeError(`MemoryTree.put: '${path}' names no file`);
     for (let depth = 1; depth < names.length; depth++) {
       const folder = names.slice(0, depth);
       if (!this.#find(folder)) this.makeDirectory(folder, 0o755);
@@ -304,7 +311,13 @@ export class MemoryTree implements FileTree {
   }
 }
 
-const namesOf = (path: string): string[] => path.split('/').filter((part) => part !== '');
+function namesOf(path: string): string[] {
+  check('MemoryTree: path', path, isText);
+  const names = path.split('/').filter((part) => part !== '');
+  const wrong = names.find((one) => one === '.' || one === '..' || one.includes('\0'));
+  if (wrong !== undefined) throw new RangeError(`MemoryTree: path '${path}': no file is called '${wrong}'`);
+  return names;
+}
 const name = (path: Path): string => path[path.length - 1];
 const typeOf = (node: Node): number => node.mode & FileType.MASK;
 const nameCost = (path: Path): number => NAME_BYTES + 2 * name(path).length;

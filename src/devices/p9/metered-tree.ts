@@ -11,8 +11,16 @@ export class MeteredTree implements FileTree {
   readonly #tree: FileTree;
   #work = 0;
 
+  readonly walk?: FileTree['walk'];
+
   constructor(tree: FileTree) {
     this.#tree = tree;
+    if (tree.walk) {
+      this.walk = (path, names) => {
+        this.#charge([...path, ...names]);
+        return tree.walk?.(path, names) ?? [];
+      };
+    }
   }
 
   get isReadOnly(): boolean {

@@ -15,6 +15,7 @@ import {
 } from './file-tree.ts';
 import { Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
+import { walk } from './walk.ts';
 
 const VERSION = '9P2000.L';
 const MAX_MESSAGE_BYTES = 1 << 20;
@@ -138,19 +139,9 @@ export class P9Server {
     const number = of.u32();
     const count = of.u16();
     if (count > MAX_WALK) throw new FileError(Errno.EINVAL);
-    let { path } = fid;
-    const found: FileStat[] = [];
-    for (let left = count; left > 0; left--) {
-      const name = of.text();
-      try {
-        const next = step(path, name);
-        found.push(this.#tree.stat(next));
-        path = next;
-      } catch (error) {
-        if (found.length === 0) throw error;
-        break;
-      }
-    }
+    const names = Array.from({ length: count }, () => of.text());
+    const found = walk(this.#tree, fid.path, names);
+    const path = names.slice(0, found.length).reduce(step, fid.path);
     if (found.length === count) {
       if (this.#fids.find(number) === fid) {
         if (fid.file || fid.isFolder) throw new FileError(Errno.EBADF);

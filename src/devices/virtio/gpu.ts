@@ -2,6 +2,7 @@
  * GPU device (virtio 1.2, 5.7 "GPU Device") in two dimensions: the driver keeps pictures at the host, copies its memory
  * into them, and has one of them shown. A command that cannot be gets an error response; the device lives on.
  */
+import { check, isInteger } from '../../checks.ts';
 import type { Width } from '../../core-types.ts';
 import type { Display, Picture } from '../display.ts';
 import { PIECE } from '../work-meter.ts';
@@ -83,6 +84,7 @@ export class VirtioGpu implements VirtioDevice, Display {
 
   /** The screen got another size: the driver is told, and may follow. */
   resize(width: number, height: number): void {
+    for (const [name, value] of Object.entries({ width, height })) check(`resize: ${name}`, value, isInteger(1, 16384));
     this.#width = width;
     this.#height = height;
     this.config[Config.EVENTS] |= EVENT_DISPLAY;

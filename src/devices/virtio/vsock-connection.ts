@@ -2,6 +2,7 @@
  * A stream between a port of the host and a port of the guest, as its host end sees it, with the credit that keeps either
  * side from sending more than the other has room for (virtio 1.2, 5.10.6.3 "Buffer Space Management").
  */
+import { check, isBytes } from '../../checks.ts';
 import { addChunk } from '../../net/chunks.ts';
 import { type Header, MAX_PAYLOAD_BYTES, Op, Shutdown } from './vsock-packet.ts';
 
@@ -76,6 +77,7 @@ export class VsockConnection {
 
   /** Queues bytes for the guest; what is sent to a closed connection is lost. Throws after `end`. */
   send(bytes: Uint8Array): void {
+    check('vsock: send', bytes, isBytes);
     if (this.#isEnding) throw new Error('vsock: send after end');
     if (this.isClosed || this.#isOver || bytes.length === 0) return;
     this.#outgoing.push(bytes.slice());

@@ -11,7 +11,7 @@ import { isHeld, mayRun } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
 import { HOT_KINDS, Kind } from '../isa/tables.gen';
 import { commitBounce } from '../mmu/access';
-import { Alu, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCmp, hotHit, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
+import { Alu, Rule, Shift, Unary, fusedCmp, fusedTest, hotAlu, hotCallTarget, hotCmp, hotHit, hotImul, hotOffset, hotPop, hotPopped, hotPush, hotPushed, hotRead, hotShift, hotTarget, hotUnary, hotWrite } from '../ops/hot';
 import { isQuick, plain } from '../ops/fp/fast';
 import { hotMuludq, hotShuffle, hotVectorRead, hotVectorWrite } from '../ops/hot-vector';
 import { ${X87_FUNCTIONS.join(', ')} } from '../ops/x87/hot';

@@ -5,7 +5,7 @@ import type { Numbers } from './emit-handlers.ts';
 import { FIRST_WHOLE, fusedKinds, HOT } from './hot.ts';
 import { METHODS, operandsOf } from './operands.ts';
 import { hotKinds } from './rows.ts';
-import { buildTree } from './tree.ts';
+import { buildTree, MAPS } from './tree.ts';
 import { type Use, usesOf, waits } from './uses.ts';
 
 /** Bits of a descriptor's flags. Keep in step with assembly/isa/decoder.ts. */
@@ -81,6 +81,15 @@ function hotPair(row: Row): number[] {
   const pairs = [0, 1, 2, 3].map((size) => hotKinds(row, size));
   return [...pairs.map((pair) => pair.register), ...pairs.map((pair) => pair.memory)];
 }
+/**
+ * Undefined opcodes before whose #UD Intel's processors fetch a ModRM byte, as recorded at the end of a page: all of the
+ * three-byte maps, and these of map 0F.
+ */
+const UNDEFINED_WITH_MODRM = [0x3b, 0xa6, 0xa7];
+function isModrmUndefined(map: number, opcode: number): boolean {
+  return MAPS[map] === '0F38' || MAPS[map] === '0F3A' || (MAPS[map] === '0F' && UNDEFINED_WITH_MODRM.includes(opcode));
+}
+
 /** Lists of numbers, each kept once. */
 class Pool {
   readonly lists: number[][] = [];
@@ -109,7 +118,8 @@ export function emitTables(numbers: Numbers): string {
     const node = value - 0x8000;
     return tree.slice(node + 1, node + 1 + [2, 2, 8, 2, 8, 4, 2, 2][tree[node]]).some(walk);
   };
-  for (let n = 0; n < 8 * modrm.length; n++) if (walk(tree[n])) modrm[n >> 3] |= 1 << (n & 7);
+  const isTaken = (n: number) => walk(tree[n]) || isModrmUndefined(n >> 8, n & 255);
+  for (let n = 0; n < 8 * modrm.length; n++) if (isTaken(n)) modrm[n >> 3] |= 1 << (n & 7);
   const fusions = HOT.flatMap((kind, n) => {
     const fused = /^(cmp|test)_(r|rm|mr)\d+$/.test(kind.name) ? fusedKinds(kind.name) : [];
     return fused.flatMap((to, condition) => (to ? [{ n, condition, to }] : []));
@@ -152,9 +162,14 @@ export const FUSIONS: usize = memory.data<u16>([
 ]);
 export const FUSION_COUNT: u32 = ${fusions.length};
 export const HOT_KINDS: u32 = ${HOT.length};
-export const enum Kind { END = ${kind('end')}, END_SLOW = ${kind('end_slow')}, END_JUMP = ${kind('end_jump')}, SKIP = ${kind('skip')}, FIRST_WHOLE = ${FIRST_WHOLE}, JCC_FIRST = ${kind('jcc_o')}, JMP = ${kind('jmp')}, CALL_32 = ${kind('call_32')}, CALL_64 = ${kind('call_64')} }
+export const enum Kind { END = ${kind('end')}, END_SLOW = ${kind('end_slow')}, END_JUMP = ${kind('end_jump')}, SKIP = ${kind('skip')}, FIRST_WHOLE = ${FIRST_WHOLE}, JCC_FIRST = ${kind('jcc_o')}, JMP = ${kind('jmp')}, ROTATE_FIRST = ${kind('rol_r32')}, AMD_FIRST = ${kind('amd_rol_r32')}, CALL_32 = ${kind('call_32')}, CALL_64 = ${kind('call_64')} }
 
 /** CPUID features that gate instructions; FEATURE_BYTES + n is 1 where feature n is on. */
-export const enum Feature { NONE, ${FEATURES.map((feature) => feature.toUpperCase().replaceAll('-', '_')).join(', ')} }
+export const enum Feature { NONE, ${FEATURES.map((feature) =>
+    feature
+      .toUpperCase()
+      .replaceAll('-', '_')
+      .replace(/^(?=\d)/, '_'),
+  ).join(', ')} }
 `;
 }

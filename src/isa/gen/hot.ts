@@ -105,6 +105,36 @@ for (const [name, from, to] of [
     `const p = hotRead<${size}>(rec); if (!p) ${FAULT} setReg<${to}>(load<u32>(rec, 4), ${value('p')}); ${NEXT}`,
   );
 }
+/** Rotates whose OF stays, then what leaves flags undefined: by Intel's rule, and in the same order by AMD's. */
+defineRotates('keep_', 'KEEP');
+defineRotates('', 'INTEL');
+defineByRule('', 'INTEL');
+defineRotates('amd_', 'AMD');
+defineByRule('amd_', 'AMD');
+
+function defineRotates(prefix: string, rule: string): void {
+  for (const bits of [32, 64]) for (const op of ['rol', 'ror']) defineShift(prefix, op, bits, rule);
+}
+function defineShift(prefix: string, op: string, bits: number, rule: string): void {
+  const t = u(bits);
+  const shifted = `hotShift<${t}>(Shift.${upper(op)}, load<${t}>(a), load<u8>(load<u32>(rec, 8)), Rule.${rule})`;
+  define(`${prefix}${op}_r${bits}`, `const a = load<u32>(rec, 4); setReg<${t}>(a, ${shifted}); ${NEXT}`);
+}
+function defineByRule(prefix: string, rule: string): void {
+  for (const bits of [32, 64]) {
+    const t = u(bits);
+    for (const op of ['shl', 'shr', 'sar']) defineShift(prefix, op, bits, rule);
+    const product = (left: string, right: string) => `hotImul<${t}>(load<${t}>(${left}), load<${t}>(${right}), Rule.${rule})`;
+    const read = `const p = hotRead<${t}>(rec); if (!p) ${FAULT}`;
+    const to = 'load<u32>(rec, 4)';
+    const from = 'load<u32>(rec, 8)';
+    define(`${prefix}imul2_r${bits}`, `const a = ${to}; setReg<${t}>(a, ${product('a', from)}); ${NEXT}`);
+    define(`${prefix}imul2_rm${bits}`, `${read} const a = ${to}; setReg<${t}>(a, ${product('a', 'p')}); ${NEXT}`);
+    define(`${prefix}imul3_r${bits}`, `setReg<${t}>(${to}, ${product(from, 'rec + 24')}); ${NEXT}`);
+    define(`${prefix}imul3_rm${bits}`, `${read} setReg<${t}>(${to}, ${product('p', 'rec + 24')}); ${NEXT}`);
+  }
+}
+
 for (const bits of [32, 64]) {
   const t = u(bits);
   define(`lea_rm${bits}`, `setReg<${t}>(load<u32>(rec, 4), <${t}>hotOffset(rec)); ${NEXT}`);
@@ -120,28 +150,6 @@ for (const bits of [32, 64]) {
       `const p = hotWrite<${t}>(rec, true); if (!p) ${FAULT} store<${t}>(p, hotUnary<${t}>(Unary.${upper(op)}, load<${t}>(p))); ${COMMIT} ${NEXT}`,
     );
   }
-  for (const op of ['shl', 'shr', 'sar', 'rol', 'ror']) {
-    define(
-      `${op}_r${bits}`,
-      `const a = load<u32>(rec, 4); setReg<${t}>(a, hotShift<${t}>(Shift.${upper(op)}, load<${t}>(a), load<u8>(load<u32>(rec, 8)))); ${NEXT}`,
-    );
-  }
-  define(
-    `imul2_r${bits}`,
-    `const a = load<u32>(rec, 4); setReg<${t}>(a, hotImul<${t}>(load<${t}>(a), load<${t}>(load<u32>(rec, 8)))); ${NEXT}`,
-  );
-  define(
-    `imul2_rm${bits}`,
-    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} const a = load<u32>(rec, 4); setReg<${t}>(a, hotImul<${t}>(load<${t}>(a), load<${t}>(p))); ${NEXT}`,
-  );
-  define(
-    `imul3_r${bits}`,
-    `setReg<${t}>(load<u32>(rec, 4), hotImul<${t}>(load<${t}>(load<u32>(rec, 8)), load<${t}>(rec + 24))); ${NEXT}`,
-  );
-  define(
-    `imul3_rm${bits}`,
-    `const p = hotRead<${t}>(rec); if (!p) ${FAULT} setReg<${t}>(load<u32>(rec, 4), hotImul<${t}>(load<${t}>(p), load<${t}>(rec + 24))); ${NEXT}`,
-  );
   define(
     `cbw_${bits}`,
     bits === 32
@@ -162,19 +170,18 @@ for (const bits of [32, 64]) {
     `pop_r${bits}`,
     `const p = hotPop<${t}>(); if (!p) ${FAULT} const v = load<${t}>(p); hotPopped<${t}>(); setReg<${t}>(load<u32>(rec, 4), v); ${NEXT}`,
   );
-  const to = (pointer: string) => {
-    const check = bits === 64 ? ` if (!hotTarget(to)) ${FAULT}` : '';
-    return `const to = <u64>load<${t}>(${pointer});${check}`;
-  };
+  const after = 'cpu.blockRip + load<u32>(rec, 24)';
+  const to = (pointer: string, check = 'hotTarget(to)') =>
+    `const to = <u64>load<${t}>(${pointer});${bits === 64 ? ` if (!${check}) ${FAULT}` : ''}`;
   const go = 'cpu.blockRip = to; link = LINK_NONE; break;';
-  const register = to('load<u32>(rec, 4)');
-  const memory = `const q = hotRead<${t}>(rec); if (!q) ${FAULT} ${to('q')}`;
-  const pushRip = `const p = hotPush<${t}>(); if (!p) ${FAULT} store<${t}>(p, <${t}>(cpu.blockRip + load<u32>(rec, 24))); hotPushed<${t}>(); if (p == <u32>BOUNCE) commitBounce();`;
+  const read = `const q = hotRead<${t}>(rec); if (!q) ${FAULT}`;
+  const pushRip = `const p = hotPush<${t}>(); if (!p) ${FAULT} store<${t}>(p, <${t}>(${after})); hotPushed<${t}>(); if (p == <u32>BOUNCE) commitBounce();`;
+  const callCheck = `hotCallTarget(to, ${after})`;
   define(`call_${bits}`, `${pushRip} link = rec + 4; break;`);
-  define(`call_r${bits}`, `${register} ${pushRip} ${go}`);
-  define(`call_m${bits}`, `${memory} ${pushRip} ${go}`);
-  define(`jmp_r${bits}`, `${register} ${go}`);
-  define(`jmp_m${bits}`, `${memory} ${go}`);
+  define(`call_r${bits}`, `${to('load<u32>(rec, 4)', callCheck)} ${pushRip} ${go}`);
+  define(`call_m${bits}`, `${read} ${to('q', callCheck)} ${pushRip} ${go}`);
+  define(`jmp_r${bits}`, `${to('load<u32>(rec, 4)')} ${go}`);
+  define(`jmp_m${bits}`, `${read} ${to('q')} ${go}`);
   define(`ret_${bits}`, `const q = hotPop<${t}>(); if (!q) ${FAULT} ${to('q')} hotPopped<${t}>(); ${go}`);
 }
 define('jmp', 'link = rec + 4; break;');

@@ -69,6 +69,24 @@ export const VMCS_FIELDS: readonly VmcsField[] = GROUPS.flatMap(([first, names])
   }),
 );
 
+/** Fields that every VM entry checks: they are written all the time, and cheap to check. */
+export const CHECKED_ALWAYS: ReadonlySet<string> = new Set(
+  `VMCS_LINK_POINTER GUEST_PDPTE0 GUEST_PDPTE1 GUEST_PDPTE2 GUEST_PDPTE3 ENTRY_INTERRUPTION_INFORMATION
+  ENTRY_EXCEPTION_ERROR_CODE ENTRY_INSTRUCTION_LENGTH GUEST_INTERRUPTIBILITY_STATE GUEST_ACTIVITY_STATE GUEST_RIP
+  GUEST_RFLAGS GUEST_PENDING_DEBUG_EXCEPTIONS`.split(/\s+/),
+);
+/**
+ * Fields that no rule of VM entry is about: any value is good, or what uses it takes the bits that it can use. The processor
+ * reads them where they lie.
+ */
+export const NEVER_CHECKED: ReadonlySet<string> = new Set([
+  ...VMCS_FIELDS.filter(({ type }) => type === 'read-only').map(({ name }) => name),
+  ...`EXCEPTION_BITMAP PAGE_FAULT_ERROR_CODE_MASK PAGE_FAULT_ERROR_CODE_MATCH TSC_OFFSET PLE_GAP PLE_WINDOW
+  XSS_EXITING_BITMAP EOI_EXIT_BITMAP_0 EOI_EXIT_BITMAP_1 EOI_EXIT_BITMAP_2 EOI_EXIT_BITMAP_3 EPTP_INDEX GUEST_INTERRUPT_STATUS PML_INDEX EXECUTIVE_VMCS_POINTER GUEST_SMBASE GUEST_SYSENTER_CS
+  VMX_PREEMPTION_TIMER_VALUE HOST_SYSENTER_CS CR0_GUEST_HOST_MASK CR4_GUEST_HOST_MASK CR0_READ_SHADOW CR4_READ_SHADOW
+  CR3_TARGET_VALUE_0 CR3_TARGET_VALUE_1 CR3_TARGET_VALUE_2 CR3_TARGET_VALUE_3 GUEST_RSP HOST_RSP`.split(/\s+/),
+]);
+
 /** Bytes of the region before the first field: revision identifier, abort indicator, launch state. */
 export const FIRST_FIELD = 0x10;
 

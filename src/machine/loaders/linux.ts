@@ -1,23 +1,26 @@
 /**
  * Linux by its boot protocol (Linux Documentation/arch/x86/boot.rst): the kernel that was unpacked from a bzImage, at its
- * ELF entry; or the bzImage itself, which unpacks in the guest, at its 64-bit or 32-bit entry. Command line, memory map and
+ * ELF entry; or the bzImage itself, which unpacks in the guest, at its 64-bit, 32-bit or 16-bit entry. Command line, memory map and
  * initial RAM disk are told in the zero page.
  */
 import type { GuestMemory } from '../../core-types.ts';
 import type { BootMode, BootState } from '../boot-state.ts';
 import { type MemoryLayout, memoryMap } from '../memory-layout.ts';
 import { stringBytes } from './boot-block.ts';
-import { unpackPayload } from './decompress/payload.ts';
+import { type UnpackLimits, unpackPayload } from './decompress/payload.ts';
 import { loadElf, parseElf } from './elf.ts';
 import { hex, ImageError } from './image-error.ts';
-import type { BootModule, BootRequest } from './multiboot.ts';
+import { checkInitrd, placeInitrd } from './initrd.ts';
+import { loadRealMode } from './linux-real-mode.ts';
+import type { BootRequest } from './multiboot.ts';
 import { Header, isLinux, parseSetupHeader, type SetupHeader } from './setup-header.ts';
 
 /**
  * How a bzImage is booted: `unpack` (the kernel is unpacked before the guest starts, where its compression is known),
- * `image` (the untouched image at its 64-bit entry, or at its 32-bit one where it has no other), `image32` (always that).
+ * `image` (the untouched image at its 64-bit entry, or at its 32-bit one where it has no other), `image32` (always that),
+ * `image16` (at its 16-bit entry, under the firmware, which is also the way of an image without another entry).
  */
-export const LINUX_BOOTS = ['unpack', 'image', 'image32'] as const;
+export const LINUX_BOOTS = ['unpack', 'image', 'image32', 'image16'] as const;
 export type LinuxBoot = (typeof LINUX_BOOTS)[number];
 
 const PAGE = 0x1000;
@@ -30,10 +33,12 @@ const E820_TABLE = 0x2d0;
 const E820_ENTRY = 20;
 const LOADER_UNDEFINED = 0xff;
 const ENTRY_64 = 0x200;
-const INITRD_ALIGN = 4;
 
 /** The kernel inside `image`, where it is a bzImage; or a note that says why it is left to unpack itself. */
-export async function unpackLinux(image: Uint8Array): Promise<{ unpacked?: Uint8Array; note?: string }> {
+export async function unpackLinux(
+  image: Uint8Array,
+  limits?: UnpackLimits,
+): Promise<{ unpacked?: Uint8Array; note?: string }> {
   if (!isLinux(image)) return {};
   const { kernel, payload } = parseSetupHeader(image);
   if (payload.length === 0) return {};
@@ -43,7 +48,7 @@ export async function unpackLinux(image: Uint8Array): Promise<{ unpacked?: Uint8
       `the kernel's compressed data end at ${hex(end)}, behind the image's ${hex(kernel.length)} bytes`,
     );
   }
-  const unpacked = await unpackPayload(kernel.subarray(payload.offset, end));
+  const unpacked = await unpackPayload(kernel.subarray(payload.offset, end), limits);
   return unpacked instanceof Uint8Array
     ? { unpacked }
     : { note: `the kernel is compressed by ${unpacked.unknown}, which is not known here: it unpacks itself` };
@@ -57,11 +62,14 @@ export function loadLinux(
   request: BootRequest & { unpacked?: Uint8Array; linuxBoot?: LinuxBoot },
 ): BootState {
   const header = parseSetupHeader(image);
+  if (request.linuxBoot === 'image16' || !header.hasProtectedEntry) {
+    return loadRealMode(memory, layout, image, header, request);
+  }
   const { mode, entry } = request.unpacked
     ? loadUnpacked(memory, layout, request.unpacked)
     : loadItself(memory, layout, header, request.linuxBoot);
   const zeroPage = writeZeroPage(memory, layout, header, request);
-  return { mode, entry, registers: { rsi: BigInt(zeroPage) } };
+  return { mode, entry, registers: { rsi: BigInt(zeroPage) }, knowsAcpi: true };
 }
 
 function loadUnpacked(
@@ -108,11 +116,7 @@ function writeZeroPage(memory: GuestMemory, layout: MemoryLayout, header: SetupH
   const initrd = placeInitrd(memory, layout, request.modules);
   if (initrd) {
     const { start, end } = initrd;
-    if (end - 1 > header.initrdMax) {
-      throw new ImageError(
-        `the initial RAM disk at ${hex(start)}+${hex(end - start)} ends above ${hex(header.initrdMax)}, the last address that this kernel takes it at`,
-      );
-    }
+    checkInitrd(initrd, header.initrdMax);
     out.setUint32(Header.RAMDISK_IMAGE, start, true);
     out.setUint32(Header.RAMDISK_SIZE, end - start, true);
   }
@@ -128,24 +132,4 @@ function writeZeroPage(memory: GuestMemory, layout: MemoryLayout, header: SetupH
     out.setUint32(entry + 16, range.type, true);
   }
   return zeroPage;
-}
-
-/** Puts archives one behind the other, each on a multiple of four bytes, as Linux unpacks them. */
-export function placeInitrd(
-  memory: GuestMemory,
-  layout: MemoryLayout,
-  modules: readonly BootModule[],
-): { start: number; end: number } | null {
-  let size = 0;
-  const places = modules.map(({ bytes }) => {
-    const at = Math.ceil(size / INITRD_ALIGN) * INITRD_ALIGN;
-    size = at + bytes.length;
-    return at;
-  });
-  if (size === 0) return null;
-  const start = layout.placeHigh('the initial RAM disk', size);
-  const target = memory.bytes(start, size);
-  target.fill(0);
-  for (const [index, { bytes }] of modules.entries()) target.set(bytes, places[index]);
-  return { start, end: start + size };
 }

@@ -8,7 +8,7 @@ import { type MemoryLayout, memoryMap } from '../memory-layout.ts';
 import { BootBlock, stringBytes } from './boot-block.ts';
 import { type ElfImage, loadElf } from './elf.ts';
 import { hex, ImageError } from './image-error.ts';
-import { placeInitrd } from './linux.ts';
+import { placeInitrd } from './initrd.ts';
 import { type BootRequest, type PlacedModule, placeModules } from './multiboot.ts';
 
 const XEN_PHYS32_ENTRY = 18;
@@ -42,7 +42,7 @@ export function loadPvh(
   }
   loadElf(memory, layout, image, elf);
   const modules = place(memory, layout, elf, request);
-  return { mode: 32, entry, registers: { rbx: BigInt(writeInfo(memory, layout, modules, request)) } };
+  return { mode: 32, entry, registers: { rbx: BigInt(writeInfo(memory, layout, modules, request)) }, knowsAcpi: true };
 }
 
 /** Linux takes its first module for the initial RAM disk and forgets the others. */

@@ -24,6 +24,7 @@ export const Header = {
   CODE32_START: 0x214,
   RAMDISK_IMAGE: 0x218,
   RAMDISK_SIZE: 0x21c,
+  HEAP_END_PTR: 0x224,
   CMD_LINE_PTR: 0x228,
   INITRD_ADDR_MAX: 0x22c,
   XLOADFLAGS: 0x236,
@@ -45,6 +46,8 @@ export interface SetupHeader {
   /** Bytes from there that it uses before it knows the memory map. */
   initSize: number;
   has64BitEntry: boolean;
+  /** False where the image is started in real mode only: it names no address of its protected-mode code. */
+  hasProtectedEntry: boolean;
   commandLineLimit: number;
   /** The last address that the initial RAM disk may occupy. */
   initrdMax: number;
@@ -87,6 +90,7 @@ export function parseSetupHeader(image: Uint8Array): SetupHeader {
     address: preferred,
     initSize: Math.max(since(0x20a, Header.INIT_SIZE, 0), kernel.length),
     has64BitEntry: (since(0x20c, Header.XLOADFLAGS - 2, 0) & (XLF_KERNEL_64 << 16)) !== 0,
+    hasProtectedEntry: view.getUint32(Header.CODE32_START, true) !== 0,
     commandLineLimit: since(0x206, Header.CMDLINE_SIZE, 255),
     initrdMax: since(0x203, Header.INITRD_ADDR_MAX, 0x37ff_ffff),
     payload: { offset: since(0x208, Header.PAYLOAD_OFFSET, 0), length: since(0x208, Header.PAYLOAD_LENGTH, 0) },

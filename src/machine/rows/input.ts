@@ -1,4 +1,5 @@
 /** Keyboard and tablet over virtio; `machine.device(id)` is what the embedder presses and moves. */
+import { check, isNumber, isOneOf } from '../../checks.ts';
 import { KEY_CODES, set1Code } from '../../devices/i8042-keys.ts';
 import { EventType, VirtioInput } from '../../devices/virtio/input.ts';
 import { virtio } from './virtio.ts';
@@ -67,16 +68,19 @@ export class VirtioTablet extends VirtioInput {
 
   /** Moves to a place, from 0 at the left and the top to 1. */
   move(x: number, y: number): void {
+    for (const [name, value] of Object.entries({ x, y })) check(`tablet.move: ${name}`, value, isNumber);
     const part = (value: number): number => Math.round(Math.max(0, Math.min(1, value)) * TABLET_MOST);
     this.report([EventType.ABS, Axis.X, part(x)], [EventType.ABS, Axis.Y, part(y)]);
   }
 
   button(name: keyof typeof Button, isDown: boolean): void {
+    check('tablet.button', name, isOneOf(...Object.keys(Button)));
     this.report([EventType.KEY, Button[name], Number(isDown)]);
   }
 
   /** Turns the wheel, away from the user where positive. */
   wheel(steps: number): void {
+    check('tablet.wheel', steps, isNumber);
     this.report([EventType.REL, WHEEL, steps]);
   }
 }

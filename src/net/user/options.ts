@@ -1,4 +1,16 @@
 /** What a user-mode network is made of, in the words of QEMU's `-netdev user`, and the addresses that follow. */
+import {
+  check,
+  checkList,
+  checkOptions,
+  isFlag,
+  isInteger,
+  isObject,
+  isOneOf,
+  isOptional,
+  isPort,
+  isText,
+} from '../../checks.ts';
 import { isWithin, parseIp, parseSubnet, type Subnet } from '../addresses.ts';
 import type { SocketAddress } from '../host-sockets.ts';
 
@@ -31,6 +43,36 @@ export interface UserNetOptions {
   forwards?: readonly HostForward[];
   /** The name server that `dns` stands for; the host's own where absent. */
   resolver?: SocketAddress;
+}
+
+const isForward = isObject([], {
+  protocol: isOneOf('tcp', 'udp'),
+  hostAddress: isOptional(isText),
+  hostPort: isPort,
+  guestAddress: isOptional(isText),
+  guestPort: isInteger(1, 65535),
+});
+const OPTIONS = {
+  net: isText,
+  host: isText,
+  dns: isText,
+  dhcpStart: isText,
+  hostname: isText,
+  domain: isText,
+  restrict: isFlag,
+  forwards: (): null => null,
+  resolver: isObject([], { address: isText, port: isPort }),
+};
+
+/** Throws RangeError for a port that cannot be forwarded. */
+export function checkForward(what: string, forward: unknown): void {
+  check(what, forward, isForward);
+}
+
+/** Throws RangeError for options of no known name or a wrong kind; their sense is `makePlan`'s to see. */
+export function checkUserNet(options: UserNetOptions): void {
+  checkOptions('UserNet.create', options, OPTIONS);
+  if (options.forwards !== undefined) checkList('UserNet.create: forwards', options.forwards, checkForward);
 }
 
 export interface Plan {

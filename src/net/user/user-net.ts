@@ -2,6 +2,7 @@
  * The user-mode network: a gateway with DHCP and DNS on the guest's side and plain sockets on the host's, so that a guest
  * has a network without any right on the host. Addresses and options are those of QEMU's `-netdev user`.
  */
+import { check, isObject } from '../../checks.ts';
 import { BROADCAST_IP, formatIp, isWithin, parseIp } from '../addresses.ts';
 import type { NetBackend, NetCard, Offload } from '../backend.ts';
 import { get16 } from '../bytes.ts';
@@ -9,7 +10,7 @@ import type { HostDatagrams, HostSockets, Listener, SocketAddress } from '../hos
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.ts';
 import { echoReply, isEchoRequest, quoteOf, timeExceeded, Unreachable, unreachable } from './icmp.ts';
 import { Lan } from './lan.ts';
-import { type HostForward, makePlan, type Plan, type UserNetOptions } from './options.ts';
+import { checkForward, checkUserNet, type HostForward, makePlan, type Plan, type UserNetOptions } from './options.ts';
 import {
   EtherType,
   isSumRight,
@@ -42,6 +43,8 @@ export class UserNet implements NetBackend {
 
   /** Makes the network and opens its forwarded ports. Throws RangeError, or what the host says of a port. */
   static async create(options: UserNetOptions, sockets: HostSockets): Promise<UserNet> {
+    checkUserNet(options);
+    check('UserNet.create: sockets', sockets, isObject(['connect', 'listen', 'datagrams', 'bindDatagrams', 'after']));
     const net = new UserNet(options, sockets);
     try {
       for (const forward of options.forwards ?? []) await net.forward(forward);
@@ -67,7 +70,9 @@ export class UserNet implements NetBackend {
   }
 
   /** Leads a port of the host to the guest. Returns the host's port. */
-  async forward({ protocol, hostAddress, hostPort, guestAddress, guestPort }: HostForward): Promise<number> {
+  async forward(forward: HostForward): Promise<number> {
+    checkForward('UserNet.forward', forward);
+    const { protocol, hostAddress, hostPort, guestAddress, guestPort } = forward;
     const guest = { ip: guestAddress ? parseIp(guestAddress) : this.#plan.dhcpStart, port: guestPort };
     const at = { address: hostAddress || '0.0.0.0', port: hostPort };
     const knownAs = (address: string): number => this.#knownAs(address);

@@ -216,7 +216,15 @@ describe('backing files', () => {
     ],
     ['are not there', () => add('a', 'gone'), /cannot open gone/],
     ['are no files', () => add('a', 'nbd://host/x'), /the backing file 'nbd:\/\/host\/x' is no path of a file/],
-    ['have another format', () => add('a', 'b', 'vmdk' as 'raw'), /'vmdk'; there are raw and qcow2/],
+    [
+      'have another format',
+      () => {
+        add('a', 'b', 'raw');
+        // The name in the header extension, "Backing file format name string".
+        files.get('a')?.write(104 + 8, new TextEncoder().encode('vdi'));
+      },
+      /'vdi'; there are raw and qcow2/,
+    ],
   ])('that %s are refused', (_what, make, message) => {
     make();
     expect(() => openImage(access, 'a')).toThrow(message);

@@ -23,6 +23,7 @@ const bzImage = (changes: (view: DataView) => void = () => {}): Uint8Array => {
   view.setUint32(0x202, 0x5372_6448, true);
   view.setUint16(0x206, 0x20f, true);
   view.setUint8(0x211, 1);
+  view.setUint32(0x214, MIB, true);
   view.setUint32(0x22c, 0x7fff_ffff, true);
   view.setUint16(0x236, 1, true);
   view.setUint32(0x238, 255, true);
@@ -79,6 +80,13 @@ describe('the kernel inside a bzImage', () => {
   it('that the image does not tell of is left alone without a note', async () => {
     expect(await unpackLinux(bzImage())).toEqual({});
     expect(await unpackLinux(kernel)).toEqual({});
+  });
+
+  it('is refused before it is unpacked where it has more bytes than the guest', async () => {
+    const image = carrying(sized(zstdRaw(kernel), 0x1000_0000));
+    await expect(unpackLinux(image, { mostBytes: 0x800_0000 })).rejects.toThrow(
+      'unpack to 268435456 bytes; the guest has 134217728 bytes of memory',
+    );
   });
 
   it.each<[string, Uint8Array, RegExp]>([

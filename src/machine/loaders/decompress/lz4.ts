@@ -1,11 +1,14 @@
 /** LZ4 in the legacy frame that Linux uses: a magic number, then blocks with their sizes (LZ4 Frame Format, "Legacy frame"; LZ4 Block Format). */
+import type { Rest } from '../../host.ts';
 import { ImageError } from '../image-error.ts';
 
 const MAGIC_BYTES = 4;
 const LEAST_MATCH = 4;
+/** "Legacy frame": the size of all blocks but the last. */
+const MOST_BLOCK = 8 << 20;
 
 /** Unpacks a frame whose output has `size` bytes. Throws ImageError where it is damaged. */
-export function unlz4(input: Uint8Array, size: number): Uint8Array {
+export async function unlz4(input: Uint8Array, size: number, rest: Rest): Promise<Uint8Array> {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const output = new Uint8Array(size);
   let to = 0;
@@ -13,8 +16,9 @@ export function unlz4(input: Uint8Array, size: number): Uint8Array {
     const end = at + 4 + view.getUint32(at, true);
     if (end > input.length)
       throw new ImageError(`LZ4: a block ends at ${end}, behind the ${input.length} bytes of data`);
-    to = unpackBlock(input, at + 4, end, output, to);
+    to = unpackBlock(input, at + 4, end, output.subarray(0, to + MOST_BLOCK), to);
     at = end;
+    await rest();
   }
   if (to !== size) throw new ImageError(`LZ4: the data unpack to ${to} bytes and not to ${size} as they say`);
   return output;

@@ -64,14 +64,16 @@ export class Lzma2Decoder {
     return this.#to;
   }
 
-  /** Decodes up to the end mark. Throws ImageError where the data are damaged or more than there is room for. */
-  decode(): void {
-    for (;;) {
-      const control = this.#byte();
-      if (control === Control.END) return;
-      if (control < Control.LZMA) this.#copy(control);
-      else this.#chunk(control);
-    }
+  /**
+   * Decodes a chunk, of 2 MiB at most; false at the end mark. Throws ImageError where the data are damaged or more than
+   * there is room for.
+   */
+  next(): boolean {
+    const control = this.#byte();
+    if (control === Control.END) return false;
+    if (control < Control.LZMA) this.#copy(control);
+    else this.#chunk(control);
+    return true;
   }
 
   #copy(control: number): void {

@@ -2,18 +2,21 @@
  * The .xz file format as kernels use it: one stream of blocks through LZMA2 and, before it, the filter for x86 code
  * (The .xz File Format, sections 2 to 5). CRC32 checks are verified, others skipped.
  */
+import type { Rest } from '../../host.ts';
 import { ImageError } from '../image-error.ts';
 import { Lzma2Decoder } from './lzma2.ts';
 
 const STREAM_HEADER_BYTES = 12;
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 const CHECK_CRC32 = 1;
+/** Bytes after which whoever looks at all of them rests. */
+const PIECE = 1 << 20;
 const Filter = { X86: 4, LZMA2: 0x21 } as const;
 const HAS_PACKED_SIZE = 0x40;
 const HAS_SIZE = 0x80;
 
 /** Unpacks a stream whose output has `size` bytes. Throws ImageError where it is damaged or uses other filters. */
-export function unxz(input: Uint8Array, size: number): Uint8Array {
+export async function unxz(input: Uint8Array, size: number, rest: Rest): Promise<Uint8Array> {
   if (input.length < STREAM_HEADER_BYTES) throw new ImageError('xz: the data are cut short');
   const check = input[7] & 15;
   const output = new Uint8Array(size);
@@ -22,11 +25,11 @@ export function unxz(input: Uint8Array, size: number): Uint8Array {
   while (at < input.length && input[at] !== 0) {
     const { end, isX86 } = readBlockHeader(input, at);
     const decoder = new Lzma2Decoder(input, end, output, to);
-    decoder.decode();
+    while (decoder.next()) await rest();
     const block = output.subarray(to, decoder.to);
-    if (isX86) unfilterX86(block);
+    if (isX86) await unfilterX86(block, rest);
     at = end + Math.ceil((decoder.at - end) / 4) * 4;
-    if (check === CHECK_CRC32 && (at + 4 > input.length || readU32(input, at) !== crc32(block))) {
+    if (check === CHECK_CRC32 && (at + 4 > input.length || readU32(input, at) !== (await crc32(block, rest)))) {
       throw new ImageError('xz: the checksum of the data is wrong');
     }
     at += CHECK_BYTES[check];
@@ -40,7 +43,7 @@ export function unxz(input: Uint8Array, size: number): Uint8Array {
 function readBlockHeader(input: Uint8Array, start: number): { end: number; isX86: boolean } {
   const end = start + (input[start] + 1) * 4;
   if (end > input.length) throw new ImageError('xz: a block header is cut short');
-  if (crc32(input.subarray(start, end - 4)) !== readU32(input, end - 4)) {
+  if (crcOf(input.subarray(start, end - 4)) !== readU32(input, end - 4)) {
     throw new ImageError('xz: the checksum of a block header is wrong');
   }
   const flags = input[start + 1];
@@ -75,10 +78,14 @@ const MAY_FOLLOW = [true, true, true, false, true, false, false, false];
 const DISTANCE = [0, 1, 2, 2, 3, 3, 3, 3];
 
 /** Makes the targets of CALL and JMP relative again (section 5.3.2, "Branch/Call/Jump Filters for Executables"). */
-function unfilterX86(code: Uint8Array): void {
+async function unfilterX86(code: Uint8Array, rest: Rest): Promise<void> {
   let seen = 0;
   let last = -1;
-  for (let i = 0; i + 4 < code.length; i++) {
+  for (let i = 0, restAt = PIECE; i + 4 < code.length; i++) {
+    if (i > restAt) {
+      await rest();
+      restAt += PIECE;
+    }
     if ((code[i] & 0xfe) !== 0xe8) continue;
     const gap = i - last;
     last = i;
@@ -115,8 +122,14 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
   return value;
 });
 
-function crc32(bytes: Uint8Array): number {
-  let crc = -1;
+function crcOf(bytes: Uint8Array, before = 0): number {
+  let crc = ~before;
   for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]) & 0xff];
   return ~crc >>> 0;
+}
+
+async function crc32(bytes: Uint8Array, rest: Rest): Promise<number> {
+  let crc = 0;
+  for (let at = 0; at < bytes.length; at += PIECE, await rest()) crc = crcOf(bytes.subarray(at, at + PIECE), crc);
+  return crc;
 }
