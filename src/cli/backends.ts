@@ -37,7 +37,7 @@ const TABLES: Record<BackendWish['option'], Readonly<Record<string, BackendRow<u
 };
 const PLURALS = { drive: 'drives', netdev: 'netdevs', chardev: 'chardevs', fsdev: 'folders' } as const;
 /** The device that -drive if=... makes. */
-const INTERFACES: Record<string, string | null> = { none: null, virtio: 'virtio-blk', nvme: 'nvme' };
+const INTERFACES: Record<string, string | null> = { none: null, virtio: 'virtio-blk', nvme: 'nvme', pflash: 'pflash' };
 const DEFAULT_NIC = 'virtio-net';
 
 /** -netdev TYPE,id=ID,..., -chardev TYPE,id=ID,... and -fsdev TYPE,id=ID,... */
@@ -58,7 +58,7 @@ export function addVirtfs(wishes: BackendWishes, value: string): void {
   push(wishes, { option: 'fsdev', id, type: list.name, values: parseValues('virtfs', list, row.properties) });
 }
 
-/** -drive file=FILE[,if=virtio|nvme|none][,format=FORMAT][,id=ID],... */
+/** -drive file=FILE[,if=virtio|nvme|pflash|none][,unit=N][,format=FORMAT][,id=ID],... */
 export function addDrive(wishes: BackendWishes, value: string): void {
   const list = parseProperties('drive', value);
   const take = (key: string, other: string): string => {
@@ -70,6 +70,8 @@ export function addDrive(wishes: BackendWishes, value: string): void {
   if (!Object.hasOwn(INTERFACES, bus)) {
     throw new UsageError(`-drive if=${bus}: there are ${Object.keys(INTERFACES).join(', ')}`);
   }
+  const chips = wishes.devices.filter((device) => device.type === 'pflash').length;
+  const unit = bus === 'pflash' ? flashUnit(take('unit', String(chips))) : undefined;
   const type = take('format', 'auto');
   const row = findRow('drive', type);
   const count = wishes.backends.filter(({ option }) => option === 'drive').length;
@@ -77,7 +79,13 @@ export function addDrive(wishes: BackendWishes, value: string): void {
   const values = parseValues('drive', list, { ...DRIVE_PROPERTIES, ...row.properties });
   push(wishes, { option: 'drive', id, type, values });
   const device = INTERFACES[bus];
-  if (device) wishes.devices.push({ type: device, drive: id } as unknown as DeviceSpec);
+  if (device)
+    wishes.devices.push({ type: device, drive: id, ...(unit === undefined ? {} : { unit }) } as unknown as DeviceSpec);
+}
+
+function flashUnit(text: string): number {
+  if (text !== '0' && text !== '1') throw new UsageError(`-drive if=pflash,unit=${text}: there are 0 and 1`);
+  return Number(text);
 }
 
 /** -nic TYPE[,model=DEVICE][,mac=ADDRESS],...: a -netdev and its card in one. */

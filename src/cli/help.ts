@@ -28,7 +28,7 @@ Options have one dash or two.
                          64-bit mode where it can; or in 32-bit mode; or in real mode
   -device NAME[,PROPERTY=VALUE..]
                          a device; -device help lists them, -device NAME,help its properties
-  -drive file=FILE[,if=virtio|nvme|none][,format=FORMAT][,id=ID][,readonly=on][,snapshot=on]
+  -drive file=FILE[,if=virtio|nvme|pflash|none][,format=FORMAT][,id=ID][,readonly=on][,snapshot=on]
                          a disk, which boots where there is neither kernel nor firmware; -drive
                          help lists formats; -hda FILE is -drive file=FILE
   -snapshot              what is written to disks is forgotten at the end

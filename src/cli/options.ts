@@ -72,7 +72,6 @@ const MACHINE_ALIASES: Record<string, MachineType> = { q35: 'pc' };
 
 /** Options of the real thing that this version knows and has nothing behind yet. */
 const NOT_YET: Record<string, string> = {
-  pflash: 'firmware images',
   cdrom: 'disks',
   s: 'a debug stub',
   S: 'a debug stub',
@@ -130,6 +129,7 @@ const WITH_VALUE: Record<string, Handler> = {
   machine: setMachine,
   device: addDevice,
   drive: withHelp('drive', addDrive),
+  pflash: (options, value) => addDrive(options, `if=pflash,format=raw,file=${value.replaceAll(',', ',,')}`),
   hda: (options, value) => addDrive(options, `file=${value.replaceAll(',', ',,')}`),
   netdev: withHelp('netdev', (options, value) => addBackend(options, 'netdev', value)),
   chardev: withHelp('chardev', (options, value) => addBackend(options, 'chardev', value)),

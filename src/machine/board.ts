@@ -226,6 +226,7 @@ export class Board {
         this.#hasVga ||= isVga;
       },
       attachPci: (fn, address) => this.#attachPci(fn, address),
+      drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),

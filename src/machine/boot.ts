@@ -6,12 +6,14 @@ import type { AcpiBoard } from './dsdt.ts';
 import { type ExtraMemory, type ExtraRegion, FIRMWARE_REGION } from './extra-memory.ts';
 import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { placeFirmware } from './firmware/place.ts';
+import type { FlashImage } from './flash.ts';
 import { restingHost } from './host.ts';
 import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import type { MachineOptions, MachineType } from './options.ts';
+import { flashRegion } from './rows/flash.ts';
 import { MOST_LOW_ROM } from './shadow-memory.ts';
 import { writeSmbios } from './smbios.ts';
 
@@ -29,39 +31,56 @@ export interface BootBoard {
   startTicks(): void;
 }
 
+interface Rom {
+  base: number;
+  image: Uint8Array;
+  region: ExtraRegion;
+}
+interface BootOptions extends MachineOptions {
+  flash?: readonly FlashImage[];
+}
+
 export class Boot {
   readonly #options: MachineOptions;
   /** The kernel that lay compressed in the image. */
   #unpacked: Uint8Array | undefined;
-  readonly #rom: ExtraRegion | null;
+  /** Firmware, or what flash chips hold: it is put there once, since the guest may change it. */
+  readonly #roms: readonly Rom[];
+  #areFilled = false;
   /** What happened that the machine's owner may want to know. */
   readonly notes: readonly string[];
 
   /** Unpacks what is to be unpacked. Throws ImageError where it is damaged, RangeError where there is nothing to boot. */
-  static async prepare(options: MachineOptions, extra: ExtraMemory, memoryBytes: number): Promise<Boot> {
-    const { kernel, bios, flat, linuxBoot = 'unpack', devices = [] } = options;
+  static async prepare(options: BootOptions, extra: ExtraMemory, memoryBytes: number): Promise<Boot> {
+    const { kernel, bios, flash = [], flat, linuxBoot = 'unpack', devices = [] } = options;
     if (bios) {
       if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
-      checkFirmware(bios);
-      return new Boot(options, extra.region(FIRMWARE_REGION, bios.length));
+      if (flash.length === 0) checkFirmware(bios);
+      const roms = flash.map(({ unit, base, bytes }) => ({
+        base,
+        image: bytes,
+        region: extra.region(flashRegion(unit), bytes.length),
+      }));
+      const whole = { base: FOUR_GIB - bios.length, image: bios, region: extra.region(FIRMWARE_REGION, bios.length) };
+      return new Boot(options, roms.length > 0 ? roms : [whole]);
     }
     if (!kernel) {
-      if (devices.some((device) => 'drive' in device)) return new Boot(options, null);
+      if (devices.some((device) => 'drive' in device)) return new Boot(options, []);
       throw new RangeError('there is nothing to boot: neither a kernel nor firmware, nor a disk');
     }
     const limits = { mostBytes: memoryBytes, rest: restingHost() };
     const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel, limits);
-    return new Boot(options, null, unpacked, note ? [note] : []);
+    return new Boot(options, [], unpacked, note ? [note] : []);
   }
 
   private constructor(
     options: MachineOptions,
-    rom: ExtraRegion | null,
+    roms: readonly Rom[],
     unpacked?: Uint8Array,
     notes: readonly string[] = [],
   ) {
     this.#options = options;
-    this.#rom = rom;
+    this.#roms = roms;
     this.#unpacked = unpacked;
     this.notes = notes;
   }
@@ -69,9 +88,24 @@ export class Boot {
   /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError where RAM is short. */
   load(core: Core, board: BootBoard): void {
     const { bios } = this.#options;
-    if (bios && this.#rom) loadFirmware(core, bios, this.#rom, board.acpi.machine);
+    if (bios) this.#loadFirmware(core, bios, board.acpi.machine);
     else this.#loadGuest(core, board);
     if (!this.#options.reboot) this.#unpacked = undefined;
+  }
+
+  /**
+   * The image ends below 4 GiB, where the processor fetches first after reset. Its end appears below 1 MiB as well: by the
+   * host bridge, and on a machine without one in RAM.
+   */
+  #loadFirmware(core: Core, bios: Uint8Array, machine: MachineType): void {
+    for (const { base, image, region } of this.#roms) {
+      if (!this.#areFilled) region.bytes().set(image);
+      region.place(base, 'rom');
+    }
+    this.#areFilled = true;
+    if (machine !== 'microvm') return;
+    const low = bios.subarray(-Math.min(bios.length, MOST_LOW_ROM));
+    core.memory.bytes(MIB - low.length, low.length).set(low);
   }
 
   #loadGuest(core: Core, board: BootBoard): void {
@@ -103,15 +137,4 @@ function checkFirmware({ length }: Uint8Array): void {
       `the firmware image has ${length} bytes; ${LEAST_FIRMWARE} to ${MOST_FIRMWARE} in multiples of ${PAGE} are possible`,
     );
   }
-}
-
-/**
- * The image ends below 4 GiB, where the processor fetches first after reset. Its end appears below 1 MiB as well: by the
- * host bridge, and on a machine without one in RAM.
- */
-function loadFirmware(core: Core, image: Uint8Array, rom: ExtraRegion, machine: MachineType): void {
-  rom.bytes().set(image);
-  rom.place(FOUR_GIB - image.length, 'rom');
-  const low = image.subarray(-MOST_LOW_ROM);
-  if (machine === 'microvm') core.memory.bytes(MIB - low.length, low.length).set(low);
 }

@@ -51,6 +51,7 @@ export interface DeviceContext {
   showOn(display: Display, isVga?: boolean): void;
   /** Backends by id. Throw RangeError that names what exists. */
   drive(id: string): BlkBackend;
+  readonly drives: Readonly<Record<string, BlkBackend>>;
   netdev(id: string): NetBackend;
   chardev(id: string): CharBackend;
   /** Console output. */

@@ -7,6 +7,7 @@ import type { IoDevice } from '../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
 import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
 import { gpu, vga } from './rows/display.ts';
+import { pflash } from './rows/flash.ts';
 import { balloon, p9, rng, vsock } from './rows/host-side.ts';
 import { virtioKeyboard, virtioTablet } from './rows/input.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
@@ -20,6 +21,7 @@ const ROWS = [
   debugExit,
   pcTestdev,
   pvpanic,
+  pflash,
   blk,
   net,
   nvme,

@@ -7,12 +7,13 @@ import { VirtualClock } from '../devices/clock.ts';
 import { WorkMeter } from '../devices/work-meter.ts';
 import { Board } from './board.ts';
 import { Boot } from './boot.ts';
-import { checkCount, checkInput, checkLimits, checkMachineOptions } from './check-options.ts';
+import { checkCount, checkInput, checkLimits } from './check-options.ts';
 import { ConsoleBuffer } from './console-buffer.ts';
 import type { Outcome } from './events.ts';
 import type { ExitBreak } from './exit-break.ts';
 import { Exits } from './exits.ts';
 import { ExtraMemory } from './extra-memory.ts';
+import { withFlash } from './flash.ts';
 import { hostMs, TURN_MS, yieldToHost } from './host.ts';
 import { HostServices } from './host-services.ts';
 import { HostSide } from './host-side.ts';
@@ -76,10 +77,9 @@ export class Machine extends HostSide {
   #pastNs = 0n;
 
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
-  static async create(options: MachineOptions): Promise<Machine> {
-    checkMachineOptions(options);
+  static async create(asked: MachineOptions): Promise<Machine> {
+    const options = await withFlash(asked);
     const memoryBytes = parseMemory(options.memory);
-    const serialPorts = checkSerialPorts(options.serialPorts ?? 1);
     const vcpus = checkVcpus(options.vcpus ?? 1);
     const extra = new ExtraMemory();
     const boot = await Boot.prepare(options, extra, memoryBytes);
@@ -104,7 +104,7 @@ export class Machine extends HostSide {
       firmware: options,
       devices: devicesOf(options),
       extra,
-      serialPorts,
+      serialPorts: checkSerialPorts(options.serialPorts ?? 1),
       machine: checkMachineType(options.machine ?? 'pc'),
       backends: options,
       msi: (address, data) => {
