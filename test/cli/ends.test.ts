@@ -38,7 +38,7 @@ function kept(path: string): number {
 }
 
 describe('a run that ends by', () => {
-  it.each<[string, number, (run: Running) => void, RegExp]>([
+  it.each<[string, number | number[], (run: Running) => void, RegExp]>([
     ['SIGINT', 0, ({ child }) => child.kill('SIGINT'), /ended by a signal/],
     ['SIGTERM, where the guest has no power button', 0, ({ child }) => child.kill('SIGTERM'), /ended by a signal/],
     ['SIGHUP: the terminal is gone', 0, ({ child }) => child.kill('SIGHUP'), /ended by a signal/],
@@ -54,13 +54,14 @@ describe('a run that ends by', () => {
       /^$/,
     ],
     [
+      // Whichever of the two is heard of first.
       'SIGHUP, when the output is gone too',
-      0,
+      [0, 141],
       ({ child }) => {
         child.kill('SIGHUP');
         child.stdout?.destroy();
       },
-      /ended by a signal/,
+      /ended by a signal|nobody reads the output any more/,
     ],
     [
       'SIGINT, twice',
@@ -76,7 +77,8 @@ describe('a run that ends by', () => {
     const run = vmlaunch([...BOOT, ...drive(image, 'd')]);
     await run.says(WRITTEN);
     end(run);
-    expect([await run.ended, run.errors()]).toEqual([code, expect.stringMatching(message)]);
+    expect([code].flat()).toContain(await run.ended);
+    expect(run.errors()).toMatch(message);
     expect(kept(image)).toBe(BLOCKS);
     expect(qemuImg('check', image).status).toBe(0);
   });
