@@ -23,7 +23,7 @@ const Command = {
 } as const;
 const Status = { READY: 0x80, ERASE_ERROR: 0x20, PROGRAM_ERROR: 0x10, LOCKED: 0x02 } as const;
 /** Manufacturer and device of the identifier: Intel, 28F128J3. */
-const IDENTIFIER = [0x89, 0x18] as const;
+const IDENTIFIER: readonly number[] = [0x89, 0x18];
 /** Bytes that an erasure clears at a time. */
 export const BLOCK = 0x1000;
 const BUFFER_BITS = 5;
@@ -47,10 +47,10 @@ export class Pflash implements IoDevice {
   #mode: Mode = 'array';
   /** As QEMU's and unlike the chip's, it is 0 until the first operation; OVMF knows flash by that. */
   #status = 0;
-  /** A buffer write: where it begins, its length, what came so far. */
+  /** A buffer write: where it begins, its length, what came so far by its place. */
   #start = 0;
   #count = 0;
-  #buffer: number[] = [];
+  readonly #buffer = new Map<number, number>();
   /** What the backend has not got yet. */
   #dirty: { start: number; end: number } | null = null;
 
@@ -63,7 +63,7 @@ export class Pflash implements IoDevice {
       case 'array':
         return littleEndian(this.#parts.bytes(), offset, width);
       case 'identifier':
-        return IDENTIFIER[(offset & 0xff) as 0 | 1] ?? 0;
+        return IDENTIFIER[offset & 0xff] ?? 0;
       case 'query':
         return this.#query(offset & 0xff);
       default:
@@ -85,7 +85,7 @@ export class Pflash implements IoDevice {
       case 'count':
         this.#start = offset;
         this.#count = (value & 0xffff) + 1;
-        this.#buffer = [];
+        this.#buffer.clear();
         if (this.#count > 1 << BUFFER_BITS) {
           this.#fail(Status.PROGRAM_ERROR);
           this.#enter('status');
@@ -96,7 +96,7 @@ export class Pflash implements IoDevice {
         break;
       case 'confirm':
         if ((value & 0xff) !== Command.CONFIRM) this.#fail(Status.PROGRAM_ERROR);
-        else for (const [n, byte] of this.#buffer.entries()) this.#program(this.#start + n, 1, byte);
+        else for (const [n, byte] of this.#buffer) this.#program(this.#start + n, 1, byte);
         this.#enter('status');
         break;
       case 'lock':
@@ -190,8 +190,8 @@ export class Pflash implements IoDevice {
       this.#enter('status');
       return;
     }
-    for (let n = 0; n < width; n++) this.#buffer[at + n] = (value >>> (8 * n)) & 0xff;
-    if (this.#buffer.length === this.#count && !this.#buffer.includes(undefined as never)) this.#enter('confirm');
+    for (let n = 0; n < width; n++) this.#buffer.set(at + n, (value >>> (8 * n)) & 0xff);
+    if (this.#buffer.size === this.#count) this.#enter('confirm');
   }
 
   #soil(start: number, end: number): void {

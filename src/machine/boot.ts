@@ -3,17 +3,16 @@ import type { Core } from '../core-types.ts';
 import { writeAcpi } from './acpi.ts';
 import { enter } from './boot-state.ts';
 import type { AcpiBoard } from './dsdt.ts';
-import { type ExtraMemory, type ExtraRegion, FIRMWARE_REGION } from './extra-memory.ts';
+import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
 import type { FirmwareBoard } from './firmware/bios-data.ts';
 import { placeFirmware } from './firmware/place.ts';
-import type { FlashImage } from './flash.ts';
+import { type FlashImage, flashRegion } from './flash.ts';
 import { restingHost } from './host.ts';
 import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
 import { MemoryLayout } from './memory-layout.ts';
 import type { MachineOptions, MachineType } from './options.ts';
-import { flashRegion } from './rows/flash.ts';
 import { MOST_LOW_ROM } from './shadow-memory.ts';
 import { writeSmbios } from './smbios.ts';
 
@@ -56,13 +55,13 @@ export class Boot {
     if (bios) {
       if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
       if (flash.length === 0) checkFirmware(bios);
-      const roms = flash.map(({ unit, base, bytes }) => ({
+      const images = flash.length > 0 ? flash : [{ unit: 0, base: FOUR_GIB - bios.length, bytes: bios }];
+      const roms = images.map(({ unit, base, bytes }) => ({
         base,
         image: bytes,
         region: extra.region(flashRegion(unit), bytes.length),
       }));
-      const whole = { base: FOUR_GIB - bios.length, image: bios, region: extra.region(FIRMWARE_REGION, bios.length) };
-      return new Boot(options, roms.length > 0 ? roms : [whole]);
+      return new Boot(options, roms);
     }
     if (!kernel) {
       if (devices.some((device) => 'drive' in device)) return new Boot(options, []);

@@ -4,6 +4,7 @@
  */
 import type { Backends, BlkBackend } from '../devices/backends.ts';
 import { checkMachineOptions } from './check-options.ts';
+import { FIRMWARE_REGION } from './extra-memory.ts';
 import type { MachineOptions } from './options.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
@@ -25,6 +26,9 @@ export interface FlashChip {
 export interface FlashImage extends FlashChip {
   bytes: Uint8Array;
 }
+
+/** The region that a unit lies in: the first is where firmware lies in any case. */
+export const flashRegion = (unit: number): string => (unit === 0 ? FIRMWARE_REGION : `flash${unit}`);
 
 /** The chips among `specs`, in the order of their units. Throws RangeError where their sizes or units are not possible. */
 export function flashChips(specs: readonly { readonly type: string }[], drives: Backends['drives'] = {}): FlashChip[] {

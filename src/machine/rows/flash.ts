@@ -1,11 +1,7 @@
 /** Flash chips: see flash.ts of the machine for where they lie, and boot.ts for who fills them. */
 import { Pflash } from '../../devices/pflash.ts';
 import { device } from '../device-row.ts';
-import { FIRMWARE_REGION } from '../extra-memory.ts';
-import { flashChips } from '../flash.ts';
-
-/** The region that a unit lies in: the first is where firmware lies in any case. */
-export const flashRegion = (unit: number): string => (unit === 0 ? FIRMWARE_REGION : `flash${unit}`);
+import { flashChips, flashRegion } from '../flash.ts';
 
 export const pflash = device({
   names: ['pflash'],
@@ -16,7 +12,7 @@ export const pflash = device({
   },
   create(context, { drive, unit }) {
     const backend = context.drive(drive);
-    const { base } = flashChips(context.specs, { ...context.drives })[unit];
+    const { base } = flashChips(context.specs, context.drives)[unit];
     const region = context.extraMemory(flashRegion(unit), backend.capacity);
     const chip = new Pflash({
       bytes: () => region.bytes(),
