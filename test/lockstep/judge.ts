@@ -77,7 +77,7 @@ function makeRegions(lab: Lab): void {
   for (const region of [second, first]) code(0x10220, '0f c7 30', region); // vmptrld
 }
 
-export async function makeLab({ seed, vmx }: Options): Promise<Lab> {
+async function makeLab({ seed, vmx }: Options): Promise<Lab> {
   const next = randomOf(seed);
   const one = vmx ? await vmxLab(true, 'max,+vmx') : undefined;
   const lab = one?.lab ?? (await longLab('max'));

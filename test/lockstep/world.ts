@@ -3,7 +3,7 @@
  * that differ likewise, and the code that drives the pieces. The first 4 MiB are mapped one to one for the supervisor in
  * every address space; everything random lies at PROBE.
  */
-import { descriptor, GDT, gate, HANDLER, IDT, type Lab, Rights, Sel, STACK0 } from '../exec/lab.ts';
+import { gate, HANDLER, IDT, type Lab, Sel, STACK0 } from '../exec/lab.ts';
 import { randomNumbers } from '../random.ts';
 import { Code } from './code.ts';
 
@@ -173,9 +173,5 @@ export function buildWorld(lab: Lab, next: Random, count: number, piece: (code: 
     at += code.bytes.length + below(next, 16);
   }
   if (at > PIECES_END) throw new Error(`the pieces end at 0x${at.toString(16)}`);
-  for (const data of [Sel.DATA, Sel.USER_DATA & ~7]) {
-    const user = data === Sel.DATA ? 0 : 0x60;
-    lab.put64(GDT + data, descriptor(0, 0xfffff, Rights.DATA | user));
-  }
   lab.set({ cr3: rootOf(0), rip: DISPATCHER, rsp: STACK0, r14: 0, r15: BigInt(next()) });
 }
