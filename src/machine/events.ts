@@ -1,7 +1,7 @@
 /** What a machine tells its embedder while it runs, by typed events. */
 
 import { check, isFunction, suggest } from '../checks.ts';
-import type { ExitRecord } from '../core-vmx.ts';
+import type { ExitRecord } from '../core/vmx.ts';
 
 /** How a run ended. */
 export type Outcome =

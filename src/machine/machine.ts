@@ -2,23 +2,18 @@
  * The PC: a processor, its board and an image to boot. Time is virtual: it is a function of the instructions retired and
  * of the guest's waiting, so that two runs with the same input are the same run.
  */
-import { type Core, Stop } from '../core-types.ts';
+import { type Core, Stop } from '../core/types.ts';
 import { VirtualClock } from '../devices/clock.ts';
 import { WorkMeter } from '../devices/work-meter.ts';
-import { Board } from './board.ts';
-import { Boot } from './boot.ts';
+import { Board } from './board/board.ts';
+import { ExtraMemory } from './board/extra-memory.ts';
+import { withFlash } from './board/flash.ts';
 import { checkCount, checkInput, checkLimits } from './check-options.ts';
-import { ConsoleBuffer } from './console-buffer.ts';
 import type { Outcome } from './events.ts';
-import type { ExitBreak } from './exit-break.ts';
-import { Exits } from './exits.ts';
-import { ExtraMemory } from './extra-memory.ts';
-import { withFlash } from './flash.ts';
-import { hostMs, TURN_MS, yieldToHost } from './host.ts';
-import { HostServices } from './host-services.ts';
-import { HostSide } from './host-side.ts';
-import { HostWorkGauge } from './host-work.ts';
-import { jumpOf, nsUntil } from './next-event.ts';
+import { Boot } from './firmware/boot.ts';
+import { ConsoleBuffer } from './host/console-buffer.ts';
+import { HostServices } from './host/guest-links.ts';
+import { HostSide } from './host/host-side.ts';
 import {
   checkMachineType,
   checkSerialPorts,
@@ -28,13 +23,18 @@ import {
   type MachineOptions,
   parseMemory,
 } from './options.ts';
-import { Pacer } from './pacer.ts';
-import { addProcessors, processorWires } from './processors.ts';
-import { randomFor } from './random.ts';
-import { makeReport, type Report } from './report.ts';
-import { RoundRobin } from './round-robin.ts';
-import { Sleep } from './sleep.ts';
-import { isStepping, stepTraced } from './tracer.ts';
+import type { ExitBreak } from './run/exit-break.ts';
+import { Exits } from './run/exits.ts';
+import { HostWorkGauge } from './run/idle-gauge.ts';
+import { jumpOf, nsUntil } from './run/next-event.ts';
+import { Pacer } from './run/pacer.ts';
+import { addProcessors, processorWires } from './run/processors.ts';
+import { makeReport, type Report } from './run/report.ts';
+import { RoundRobin } from './run/round-robin.ts';
+import { Sleep } from './run/sleep.ts';
+import { isStepping, stepTraced } from './run/tracer.ts';
+import { hostMs, TURN_MS, yieldToHost } from './run/yield.ts';
+import { randomFor } from './state/random.ts';
 
 /** Instructions per call of the processor: few enough for a compiler to take over between calls. */
 const SLICE = 100_000;

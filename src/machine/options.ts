@@ -1,14 +1,14 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
-import type { CoreOptions } from '../core.ts';
-import type { Bus, Core } from '../core-types.ts';
+import type { CoreOptions } from '../core/index.ts';
+import type { Bus, Core } from '../core/types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { FileTree } from '../devices/p9/file-tree.ts';
-import type { DeviceSpec } from './device-table.ts';
-import type { FirmwareWishes } from './firmware-files.ts';
-import type { FlatOptions } from './loaders/flat.ts';
-import type { LinuxBoot } from './loaders/linux.ts';
-import type { BootModule } from './loaders/multiboot.ts';
-import type { Tracer } from './tracer.ts';
+import type { DeviceSpec } from './board/device-table.ts';
+import type { FirmwareWishes } from './firmware/fw-cfg-files.ts';
+import type { FlatOptions } from './firmware/loaders/flat.ts';
+import type { LinuxBoot } from './firmware/loaders/linux.ts';
+import type { BootModule } from './firmware/loaders/multiboot.ts';
+import type { Tracer } from './run/tracer.ts';
 
 export type CoreSource = CoreOptions['source'];
 

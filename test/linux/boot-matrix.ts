@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { unpackLinux } from '../../src/machine/loaders/linux.ts';
+import { unpackLinux } from '../../src/machine/firmware/loaders/linux.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
 import { debianPackage } from './debian.ts';
 import { boot, prepareSoftware, type Software } from './guest.ts';

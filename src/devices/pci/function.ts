@@ -2,7 +2,7 @@
  * A PCI function (PCI Local Bus Specification 3.0, chapter 6 "Configuration Space"): identity, command and status, base
  * address registers, capabilities and INTx. What a guest writes passes masks: it can move and switch ranges, never more.
  */
-import type { GuestMemory, Width } from '../../core-types.ts';
+import type { GuestMemory, Width } from '../../core/types.ts';
 import { type IoDevice, NoAccess } from '../device.ts';
 
 /** Offsets in a header of type 0. */
