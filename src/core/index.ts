@@ -86,7 +86,7 @@ const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 async function defaultBytes(): Promise<Uint8Array> {
   const url = import.meta.url.endsWith('.ts')
     ? new URL('../../build/core-test.wasm', import.meta.url)
-    : new URL('../core.wasm', import.meta.url);
+    : new URL('./core.wasm', import.meta.url);
   if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer());
   const { readFile } = await import('node:fs/promises');
   return readFile(url);

@@ -10,7 +10,8 @@ import { type ExitSettings, exitCycles } from '../isa/vmx/exit-costs.ts';
 import { offsetOf, VMCS_FIELDS, type VmcsField } from '../isa/vmx/fields.ts';
 import { explainInterruption, explainQualification } from '../isa/vmx/qualification.ts';
 import { instructionErrorText, reasonName } from '../isa/vmx/reasons.ts';
-import { RULES, type VmEntryRule } from '../isa/vmx/rules.ts';
+import type { VmEntryRule } from '../isa/vmx/rule.ts';
+import { RULES } from '../isa/vmx/rules.ts';
 import { LAYOUT } from './layout.gen.ts';
 import type { StateBlock } from './state.ts';
 
