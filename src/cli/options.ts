@@ -1,7 +1,8 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
 import type { DeviceSpec, ExitBreak } from '../index.ts';
+import { MACHINE_TYPES, type MachineType } from '../machine/board/machine-type.ts';
 import { LINUX_BOOTS, type LinuxBoot } from '../machine/firmware/loaders/linux.ts';
-import { MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../machine/options.ts';
+import { MAX_VCPUS } from '../machine/options.ts';
 import { addBackend, addDrive, addNic, addVirtfs, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';

@@ -4,6 +4,7 @@ import type { Bus, Core } from '../core/types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { FileTree } from '../devices/p9/file-tree.ts';
 import type { DeviceSpec } from './board/device-table.ts';
+import { MACHINE_TYPES, type MachineType } from './board/machine-type.ts';
 import type { FirmwareWishes } from './firmware/fw-cfg-files.ts';
 import type { FlatOptions } from './firmware/loaders/flat.ts';
 import type { LinuxBoot } from './firmware/loaders/linux.ts';
@@ -25,10 +26,6 @@ export type CoreFactory = (options: {
   /** What RDRAND and RDSEED begin with, 64 bits. */
   entropy?: bigint;
 }) => Promise<Core>;
-
-/** The board: a PC with PCI, or one that ACPI alone describes. */
-export const MACHINE_TYPES = ['pc', 'microvm'] as const;
-export type MachineType = (typeof MACHINE_TYPES)[number];
 
 export interface MachineOptions extends Backends, FirmwareWishes {
   /** Folders to share by 9P, by their ids. */

@@ -2,6 +2,7 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
+import type { Core } from '../../core/types.ts';
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
 import type { Display } from '../../devices/display.ts';
 import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../../devices/firmware-services.ts';
@@ -13,15 +14,15 @@ import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
 import type { HostWork } from '../../net/backend.ts';
+import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
 import type { FirmwareBoard } from '../firmware/bios-data.ts';
-import type { AcpiBoard, AcpiDevice } from '../firmware/dsdt.ts';
 import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
 import { setUpPci } from '../firmware/pci-setup.ts';
-import type { HostServices } from '../host/guest-links.ts';
-import { PcBus } from './bus.ts';
+import type { GuestLinks } from '../host/guest-links.ts';
+import type { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
-import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
+import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
 import { Interrupts } from './interrupts.ts';
 import { PciBus } from './pci-bus.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
@@ -31,12 +32,16 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 /** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
 const DEFERRED_NS = 10_000n;
 
-export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
+export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
+  cores: readonly Core[];
   devices: readonly DeviceSpec[];
   backends: Backends;
   extra: ExtraMemory;
+  hasVga: boolean;
   /** Lets nanoseconds pass during an access. */
   spend: (ns: number) => void;
+  /** The firmware that the processor starts in; null for our own. */
+  rom: ExtraRegion | null;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
@@ -44,7 +49,7 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   /** Delivers a message-signalled interrupt. */
   msi: (address: number, data: number) => void;
   /** The embedder's ends of devices. */
-  services: HostServices;
+  links: GuestLinks;
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
@@ -54,7 +59,6 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
 }
 
 export class Board {
-  readonly bus: PcBus;
   readonly #parts: BoardParts;
   readonly #shadow: ShadowMemory;
   #pics: PicPair;
@@ -62,7 +66,6 @@ export class Board {
   #virtioMmio!: VirtioMmioSlots;
   #pci: PciBus | null = null;
   #displays: Display[] = [];
-  #hasVga = false;
   #described: AcpiDevice[] = [];
   readonly #handles = new Map<string, object>();
   readonly #teardown: (() => void)[] = [];
@@ -70,17 +73,12 @@ export class Board {
   constructor(parts: BoardParts) {
     this.#parts = parts;
     this.#pics = new PicPair(parts.intr);
-    this.bus = new PcBus(() => this.#pics.acknowledge(), parts.spend);
-    const { bios } = parts.firmware;
-    const rom = bios ? parts.extra.region(FIRMWARE_REGION, bios.length) : null;
-    this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
-    parts.extra.onConnect((cores) => this.#shadow.connect(cores));
+    this.#shadow = new ShadowMemory(parts);
     this.#build();
   }
 
-  /** What devices did in this slice. */
-  get work(): WorkMeter {
-    return this.#parts.work;
+  get bus(): PcBus {
+    return this.#parts.bus;
   }
 
   /** Puts every device back to its power-on state. */
@@ -127,11 +125,11 @@ export class Board {
 
   /** What the ACPI tables say about this board. */
   get acpi(): AcpiBoard {
-    const { vcpus, machine } = this.#parts;
+    const { vcpus, machine, hasVga } = this.#parts;
     return {
       vcpus,
       machine,
-      hasVga: this.#hasVga,
+      hasVga,
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
       ecam: this.#pci?.hostBridge.ecam?.base,
@@ -141,9 +139,9 @@ export class Board {
 
   /** What our own firmware's data areas say about this board. */
   get firmware(): FirmwareBoard {
-    const { serialPorts, machine, date } = this.#parts;
+    const { serialPorts, machine, date, hasVga } = this.#parts;
     const disks = this.#disks.map(({ capacity }) => capacity);
-    return { serialPorts, hasVga: this.#hasVga, hasMouse: machine === 'pc', disks, date };
+    return { serialPorts, hasVga, hasMouse: machine === 'pc', disks, date };
   }
 
   /** Lets the timer tick 18.2 times a second, as a BIOS does. */
@@ -170,25 +168,25 @@ export class Board {
   }
 
   #build(): void {
-    const { bus } = this;
     const parts = this.#parts;
+    const { bus, rom } = parts;
+    bus.onAcknowledge(this.#pics);
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, ...this.#later(), bus, pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({ ...parts, ...this.#later(), pics: this.#pics, irq, pin });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
     this.#displays = [];
-    this.#hasVga = false;
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
       context.position = position;
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
-    if (parts.firmware.bios) {
+    if (rom) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
     } else {
@@ -207,11 +205,11 @@ export class Board {
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, links } = this.#parts;
     return {
       specs: devices,
       position: 0,
-      services,
+      links,
       describe: (device) => this.#described.push(device),
       clock,
       memory,
@@ -221,10 +219,7 @@ export class Board {
       mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
       attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
-      showOn: (display, isVga = false) => {
-        this.#displays.push(display);
-        this.#hasVga ||= isVga;
-      },
+      showOn: (display) => this.#displays.push(display),
       attachPci: (fn, address) => this.#attachPci(fn, address),
       drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),

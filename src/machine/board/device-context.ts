@@ -8,8 +8,8 @@ import type { PciFunction } from '../../devices/pci/function.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import type { HostWork } from '../../net/backend.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
-import type { AcpiDevice } from '../firmware/dsdt.ts';
-import type { HostServices } from '../host/guest-links.ts';
+import type { AcpiDevice } from '../firmware/acpi-board.ts';
+import type { GuestLinks } from '../host/guest-links.ts';
 import type { ExtraRegion } from './extra-memory.ts';
 
 export interface VirtioAttachment {
@@ -28,7 +28,7 @@ export interface DeviceContext {
   readonly specs: readonly { readonly type: string }[];
   readonly position: number;
   /** The embedder's ends of devices. */
-  readonly services: HostServices;
+  readonly links: GuestLinks;
   readonly clock: Clock;
   /** Guest RAM. */
   readonly memory: GuestMemory;
@@ -47,8 +47,8 @@ export interface DeviceContext {
   attachPci(fn: PciFunction, address?: string): void;
   /** Memory beside RAM, by a name that only this device has. */
   extraMemory(name: string, bytes: number): ExtraRegion;
-  /** The device drives the machine's screen while it is on and no later one is; `isVga` where it has a VGA's window. */
-  showOn(display: Display, isVga?: boolean): void;
+  /** The device drives the machine's screen while it is on and no later one is. */
+  showOn(display: Display): void;
   /** Backends by id. Throw RangeError that names what exists. */
   drive(id: string): BlkBackend;
   readonly drives: Readonly<Record<string, BlkBackend>>;

@@ -59,12 +59,22 @@ export type Filled<P extends Properties> = {
   [K in keyof P]: IsSet<P[K]> extends true ? ValueOf<P[K]> : ValueOf<P[K]> | undefined;
 };
 
+/** What must be known of a device before processors are made. */
+export interface DeviceNeeds {
+  /** Memory beside RAM, by the name that the device asks for it by. */
+  readonly extraMemory?: { readonly name: string; readonly bytes: number };
+  /** It has a VGA's window at 0xa0000. */
+  readonly isVga?: boolean;
+}
+
 export interface DeviceRow<N extends string = string, P extends Properties = Properties> {
   /** As QEMU calls it; more than one where it sits on several buses. */
   readonly names: readonly N[];
   /** For people, in a few words. */
   readonly about: string;
   readonly properties: P;
+  /** What the device needs of the machine's making, before there are processors. Throws RangeError. */
+  needs?(properties: Filled<P>): DeviceNeeds;
   /**
    * Makes the device and connects it. What comes back, if anything, is what the embedder may drive it by
    * (`Machine.device`). Throws RangeError for wishes that cannot be met.

@@ -16,11 +16,11 @@ import { ResetControl, ShutdownPort, SystemControlA } from '../../devices/reset.
 import { Rtc } from '../../devices/rtc.ts';
 import { Serial } from '../../devices/serial.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
-import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from '../firmware/acpi.ts';
+import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from '../firmware/addresses.ts';
 import { addBoardFiles, type FirmwareWishes } from '../firmware/fw-cfg-files.ts';
-import type { MachineType } from '../options.ts';
 import type { PcBus } from './bus.ts';
 import { CutLine } from './irq-lines.ts';
+import type { MachineType } from './machine-type.ts';
 
 const Irq = { PIT: 0, KEYBOARD: 1, RTC: 8, MOUSE: 12, FPU: 13 } as const;
 /** Pins of the I/O APIC for the HPET's interrupts: those of PIT and RTC, and the last four. */

@@ -4,7 +4,9 @@
  */
 import type { GuestMemory } from '../../core/types.ts';
 import { HPET_ID } from '../../devices/hpet.ts';
-import { type AcpiBoard, dsdtCode } from './dsdt.ts';
+import type { AcpiBoard } from './acpi-board.ts';
+import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from './addresses.ts';
+import { dsdtCode } from './dsdt.ts';
 import type { MemoryLayout } from './memory-layout.ts';
 import { ECAM_BASE, ECAM_BYTES } from './pci-setup.ts';
 
@@ -13,9 +15,6 @@ export const ACPI_BASE = 0xf_0000;
 const ACPI_BYTES = 0x4000;
 /** The tables behind the root pointer. */
 const TABLES = 64;
-export const ACPI_PM_BASE = 0x600;
-export const SCI_IRQ = 9;
-export const HPET_BASE = 0xfed0_0000;
 const RESET_PORT = 0xcf9;
 const RESET_VALUE = 6;
 const LOCAL_APIC = 0xfee0_0000;

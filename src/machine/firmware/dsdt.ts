@@ -2,30 +2,9 @@
 import { SLEEP_TYPE_S5 } from '../../devices/acpi-pm.ts';
 import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from '../board/pirq.ts';
 import type { VirtioMmioSlot } from '../board/virtio-mmio-slots.ts';
-import type { MachineType } from '../options.ts';
+import type { AcpiBoard, AcpiDevice } from './acpi-board.ts';
 import * as aml from './aml.ts';
 import { ECAM_BASE, ECAM_BYTES, PCI_MEMORY, PIRQ_LINES } from './pci-setup.ts';
-
-/** A device at ports, which the guest finds by its ID. */
-export interface AcpiDevice {
-  /** Four letters. */
-  name: string;
-  hid: string;
-  ports: { base: number; length: number };
-}
-
-/** What the ACPI tables say about a board. */
-export interface AcpiBoard {
-  vcpus: number;
-  machine: MachineType;
-  hasVga?: boolean;
-  virtioMmio: readonly VirtioMmioSlot[];
-  /** PCI slots whose functions drive interrupt pins; absent where there is no PCI bus. */
-  pciSlots?: readonly number[];
-  /** Where configuration space lies in memory; where this firmware puts it if absent. */
-  ecam?: number;
-  devices?: readonly AcpiDevice[];
-}
 
 /** Firmware of others puts ranges right below the I/O APIC. */
 const FIRMWARE_LAST = 0xfebf_ffff;

@@ -4,7 +4,7 @@
  */
 import type { FwCfg } from '../../devices/fw-cfg.ts';
 import { type AcpiTables, buildAcpi, buildRsdp } from './acpi.ts';
-import type { AcpiBoard } from './dsdt.ts';
+import type { AcpiBoard } from './acpi-board.ts';
 import { MemoryType, memoryMap } from './memory-layout.ts';
 import { buildSmbios, type SmbiosBoard, type SmbiosTexts } from './smbios.ts';
 

@@ -5,7 +5,7 @@
 import { Command, Config } from '../../devices/pci/function.ts';
 import type { PciBus } from '../board/pci-bus.ts';
 import { pirqOf } from '../board/pirq.ts';
-import { ACPI_PM_BASE } from './acpi.ts';
+import { ACPI_PM_BASE } from './addresses.ts';
 
 export const ECAM_BASE = 0xe000_0000;
 export const ECAM_BYTES = 0x1000_0000;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildAcpi } from '../../../src/machine/firmware/acpi.ts';
-import type { AcpiBoard } from '../../../src/machine/firmware/dsdt.ts';
+import type { AcpiBoard } from '../../../src/machine/firmware/acpi-board.ts';
 import { debianPackage } from '../../linux/debian.ts';
 
 const CHECKSUM = 9;

@@ -1,7 +1,8 @@
 // The ACPI tables: found from the root pointer, each with a good checksum and the numbers of the board.
 import { expect, it } from 'vitest';
-import { ACPI_PM_BASE, writeAcpi } from '../../../src/machine/firmware/acpi.ts';
-import type { AcpiBoard } from '../../../src/machine/firmware/dsdt.ts';
+import { writeAcpi } from '../../../src/machine/firmware/acpi.ts';
+import type { AcpiBoard } from '../../../src/machine/firmware/acpi-board.ts';
+import { ACPI_PM_BASE } from '../../../src/machine/firmware/addresses.ts';
 import { MemoryLayout } from '../../../src/machine/firmware/memory-layout.ts';
 import { PlainMemory } from '../plain-memory.ts';
 
