@@ -3,7 +3,7 @@ import type { Core } from '../../core/types.ts';
 import type { ExtraMemory, ExtraRegion } from '../board/extra-memory.ts';
 import { type FlashImage, flashRegion } from '../board/flash.ts';
 import { MOST_LOW_ROM } from '../board/shadow-memory.ts';
-import type { MachineOptions, MachineType } from '../options.ts';
+import { isPc, type MachineOptions, type MachineType } from '../options.ts';
 import { restingHost } from '../run/yield.ts';
 import { writeAcpi } from './acpi.ts';
 import type { FirmwareBoard } from './bios-data.ts';
@@ -102,7 +102,7 @@ export class Boot {
       region.place(base, 'rom');
     }
     this.#areFilled = true;
-    if (machine !== 'microvm') return;
+    if (isPc(machine)) return;
     const low = bios.subarray(-Math.min(bios.length, MOST_LOW_ROM));
     core.memory.bytes(MIB - low.length, low.length).set(low);
   }
