@@ -3,11 +3,13 @@
  * their backends live on.
  */
 import type { Core } from '../../core/types.ts';
+import { ACPI_PM_PORTS } from '../../devices/acpi-pm.ts';
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
 import type { Display } from '../../devices/display.ts';
 import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../../devices/firmware-services.ts';
 import type { I8042 } from '../../devices/i8042.ts';
 import type { PciFunction } from '../../devices/pci/function.ts';
+import { RootPort } from '../../devices/pci/root-port.ts';
 import { PicPair } from '../../devices/pic.ts';
 import { ResetControl } from '../../devices/reset.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
@@ -20,10 +22,11 @@ import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
 import { setUpPci } from '../firmware/pci-setup.ts';
 import type { GuestLinks } from '../host/guest-links.ts';
 import type { PcBus } from './bus.ts';
-import type { DeviceContext, VirtioAttachment } from './device-context.ts';
+import type { DeviceContext, PciWish, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
 import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
 import { Interrupts } from './interrupts.ts';
+import { isPc } from './machine-type.ts';
 import { PciBus } from './pci-bus.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
@@ -31,6 +34,8 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
 /** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
 const DEFERRED_NS = 10_000n;
+/** QEMU's names of the bus that every board has. */
+const ROOT_BUSES = ['pci.0', 'pcie.0'];
 
 export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
   cores: readonly Core[];
@@ -125,10 +130,14 @@ export class Board {
 
   /** What the ACPI tables say about this board. */
   get acpi(): AcpiBoard {
-    const { vcpus, machine, hasVga } = this.#parts;
+    const { vcpus, machine, serialPorts, hasVga } = this.#parts;
+    const isQ35 = machine === 'q35';
     return {
       vcpus,
       machine,
+      hasSerialConsole: isQ35 && serialPorts > 0,
+      pmBase: (isQ35 && this.#pci?.isaBridge.pmBase) || undefined,
+      rcba: (isQ35 && this.#pci?.isaBridge.rcba) || undefined,
       hasVga,
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
@@ -141,7 +150,7 @@ export class Board {
   get firmware(): FirmwareBoard {
     const { serialPorts, machine, date, hasVga } = this.#parts;
     const disks = this.#disks.map(({ capacity }) => capacity);
-    return { serialPorts, hasVga, hasMouse: machine === 'pc', disks, date };
+    return { serialPorts, hasVga, hasMouse: isPc(machine), disks, date };
   }
 
   /** Lets the timer tick 18.2 times a second, as a BIOS does. */
@@ -176,7 +185,7 @@ export class Board {
     const pin = (number: number) => interrupts.pin(number);
     this.#platform = buildPlatform({ ...parts, ...this.#later(), pics: this.#pics, irq, pin });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
-    this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
+    this.#pci = isPc(parts.machine) ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
     this.#displays = [];
@@ -186,6 +195,7 @@ export class Board {
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
+    this.#pci?.complete();
     if (rom) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
@@ -200,13 +210,16 @@ export class Board {
     const shadow = this.#shadow;
     const resetControl = new ResetControl(() => end({ reason: 'reset' }));
     this.bus.mapMmio('shadow-ram', SHADOW_BASE, SHADOW_BYTES, shadow);
-    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas) });
+    const { machine, serialPorts } = this.#parts;
+    const q35 = machine === 'q35' ? { pm: this.#platform.acpi, pmBytes: ACPI_PM_PORTS, serialPorts } : undefined;
+    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas), q35 });
   }
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, links } = this.#parts;
+    const { machine, clock, memory, wrote, backends, output, busy, host, log, end, devices, links } = this.#parts;
     return {
+      machine,
       specs: devices,
       position: 0,
       links,
@@ -220,7 +233,7 @@ export class Board {
       attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
       showOn: (display) => this.#displays.push(display),
-      attachPci: (fn, address) => this.#attachPci(fn, address),
+      attachPci: (fn, place) => this.#attachPci(fn, place),
       drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
@@ -244,7 +257,7 @@ export class Board {
     };
   }
 
-  #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
+  #attachVirtio(device: VirtioDevice, { transport: kind, withhold, vectors, ...place }: VirtioAttachment = {}): void {
     const { memory, wrote, log } = this.#parts;
     const parts = {
       device,
@@ -254,20 +267,27 @@ export class Board {
       withhold,
       ...this.#later(),
     };
-    if (bus === 'pci' || (bus === undefined && this.#pci)) {
+    if (kind === 'pci' || (kind === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());
-      this.#attachPci(transport, address);
+      this.#attachPci(transport, place);
       return;
     }
-    if (address !== undefined) throw new RangeError(`${device.name}: addr=${address} is for the PCI bus`);
+    const [key, value] = Object.entries(place).find(([, wish]) => wish !== undefined) ?? [];
+    if (key) throw new RangeError(`${device.name}: ${key}=${value} is for the PCI bus`);
     const transport = this.#virtioMmio.attach(parts);
     this.#teardown.push(() => transport.reset());
   }
 
-  #attachPci(fn: PciFunction, address?: string): void {
+  #attachPci(fn: PciFunction, { addr, bus }: PciWish = {}): void {
     if (!this.#pci) throw new RangeError(`${fn.name}: machine ${this.#parts.machine} has no PCI bus`);
-    this.#pci.add(fn, address);
+    this.#pci.add(fn, addr, bus === undefined || ROOT_BUSES.includes(bus) ? undefined : this.#rootPort(fn, bus));
+  }
+
+  #rootPort(fn: PciFunction, id: string): RootPort {
+    const port = this.#handles.get(id);
+    if (port instanceof RootPort) return port;
+    throw new RangeError(`${fn.name}: bus=${id}: there is no pcie-root-port with this id before it`);
   }
 }
 

@@ -13,6 +13,7 @@ import { virtioKeyboard, virtioTablet } from './rows/input.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
 import { net } from './rows/net.ts';
 import { nvme } from './rows/nvme.ts';
+import { rootPort } from './rows/root-port.ts';
 import { virtconsole, virtioSerial, virtserialport } from './rows/serial-ports.ts';
 import { blk } from './rows/virtio.ts';
 
@@ -22,6 +23,7 @@ const ROWS = [
   pcTestdev,
   pvpanic,
   pflash,
+  rootPort,
   blk,
   net,
   nvme,

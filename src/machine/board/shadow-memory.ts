@@ -5,7 +5,7 @@
  */
 import type { Core, GuestMemory, ShadowRange, Width } from '../../core/types.ts';
 import type { IoDevice } from '../../devices/device.ts';
-import type { ShadowArea } from '../../devices/pci/chipset.ts';
+import type { ShadowArea } from '../../devices/pci/host-bridge.ts';
 import type { ExtraRegion } from './extra-memory.ts';
 
 export const SHADOW_BASE = 0xc_0000;
