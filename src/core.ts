@@ -165,7 +165,6 @@ export class WasmCore implements Core {
     this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
     this.vmx = new VmxView(this.#state, model);
     this.#state.setNumber('id', id);
-    this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
     wasm.init();
     this.#slots = new MemorySlots(wasm, ram, extraBytes);
