@@ -3,6 +3,7 @@
  * their backends live on.
  */
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
+import { deferOn, scoped } from '../../devices/clock.ts';
 import type { Display } from '../../devices/display.ts';
 import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../../devices/firmware-services.ts';
 import type { I8042 } from '../../devices/i8042.ts';
@@ -20,16 +21,13 @@ import { setUpPci } from '../firmware/pci-setup.ts';
 import type { HostServices } from '../host/guest-links.ts';
 import { PcBus } from './bus.ts';
 import type { DeviceContext, VirtioAttachment } from './device-context.ts';
-import { createDevice, type DeviceSpec } from './device-table.ts';
+import { createDevice, type DeviceSpec, partName } from './device-table.ts';
 import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
 import { Interrupts } from './interrupts.ts';
 import { PciBus } from './pci-bus.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
-
-/** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
-const DEFERRED_NS = 10_000n;
 
 export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
   devices: readonly DeviceSpec[];
@@ -173,9 +171,18 @@ export class Board {
     const { bus } = this;
     const parts = this.#parts;
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
+    bus.parts.keep('wires', interrupts);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, ...this.#later(), bus, pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({
+      ...parts,
+      defer: deferOn(parts.clock),
+      charge: (bytes) => parts.work.charge(bytes),
+      bus,
+      pics: this.#pics,
+      irq,
+      pin,
+    });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
@@ -184,7 +191,9 @@ export class Board {
     this.#hasVga = false;
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
-      context.position = position;
+      const name = partName(parts.devices, position);
+      const clock = scoped(parts.clock, name);
+      Object.assign(context, { position, name, clock, defer: deferOn(clock) });
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
@@ -205,74 +214,74 @@ export class Board {
     return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas) });
   }
 
-  #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
+  /** For all devices in turn: what is the device's own is assigned before each is made. */
+  #context(irq: DeviceContext['irq']): DeviceContext {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
-    return {
+    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services, work } = this.#parts;
+    const context: DeviceContext = {
       specs: devices,
       position: 0,
+      name: '',
       services,
       describe: (device) => this.#described.push(device),
       clock,
       memory,
       wrote,
       irq,
-      mapPorts: (name, base, length, device) => bus.mapPorts(name, base, length, device),
-      mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
-      attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
+      mapPorts: (name, base, length, device) => {
+        bus.parts.keep(`${context.name}.${name}`, device);
+        bus.mapPorts(name, base, length, device);
+      },
+      mapMmio: (name, base, length, device) => {
+        bus.parts.keep(`${context.name}.${name}`, device);
+        bus.mapMmio(name, base, length, device);
+      },
+      attachVirtio: (device, attachment) => this.#attachVirtio(context, device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
       showOn: (display, isVga = false) => {
         this.#displays.push(display);
         this.#hasVga ||= isVga;
       },
-      attachPci: (fn, address) => this.#attachPci(fn, address),
+      attachPci: (fn, address) => this.#attachPci(context, fn, address),
       drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      ...this.#later(),
+      defer: deferOn(clock),
+      charge: (bytes) => work.charge(bytes),
       busy,
       host,
       onReset: (callback) => this.#teardown.push(callback),
       log,
       end,
     };
+    return context;
   }
 
-  /** How devices do long work: in turns, and counted. */
-  #later(): Pick<DeviceContext, 'defer' | 'charge'> {
-    const { clock, work } = this.#parts;
-    return {
-      defer: (rest) => void clock.schedule(clock.now() + DEFERRED_NS, rest),
-      charge: (bytes) => work.charge(bytes),
-    };
-  }
-
-  #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { memory, wrote, log } = this.#parts;
-    const parts = {
-      device,
-      memory,
-      wrote,
-      log,
-      withhold,
-      ...this.#later(),
-    };
+  #attachVirtio(
+    context: DeviceContext,
+    device: VirtioDevice,
+    { bus, withhold, address, vectors }: VirtioAttachment = {},
+  ): void {
+    const { memory, wrote, log, defer, charge } = context;
+    const parts = { device, memory, wrote, log, withhold, defer, charge };
     if (bus === 'pci' || (bus === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());
-      this.#attachPci(transport, address);
+      this.#attachPci(context, transport, address);
       return;
     }
     if (address !== undefined) throw new RangeError(`${device.name}: addr=${address} is for the PCI bus`);
     const transport = this.#virtioMmio.attach(parts);
+    this.bus.parts.keep(context.name, transport);
     this.#teardown.push(() => transport.reset());
   }
 
-  #attachPci(fn: PciFunction, address?: string): void {
+  #attachPci(context: DeviceContext, fn: PciFunction, address?: string): void {
     if (!this.#pci) throw new RangeError(`${fn.name}: machine ${this.#parts.machine} has no PCI bus`);
     this.#pci.add(fn, address);
+    this.bus.parts.keep(`${context.name}.pci`, fn);
   }
 }
 

@@ -3,6 +3,7 @@
  * there are processors, and again by the same name after a reset; where it appears may be said before and afterwards.
  */
 import type { Core } from '../../core/types.ts';
+import type { Saved } from '../../saved.ts';
 
 const PAGE = 0x1000;
 /** The name of the region that firmware lies in. */
@@ -19,11 +20,15 @@ export interface ExtraRegion {
   place(pa: number | null, access: 'ram' | 'rom'): void;
 }
 
+type Place = { pa: number | null; access: 'ram' | 'rom' };
+
 interface Region extends ExtraRegion {
+  readonly where: Place;
   connect(): void;
 }
 
-export class ExtraMemory {
+/** The state is where the regions appear; their bytes are memory as RAM is. */
+export class ExtraMemory implements Saved<{ [name: string]: Place }> {
   readonly #regions = new Map<string, Region>();
   readonly #listeners: ((cores: readonly Core[]) => void)[] = [];
   #cores: readonly Core[] = [];
@@ -53,22 +58,30 @@ export class ExtraMemory {
     this.#listeners.push(listener);
   }
 
+  save(): { [name: string]: Place } {
+    return Object.fromEntries([...this.#regions].map(([name, { where }]) => [name, { ...where }]));
+  }
+
+  load(places: { [name: string]: Place }): void {
+    for (const [name, { pa, access }] of Object.entries(places)) this.#regions.get(name)?.place(pa, access);
+  }
+
   #make(length: number): Region {
     const slot = this.#regions.size;
     const offset = this.size;
-    let at: number | null = null;
-    let access: 'ram' | 'rom' = 'ram';
+    const where: Place = { pa: null, access: 'ram' };
     const connect = (): void => {
-      for (const core of this.#cores) core.mapExtra?.(slot, at ?? 0, offset, at === null ? 0 : length, access);
+      const { pa, access } = where;
+      for (const core of this.#cores) core.mapExtra?.(slot, pa ?? 0, offset, pa === null ? 0 : length, access);
     };
     return {
       offset,
       length,
+      where,
       connect,
       bytes: () => this.#cores[0]?.extra?.subarray(offset, offset + length) ?? new Uint8Array(),
       place: (pa, as) => {
-        at = pa;
-        access = as;
+        Object.assign(where, { pa, access: as });
         connect();
       },
     };

@@ -3,10 +3,11 @@
  * Enhanced Configuration Access Mechanism"), slots, and the wires between functions and the board. There is bus 0 only.
  */
 import type { Width } from '../../core/types.ts';
-import type { IoDevice } from '../../devices/device.ts';
+import type { Device, Face } from '../../devices/device.ts';
 import { type Ecam, HostBridge, IsaBridge, type ShadowArea } from '../../devices/pci/chipset.ts';
 import type { PciFunction } from '../../devices/pci/function.ts';
 import { Config } from '../../devices/pci/function.ts';
+import type { Plain } from '../../saved.ts';
 import type { PcBus } from './bus.ts';
 import type { Interrupts } from './interrupts.ts';
 import { Pirqs } from './pirq.ts';
@@ -30,7 +31,7 @@ export interface PciBusParts {
   /** Delivers a message to the local APICs. */
   msi: (address: number, data: number) => void;
   /** The reset register, which lies within the ports of configuration space. */
-  resetControl: IoDevice;
+  resetControl: Device;
   /** Told what memory below 1 MiB is now. */
   shadowed: (areas: readonly ShadowArea[]) => void;
 }
@@ -48,14 +49,19 @@ export class PciBus {
   readonly #parts: PciBusParts;
   readonly #functions = new Map<number, PciFunction>();
   readonly #pirqs: Pirqs;
+  /** CONFIG_ADDRESS. */
+  #address = 0;
 
   constructor(parts: PciBusParts) {
     this.#parts = parts;
     this.#pirqs = new Pirqs(parts.interrupts);
+    parts.bus.parts.keep('pirqs', this.#pirqs);
     const ecam = parts.bus.movable('memory', 'pci-ecam', this.#ecam());
     const moved = (place: Ecam): void => ecam.move(place?.base ?? null, place?.length);
     this.hostBridge = new HostBridge(moved, parts.shadowed);
     this.isaBridge = new IsaBridge((pirq, register) => this.#pirqs.route(pirq, register));
+    parts.bus.parts.keep('host-bridge', this.hostBridge);
+    parts.bus.parts.keep('isa-bridge', this.isaBridge);
     this.#put(0, 0, this.hostBridge);
     this.#put(ISA_SLOT, 0, this.isaBridge);
     parts.bus.mapPorts('pci-config', ADDRESS_PORT, 8, this.#ports());
@@ -108,33 +114,44 @@ export class PciBus {
     throw new RangeError(`${fn.name}: all ${ISA_SLOT - FIRST_SLOT} PCI slots are taken`);
   }
 
-  #ports(): IoDevice {
-    let address = 0;
+  /** The function that the address port names. */
+  get #target(): PciFunction | undefined {
+    const address = this.#address;
+    return address & ENABLE && (address & 0xff_0000) === 0 ? this.#functions.get((address >> 8) & 0xff) : undefined;
+  }
+
+  #ports(): Device {
     const { resetControl } = this.#parts;
-    const target = (): PciFunction | undefined =>
-      address & ENABLE && (address & 0xff_0000) === 0 ? this.#functions.get((address >> 8) & 0xff) : undefined;
     return {
       maxWidth: 4,
       read: (offset, width) => {
         if (offset >= DATA_OFFSET) {
-          return target()?.readConfig((address & 0xfc) + offset - DATA_OFFSET, width) ?? ALL_ONES[width];
+          return this.#target?.readConfig((this.#address & 0xfc) + offset - DATA_OFFSET, width) ?? ALL_ONES[width];
         }
         if (offset === RESET_OFFSET && width === 1) return resetControl.read(0, 1);
-        return width === 4 ? address >>> 0 : ALL_ONES[width];
+        return width === 4 ? this.#address >>> 0 : ALL_ONES[width];
       },
       write: (offset, width, value) => {
-        if (offset >= DATA_OFFSET) target()?.writeConfig((address & 0xfc) + offset - DATA_OFFSET, width, value);
-        else if (offset === RESET_OFFSET && width === 1) resetControl.write(0, 1, value);
-        else if (width === 4) address = value;
+        if (offset >= DATA_OFFSET) {
+          this.#target?.writeConfig((this.#address & 0xfc) + offset - DATA_OFFSET, width, value);
+        } else if (offset === RESET_OFFSET && width === 1) resetControl.write(0, 1, value);
+        else if (width === 4) this.#address = value;
+      },
+      save: () => ({ address: this.#address, reset: resetControl.save() }),
+      load: (state) => {
+        const { address, reset } = state as { address: number; reset: Plain };
+        this.#address = address;
+        resetControl.load(reset);
       },
     };
   }
 
-  #ecam(): IoDevice {
+  #ecam(): Face {
     const target = (offset: number): PciFunction | undefined =>
       offset < BUS_BYTES ? this.#functions.get(Math.floor(offset / SPACE_BYTES)) : undefined;
     return {
       maxWidth: 4,
+      stateOf: null,
       read: (offset, width) => target(offset)?.readConfig(offset % SPACE_BYTES, width) ?? ALL_ONES[width],
       write: (offset, width: Width, value) => target(offset)?.writeConfig(offset % SPACE_BYTES, width, value),
     };
