@@ -1,7 +1,7 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
 export type { Bus, Core, GuestMemory, Width } from './core/types.ts';
 export { Stop } from './core/types.ts';
-export type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './core/vmx.ts';
+export type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './core/vmx-types.ts';
 export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';
 export { type ByteFile, MemoryFile } from './devices/block/byte-file.ts';
 export { createQcow2, type NewImage } from './devices/block/create-qcow2.ts';
@@ -10,10 +10,12 @@ export { type ImageFiles, type ImageOptions, openImage } from './devices/block/o
 export { ramDisk } from './devices/block/raw.ts';
 export type { IoDevice } from './devices/device.ts';
 export type { TextCell, TextScreen } from './devices/display.ts';
+export { KEY_CODES } from './devices/i8042-keys.ts';
 export type { FileTree } from './devices/p9/file-tree.ts';
 export { MemoryTree, type MemoryTreeOptions } from './devices/p9/memory-tree.ts';
 export type { VsockConnection, VsockEvents } from './devices/virtio/vsock-connection.ts';
 export type { CustomDeviceSpec, DeviceSpec } from './machine/board/device-table.ts';
+export { MACHINE_TYPES, type MachineType } from './machine/board/machine-type.ts';
 export type { VirtioKeyboard, VirtioTablet } from './machine/board/rows/input.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
 export type { BootMode } from './machine/firmware/boot-state.ts';
@@ -30,11 +32,12 @@ export type { Frame, Screen } from './machine/host/screen.ts';
 export { readLinear, translate } from './machine/host/translate.ts';
 export type { VsockHub, VsockListener } from './machine/host/vsock-hub.ts';
 export { Machine } from './machine/machine.ts';
-export type { CoreFactory, MachineOptions, MachineType } from './machine/options.ts';
-export { DEFAULT_DATE, MACHINE_TYPES, MAX_VCPUS, parseMemory } from './machine/options.ts';
+export type { CoreFactory, MachineOptions } from './machine/options.ts';
+export { DEFAULT_DATE, MAX_VCPUS, parseMemory } from './machine/options.ts';
 export type { ExitBreak } from './machine/run/exit-break.ts';
 export type { LevelCount } from './machine/run/exit-counts.ts';
-export { formatReport, type Report, type StopName } from './machine/run/report.ts';
+export { formatReport, type Report } from './machine/run/report.ts';
+export type { StopName } from './machine/run/stops.ts';
 export type { TracedEvent, Tracer } from './machine/run/tracer.ts';
 export type { HostWork, NetCard, NetClock, Offload } from './net/backend.ts';
 export { type DumpOptions, dump } from './net/pcap.ts';

@@ -1,5 +1,5 @@
 /**
- * The processor as the rest of TypeScript sees it. This is the only file that knows that it is WebAssembly: it
+ * The processor as the rest of TypeScript sees it. This is the only room that knows that it is WebAssembly: it
  * instantiates the module over one memory, whose upper part is the frame pool that holds the guest's RAM.
  */
 
@@ -8,11 +8,16 @@ import { LAYOUT } from './layout.gen.ts';
 import { MemorySlots, Ram } from './memory.ts';
 import { relocate } from './relocate.ts';
 import { StateBlock } from './state.ts';
+import { StateTrace } from './trace.ts';
 import {
+  type Backing,
   type Bus,
+  type ChipsetPins,
   type Core,
+  type EventTrace,
   type FpuState,
   type GuestMemory,
+  type MemoryMap,
   NEVER,
   type RegisterName,
   type Segment,
@@ -21,7 +26,7 @@ import {
   type Stop,
   type Width,
 } from './types.ts';
-import { VmxView } from './vmx.ts';
+import { StateVmxView } from './vmx.ts';
 
 export interface CoreOptions {
   /** Guest RAM in bytes: a multiple of 4096, at least 64 KiB. */
@@ -40,7 +45,7 @@ export interface CoreOptions {
    * The memory that another vCPU of the same machine was created with (`core.backing`). With more than one vCPU
    * `source` must be the bytes of a release build: a compiled module cannot be moved to another window.
    */
-  backing?: WebAssembly.Memory;
+  backing?: Backing;
   /** What RDRAND and RDSEED begin with, 64 bits; without it the same for every processor of this number. */
   entropy?: bigint;
   /** Make the memory shared, for vCPUs in several Workers; needs the core-threads module. */
@@ -129,7 +134,8 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
   const model = typeof cpu === 'string' ? resolveModel(cpu) : cpu;
   const pages = Math.ceil((pool + memoryBytes + extraBytes + SLACK) / WASM_PAGE);
   const memory =
-    options.backing ?? new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: options.shared ?? false });
+    (options.backing as WebAssembly.Memory | undefined) ??
+    new WebAssembly.Memory({ initial: pages, maximum: 65536, shared: options.shared ?? false });
   const env = {
     memory,
     portIn: (port: number, width: number) => bus.portIn(port, width as Width),
@@ -147,14 +153,17 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
 }
 
 /** One virtual processor in WebAssembly. Made by createCore. */
-export class WasmCore implements Core {
+export class WasmCore implements Core, ChipsetPins, MemoryMap {
   readonly #wasm: Exports;
   readonly #state: StateBlock;
   readonly #ram: Ram;
   readonly #extraBytes: number;
   readonly #slots: MemorySlots;
 
-  readonly vmx: VmxView;
+  readonly chipset: ChipsetPins = this;
+  readonly memoryMap: MemoryMap = this;
+  readonly trace: EventTrace;
+  readonly vmx: StateVmxView;
   /** What other vCPUs of the same machine are created with. */
   readonly backing: WebAssembly.Memory;
 
@@ -164,7 +173,8 @@ export class WasmCore implements Core {
     this.#extraBytes = extraBytes;
     this.backing = memory;
     this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
-    this.vmx = new VmxView(this.#state, model);
+    this.trace = new StateTrace(this.#state);
+    this.vmx = new StateVmxView(this.#state, model);
     this.#state.setNumber('id', id);
     this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));

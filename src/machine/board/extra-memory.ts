@@ -1,6 +1,6 @@
 /**
- * Memory beside RAM, shared out by name: video memory, firmware. A region is asked for while the board is built, before
- * there are processors, and again by the same name after a reset; where it appears may be said before and afterwards.
+ * Memory beside RAM, shared out by name: video memory, firmware. A region is asked for while the machine is planned,
+ * before there are processors, and again by the same name whenever the board is built; where it appears is said then.
  */
 import type { Core } from '../../core/types.ts';
 import type { Saved } from '../../saved.ts';
@@ -14,7 +14,7 @@ export interface ExtraRegion {
   /** Where it begins among all regions, and its bytes in whole pages. */
   readonly offset: number;
   readonly length: number;
-  /** A view; not to be kept, and empty before the machine is complete. */
+  /** A view; not to be kept, and empty before there are processors. */
   bytes(): Uint8Array;
   /** Lets the region appear at `pa`, page-aligned, or nowhere for null. RAM has precedence. */
   place(pa: number | null, access: 'ram' | 'rom'): void;
@@ -30,7 +30,6 @@ interface Region extends ExtraRegion {
 /** The state is where the regions appear; their bytes are memory as RAM is. */
 export class ExtraMemory implements Saved<{ [name: string]: Place }> {
   readonly #regions = new Map<string, Region>();
-  readonly #listeners: ((cores: readonly Core[]) => void)[] = [];
   #cores: readonly Core[] = [];
 
   /** All regions together. */
@@ -50,12 +49,6 @@ export class ExtraMemory implements Saved<{ [name: string]: Place }> {
   connect(cores: readonly Core[]): void {
     this.#cores = cores;
     for (const region of this.#regions.values()) region.connect();
-    for (const listener of this.#listeners) listener(cores);
-  }
-
-  /** Calls back when the processors are there. */
-  onConnect(listener: (cores: readonly Core[]) => void): void {
-    this.#listeners.push(listener);
   }
 
   save(): { [name: string]: Place } {
@@ -72,14 +65,14 @@ export class ExtraMemory implements Saved<{ [name: string]: Place }> {
     const where: Place = { pa: null, access: 'ram' };
     const connect = (): void => {
       const { pa, access } = where;
-      for (const core of this.#cores) core.mapExtra?.(slot, pa ?? 0, offset, pa === null ? 0 : length, access);
+      for (const core of this.#cores) core.memoryMap?.mapExtra(slot, pa ?? 0, offset, pa === null ? 0 : length, access);
     };
     return {
       offset,
       length,
       where,
       connect,
-      bytes: () => this.#cores[0]?.extra?.subarray(offset, offset + length) ?? new Uint8Array(),
+      bytes: () => this.#cores[0]?.memoryMap?.extra.subarray(offset, offset + length) ?? new Uint8Array(),
       place: (pa, as) => {
         Object.assign(where, { pa, access: as });
         connect();

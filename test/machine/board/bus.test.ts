@@ -27,7 +27,7 @@ class Recorder implements Face {
 let bus: PcBus;
 
 beforeEach(() => {
-  bus = new PcBus(() => 0x20);
+  bus = new PcBus();
 });
 
 describe('the bus', () => {
@@ -103,6 +103,8 @@ describe('the bus', () => {
   });
 
   it('passes the INTA cycle on', () => {
+    expect(bus.interruptAcknowledge()).toBe(0xff);
+    bus.onAcknowledge({ acknowledge: () => 0x20 });
     expect(bus.interruptAcknowledge()).toBe(0x20);
   });
 });
