@@ -16,6 +16,7 @@ interface Layer {
 const SRC: Layer[] = [
   { name: 'isa', holds: ['isa/'], below: [] },
   { name: 'checks', holds: ['checks.ts'], below: [] },
+  { name: 'saved', holds: ['saved.ts'], below: [] },
   {
     name: 'core',
     holds: ['core/', 'cpu-models/'],
@@ -23,9 +24,9 @@ const SRC: Layer[] = [
   },
   { name: 'jit', holds: ['jit/'], below: ['core', 'isa'] },
   { name: 'kvm', holds: ['kvm/'], below: ['jit', 'core', 'isa'] },
-  { name: 'net', holds: ['net/'], below: ['checks'] },
-  { name: 'devices', holds: ['devices/'], below: ['net', 'core', 'checks'] },
-  { name: 'machine', holds: ['machine/'], below: ['devices', 'net', 'kvm', 'jit', 'core', 'isa', 'checks'] },
+  { name: 'net', holds: ['net/'], below: ['checks', 'saved'] },
+  { name: 'devices', holds: ['devices/'], below: ['net', 'core', 'checks', 'saved'] },
+  { name: 'machine', holds: ['machine/'], below: ['devices', 'net', 'kvm', 'jit', 'core', 'isa', 'checks', 'saved'] },
   { name: 'recorded', holds: ['recorded/'], below: ['core', 'isa'] },
   { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core', 'checks'] },
   { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
