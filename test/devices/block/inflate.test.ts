@@ -17,13 +17,13 @@ describe('deflate data', () => {
     ['with the fixed code', { strategy: 4 }],
     ['with codes of its own', { level: 9 }],
   ])('%s unpacks to what was packed', (_what, options) => {
-    expect(inflate(pack(text, options), text.length)).toEqual(text);
+    expect(Buffer.compare(inflate(pack(text, options), text.length), text)).toBe(0);
   });
 
   it('unpacks to as much as is asked for, whatever follows', () => {
     const sector = new Uint8Array(pack(text).length + 512);
     sector.set(pack(text));
-    expect(inflate(sector, text.length)).toEqual(text);
+    expect(Buffer.compare(inflate(sector, text.length), text)).toBe(0);
     expect(inflate(sector, 100)).toEqual(text.subarray(0, 100));
   });
 
