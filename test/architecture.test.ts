@@ -50,7 +50,10 @@ const TABLES = /(^|\/)(opcodes[\w-]*|[\w-]*\.cases|[\w-]*table[\w-]*)\.ts$/;
 const LONG = 400;
 
 /** Packages that the build puts into the one file that imports them. */
-const BUNDLED: Record<string, string> = { 'src/machine/firmware/loaders/decompress/zstd.ts': 'fzstd' };
+const BUNDLED: Record<string, string> = {
+  'src/devices/block/inflate.ts': 'fflate',
+  'src/machine/firmware/loaders/decompress/zstd.ts': 'fzstd',
+};
 
 function filesIn(...folders: string[]): string[] {
   return folders

@@ -74,7 +74,7 @@ function trimDeclarations(): void {
 /** What is imported or run by name. What these share lies in chunks beside, and so does what is loaded when it is needed. */
 const ENTRIES = ['index', 'node/index', 'cli/main'];
 /** Packages that go into the chunk that imports them, with their licences beside, so that the library depends on none. */
-const BUNDLED = ['fzstd'];
+const BUNDLED = ['fflate', 'fzstd'];
 
 /**
  * Comments and long names stay in the sources and the declarations. Chunks lie beside index.js, where the core looks for
