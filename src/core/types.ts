@@ -5,6 +5,14 @@
 
 import type { VmxView } from './vmx.ts';
 
+/** The bytes of the processor's module, or the module compiled (`WebAssembly.Module`, a name of the DOM's types). */
+export type CoreSource = Uint8Array | ArrayBuffer | object;
+
+/** The memory that the processors of a machine share (`WebAssembly.Memory`). */
+export interface CoreBacking {
+  readonly buffer: ArrayBufferLike;
+}
+
 /** Width of a port or MMIO access in bytes. Eight-byte MMIO is split by the processor into two accesses of four. */
 export type Width = 1 | 2 | 4;
 
@@ -102,7 +110,7 @@ export interface FpuState {
 export interface Core {
   readonly memory: GuestMemory;
   /** What further processors of the same machine are made with. */
-  readonly backing?: WebAssembly.Memory;
+  readonly backing?: CoreBacking;
   /** Runs at most `budget` instructions (1 .. 2^30). */
   run(budget: number): Stop;
   /** To be called from a bus callback: `run` comes back with REQUESTED at the next instruction boundary. */
