@@ -101,6 +101,29 @@ function breaches(tree: string, layers: Layer[], files: Iterable<readonly [name:
   return found;
 }
 
+/** The first circle of imports among `files`, types included: its files in order; null where there is none. */
+function circle(files: Iterable<readonly [name: string, source: string]>): string[] | null {
+  const sources = new Map(files);
+  const done = new Set<string>();
+  const visit = (name: string, path: readonly string[]): string[] | null => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
+    if (done.has(name)) return null;
+    done.add(name);
+    for (const target of importsOf(sources.get(name) ?? '').filter((one) => one.startsWith('.'))) {
+      const file = normalize(join(dirname(name), target));
+      const found = [file, `${file}.ts`].find((one) => sources.has(one));
+      const way = found === undefined ? null : visit(found, [...path, name]);
+      if (way) return way;
+    }
+    return null;
+  };
+  for (const name of sources.keys()) {
+    const way = visit(name, []);
+    if (way) return way;
+  }
+  return null;
+}
+
 function read(tree: string): (readonly [string, string])[] {
   return filesIn(tree).map((name) => [name, text(name)] as const);
 }
@@ -112,6 +135,38 @@ describe('imports', () => {
 
   it('in assembly/ name only layers that come before', () => {
     expect(breaches('assembly', ASSEMBLY, read('assembly'))).toEqual([]);
+  });
+
+  it('go in no circle, types included', () => {
+    expect(circle(['src', 'web', 'bench', 'tools'].flatMap(read))).toBeNull();
+  });
+
+  it.each([
+    [
+      'of two files',
+      ["import { b } from './b.ts';", "import type { a } from './a.ts';"],
+      ['src/a.ts', 'src/b.ts', 'src/a.ts'],
+    ],
+    ['of a file with itself', ["export * from './a.ts';", ''], ['src/a.ts', 'src/a.ts']],
+    ['none', ["import { b } from './b.ts';", ''], null],
+  ])('with a circle %s are refused', (_what, [a, b], way) => {
+    expect(
+      circle([
+        ['src/a.ts', a],
+        ['src/b.ts', b],
+      ]),
+    ).toEqual(way);
+  });
+
+  it('of the page name the library alone', () => {
+    const found = read('web').flatMap(([name, source]) =>
+      importsOf(source)
+        .filter((target) => target.startsWith('.'))
+        .map((target) => normalize(join(dirname(name), target)))
+        .filter((path) => !path.startsWith('web/') && path !== 'src/index.ts')
+        .map((path) => `${name} imports ${path}`),
+    );
+    expect(found).toEqual([]);
   });
 
   it('of a device name no other device, only what all devices share', () => {

@@ -1,5 +1,5 @@
 /**
- * The processor as the rest of TypeScript sees it. This is the only file that knows that it is WebAssembly: it
+ * The processor as the rest of TypeScript sees it. This is the only room that knows that it is WebAssembly: it
  * instantiates the module over one memory, whose upper part is the frame pool that holds the guest's RAM.
  */
 
@@ -8,13 +8,17 @@ import { LAYOUT } from './layout.gen.ts';
 import { MemorySlots, Ram } from './memory.ts';
 import { moduleFor } from './source.ts';
 import { StateBlock } from './state.ts';
+import { StateTrace } from './trace.ts';
 import {
+  type Backing,
   type Bus,
+  type ChipsetPins,
   type Core,
-  type CoreBacking,
   type CoreSource,
+  type EventTrace,
   type FpuState,
   type GuestMemory,
+  type MemoryMap,
   NEVER,
   type RegisterName,
   type Segment,
@@ -23,7 +27,7 @@ import {
   type Stop,
   type Width,
 } from './types.ts';
-import { VmxView } from './vmx.ts';
+import { StateVmxView } from './vmx.ts';
 
 export interface CoreOptions {
   /** Guest RAM in bytes: a multiple of 4096, at least 64 KiB. */
@@ -42,7 +46,7 @@ export interface CoreOptions {
    * The memory that another vCPU of the same machine was created with (`core.backing`). With more than one vCPU
    * `source` must be the bytes of a release build: a compiled module cannot be moved to another window.
    */
-  backing?: CoreBacking;
+  backing?: Backing;
   /** What RDRAND and RDSEED begin with, 64 bits; without it the same for every processor of this number. */
   entropy?: bigint;
   /** Make the memory shared, for vCPUs in several Workers; needs the core-threads module. */
@@ -126,14 +130,17 @@ export async function createCore(options: CoreOptions): Promise<WasmCore> {
 }
 
 /** One virtual processor in WebAssembly. Made by createCore. */
-export class WasmCore implements Core {
+export class WasmCore implements Core, ChipsetPins, MemoryMap {
   readonly #wasm: Exports;
   readonly #state: StateBlock;
   readonly #ram: Ram;
   readonly #extraBytes: number;
   readonly #slots: MemorySlots;
 
-  readonly vmx: VmxView;
+  readonly chipset: ChipsetPins = this;
+  readonly memoryMap: MemoryMap = this;
+  readonly trace: EventTrace;
+  readonly vmx: StateVmxView;
   /** What other vCPUs of the same machine are created with. */
   readonly backing: WebAssembly.Memory;
 
@@ -143,7 +150,8 @@ export class WasmCore implements Core {
     this.#extraBytes = extraBytes;
     this.backing = memory;
     this.#state = new StateBlock(() => memory.buffer, LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE);
-    this.vmx = new VmxView(this.#state, model);
+    this.trace = new StateTrace(this.#state);
+    this.vmx = new StateVmxView(this.#state, model);
     this.#state.setNumber('id', id);
     this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));

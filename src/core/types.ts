@@ -1,17 +1,12 @@
 /**
  * What the machine may ask of a processor, and what a processor may ask of the machine. The rest of src/ sees the
- * processor only through these types; only core.ts knows that it is WebAssembly.
+ * processor only through these types; only src/core knows that it is WebAssembly.
  */
 
-import type { VmxView } from './vmx.ts';
+import type { VmxView } from './vmx-types.ts';
 
 /** The bytes of the processor's module, or the module compiled (`WebAssembly.Module`, a name of the DOM's types). */
 export type CoreSource = Uint8Array | ArrayBuffer | object;
-
-/** The memory that the processors of a machine share (`WebAssembly.Memory`). */
-export interface CoreBacking {
-  readonly buffer: ArrayBufferLike;
-}
 
 /** Width of a port or MMIO access in bytes. Eight-byte MMIO is split by the processor into two accesses of four. */
 export type Width = 1 | 2 | 4;
@@ -106,11 +101,56 @@ export interface FpuState {
   readonly st: Uint8Array;
 }
 
+/** The memory that the processors of a machine share, as only src/core knows it. */
+export type Backing = object;
+
+/** The pins of a processor that a PC's chipset drives. */
+export interface ChipsetPins {
+  /** The A20M# pin: while it is asserted (`isOpen` false) address bit 20 is 0. */
+  setA20(isOpen: boolean): void;
+  /** The IGNNE# pin: while it is asserted, pending x87 exceptions are ignored where CR0.NE = 0. */
+  setIgnne(asserted: boolean): void;
+}
+
+/** What a processor finds at physical addresses besides RAM. */
+export interface MemoryMap {
+  /** Memory beside RAM: firmware, video memory. */
+  readonly extra: Uint8Array;
+  /**
+   * Lets `length` bytes of `extra` from `offset` on appear at physical address `pa`; writes to `rom` go to the bus. There
+   * are 12 slots; a slot defined again moves. RAM has precedence. Throws RangeError outside `extra` and the slots.
+   */
+  mapExtra(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void;
+  /**
+   * From now on 0xc0000 to 0xfffff is what `ranges` say (16 at most), or all RAM for null. Writes to what is not writable,
+   * and all accesses to what no range names, go to the bus. RAM has 1 MiB at least.
+   */
+  shadow(ranges: readonly ShadowRange[] | null): void;
+  /** From now on 0xa0000 to 0xbffff is no RAM but a device's. RAM has 1 MiB at least. */
+  openVgaWindow(): void;
+}
+
+/** The delivery of an event: an exception or interrupt. */
+export interface Delivery {
+  vector: number;
+  errorCode: number;
+  /** INT n, INT3, INTO or INT1. */
+  isSoftware: boolean;
+}
+
+/** Lets people see what a processor does from one instruction to the next. */
+export interface EventTrace {
+  /** The privilege level that the processor is at. */
+  readonly cpl: number;
+  /** The delivery that began last since the last call; null for none. */
+  takeDelivery(): Delivery | null;
+}
+
 /** One virtual processor. */
 export interface Core {
   readonly memory: GuestMemory;
   /** What further processors of the same machine are made with. */
-  readonly backing?: CoreBacking;
+  readonly backing?: Backing;
   /** Runs at most `budget` instructions (1 .. 2^30). */
   run(budget: number): Stop;
   /** To be called from a bus callback: `run` comes back with REQUESTED at the next instruction boundary. */
@@ -134,28 +174,10 @@ export interface Core {
   setIoapicPin(pin: number, level: boolean): void;
   /** A device's message-signalled interrupt: a write of `data` to `address`, below 4 GiB. */
   deliverMsi(address: number, data: number): void;
-  /** The A20M# pin: while it is asserted (`isOpen` false) address bit 20 is 0. Absent where a processor has none. */
-  setA20?(isOpen: boolean): void;
-  /** The IGNNE# pin: while it is asserted, pending x87 exceptions are ignored where CR0.NE = 0. */
-  setIgnne?(asserted: boolean): void;
   /** Sends an NMI edge. */
   nmi(): void;
   /** Power-on reset: CS:RIP = F000:FFF0, everything by SDM Vol. 3A, "Processor State After Reset". RAM is kept. */
   reset(): void;
-  /** Memory beside RAM, `extraBytes` of it: firmware, video memory. Absent where the processor was made without. */
-  readonly extra?: Uint8Array;
-  /**
-   * Lets `length` bytes of `extra` from `offset` on appear at physical address `pa`; writes to `rom` go to the bus. There
-   * are 12 slots; a slot defined again moves. RAM has precedence. Throws RangeError outside `extra` and the slots.
-   */
-  mapExtra?(slot: number, pa: number, offset: number, length: number, access: 'ram' | 'rom'): void;
-  /**
-   * From now on 0xc0000 to 0xfffff is what `ranges` say (16 at most), or all RAM for null. Writes to what is not writable,
-   * and all accesses to what no range names, go to the bus. RAM has 1 MiB at least.
-   */
-  shadow?(ranges: readonly ShadowRange[] | null): void;
-  /** From now on 0xa0000 to 0xbffff is no RAM but a device's. RAM has 1 MiB at least. */
-  openVgaWindow?(): void;
   /** Tells the processor that the embedder wrote to memory which may hold decoded code. */
   invalidateCode(pa: number, length: number): void;
   getFpu(into: FpuState): void;
@@ -166,6 +188,11 @@ export interface Core {
   setSegment(name: SegmentName, value: Segment): void;
   readMsr(index: number): bigint;
   writeMsr(index: number, value: bigint): void;
-  /** What there is to see of VMX: exits, failed entries, the current VMCS. */
+  // Powers that a processor may lack.
+
+  readonly chipset?: ChipsetPins;
+  readonly memoryMap?: MemoryMap;
+  readonly trace?: EventTrace;
+  /** Exits, failed entries, the current VMCS. */
   readonly vmx?: VmxView;
 }

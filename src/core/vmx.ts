@@ -7,12 +7,13 @@ import type { CpuModel } from '../cpu-models/index.ts';
 import { disassemble } from '../isa/disasm.ts';
 import { explainField } from '../isa/vmx/control-bits.ts';
 import { type ExitSettings, exitCycles } from '../isa/vmx/exit-costs.ts';
-import { offsetOf, VMCS_FIELDS, type VmcsField } from '../isa/vmx/fields.ts';
+import { offsetOf, VMCS_FIELDS } from '../isa/vmx/fields.ts';
 import { explainInterruption, explainQualification } from '../isa/vmx/qualification.ts';
 import { instructionErrorText, reasonName } from '../isa/vmx/reasons.ts';
-import { RULES, type VmEntryRule } from '../isa/vmx/rules.ts';
+import { RULES } from '../isa/vmx/rules.ts';
 import { LAYOUT } from './layout.gen.ts';
 import type { StateBlock } from './state.ts';
+import type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './vmx-types.ts';
 
 const REASONS = 80;
 const COUNTS_BYTES = 40;
@@ -37,64 +38,7 @@ const ENABLE_EPT = 1n << 1n;
 const ENABLE_VPID = 1n << 5n;
 const ENCODINGS: ReadonlyMap<string, number> = new Map(VMCS_FIELDS.map(({ name, encoding }) => [name, encoding]));
 
-/** Exits of one reason. Times are virtual nanoseconds from the exit to the next entry. */
-export interface ExitCount {
-  /** Linux's name. */
-  reason: string;
-  count: number;
-  totalNs: number;
-  leastNs: number;
-  mostNs: number;
-  averageNs: number;
-  /** What one of them would cost a real processor: modelled, not measured; absent where there is nothing like it. */
-  modelledCycles?: number;
-}
-
-/** A rule of VM entry that was broken, with the fields it is about. */
-export interface BrokenRule extends Omit<VmEntryRule, 'fields'> {
-  fields: { name: string; value: bigint }[];
-}
-
-/** One VM exit, or a VM entry that failed. */
-export interface ExitRecord {
-  /** Counts the records of a processor from 0. */
-  number: number;
-  /** Linux's name of the basic reason. */
-  reason: string;
-  /** The VM entry failed: it came to this exit, or VMLAUNCH and VMRESUME said so themselves. */
-  failure?: string;
-  rule?: BrokenRule;
-  qualification: bigint;
-  /** The qualification in words; may be empty. */
-  meaning: string;
-  /** Of the guest, before the instruction that exits. */
-  rip: bigint;
-  /** The instruction there, empty where its bytes are not at hand. */
-  instruction: string;
-  instructionLength: number;
-  instructionInformation: number;
-  /** Meaningful for exits that are about an address. */
-  guestPhysical: bigint;
-  guestLinear: bigint;
-  /** The event that exited, and the one that was being delivered, in words; may be empty. */
-  interruption: string;
-  vectoring: string;
-  /** Guest instructions since the VM entry. */
-  instructions: number;
-  /** What the exit and the next entry would cost a real processor, in cycles: modelled, not measured. */
-  modelledCycles?: number;
-  /** Virtual nanoseconds since power-on. */
-  clock: number;
-}
-
-/** A field of a VMCS and what it holds. */
-export interface VmcsValue extends Pick<VmcsField, 'name' | 'encoding' | 'width'> {
-  value: bigint;
-  /** Names of the bits that are set, where they have names. */
-  meaning: string;
-}
-
-export class VmxView {
+export class StateVmxView implements VmxView {
   readonly #state: StateBlock;
   /** The processor's model, which says what exits would cost. */
   readonly model: string;

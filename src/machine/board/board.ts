@@ -2,27 +2,31 @@
  * The board: bus, interrupt wires, the fixed devices and those of the device table. A reset builds all of them anew;
  * their backends live on.
  */
+import type { Core } from '../../core/types.ts';
+import { ACPI_PM_PORTS } from '../../devices/acpi-pm.ts';
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
 import type { Display } from '../../devices/display.ts';
 import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../../devices/firmware-services.ts';
 import type { I8042 } from '../../devices/i8042.ts';
 import type { PciFunction } from '../../devices/pci/function.ts';
+import { RootPort } from '../../devices/pci/root-port.ts';
 import { PicPair } from '../../devices/pic.ts';
 import { ResetControl } from '../../devices/reset.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
 import type { HostWork } from '../../net/backend.ts';
+import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
 import type { FirmwareBoard } from '../firmware/bios-data.ts';
-import type { AcpiBoard, AcpiDevice } from '../firmware/dsdt.ts';
 import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
 import { setUpPci } from '../firmware/pci-setup.ts';
-import type { HostServices } from '../host/guest-links.ts';
-import { PcBus } from './bus.ts';
-import type { DeviceContext, VirtioAttachment } from './device-context.ts';
+import type { GuestLinks } from '../host/guest-links.ts';
+import type { PcBus } from './bus.ts';
+import type { DeviceContext, PciWish, VirtioAttachment } from './device-context.ts';
 import { createDevice, type DeviceSpec } from './device-table.ts';
-import { type ExtraMemory, FIRMWARE_REGION } from './extra-memory.ts';
+import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
 import { Interrupts } from './interrupts.ts';
+import { isPc } from './machine-type.ts';
 import { PciBus } from './pci-bus.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
@@ -30,13 +34,19 @@ import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
 /** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
 const DEFERRED_NS = 10_000n;
+/** QEMU's names of the bus that every board has. */
+const ROOT_BUSES = ['pci.0', 'pcie.0'];
 
-export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
+export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
+  cores: readonly Core[];
   devices: readonly DeviceSpec[];
   backends: Backends;
   extra: ExtraMemory;
+  hasVga: boolean;
   /** Lets nanoseconds pass during an access. */
   spend: (ns: number) => void;
+  /** The firmware that the processor starts in; null for our own. */
+  rom: ExtraRegion | null;
   /** The processor's INTR pin. */
   intr: (level: boolean) => void;
   /** A pin of the I/O APIC. */
@@ -44,7 +54,7 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
   /** Delivers a message-signalled interrupt. */
   msi: (address: number, data: number) => void;
   /** The embedder's ends of devices. */
-  services: HostServices;
+  links: GuestLinks;
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
@@ -54,7 +64,6 @@ export interface BoardParts extends Omit<PlatformParts, 'bus' | 'pics' | 'irq' |
 }
 
 export class Board {
-  readonly bus: PcBus;
   readonly #parts: BoardParts;
   readonly #shadow: ShadowMemory;
   #pics: PicPair;
@@ -62,7 +71,6 @@ export class Board {
   #virtioMmio!: VirtioMmioSlots;
   #pci: PciBus | null = null;
   #displays: Display[] = [];
-  #hasVga = false;
   #described: AcpiDevice[] = [];
   readonly #handles = new Map<string, object>();
   readonly #teardown: (() => void)[] = [];
@@ -70,17 +78,12 @@ export class Board {
   constructor(parts: BoardParts) {
     this.#parts = parts;
     this.#pics = new PicPair(parts.intr);
-    this.bus = new PcBus(() => this.#pics.acknowledge(), parts.spend);
-    const { bios } = parts.firmware;
-    const rom = bios ? parts.extra.region(FIRMWARE_REGION, bios.length) : null;
-    this.#shadow = new ShadowMemory({ memory: parts.memory, wrote: parts.wrote, rom });
-    parts.extra.onConnect((cores) => this.#shadow.connect(cores));
+    this.#shadow = new ShadowMemory(parts);
     this.#build();
   }
 
-  /** What devices did in this slice. */
-  get work(): WorkMeter {
-    return this.#parts.work;
+  get bus(): PcBus {
+    return this.#parts.bus;
   }
 
   /** Puts every device back to its power-on state. */
@@ -127,11 +130,15 @@ export class Board {
 
   /** What the ACPI tables say about this board. */
   get acpi(): AcpiBoard {
-    const { vcpus, machine } = this.#parts;
+    const { vcpus, machine, serialPorts, hasVga } = this.#parts;
+    const isQ35 = machine === 'q35';
     return {
       vcpus,
       machine,
-      hasVga: this.#hasVga,
+      hasSerialConsole: isQ35 && serialPorts > 0,
+      pmBase: (isQ35 && this.#pci?.isaBridge.pmBase) || undefined,
+      rcba: (isQ35 && this.#pci?.isaBridge.rcba) || undefined,
+      hasVga,
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
       ecam: this.#pci?.hostBridge.ecam?.base,
@@ -141,9 +148,9 @@ export class Board {
 
   /** What our own firmware's data areas say about this board. */
   get firmware(): FirmwareBoard {
-    const { serialPorts, machine, date } = this.#parts;
+    const { serialPorts, machine, date, hasVga } = this.#parts;
     const disks = this.#disks.map(({ capacity }) => capacity);
-    return { serialPorts, hasVga: this.#hasVga, hasMouse: machine === 'pc', disks, date };
+    return { serialPorts, hasVga, hasMouse: isPc(machine), disks, date };
   }
 
   /** Lets the timer tick 18.2 times a second, as a BIOS does. */
@@ -170,25 +177,26 @@ export class Board {
   }
 
   #build(): void {
-    const { bus } = this;
     const parts = this.#parts;
+    const { bus, rom } = parts;
+    bus.onAcknowledge(this.#pics);
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, ...this.#later(), bus, pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({ ...parts, ...this.#later(), pics: this.#pics, irq, pin });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
-    this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
+    this.#pci = isPc(parts.machine) ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
     this.#displays = [];
-    this.#hasVga = false;
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
       context.position = position;
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
-    if (parts.firmware.bios) {
+    this.#pci?.complete();
+    if (rom) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
     } else {
@@ -202,16 +210,19 @@ export class Board {
     const shadow = this.#shadow;
     const resetControl = new ResetControl(() => end({ reason: 'reset' }));
     this.bus.mapMmio('shadow-ram', SHADOW_BASE, SHADOW_BYTES, shadow);
-    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas) });
+    const { machine, serialPorts } = this.#parts;
+    const q35 = machine === 'q35' ? { pm: this.#platform.acpi, pmBytes: ACPI_PM_PORTS, serialPorts } : undefined;
+    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas), q35 });
   }
 
   #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, services } = this.#parts;
+    const { machine, clock, memory, wrote, backends, output, busy, host, log, end, devices, links } = this.#parts;
     return {
+      machine,
       specs: devices,
       position: 0,
-      services,
+      links,
       describe: (device) => this.#described.push(device),
       clock,
       memory,
@@ -221,11 +232,8 @@ export class Board {
       mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
       attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
-      showOn: (display, isVga = false) => {
-        this.#displays.push(display);
-        this.#hasVga ||= isVga;
-      },
-      attachPci: (fn, address) => this.#attachPci(fn, address),
+      showOn: (display) => this.#displays.push(display),
+      attachPci: (fn, place) => this.#attachPci(fn, place),
       drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
@@ -249,7 +257,7 @@ export class Board {
     };
   }
 
-  #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
+  #attachVirtio(device: VirtioDevice, { transport: kind, withhold, vectors, ...place }: VirtioAttachment = {}): void {
     const { memory, wrote, log } = this.#parts;
     const parts = {
       device,
@@ -259,20 +267,27 @@ export class Board {
       withhold,
       ...this.#later(),
     };
-    if (bus === 'pci' || (bus === undefined && this.#pci)) {
+    if (kind === 'pci' || (kind === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());
-      this.#attachPci(transport, address);
+      this.#attachPci(transport, place);
       return;
     }
-    if (address !== undefined) throw new RangeError(`${device.name}: addr=${address} is for the PCI bus`);
+    const [key, value] = Object.entries(place).find(([, wish]) => wish !== undefined) ?? [];
+    if (key) throw new RangeError(`${device.name}: ${key}=${value} is for the PCI bus`);
     const transport = this.#virtioMmio.attach(parts);
     this.#teardown.push(() => transport.reset());
   }
 
-  #attachPci(fn: PciFunction, address?: string): void {
+  #attachPci(fn: PciFunction, { addr, bus }: PciWish = {}): void {
     if (!this.#pci) throw new RangeError(`${fn.name}: machine ${this.#parts.machine} has no PCI bus`);
-    this.#pci.add(fn, address);
+    this.#pci.add(fn, addr, bus === undefined || ROOT_BUSES.includes(bus) ? undefined : this.#rootPort(fn, bus));
+  }
+
+  #rootPort(fn: PciFunction, id: string): RootPort {
+    const port = this.#handles.get(id);
+    if (port instanceof RootPort) return port;
+    throw new RangeError(`${fn.name}: bus=${id}: there is no pcie-root-port with this id before it`);
   }
 }
 

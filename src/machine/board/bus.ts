@@ -7,6 +7,8 @@ import type { IoDevice } from '../../devices/device.ts';
 import { type AccessTimes, accessTimes, type Space } from './access-times.ts';
 import { RangeMap } from './range-map.ts';
 
+/** Nobody answers the INTA cycle: the data bus floats. */
+const SPURIOUS = 0xff;
 const PORTS = 0x1_0000;
 /** As many ranges of ports as a byte can number. */
 const MAX_PORT_RANGES = 255;
@@ -23,6 +25,11 @@ export interface Region {
   readonly times: AccessTimes;
   reads: number;
   writes: number;
+}
+
+/** Who says which interrupt raised INTR. */
+export interface InterruptController {
+  acknowledge(): number;
 }
 
 /** Accesses by a processor, before any splitting. */
@@ -47,16 +54,15 @@ export class PcBus implements Bus {
   readonly #movable: Record<Space, { region: Region | null }[]> = { ports: [], memory: [] };
   #portRegions: readonly Region[] = [];
   readonly #mmio = new RangeMap<Region>();
-  readonly #acknowledge: () => number;
   readonly #spend: (ns: number) => void;
+  #interrupts: InterruptController | null = null;
   /** Who listens to the processor's FERR# pin. */
   #ferr: ((asserted: boolean) => void) | null = null;
   /** Those of the processor that runs now: whoever runs another puts its own here. */
   counts: AccessCounts = { portReads: 0, portWrites: 0, mmioReads: 0, mmioWrites: 0 };
 
   /** `spend` lets nanoseconds pass for the processor that runs. */
-  constructor(acknowledge: () => number, spend: (ns: number) => void = () => {}) {
-    this.#acknowledge = acknowledge;
+  constructor(spend: (ns: number) => void = () => {}) {
     this.#spend = spend;
   }
 
@@ -96,6 +102,11 @@ export class PcBus implements Bus {
         this.#changed(space);
       },
     };
+  }
+
+  /** Connects the controller that answers the INTA cycle. */
+  onAcknowledge(controller: InterruptController): void {
+    this.#interrupts = controller;
   }
 
   /** Connects the processor's FERR# pin. */
@@ -163,7 +174,7 @@ export class PcBus implements Bus {
   }
 
   interruptAcknowledge(): number {
-    return this.#acknowledge();
+    return this.#interrupts?.acknowledge() ?? SPURIOUS;
   }
 
   #portRegion(port: number): Region | null {

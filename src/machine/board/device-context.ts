@@ -8,27 +8,35 @@ import type { PciFunction } from '../../devices/pci/function.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import type { HostWork } from '../../net/backend.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
-import type { AcpiDevice } from '../firmware/dsdt.ts';
-import type { HostServices } from '../host/guest-links.ts';
+import type { AcpiDevice } from '../firmware/acpi-board.ts';
+import type { GuestLinks } from '../host/guest-links.ts';
 import type { ExtraRegion } from './extra-memory.ts';
+import type { MachineType } from './machine-type.ts';
 
-export interface VirtioAttachment {
+/** Where a function goes: by QEMU's properties. */
+export interface PciWish {
+  /** The slot, as SLOT or SLOT.FUNCTION in hexadecimal; the next free one where absent. */
+  addr?: string;
+  /** The id of the root port that it goes behind. */
+  bus?: string;
+}
+
+export interface VirtioAttachment extends PciWish {
   /** The transport; the machine's natural one where absent. */
-  bus?: 'pci' | 'mmio';
+  transport?: 'pci' | 'mmio';
   /** Features of the transport that the driver is not offered. */
   withhold?: bigint;
-  /** On PCI: the slot, as SLOT or SLOT.FUNCTION in hexadecimal; the next free one where absent. */
-  address?: string;
   /** On PCI: vectors for MSI-X, 0 for none; one per queue and one more where absent. */
   vectors?: number;
 }
 
 export interface DeviceContext {
+  readonly machine: MachineType;
   /** All devices wished for, and which of them is being made: some are parts of others. */
   readonly specs: readonly { readonly type: string }[];
   readonly position: number;
   /** The embedder's ends of devices. */
-  readonly services: HostServices;
+  readonly links: GuestLinks;
   readonly clock: Clock;
   /** Guest RAM. */
   readonly memory: GuestMemory;
@@ -43,12 +51,12 @@ export interface DeviceContext {
   describe(device: AcpiDevice): void;
   /** Puts a virtio device on its transport. */
   attachVirtio(device: VirtioDevice, attachment?: VirtioAttachment): void;
-  /** Puts a function on the PCI bus, at `address` (SLOT or SLOT.FUNCTION) or in the next free slot. */
-  attachPci(fn: PciFunction, address?: string): void;
+  /** Puts a function on a PCI bus. */
+  attachPci(fn: PciFunction, place?: PciWish): void;
   /** Memory beside RAM, by a name that only this device has. */
   extraMemory(name: string, bytes: number): ExtraRegion;
-  /** The device drives the machine's screen while it is on and no later one is; `isVga` where it has a VGA's window. */
-  showOn(display: Display, isVga?: boolean): void;
+  /** The device drives the machine's screen while it is on and no later one is. */
+  showOn(display: Display): void;
   /** Backends by id. Throw RangeError that names what exists. */
   drive(id: string): BlkBackend;
   readonly drives: Readonly<Record<string, BlkBackend>>;

@@ -36,6 +36,12 @@ export interface ChoiceProperty extends Common {
 export type Property = NumberProperty | FlagProperty | TextProperty | ChoiceProperty;
 export type Properties = Readonly<Record<string, Property>>;
 
+/** What every device on PCI takes. */
+export const PCI_PLACE = {
+  addr: { kind: 'text', about: 'PCI slot, or slot.function, in hexadecimal' },
+  bus: { kind: 'text', about: 'id of the pcie-root-port that it is behind' },
+} as const satisfies Properties;
+
 type ValueOf<P extends Property> = P extends NumberProperty
   ? number
   : P extends FlagProperty
@@ -59,12 +65,22 @@ export type Filled<P extends Properties> = {
   [K in keyof P]: IsSet<P[K]> extends true ? ValueOf<P[K]> : ValueOf<P[K]> | undefined;
 };
 
+/** What must be known of a device before processors are made. */
+export interface DeviceNeeds {
+  /** Memory beside RAM, by the name that the device asks for it by. */
+  readonly extraMemory?: { readonly name: string; readonly bytes: number };
+  /** It has a VGA's window at 0xa0000. */
+  readonly isVga?: boolean;
+}
+
 export interface DeviceRow<N extends string = string, P extends Properties = Properties> {
   /** As QEMU calls it; more than one where it sits on several buses. */
   readonly names: readonly N[];
   /** For people, in a few words. */
   readonly about: string;
   readonly properties: P;
+  /** What the device needs of the machine's making, before there are processors. Throws RangeError. */
+  needs?(properties: Filled<P>): DeviceNeeds;
   /**
    * Makes the device and connects it. What comes back, if anything, is what the embedder may drive it by
    * (`Machine.device`). Throws RangeError for wishes that cannot be met.

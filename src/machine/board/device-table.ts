@@ -5,7 +5,7 @@
 import { suggest } from '../../checks.ts';
 import type { IoDevice } from '../../devices/device.ts';
 import type { DeviceContext } from './device-context.ts';
-import { type DeviceRow, fillProperties, type SpecOf } from './device-row.ts';
+import { type DeviceNeeds, type DeviceRow, fillProperties, type PropertyValue, type SpecOf } from './device-row.ts';
 import { gpu, vga } from './rows/display.ts';
 import { pflash } from './rows/flash.ts';
 import { balloon, p9, rng, vsock } from './rows/guest-links.ts';
@@ -13,6 +13,7 @@ import { virtioKeyboard, virtioTablet } from './rows/input.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
 import { net } from './rows/net.ts';
 import { nvme } from './rows/nvme.ts';
+import { rootPort } from './rows/root-port.ts';
 import { virtconsole, virtioSerial, virtserialport } from './rows/serial-ports.ts';
 import { blk } from './rows/virtio.ts';
 
@@ -22,6 +23,7 @@ const ROWS = [
   pcTestdev,
   pvpanic,
   pflash,
+  rootPort,
   blk,
   net,
   nvme,
@@ -63,14 +65,28 @@ export function findDevice(name: string): DeviceRow | undefined {
   return DEVICE_TABLE.find(({ names }) => names.includes(name));
 }
 
+/** What the device of `spec` needs of the machine's making. Throws RangeError as createDevice does. */
+export function deviceNeeds(spec: DeviceSpec): DeviceNeeds {
+  if (spec.type === 'custom') return {};
+  const { row, properties } = resolve(spec);
+  return row.needs?.(properties) ?? {};
+}
+
 /** Makes the device of `spec`; returns what the embedder may drive it by, if anything. Throws RangeError where its name, a property or the wish itself is not possible. */
 export function createDevice(context: DeviceContext, spec: DeviceSpec): object | undefined {
   if (spec.type === 'custom') {
     context.mapPorts(spec.name, spec.iobase, spec.iosize, spec.device);
     return undefined;
   }
-  const { type, id: _id, ...given } = spec;
+  const { row, properties } = resolve(spec);
+  return row.create(context, properties, spec.type) ?? undefined;
+}
+
+function resolve({ type, id: _id, ...given }: TableDeviceSpec): {
+  row: DeviceRow;
+  properties: Record<string, PropertyValue | undefined>;
+} {
   const row = findDevice(type);
   if (!row) throw new RangeError(`device '${type}' is unknown: ${suggest(type, DEVICE_NAMES)}`);
-  return row.create(context, fillProperties(`device ${type}`, row.properties, given), type) ?? undefined;
+  return { row, properties: fillProperties(`device ${type}`, row.properties, given) };
 }

@@ -1,6 +1,6 @@
 /**
- * Memory beside RAM, shared out by name: video memory, firmware. A region is asked for while the board is built, before
- * there are processors, and again by the same name after a reset; where it appears may be said before and afterwards.
+ * Memory beside RAM, shared out by name: video memory, firmware. A region is asked for while the machine is planned,
+ * before there are processors, and again by the same name whenever the board is built; where it appears is said then.
  */
 import type { Core } from '../../core/types.ts';
 
@@ -13,7 +13,7 @@ export interface ExtraRegion {
   /** Where it begins among all regions, and its bytes in whole pages. */
   readonly offset: number;
   readonly length: number;
-  /** A view; not to be kept, and empty before the machine is complete. */
+  /** A view; not to be kept, and empty before there are processors. */
   bytes(): Uint8Array;
   /** Lets the region appear at `pa`, page-aligned, or nowhere for null. RAM has precedence. */
   place(pa: number | null, access: 'ram' | 'rom'): void;
@@ -25,7 +25,6 @@ interface Region extends ExtraRegion {
 
 export class ExtraMemory {
   readonly #regions = new Map<string, Region>();
-  readonly #listeners: ((cores: readonly Core[]) => void)[] = [];
   #cores: readonly Core[] = [];
 
   /** All regions together. */
@@ -45,12 +44,6 @@ export class ExtraMemory {
   connect(cores: readonly Core[]): void {
     this.#cores = cores;
     for (const region of this.#regions.values()) region.connect();
-    for (const listener of this.#listeners) listener(cores);
-  }
-
-  /** Calls back when the processors are there. */
-  onConnect(listener: (cores: readonly Core[]) => void): void {
-    this.#listeners.push(listener);
   }
 
   #make(length: number): Region {
@@ -59,13 +52,13 @@ export class ExtraMemory {
     let at: number | null = null;
     let access: 'ram' | 'rom' = 'ram';
     const connect = (): void => {
-      for (const core of this.#cores) core.mapExtra?.(slot, at ?? 0, offset, at === null ? 0 : length, access);
+      for (const core of this.#cores) core.memoryMap?.mapExtra(slot, at ?? 0, offset, at === null ? 0 : length, access);
     };
     return {
       offset,
       length,
       connect,
-      bytes: () => this.#cores[0]?.extra?.subarray(offset, offset + length) ?? new Uint8Array(),
+      bytes: () => this.#cores[0]?.memoryMap?.extra.subarray(offset, offset + length) ?? new Uint8Array(),
       place: (pa, as) => {
         at = pa;
         access = as;

@@ -3,8 +3,6 @@
  * below unit 0. OVMF has its code in the one and its variables in the other.
  */
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
-import { checkMachineOptions } from '../check-options.ts';
-import type { MachineOptions } from '../options.ts';
 import { FIRMWARE_REGION } from './extra-memory.ts';
 
 const FOUR_GIB = 0x1_0000_0000;
@@ -51,16 +49,16 @@ export function flashChips(specs: readonly { readonly type: string }[], drives: 
   return chips;
 }
 
-/** The options, checked, with what the chips hold: the processor starts in unit 0 as it would in `bios`. */
-export async function withFlash(options: MachineOptions): Promise<MachineOptions & { flash: readonly FlashImage[] }> {
-  checkMachineOptions(options);
-  const flash: FlashImage[] = [];
-  for (const chip of flashChips(options.devices ?? [], options.drives)) {
+/** What the chips hold. Throws as flashChips does. */
+export async function readFlash(
+  specs: readonly { readonly type: string }[],
+  drives?: Backends['drives'],
+): Promise<FlashImage[]> {
+  const images: FlashImage[] = [];
+  for (const chip of flashChips(specs, drives)) {
     const bytes = new Uint8Array(chip.backend.capacity);
     await chip.backend.read(0, bytes);
-    flash.push({ ...chip, bytes });
+    images.push({ ...chip, bytes });
   }
-  if (flash.length === 0) return { ...options, flash };
-  if (options.bios) throw new RangeError('bios and pflash exclude each other: the processor starts in one of them');
-  return { ...options, flash, bios: flash[0].bytes };
+  return images;
 }

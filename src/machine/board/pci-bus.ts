@@ -1,13 +1,16 @@
 /**
  * The PCI bus of the board: configuration space by ports ("Configuration Mechanism #1") and in memory ("PCI Express
- * Enhanced Configuration Access Mechanism"), slots, and the wires between functions and the board. There is bus 0 only.
+ * Enhanced Configuration Access Mechanism"), slots, and the wires between functions and the board. Beside bus 0 there is one
+ * behind each root port.
  */
 import type { Width } from '../../core/types.ts';
 import type { IoDevice } from '../../devices/device.ts';
-import { type Ecam, HostBridge, IsaBridge, type ShadowArea } from '../../devices/pci/chipset.ts';
-import type { PciFunction } from '../../devices/pci/function.ts';
-import { Config } from '../../devices/pci/function.ts';
-import type { PcBus } from './bus.ts';
+import { addExpress, ExpressType } from '../../devices/pci/express.ts';
+import { Config, type PciFunction, type PciRange } from '../../devices/pci/function.ts';
+import { type Ecam, HostBridge, type ShadowArea } from '../../devices/pci/host-bridge.ts';
+import { ChipsetRegisters, IsaBridge, RCBA_BYTES } from '../../devices/pci/isa-bridge.ts';
+import { RootPort } from '../../devices/pci/root-port.ts';
+import type { Movable, PcBus } from './bus.ts';
 import type { Interrupts } from './interrupts.ts';
 import { Pirqs } from './pirq.ts';
 
@@ -21,7 +24,6 @@ const FIRST_SLOT = 1;
 /** The slot of the ISA bridge. */
 const ISA_SLOT = 31;
 const ALL_ONES = [0, 0xff, 0xffff, 0, 0xffff_ffff] as const;
-const BUS_BYTES = 0x10_0000;
 const SPACE_BYTES = 0x1000;
 
 export interface PciBusParts {
@@ -33,6 +35,8 @@ export interface PciBusParts {
   resetControl: IoDevice;
   /** Told what memory below 1 MiB is now. */
   shadowed: (areas: readonly ShadowArea[]) => void;
+  /** What a q35 has more: the ports of power management, to be put where the ISA bridge says. */
+  q35?: { pm: IoDevice; pmBytes: number; serialPorts: number };
 }
 
 /** A function and its place. */
@@ -40,13 +44,19 @@ export interface PciPlace {
   slot: number;
   number: number;
   fn: PciFunction;
+  /** The root port that it is behind; absent on bus 0. */
+  port?: RootPort;
 }
+
+/** By slot and number. */
+type Functions = Map<number, PciFunction>;
 
 export class PciBus {
   readonly hostBridge: HostBridge;
   readonly isaBridge: IsaBridge;
   readonly #parts: PciBusParts;
-  readonly #functions = new Map<number, PciFunction>();
+  readonly #functions: Functions = new Map();
+  readonly #behind = new Map<RootPort, Functions>();
   readonly #pirqs: Pirqs;
 
   constructor(parts: PciBusParts) {
@@ -55,17 +65,28 @@ export class PciBus {
     const ecam = parts.bus.movable('memory', 'pci-ecam', this.#ecam());
     const moved = (place: Ecam): void => ecam.move(place?.base ?? null, place?.length);
     this.hostBridge = new HostBridge(moved, parts.shadowed);
-    this.isaBridge = new IsaBridge((pirq, register) => this.#pirqs.route(pirq, register));
-    this.#put(0, 0, this.hostBridge);
-    this.#put(ISA_SLOT, 0, this.isaBridge);
+    this.isaBridge = new IsaBridge((pirq, register) => this.#pirqs.route(pirq, register), this.#ich9());
+    this.#put(0, this.hostBridge);
+    this.#put(ISA_SLOT, this.isaBridge);
     parts.bus.mapPorts('pci-config', ADDRESS_PORT, 8, this.#ports());
   }
 
-  /** Every function, in the order of their places. */
+  get isQ35(): boolean {
+    return this.#parts.q35 !== undefined;
+  }
+
+  /** Every function of bus 0, in the order of their places. */
   get places(): readonly PciPlace[] {
-    return [...this.#functions.entries()]
-      .sort(([a], [b]) => a - b)
-      .map(([at, fn]) => ({ slot: at >> 3, number: at & 7, fn }));
+    return placesOf(this.#functions);
+  }
+
+  /** Every root port with its slot and the functions behind it. */
+  get ports(): readonly { port: RootPort; slot: number; behind: readonly PciPlace[] }[] {
+    return this.places.flatMap(({ fn, slot }) =>
+      fn instanceof RootPort
+        ? [{ port: fn, slot, behind: placesOf(this.#behind.get(fn)).map((place) => ({ ...place, port: fn })) }]
+        : [],
+    );
   }
 
   /** Slots whose functions drive interrupt pins. */
@@ -74,31 +95,93 @@ export class PciBus {
     return [...new Set(withPins.map(({ slot }) => slot))];
   }
 
-  /** Puts a function at `address` ('SLOT' or 'SLOT.FUNCTION', hexadecimal) or into the next free slot. */
-  add(fn: PciFunction, address?: string): void {
-    const [slot, number] = address === undefined ? [this.#freeSlot(fn), 0] : parseAddress(fn, address);
-    const other = this.#functions.get(slot * FUNCTIONS + number);
+  /** Puts a function at `address` ('SLOT' or 'SLOT.FUNCTION', hexadecimal), of bus 0 or behind `port`; else where room is. */
+  add(fn: PciFunction, address?: string, port?: RootPort): void {
+    const isPort = fn instanceof RootPort;
+    if (port && isPort) throw new RangeError(`${fn.name}: a root port goes on bus pcie.0`);
+    const functions = port ? this.#behind.get(port) : this.#functions;
+    if (!functions) throw new RangeError(`${fn.name}: ${port?.name} is not on this bus`);
+    const [slot, number] = address === undefined ? [port ? 0 : this.#freeSlot(fn), 0] : parseAddress(fn, address);
+    if (port && slot > 0) throw new RangeError(`${fn.name}: addr=${address}: ${port.name} has slot 0 only`);
+    const other = functions.get(slot * FUNCTIONS + number);
     if (other) throw new RangeError(`${fn.name}: PCI address ${slot.toString(16)}.${number} belongs to ${other.name}`);
-    this.#put(slot, number, fn);
-    if (number > 0) this.#functions.get(slot * FUNCTIONS)?.setMultifunction();
-    else if (this.places.some((place) => place.slot === slot && place.number > 0)) fn.setMultifunction();
+    if (isPort) this.#behind.set(fn, new Map());
+    functions.set(slot * FUNCTIONS + number, fn);
+    if (port) this.#connectBehind(fn, port);
+    else this.#connect(fn, slot);
+    if (number > 0) functions.get(slot * FUNCTIONS)?.setMultifunction();
+    else if (placesOf(functions).some((place) => place.slot === slot && place.number > 0)) fn.setMultifunction();
   }
 
-  #put(slot: number, number: number, fn: PciFunction): void {
-    this.#functions.set(slot * FUNCTIONS + number, fn);
-    const { bus, msi } = this.#parts;
-    const pin = fn.readConfig(Config.INTERRUPT_PIN, 1);
-    const movers = new Map(
+  /** All functions are there. */
+  complete(): void {
+    for (const { port, behind } of this.ports) port.complete(behind.length > 0);
+  }
+
+  #put(slot: number, fn: PciFunction): void {
+    this.#functions.set(slot * FUNCTIONS, fn);
+    this.#connect(fn, slot);
+  }
+
+  #connect(fn: PciFunction, slot: number): void {
+    const movers = this.#movers(fn);
+    fn.connect({
+      place: (range, base) => movers.get(range)?.move(base, range.size),
+      intx: this.#wire(fn, slot),
+      msi: this.#parts.msi,
+    });
+  }
+
+  /** A range lies where it wants to as long as the port passes it on. */
+  #connectBehind(fn: PciFunction, port: RootPort): void {
+    const slot = placesOf(this.#functions).find((place) => place.fn === port)?.slot ?? 0;
+    const movers = this.#movers(fn);
+    const wanted = new Map<PciRange, number | null>();
+    const place = (range: PciRange, base: number | null): void => {
+      wanted.set(range, base);
+      movers.get(range)?.move(base !== null && port.passes(range, base) ? base : null, range.size);
+    };
+    port.onChange(() => {
+      for (const [range, base] of wanted) place(range, base);
+    });
+    addExpress(fn, { type: ExpressType.ENDPOINT });
+    fn.connect({ place, intx: this.#wire(fn, slot), msi: this.#parts.msi });
+  }
+
+  #movers(fn: PciFunction): Map<PciRange, Movable> {
+    const { bus } = this.#parts;
+    return new Map(
       fn.ranges.map(({ range }) => [
         range,
         bus.movable(range.kind === 'io' ? 'ports' : 'memory', range.name, range.device),
       ]),
     );
-    fn.connect({
-      place: (range, base) => movers.get(range)?.move(base, range.size),
-      intx: pin === 0 ? () => {} : this.#pirqs.input(slot, pin),
-      msi,
-    });
+  }
+
+  /** Behind a bridge the pins of slot 0 are those of the bridge. */
+  #wire(fn: PciFunction, slot: number): (level: boolean) => void {
+    const pin = fn.readConfig(Config.INTERRUPT_PIN, 1);
+    return pin === 0 ? () => {} : this.#pirqs.input(slot, pin);
+  }
+
+  #ich9(): ConstructorParameters<typeof IsaBridge>[1] {
+    const { bus, q35 } = this.#parts;
+    if (!q35) return undefined;
+    const pm = bus.movable('ports', 'acpi-pm', q35.pm);
+    const registers = bus.movable('memory', 'chipset', new ChipsetRegisters());
+    return {
+      pmMoved: (base) => pm.move(base, q35.pmBytes),
+      rcbaMoved: (base) => registers.move(base, RCBA_BYTES),
+      serialPorts: q35.serialPorts,
+    };
+  }
+
+  /** The function at a place of configuration space: bus, slot and number in 16 bits. */
+  #at(place: number): PciFunction | undefined {
+    const number = place >> 8;
+    if (number === 0) return this.#functions.get(place);
+    for (const [port, functions] of this.#behind) if (port.secondary === number) return functions.get(place & 0xff);
+    return undefined;
   }
 
   #freeSlot(fn: PciFunction): number {
@@ -111,8 +194,7 @@ export class PciBus {
   #ports(): IoDevice {
     let address = 0;
     const { resetControl } = this.#parts;
-    const target = (): PciFunction | undefined =>
-      address & ENABLE && (address & 0xff_0000) === 0 ? this.#functions.get((address >> 8) & 0xff) : undefined;
+    const target = (): PciFunction | undefined => (address & ENABLE ? this.#at((address >> 8) & 0xffff) : undefined);
     return {
       maxWidth: 4,
       read: (offset, width) => {
@@ -131,14 +213,18 @@ export class PciBus {
   }
 
   #ecam(): IoDevice {
-    const target = (offset: number): PciFunction | undefined =>
-      offset < BUS_BYTES ? this.#functions.get(Math.floor(offset / SPACE_BYTES)) : undefined;
+    const target = (offset: number): PciFunction | undefined => this.#at(Math.floor(offset / SPACE_BYTES));
     return {
       maxWidth: 4,
       read: (offset, width) => target(offset)?.readConfig(offset % SPACE_BYTES, width) ?? ALL_ONES[width],
       write: (offset, width: Width, value) => target(offset)?.writeConfig(offset % SPACE_BYTES, width, value),
     };
   }
+}
+
+/** In their order. */
+function placesOf(functions: Functions = new Map()): PciPlace[] {
+  return [...functions.entries()].sort(([a], [b]) => a - b).map(([at, fn]) => ({ slot: at >> 3, number: at & 7, fn }));
 }
 
 function parseAddress(fn: PciFunction, address: string): [slot: number, number: number] {

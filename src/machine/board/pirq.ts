@@ -8,6 +8,7 @@ import { IrqLines } from './irq-lines.ts';
 
 export const PIRQS = 4;
 export const FIRST_PIRQ_PIN = 16;
+const FIRST_CHIPSET_SLOT = 25;
 const DISABLED = 0x80;
 const ISA_LINES = 16;
 
@@ -45,5 +46,5 @@ export class Pirqs {
   }
 }
 
-/** The wire of a slot's pin (1 to 4). */
-export const pirqOf = (slot: number, pin: number): number => (slot + pin - 1) % PIRQS;
+/** The wire of a slot's pin (1 to 4). Those of the chipset's own slots do not rotate: firmware knows. */
+export const pirqOf = (slot: number, pin: number): number => ((slot < FIRST_CHIPSET_SLOT ? slot : 0) + pin - 1) % PIRQS;

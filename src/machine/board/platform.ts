@@ -16,11 +16,11 @@ import { ResetControl, ShutdownPort, SystemControlA } from '../../devices/reset.
 import { Rtc } from '../../devices/rtc.ts';
 import { Serial } from '../../devices/serial.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
-import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from '../firmware/acpi.ts';
+import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from '../firmware/addresses.ts';
 import { addBoardFiles, type FirmwareWishes } from '../firmware/fw-cfg-files.ts';
-import type { MachineType } from '../options.ts';
 import type { PcBus } from './bus.ts';
 import { CutLine } from './irq-lines.ts';
+import { isPc, type MachineType } from './machine-type.ts';
 
 const Irq = { PIT: 0, KEYBOARD: 1, RTC: 8, MOUSE: 12, FPU: 13 } as const;
 /** Pins of the I/O APIC for the HPET's interrupts: those of PIT and RTC, and the last four. */
@@ -94,7 +94,7 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('rtc', 0x70, 2, makeRtc(parts, rtcLine.drive));
   const a20 = gate(parts.a20);
   let i8042: I8042 | null = null;
-  if (parts.machine === 'pc') {
+  if (isPc(parts.machine)) {
     i8042 = new I8042({ keyboardIrq: irq(Irq.KEYBOARD), mouseIrq: irq(Irq.MOUSE), reset, a20 });
     bus.mapPorts('i8042', 0x60, 1, i8042);
     bus.mapPorts('i8042-command', 0x64, 1, offsetBy(i8042, 4));
@@ -114,10 +114,11 @@ export function buildPlatform(parts: PlatformParts): Platform {
   }
   bus.mapPorts('port92', 0x92, 1, new SystemControlA(reset, a20));
   // On a PC this port lies within those of PCI configuration space.
-  if (parts.machine === 'microvm') bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
+  if (!isPc(parts.machine)) bus.mapPorts('reset', 0xcf9, 1, new ResetControl(reset));
   bus.mapPorts('debugcon', 0xe9, 1, new PortE9((byte) => output('debugcon', byte)));
   const acpi = new AcpiPm({ clock, sci: irq(SCI_IRQ), powerOff: () => end({ reason: 'powered-off' }) });
-  bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, acpi);
+  // On a q35 its ports go where a register of the ISA bridge says.
+  if (parts.machine !== 'q35') bus.mapPorts('acpi-pm', ACPI_PM_BASE, ACPI_PM_PORTS, acpi);
   const fwCfg = makeFwCfg(parts);
   bus.mapPorts('fw_cfg', 0x510, FW_CFG_PORTS, fwCfg);
   bus.mapPorts('shutdown', 0x8900, 1, new ShutdownPort(() => end({ reason: 'powered-off' })));

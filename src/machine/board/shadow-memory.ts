@@ -5,7 +5,7 @@
  */
 import type { Core, GuestMemory, ShadowRange, Width } from '../../core/types.ts';
 import type { IoDevice } from '../../devices/device.ts';
-import type { ShadowArea } from '../../devices/pci/chipset.ts';
+import type { ShadowArea } from '../../devices/pci/host-bridge.ts';
 import type { ExtraRegion } from './extra-memory.ts';
 
 export const SHADOW_BASE = 0xc_0000;
@@ -16,6 +16,7 @@ export const MOST_LOW_ROM = 0x2_0000;
 const ALL_ONES = [0, 0xff, 0xffff, 0, 0xffff_ffff] as const;
 
 export interface ShadowParts {
+  cores: readonly Core[];
   memory: GuestMemory;
   /** Guest RAM was written. */
   wrote: (pa: number, length: number) => void;
@@ -26,17 +27,10 @@ export interface ShadowParts {
 export class ShadowMemory implements IoDevice {
   readonly maxWidth = 4;
   readonly #parts: ShadowParts;
-  #cores: readonly Core[] = [];
   #areas: readonly ShadowArea[] = [];
 
   constructor(parts: ShadowParts) {
     this.#parts = parts;
-  }
-
-  /** The processors are there. */
-  connect(cores: readonly Core[]): void {
-    this.#cores = cores;
-    if (!this.#isAllRam) this.#place();
   }
 
   /** Says what each part is now. */
@@ -66,7 +60,7 @@ export class ShadowMemory implements IoDevice {
 
   #place(): void {
     const ranges = this.#isAllRam ? null : this.#areas.flatMap((area) => this.#range(area) ?? []);
-    for (const core of this.#cores) core.shadow?.(ranges);
+    for (const core of this.#parts.cores) core.memoryMap?.shadow(ranges);
   }
 
   /** What processors find at an area: RAM, the part of it where ROM lies, or nothing. */

@@ -2,13 +2,14 @@
 import type { Core } from '../../core/types.ts';
 import type { ExtraMemory, ExtraRegion } from '../board/extra-memory.ts';
 import { type FlashImage, flashRegion } from '../board/flash.ts';
+import { isPc, type MachineType } from '../board/machine-type.ts';
 import { MOST_LOW_ROM } from '../board/shadow-memory.ts';
-import type { MachineOptions, MachineType } from '../options.ts';
+import type { MachineOptions } from '../options.ts';
 import { restingHost } from '../run/yield.ts';
 import { writeAcpi } from './acpi.ts';
+import type { AcpiBoard } from './acpi-board.ts';
 import type { FirmwareBoard } from './bios-data.ts';
 import { enter } from './boot-state.ts';
-import type { AcpiBoard } from './dsdt.ts';
 import { ImageError } from './loaders/image-error.ts';
 import { unpackLinux } from './loaders/linux.ts';
 import { loadImage } from './loaders/load.ts';
@@ -35,10 +36,6 @@ interface Rom {
   image: Uint8Array;
   region: ExtraRegion;
 }
-interface BootOptions extends MachineOptions {
-  flash?: readonly FlashImage[];
-}
-
 export class Boot {
   readonly #options: MachineOptions;
   /** The kernel that lay compressed in the image. */
@@ -50,8 +47,17 @@ export class Boot {
   readonly notes: readonly string[];
 
   /** Unpacks what is to be unpacked. Throws ImageError where it is damaged, RangeError where there is nothing to boot. */
-  static async prepare(options: BootOptions, extra: ExtraMemory, memoryBytes: number): Promise<Boot> {
-    const { kernel, bios, flash = [], flat, linuxBoot = 'unpack', devices = [] } = options;
+  static async prepare(
+    asked: MachineOptions,
+    flash: readonly FlashImage[],
+    extra: ExtraMemory,
+    memoryBytes: number,
+  ): Promise<Boot> {
+    if (asked.bios && flash.length > 0)
+      throw new RangeError('bios and pflash exclude each other: the processor starts in one of them');
+    // The processor starts in the first chip as it would in `bios`.
+    const options = flash.length > 0 ? { ...asked, bios: flash[0].bytes } : asked;
+    const { kernel, bios, flat, linuxBoot = 'unpack', devices = [] } = options;
     if (bios) {
       if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
       if (flash.length === 0) checkFirmware(bios);
@@ -84,6 +90,11 @@ export class Boot {
     this.notes = notes;
   }
 
+  /** The firmware that the processor starts in; null for our own. */
+  get rom(): ExtraRegion | null {
+    return this.#roms[0]?.region ?? null;
+  }
+
   /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError where RAM is short. */
   load(core: Core, board: BootBoard): void {
     const { bios } = this.#options;
@@ -102,7 +113,7 @@ export class Boot {
       region.place(base, 'rom');
     }
     this.#areFilled = true;
-    if (machine !== 'microvm') return;
+    if (isPc(machine)) return;
     const low = bios.subarray(-Math.min(bios.length, MOST_LOW_ROM));
     core.memory.bytes(MIB - low.length, low.length).set(low);
   }

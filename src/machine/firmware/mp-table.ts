@@ -4,7 +4,7 @@
  */
 
 import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from '../board/pirq.ts';
-import type { AcpiBoard } from './dsdt.ts';
+import type { AcpiBoard } from './acpi-board.ts';
 
 const LOCAL_APIC = 0xfee0_0000;
 const IO_APIC = 0xfec0_0000;

@@ -6,7 +6,7 @@ import { BalloonControl } from './balloon-control.ts';
 import { GuestPort } from './guest-port.ts';
 import { VsockHub } from './vsock-hub.ts';
 
-export class HostServices {
+export class GuestLinks {
   readonly balloon = new BalloonControl();
   readonly vsock: VsockHub;
   readonly random: RandomSource;

@@ -1,6 +1,6 @@
 /** Breakpoints on VM exits: which one ends a run, with the processor at the first instruction of the hypervisor's handler. */
 import type { Core } from '../../core/types.ts';
-import type { ExitRecord } from '../../core/vmx.ts';
+import type { ExitRecord } from '../../core/vmx-types.ts';
 
 /** A VM exit, or a VM entry that fails, to stop at; what is absent may be anything. */
 export interface ExitBreak {

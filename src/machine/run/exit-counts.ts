@@ -3,7 +3,7 @@
  * to its user; level 1 is VM exits to a hypervisor in the guest: docs/decisions/0015-levels-of-exits.md.
  */
 import { type Core, Stop } from '../../core/types.ts';
-import type { ExitCount } from '../../core/vmx.ts';
+import type { ExitCount } from '../../core/vmx-types.ts';
 import { userExitCycles } from '../../isa/vmx/exit-costs.ts';
 import type { AccessCounts } from '../board/bus.ts';
 

@@ -1,12 +1,12 @@
 /** What a machine keeps of its processors' exits: counts on both levels, who is told of them, and which one ends a run. */
 import type { Core, Stop } from '../../core/types.ts';
-import type { ExitRecord } from '../../core/vmx.ts';
+import type { ExitRecord } from '../../core/vmx-types.ts';
 import type { AccessCounts, PcBus } from '../board/bus.ts';
 import type { Outcome } from '../events.ts';
 import type { MachineOptions } from '../options.ts';
 import { type ExitBreak, ExitWatch } from './exit-break.ts';
 import { ExitCounter, type LevelCount } from './exit-counts.ts';
-import { emptyStops, stopName } from './report.ts';
+import { emptyStops, stopName } from './stops.ts';
 
 export class Exits {
   /** How often the processors came back, by reason. */

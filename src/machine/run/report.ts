@@ -1,20 +1,9 @@
 /** What a machine did so far, in numbers, and as a few lines for people. */
-import { Stop } from '../../core/types.ts';
 import type { PcBus } from '../board/bus.ts';
 import type { BalloonControl, BalloonFigures } from '../host/balloon-control.ts';
 import type { LevelCount } from './exit-counts.ts';
 import type { Exits } from './exits.ts';
-
-/** Names of the processor's stops, in the order of their numbers. */
-const STOP_NAMES = {
-  [Stop.BUDGET]: 'budget',
-  [Stop.HALT]: 'halt',
-  [Stop.SHUTDOWN]: 'shutdown',
-  [Stop.REQUESTED]: 'requested',
-  [Stop.WAIT_FOR_SIPI]: 'wait for SIPI',
-} as const satisfies Record<Stop, string>;
-
-export type StopName = (typeof STOP_NAMES)[Stop];
+import type { StopName } from './stops.ts';
 
 export interface Report {
   /** Instructions retired. */
@@ -35,14 +24,6 @@ export interface Report {
   devices: { name: string; reads: number; writes: number }[];
   /** Where there is a balloon. */
   balloon?: BalloonFigures;
-}
-
-export function emptyStops(): Record<StopName, number> {
-  return Object.fromEntries(Object.values(STOP_NAMES).map((name) => [name, 0])) as Record<StopName, number>;
-}
-
-export function stopName(stop: Stop): StopName {
-  return STOP_NAMES[stop];
 }
 
 /** Puts the numbers of a run together. */

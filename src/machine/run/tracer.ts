@@ -1,13 +1,8 @@
 /** Hooks for people who watch a guest step by step. A machine without a tracer pays nothing for them. */
-import { WasmCore } from '../../core/index.ts';
-import type { Core } from '../../core/types.ts';
+import type { Core, Delivery } from '../../core/types.ts';
 
 /** An exception or interrupt that the processor began to deliver. */
-export interface TracedEvent {
-  vector: number;
-  errorCode: number;
-  /** INT n, INT3, INTO or INT1. */
-  isSoftware: boolean;
+export interface TracedEvent extends Delivery {
   /** Where the guest was. */
   cpl: number;
   cs: number;
@@ -23,10 +18,6 @@ export interface Tracer {
   event?(event: TracedEvent, core: Core, cpu: number): void;
 }
 
-const NO_VECTOR = 0xffff_ffff;
-/** The processor's event types, after the VMX interruption types. */
-const SOFTWARE_TYPES = [4, 5, 6];
-
 /** Whether a tracer needs the machine to go step by step. */
 export function isStepping(tracer: Tracer | undefined): tracer is Tracer {
   return tracer?.instruction !== undefined || tracer?.event !== undefined;
@@ -36,21 +27,18 @@ export function isStepping(tracer: Tracer | undefined): tracer is Tracer {
 export function stepTraced<T>(core: Core, all: readonly Core[], tracer: Tracer, isAsleep: boolean, step: () => T): T {
   const cpu = all.indexOf(core);
   if (!isAsleep) tracer.instruction?.(core, cpu);
-  if (!tracer.event || !(core instanceof WasmCore)) return step();
-  const { state } = core;
+  const { trace } = core;
+  if (!tracer.event || !trace) return step();
   const before = {
-    cpl: state.number('cpl'),
+    cpl: trace.cpl,
     cs: core.getSegment('cs').selector,
     rip: core.get('rip'),
     ss: core.getSegment('ss').selector,
     rsp: core.get('rsp'),
   };
-  state.setNumber('vector', NO_VECTOR);
+  trace.takeDelivery();
   const result = step();
-  const vector = state.number('vector');
-  if (vector !== NO_VECTOR) {
-    const isSoftware = SOFTWARE_TYPES.includes(state.number('eventType'));
-    tracer.event({ vector, errorCode: state.number('errorCode'), isSoftware, ...before }, core, cpu);
-  }
+  const delivery = trace.takeDelivery();
+  if (delivery) tracer.event({ ...delivery, ...before }, core, cpu);
   return result;
 }

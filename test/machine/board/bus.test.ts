@@ -26,7 +26,7 @@ class Recorder implements IoDevice {
 let bus: PcBus;
 
 beforeEach(() => {
-  bus = new PcBus(() => 0x20);
+  bus = new PcBus();
 });
 
 describe('the bus', () => {
@@ -102,6 +102,8 @@ describe('the bus', () => {
   });
 
   it('passes the INTA cycle on', () => {
+    expect(bus.interruptAcknowledge()).toBe(0xff);
+    bus.onAcknowledge({ acknowledge: () => 0x20 });
     expect(bus.interruptAcknowledge()).toBe(0x20);
   });
 });

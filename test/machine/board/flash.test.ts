@@ -1,7 +1,8 @@
 // Where flash chips lie, and which are refused.
 import { describe, expect, it } from 'vitest';
 import { ramDisk } from '../../../src/devices/block/raw.ts';
-import { flashChips, withFlash } from '../../../src/machine/board/flash.ts';
+import { flashChips } from '../../../src/machine/board/flash.ts';
+import { planMachine } from '../../../src/machine/plan.ts';
 
 const drives = { code: ramDisk(new Uint8Array(0x3000)), vars: ramDisk(new Uint8Array(0x1000)) };
 const chip = (drive: string, unit?: number) => ({ type: 'pflash', drive, unit });
@@ -29,6 +30,6 @@ describe('flash chips', () => {
 
   it('and firmware exclude each other', async () => {
     const options = { bios: new Uint8Array(0x1_0000), devices: [{ type: 'pflash', drive: 'code' } as const], drives };
-    await expect(withFlash(options)).rejects.toThrow('bios and pflash exclude each other');
+    await expect(planMachine(options)).rejects.toThrow('bios and pflash exclude each other');
   });
 });

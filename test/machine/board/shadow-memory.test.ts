@@ -1,6 +1,7 @@
 // Memory below 1 MiB by the host bridge's PAM registers: ROM or RAM is read, and writes reach the RAM or nobody.
 import { describe, expect, it } from 'vitest';
-import { HostBridge, type ShadowArea } from '../../../src/devices/pci/chipset.ts';
+import type { Core } from '../../../src/core/types.ts';
+import { HostBridge, type ShadowArea } from '../../../src/devices/pci/host-bridge.ts';
 import { ShadowMemory } from '../../../src/machine/board/shadow-memory.ts';
 import { Machine } from '../../../src/machine/machine.ts';
 import { PlainMemory } from '../plain-memory.ts';
@@ -116,12 +117,13 @@ describe('the host bridge', () => {
   });
 });
 
-it('every processor is told, as soon as it is there', () => {
-  const shadow = new ShadowMemory({ memory: new PlainMemory(0x10_0000), wrote: () => {}, rom: null });
-  shadow.set([{ start: 0xc_0000, end: 0x10_0000, isRead: true, isWritten: false }]);
+it('every processor is told', () => {
   const told: unknown[] = [];
-  const cores = [1, 2].map((id) => ({ shadow: (ranges: unknown) => told.push([id, ranges]) }));
-  shadow.connect(cores as never);
+  const cores = [1, 2].map((id) => ({
+    memoryMap: { shadow: (ranges: unknown) => told.push([id, ranges]) },
+  })) as unknown as Core[];
+  const shadow = new ShadowMemory({ cores, memory: new PlainMemory(0x10_0000), wrote: () => {}, rom: null });
+  shadow.set([{ start: 0xc_0000, end: 0x10_0000, isRead: true, isWritten: false }]);
   const ranges = [{ pa: 0xc_0000, length: 0x4_0000, source: 'ram', isWritable: false }];
   expect(told).toEqual([1, 2].map((id) => [id, ranges]));
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildAcpi } from '../../../src/machine/firmware/acpi.ts';
-import type { AcpiBoard } from '../../../src/machine/firmware/dsdt.ts';
+import type { AcpiBoard } from '../../../src/machine/firmware/acpi-board.ts';
 import { debianPackage } from '../../linux/debian.ts';
 
 const CHECKSUM = 9;
@@ -43,6 +43,13 @@ it.each<[string, AcpiBoard]>([
   [
     'a pc with the layout of other firmware',
     { vcpus: 1, machine: 'pc', virtioMmio: [], pciSlots: [3], ecam: 0xb000_0000 },
+  ],
+  [
+    'a q35',
+    {
+      ...{ vcpus: 1, machine: 'q35', virtioMmio: [], pciSlots: [1, 4], hasVga: true, hasSerialConsole: true },
+      ...{ pmBase: 0x400, rcba: 0xfed1_c000 },
+    },
   ],
   ['a microvm', { vcpus: 1, machine: 'microvm', virtioMmio: [] }],
   ['a microvm with devices', { vcpus: 2, machine: 'microvm', virtioMmio: slots, devices: [events] }],

@@ -1,7 +1,8 @@
 // The ACPI tables: found from the root pointer, each with a good checksum and the numbers of the board.
 import { expect, it } from 'vitest';
-import { ACPI_PM_BASE, writeAcpi } from '../../../src/machine/firmware/acpi.ts';
-import type { AcpiBoard } from '../../../src/machine/firmware/dsdt.ts';
+import { writeAcpi } from '../../../src/machine/firmware/acpi.ts';
+import type { AcpiBoard } from '../../../src/machine/firmware/acpi-board.ts';
+import { ACPI_PM_BASE } from '../../../src/machine/firmware/addresses.ts';
 import { MemoryLayout } from '../../../src/machine/firmware/memory-layout.ts';
 import { PlainMemory } from '../plain-memory.ts';
 
@@ -82,6 +83,32 @@ it('the DSDT names each memory-mapped virtio device with its registers and inter
   const memory32 = [0x86, 9, 0, 1, 0x00, 0x02, 0xb0, 0xfe, 0x00, 0x02, 0, 0];
   const interrupt = [0x89, 6, 0, 0xd, 1, 17, 0, 0, 0];
   expect(text).toContain(String.fromCharCode(...memory32, ...interrupt, 0x79, 0));
+});
+
+it('SPCR and DBG2 name the first serial port where there is one, and nobody else does', () => {
+  expect([...build(1).tables.keys()].filter((name) => /SPCR|DBG2/.test(name))).toEqual([]);
+  const { tables, view } = build(1, { machine: 'q35', hasSerialConsole: true });
+  // "Serial Port Console Redirection Table": interface, address, interrupt kinds, line, its number, 115200 baud, ANSI.
+  const spcr = view(tables.get('SPCR') ?? 0, 80);
+  expect([spcr.getUint32(4, true), spcr.getUint8(8), spcr.getUint8(36)]).toEqual([80, 2, 0]);
+  expect([spcr.getUint32(40, true), spcr.getBigUint64(44, true)]).toEqual([0x0100_0801, 0x3f8n]);
+  expect([52, 53, 58, 62].map((at) => spcr.getUint8(at))).toEqual([3, 4, 7, 3]);
+  expect([spcr.getUint32(54, true), spcr.getUint32(64, true)]).toEqual([4, 0xffff_ffff]);
+  // "Debug Port Table 2": one device, a serial port of type 16550 with its registers and their number.
+  const at = tables.get('DBG2') ?? 0;
+  const dbg2 = view(at, view(at, 8).getUint32(4, true));
+  const device = dbg2.getUint32(36, true);
+  const word = (offset: number): number => dbg2.getUint16(device + offset, true);
+  expect([dbg2.getUint32(40, true), word(1), word(12), word(14)]).toEqual([1, dbg2.byteLength - device, 0x8000, 0]);
+  expect(dbg2.getBigUint64(device + word(18) + 4, true)).toBe(0x3f8n);
+  expect(dbg2.getUint32(device + word(20), true)).toBe(8);
+});
+
+it('the FADT of a q35 says where the ports of power management were put', () => {
+  const { tables, view } = build(1, { machine: 'q35', pmBase: 0x400 });
+  const fadt = view(tables.get('FACP') ?? 0, 276);
+  expect([56, 64, 76].map((at) => fadt.getUint32(at, true))).toEqual([0x400, 0x404, 0x408]);
+  expect([152, 176, 212].map((at) => fadt.getBigUint64(at, true))).toEqual([0x400n, 0x404n, 0x408n]);
 });
 
 it('the FADT denies a keyboard controller where there is none', () => {

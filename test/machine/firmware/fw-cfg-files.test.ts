@@ -1,7 +1,7 @@
 // What firmware reads by fw_cfg: its orders, carried out as SeaBIOS does, leave ACPI tables that hold together.
 import { expect, it } from 'vitest';
 import { FwCfg, FwCfgKey } from '../../../src/devices/fw-cfg.ts';
-import type { AcpiBoard } from '../../../src/machine/firmware/dsdt.ts';
+import type { AcpiBoard } from '../../../src/machine/firmware/acpi-board.ts';
 import { addAcpiFiles, addBoardFiles } from '../../../src/machine/firmware/fw-cfg-files.ts';
 
 const MIB = 0x10_0000;

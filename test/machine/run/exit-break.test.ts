@@ -7,7 +7,7 @@ const LIMIT = 10_000_000;
 
 async function machineOf(rom: string): Promise<{ machine: Machine; until: (exit?: ExitBreak) => Promise<Outcome> }> {
   const machine = await Machine.create({
-    kernel: new Uint8Array(readFileSync(new URL(`../../roms/${rom}`, import.meta.url))),
+    kernel: new Uint8Array(readFileSync(new URL(`../../../roms/${rom}`, import.meta.url))),
     devices: [{ type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 }],
   });
   return { machine, until: (exit) => machine.run({ instructions: LIMIT, exit }) };

@@ -7,7 +7,7 @@ import { AcpiPm } from '../../../src/devices/acpi-pm.ts';
 import { VirtualClock } from '../../../src/devices/clock.ts';
 import { HPET_BYTES, Hpet } from '../../../src/devices/hpet.ts';
 import { PcBus } from '../../../src/machine/board/bus.ts';
-import { ACPI_PM_BASE, HPET_BASE } from '../../../src/machine/firmware/acpi.ts';
+import { ACPI_PM_BASE, HPET_BASE } from '../../../src/machine/firmware/addresses.ts';
 import { RoundRobin, TURN_NS } from '../../../src/machine/run/round-robin.ts';
 import { buildWasm } from '../../../tools/build-wasm.ts';
 import { enterFlat32, u32 } from '../../core/guest.ts';
@@ -42,10 +42,7 @@ describe('two processors', () => {
 
   /** What they logged, in nanoseconds: a row of four a turn of the word. */
   const play = async (turnNs: number): Promise<number[][]> => {
-    const bus: PcBus = new PcBus(
-      () => 0xff,
-      (ns) => turns.spend(ns),
-    );
+    const bus: PcBus = new PcBus((ns) => turns.spend(ns));
     const options = { memoryBytes: 1 << 20, bus, source, vcpus: 2 };
     const first = await createCore({ ...options, id: 0 });
     const second = await createCore({ ...options, id: 1, backing: first.backing });

@@ -21,7 +21,7 @@ export const rng = virtio({
   name: 'virtio-rng',
   about: 'random numbers: of the host, or of the seed where time is virtual',
   properties: {},
-  make: ({ services }) => virtioRng(services.random),
+  make: ({ links }) => virtioRng(links.random),
 });
 
 export const balloon = virtio({
@@ -32,11 +32,11 @@ export const balloon = virtio({
     'free-page-reporting': { kind: 'flag', initial: false, about: 'the guest tells which pages are free anyway' },
   },
   make(context, properties) {
-    const { memory, services, wrote } = context;
+    const { memory, links, wrote } = context;
     mustBeOnlyOne(context, 'virtio-balloon');
     const onOom = properties['deflate-on-oom'] ? 0n : BalloonFeature.DEFLATE_ON_OOM;
     const reporting = properties['free-page-reporting'] ? 0n : BalloonFeature.PAGE_REPORTING;
-    return services.balloon.connect(memory, wrote, onOom | reporting);
+    return links.balloon.connect(memory, wrote, onOom | reporting);
   },
 });
 
@@ -47,8 +47,8 @@ export const p9 = virtio({
     fsdev: { kind: 'text', required: true, about: 'id of a -fsdev' },
     mount_tag: { kind: 'text', required: true, about: 'what the guest mounts' },
   },
-  make: ({ services }, { fsdev, mount_tag }) => {
-    const tree = new MeteredTree(services.folder(fsdev));
+  make: ({ links }, { fsdev, mount_tag }) => {
+    const tree = new MeteredTree(links.folder(fsdev));
     return virtioP9(mount_tag, new P9Server(tree), () => tree.takeWork());
   },
 });
@@ -62,6 +62,6 @@ export const vsock = virtio({
   },
   make(context, properties) {
     mustBeOnlyOne(context, 'vhost-vsock');
-    return context.services.vsock.connectDevice(properties['guest-cid'], properties.uds_path);
+    return context.links.vsock.connectDevice(properties['guest-cid'], properties.uds_path);
   },
 });

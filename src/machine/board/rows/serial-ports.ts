@@ -70,7 +70,7 @@ interface End {
   attach(port: ConsolePort): void;
 }
 
-function endOf({ chardev, services, onReset }: DeviceContext, spec: PortSpec): End {
+function endOf({ chardev, links, onReset }: DeviceContext, spec: PortSpec): End {
   const isConsole = spec.type === CONSOLE;
   const { name } = spec;
   if (spec.chardev !== undefined) {
@@ -81,6 +81,6 @@ function endOf({ chardev, services, onReset }: DeviceContext, spec: PortSpec): E
     };
   }
   if (name === undefined && !isConsole) throw new RangeError(`device ${PORT}: it needs a name or a chardev`);
-  const port = services.makePort(name ?? FIRST_CONSOLE);
+  const port = links.makePort(name ?? FIRST_CONSOLE);
   return { parts: { name, isConsole, ...port.parts }, attach: (end) => port.attach(end) };
 }

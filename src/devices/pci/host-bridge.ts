@@ -1,13 +1,9 @@
-/**
- * The two functions that every PC of this kind has, by the registers that firmware and kernels look for: the host bridge
- * of Intel's Q35 and the ISA bridge of its ICH9 (Intel 3 Series Express Chipset and ICH9 datasheets).
- */
+/** The host bridge of Intel's Q35, by the registers that firmware and kernels look for (Intel 3 Series Express Chipset). */
 import { PciFunction } from './function.ts';
 
 const INTEL = 0x8086;
 const SUBSYSTEM_VENDOR = 0x1af4;
 const SUBSYSTEM = 0x1100;
-const MULTIFUNCTION = 0x80;
 
 const Mch = { DEVICE: 0x29c0, PCIEXBAR: 0x60, PAM0: 0x90, SMRAM: 0x9d, ESMRAMC: 0x9e } as const;
 const PAM_REGISTERS = 7;
@@ -95,60 +91,5 @@ export class HostBridge extends PciFunction {
   enableEcam(base: number): void {
     this.writeConfig(Mch.PCIEXBAR + 4, 4, Math.floor(base / 2 ** 32));
     this.writeConfig(Mch.PCIEXBAR, 4, (base | PCIEXBAR_ENABLE) >>> 0);
-  }
-}
-
-const Lpc = {
-  DEVICE: 0x2918,
-  PMBASE: 0x40,
-  ACPI_CONTROL: 0x44,
-  PIRQA: 0x60,
-  PIRQE: 0x68,
-  DECODE: 0x80,
-  RCBA: 0xf0,
-} as const;
-const PIRQ_REGISTERS = 4;
-const PIRQ_OFF = 0x80;
-const PIRQ_MASK = 0x8f;
-const ACPI_ENABLE = 0x80;
-
-export class IsaBridge extends PciFunction {
-  /** `route` is told of every routing register of PIRQA# to PIRQD#, and of each change. */
-  constructor(route: (pirq: number, register: number) => void) {
-    super({
-      name: 'isa-bridge',
-      vendor: INTEL,
-      device: Lpc.DEVICE,
-      revision: 2,
-      classCode: 0x06_0100,
-      subsystemVendor: SUBSYSTEM_VENDOR,
-      subsystem: SUBSYSTEM,
-    });
-    this.bytes[0x0e] |= MULTIFUNCTION;
-    const masks = new Array<number>(PIRQ_REGISTERS).fill(PIRQ_MASK);
-    this.allowWrites(Lpc.PIRQA, masks, () => this.#routeAll(route));
-    this.allowWrites(Lpc.PIRQE, masks);
-    this.bytes.fill(PIRQ_OFF, Lpc.PIRQA, Lpc.PIRQA + PIRQ_REGISTERS);
-    this.bytes.fill(PIRQ_OFF, Lpc.PIRQE, Lpc.PIRQE + PIRQ_REGISTERS);
-    this.bytes[Lpc.PMBASE] = 1;
-    this.allowWrites(Lpc.PMBASE, [0x80, 0xff]);
-    this.allowWrites(Lpc.ACPI_CONTROL, [0x87]);
-    this.allowWrites(Lpc.DECODE, [0x77, 0x33, 0x0f, 0x3f]);
-    this.allowWrites(Lpc.RCBA, [1, 0xc0, 0xff, 0xff]);
-    this.#routeAll(route);
-  }
-
-  /** Routes the wires to `lines` and shows the ports of power management at `pmBase`, as firmware does. */
-  setUp(lines: readonly number[], pmBase: number): void {
-    for (const [pirq, line] of lines.entries()) {
-      this.writeConfig(Lpc.PIRQA + pirq, 1, line);
-      this.writeConfig(Lpc.PIRQE + pirq, 1, line);
-    }
-    this.writeConfig(Lpc.PMBASE, 4, pmBase);
-    this.writeConfig(Lpc.ACPI_CONTROL, 1, ACPI_ENABLE);
-  }
-
-  #routeAll(route: (pirq: number, register: number) => void): void {
-    for (let pirq = 0; pirq < PIRQ_REGISTERS; pirq++) route(pirq, this.bytes[Lpc.PIRQA + pirq]);
   }
 }
