@@ -30,10 +30,11 @@ const SRC: Layer[] = [
   { name: 'recorded', holds: ['recorded/'], below: ['core', 'isa'] },
   { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core', 'checks'] },
   { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
+  { name: 'entries', holds: ['entries/'], below: ['library', 'devices', 'core'] },
   {
     name: 'cli',
     holds: ['cli/'],
-    below: ['library', 'node', 'recorded', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
+    below: ['entries', 'library', 'node', 'recorded', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
   },
 ];
 
