@@ -1,4 +1,4 @@
-/** The exports of the processor: what src/core.ts calls. Everything else it reads and writes in the state block. */
+/** The exports of the processor: what src/core/index.ts calls. Everything else it reads and writes in the state block. */
 import { cpu } from './cpu/state';
 import { resetNested } from './mmu/ept';
 import { resetTlbs } from './mmu/tlb';

@@ -10,10 +10,10 @@ import { fileURLToPath } from 'node:url';
 import benny from 'benny';
 import { decode } from '../src/isa/decode.ts';
 import { disassemble } from '../src/isa/disasm.ts';
-import { openVectors } from '../src/vectors/reader.ts';
+import { openVectors } from '../src/recorded/reader.ts';
 
 const BATCH = 1000;
-const FILE = fileURLToPath(new URL('../test/vectors/data/int-alu-64.vec.gz', import.meta.url));
+const FILE = fileURLToPath(new URL('../test/recorded/data/int-alu-64.vec.gz', import.meta.url));
 
 /** Runs the suite; benny prints it. */
 export async function benchLibrary(): Promise<void> {

@@ -13,7 +13,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { unpackLinux } from '../src/machine/loaders/linux.ts';
+import { unpackLinux } from '../src/machine/firmware/loaders/linux.ts';
 import { initramfs, kernelModules, prepareSoftware } from '../test/linux/guest.ts';
 import { isBuilt } from '../tools/build.ts';
 import { median } from './compare.ts';

@@ -3,8 +3,8 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createCore } from '../src/core.ts';
-import type { Bus, Core } from '../src/core-types.ts';
+import { createCore } from '../src/core/index.ts';
+import type { Bus, Core } from '../src/core/types.ts';
 import { Machine } from '../src/index.ts';
 import { benchImage, type Engine, EXIT_PORT, type GuestRun, MARK_PORT, RAM_BYTES, UnitClock } from './guest-run.ts';
 

@@ -10,7 +10,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UserNet } from '../src/net/user/user-net.ts';
-import { nodeSockets } from '../src/node/host-sockets.ts';
+import { nodeSockets } from '../src/node/sockets.ts';
 import { cpio, DIRECTORY, EXECUTABLE } from '../test/linux/cpio.ts';
 import { boot, kernelModules, prepareSoftware, type Software } from '../test/linux/guest.ts';
 import { figure, formatTable } from './table.ts';

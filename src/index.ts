@@ -1,7 +1,7 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
-export type { Bus, Core, GuestMemory, Width } from './core-types.ts';
-export { Stop } from './core-types.ts';
-export type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './core-vmx.ts';
+export type { Bus, Core, GuestMemory, Width } from './core/types.ts';
+export { Stop } from './core/types.ts';
+export type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './core/vmx-types.ts';
 export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';
 export { type ByteFile, MemoryFile } from './devices/block/byte-file.ts';
 export { createQcow2, type NewImage } from './devices/block/create-qcow2.ts';
@@ -10,33 +10,37 @@ export { type ImageFiles, type ImageOptions, openImage } from './devices/block/o
 export { ramDisk } from './devices/block/raw.ts';
 export type { IoDevice } from './devices/device.ts';
 export type { TextCell, TextScreen } from './devices/display.ts';
+export { KEY_CODES } from './devices/i8042-keys.ts';
 export type { FileTree } from './devices/p9/file-tree.ts';
 export { MemoryTree, type MemoryTreeOptions } from './devices/p9/memory-tree.ts';
 export type { VsockConnection, VsockEvents } from './devices/virtio/vsock-connection.ts';
-export type { BalloonControl, BalloonFigures, BalloonStatistics } from './machine/balloon-control.ts';
-export type { BootMode } from './machine/boot-state.ts';
-export type { CustomDeviceSpec, DeviceSpec } from './machine/device-table.ts';
+export type { CustomDeviceSpec, DeviceSpec } from './machine/board/device-table.ts';
+export { MACHINE_TYPES, type MachineType } from './machine/board/machine-type.ts';
+export type { VirtioKeyboard, VirtioTablet } from './machine/board/rows/input.ts';
 export type { ConsoleInfo, ConsoleSource, MachineEvents, Outcome } from './machine/events.ts';
-export type { ExitBreak } from './machine/exit-break.ts';
-export type { LevelCount } from './machine/exit-counts.ts';
-export type { FirmwareWishes } from './machine/firmware-files.ts';
-export type { GuestPort, GuestPortEvents } from './machine/guest-port.ts';
-export type { Keyboard, Mouse } from './machine/input.ts';
-export type { FlatOptions } from './machine/loaders/flat.ts';
-export { ImageError } from './machine/loaders/image-error.ts';
-export { LINUX_BOOTS, type LinuxBoot } from './machine/loaders/linux.ts';
-export type { BootModule } from './machine/loaders/multiboot.ts';
+export type { BootMode } from './machine/firmware/boot-state.ts';
+export type { FirmwareWishes } from './machine/firmware/fw-cfg-files.ts';
+export type { FlatOptions } from './machine/firmware/loaders/flat.ts';
+export { ImageError } from './machine/firmware/loaders/image-error.ts';
+export { LINUX_BOOTS, type LinuxBoot } from './machine/firmware/loaders/linux.ts';
+export type { BootModule } from './machine/firmware/loaders/multiboot.ts';
+export { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from './machine/firmware/smbios.ts';
+export type { BalloonControl, BalloonFigures, BalloonStatistics } from './machine/host/balloon-control.ts';
+export type { GuestPort, GuestPortEvents } from './machine/host/guest-port.ts';
+export type { Keyboard, Mouse } from './machine/host/input.ts';
+export type { Frame, Screen } from './machine/host/screen.ts';
+export { readLinear, translate } from './machine/host/translate.ts';
+export type { VsockHub, VsockListener } from './machine/host/vsock-hub.ts';
 export { Machine } from './machine/machine.ts';
-export type { CoreFactory, MachineOptions, MachineType } from './machine/options.ts';
-export { DEFAULT_DATE, MACHINE_TYPES, MAX_VCPUS, parseMemory } from './machine/options.ts';
-export { formatReport, type Report, type StopName } from './machine/report.ts';
-export type { VirtioKeyboard, VirtioTablet } from './machine/rows/input.ts';
-export type { Frame, Screen } from './machine/screen.ts';
-export { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from './machine/smbios.ts';
-export type { TracedEvent, Tracer } from './machine/tracer.ts';
-export { readLinear, translate } from './machine/translate.ts';
-export type { VsockHub, VsockListener } from './machine/vsock-hub.ts';
+export type { CoreFactory, MachineOptions } from './machine/options.ts';
+export { DEFAULT_DATE, MAX_VCPUS, parseMemory } from './machine/options.ts';
+export type { ExitBreak } from './machine/run/exit-break.ts';
+export type { LevelCount } from './machine/run/exit-counts.ts';
+export { formatReport, type Report } from './machine/run/report.ts';
+export type { StopName } from './machine/run/stops.ts';
+export type { TracedEvent, Tracer } from './machine/run/tracer.ts';
 export type { HostWork, NetCard, NetClock, Offload } from './net/backend.ts';
+export { type DumpOptions, dump } from './net/pcap.ts';
 export type {
   HostDatagrams,
   HostSockets,
@@ -45,8 +49,7 @@ export type {
   SocketAddress,
   StreamEvents,
   StreamFailure,
-} from './net/host-sockets.ts';
-export { type DumpOptions, dump } from './net/pcap.ts';
+} from './net/sockets.ts';
 export { Switch } from './net/switch.ts';
 export type { HostForward, UserNetOptions } from './net/user/options.ts';
 export { UserNet } from './net/user/user-net.ts';

@@ -6,7 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { readRelocations } from '../src/relocate.ts';
+import { readRelocations } from '../src/core/relocate.ts';
 import { readBodies } from './wasm-code.ts';
 
 /** Least targets of the interpreter's br_table. */

@@ -3,7 +3,7 @@
  * the array of handlers is a list of 1,400 such objects; but the interpreter only asks where in the module's table the
  * first is. And memory is zero where nothing is written to it.
  */
-import { pushLeb, readLeb, sections } from '../src/relocate.ts';
+import { pushLeb, readLeb, sections } from '../src/core/relocate.ts';
 
 interface Segment {
   address: number;

@@ -24,11 +24,11 @@ const files: Record<string, string> = {
   'assembly/exec/handlers.gen.ts': handlers.text,
   'assembly/isa/tables.gen.ts': emitTables(handlers.numbers),
   'assembly/exec/interpret.gen.ts': emitInterpreter(),
-  'src/features.gen.ts': emitFeatures(handlers.numbers),
+  'src/core/features.gen.ts': emitFeatures(handlers.numbers),
   'assembly/vmx/fields.gen.ts': emitVmcs(),
   'src/machine/firmware/rom.gen.ts': emitFirmware(readFileSync(join(root, 'roms/firmware.bin'))),
   'assembly/vmx/entered.gen.ts': emitEntered(),
-  'src/layout.gen.ts': emitLayout(read('assembly/cpu/state.ts'), read('assembly/cpu/window.ts')),
+  'src/core/layout.gen.ts': emitLayout(read('assembly/cpu/state.ts'), read('assembly/cpu/window.ts')),
 };
 
 /** The firmware as text, so that the library has it wherever it is loaded. */

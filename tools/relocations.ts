@@ -11,7 +11,7 @@ import {
   type Site,
   SiteKind,
   sections,
-} from '../src/relocate.ts';
+} from '../src/core/relocate.ts';
 
 export interface Build {
   window: number;

@@ -3,13 +3,13 @@
  *
  *   tsx tools/vector-subset.ts STEP OUTPUT-FOLDER FILE.vec.gz..
  *
- * test/vectors/recordings.ts has the steps of the committed ones.
+ * test/recorded/recordings.ts has the steps of the committed ones.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { COUNT_OFFSET, openVectors, type VectorFile } from '../src/vectors/reader.ts';
+import { COUNT_OFFSET, openVectors, type VectorFile } from '../src/recorded/reader.ts';
 
 /** The subset of one file, as a file of the same format, not compressed. */
 export function subsetOf(file: VectorFile, step: number): Buffer {

@@ -1,5 +1,5 @@
 /** Reads a module's function bodies far enough to measure them: sizes, and the widest br_table of each. */
-import { readLeb, sections } from '../src/relocate.ts';
+import { readLeb, sections } from '../src/core/relocate.ts';
 
 export interface Body {
   /** Number of the body in the code section. */

@@ -5,8 +5,7 @@
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
 import terminalStyle from '@xterm/xterm/css/xterm.css';
-import { KEY_CODES } from '../src/devices/i8042-keys.ts';
-import type { Report } from '../src/index.ts';
+import { KEY_CODES, type Report } from '../src/index.ts';
 import type { FromWorker, StartOptions, ToWorker } from './protocol.ts';
 import { drawScreen } from './screen-view.ts';
 import style from './vm-launch.css';

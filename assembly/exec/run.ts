@@ -15,7 +15,7 @@ import { afterStep, beforeStep, forgetHits } from './debug';
 import { vmEntry } from './vm-entry';
 import { leaveGuest } from './vm-exit';
 
-/** Why run came back: src/core-types.ts. */
+/** Why run came back: src/core/types.ts. */
 export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
 
 /** Attention that there is something to take before the next instruction, if no shadow holds it off. */

@@ -1,6 +1,6 @@
 /** Rows of the tables of backends: the properties on the command line, and how the backend is opened. */
-import type { Filled, Properties } from '../machine/device-row.ts';
-import type { CliHost } from './host.ts';
+import type { Filled, Properties } from '../machine/board/device-row.ts';
+import type { CliHost } from './process.ts';
 
 /** What a row opens; `close` is called once, when the machine has ended. */
 export type Opened<B> = B & { close?(): void | Promise<void> };

@@ -3,14 +3,14 @@
  * is opened. Parsing touches nothing; backends are opened when the machine is made, and closed when it has ended.
  */
 import type { Backends, DeviceSpec, FileTree } from '../index.ts';
-import { fillProperties } from '../machine/device-row.ts';
+import { fillProperties } from '../machine/board/device-row.ts';
 import type { BackendRow, Opened } from './backend-row.ts';
 import { CHARDEVS } from './chardevs.ts';
 import { closeAll } from './close-all.ts';
 import { DRIVE_PROPERTIES, DRIVES } from './drives.ts';
 import { FSDEVS, takeMountTag } from './fsdevs.ts';
-import type { CliHost } from './host.ts';
 import { NETDEVS } from './netdevs.ts';
+import type { CliHost } from './process.ts';
 import { type PropertyList, parseProperties } from './properties.ts';
 import { parseValues, propertyHelp } from './table.ts';
 import { UsageError } from './usage-error.ts';

@@ -1,7 +1,7 @@
 /** The part of the command that needs a machine: sub-commands that boot a guest, and what can be asked about devices. */
 import { cpuHelp } from './cpu-help.ts';
-import type { CliHost } from './host.ts';
 import { parseCommandLine, type RunOptions } from './options.ts';
+import type { CliHost } from './process.ts';
 import type { Question } from './questions.ts';
 import { type MachineExtras, runGuest } from './run.ts';
 

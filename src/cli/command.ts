@@ -2,7 +2,7 @@
  * The command as a function: arguments in, exit code out. A first word without a dash names a sub-command. What is only
  * needed for a guest is loaded for a guest.
  */
-import type { CliHost } from './host.ts';
+import type { CliHost } from './process.ts';
 import { type Question, questionIn } from './questions.ts';
 import type { MachineExtras } from './run.ts';
 import { VERSION } from './version.ts';
@@ -10,7 +10,7 @@ import { VERSION } from './version.ts';
 /** Runs `vmlaunch` with `args`. Whatever goes wrong is one line on the error output and an exit code of 1. */
 export async function command(args: readonly string[], host: CliHost, extras?: MachineExtras): Promise<number> {
   const [first = '', ...rest] = args;
-  if (first === 'vectors') return (await import('../vectors/cli.ts')).main(rest);
+  if (first === 'vectors') return (await import('../recorded/cli.ts')).main(rest);
   try {
     const question = questionIn(first) ?? (await (await import('./boot.ts')).boot(args, host, extras));
     if (typeof question === 'number') return question;

@@ -1,5 +1,5 @@
 /** What a user sees when the guest comes to a bad end: its last words on the console, and its registers. */
-import { GPRS, type RegisterName } from '../core-types.ts';
+import { GPRS, type RegisterName } from '../core/types.ts';
 import type { Core, Outcome } from '../index.ts';
 
 const KEPT_LINES = 200;

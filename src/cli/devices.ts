@@ -1,6 +1,6 @@
 /** -device: any row of the device table by QEMU's name, and the generic loader. */
 import type { BootMode, DeviceSpec } from '../index.ts';
-import { DEVICE_TABLE, findDevice } from '../machine/device-table.ts';
+import { DEVICE_TABLE, findDevice } from '../machine/board/device-table.ts';
 import { checkKeys, type PropertyList, parseNumber, parseProperties } from './properties.ts';
 import { parseValues, propertyHelp } from './table.ts';
 import { UsageError } from './usage-error.ts';

@@ -1,6 +1,6 @@
 /** Formats of disk images, for -drive format=. */
 import type { BlkBackend } from '../index.ts';
-import type { Properties } from '../machine/device-row.ts';
+import type { Properties } from '../machine/board/device-row.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 
 /** What every format takes. */

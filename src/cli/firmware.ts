@@ -1,6 +1,6 @@
 /** Firmware on the command line: -bios, -fw_cfg and -smbios. */
-import type { FirmwareWishes } from '../machine/firmware-files.ts';
-import { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from '../machine/smbios.ts';
+import type { FirmwareWishes } from '../machine/firmware/fw-cfg-files.ts';
+import { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from '../machine/firmware/smbios.ts';
 import { checkKeys, parseProperties } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -18,7 +18,7 @@ export const FSDEVS: Readonly<Record<string, BackendRow<FileTree>>> = {
       readonly: { kind: 'flag', initial: false },
     },
     async open({ path, security_model, readonly }) {
-      const { HostFolder } = await import('../node/host-folder.ts');
+      const { HostFolder } = await import('../node/folder.ts');
       return new HostFolder(path, { isReadOnly: readonly, reportsOwner: security_model === 'passthrough' });
     },
   }),

@@ -3,7 +3,7 @@
  * stops and everything is closed as at any other end, so that what its disks were given is kept.
  */
 import type { Machine } from '../machine/machine.ts';
-import type { CliHost, Interrupt } from './host.ts';
+import type { CliHost, Interrupt } from './process.ts';
 
 /** As QEMU ends by these signals; by the others as a shell shows a process that they ended (128 and their number). */
 const EXIT_CODES: Record<Interrupt, number> = { SIGINT: 0, SIGTERM: 0, SIGHUP: 0, SIGQUIT: 128 + 3, SIGPIPE: 128 + 13 };

@@ -1,10 +1,10 @@
 /** Kinds of networks, for -netdev and -nic; and -object filter-dump. */
 import type { NetBackend } from '../index.ts';
-import type { SocketAddress } from '../net/host-sockets.ts';
 import { dump } from '../net/pcap.ts';
+import type { SocketAddress } from '../net/sockets.ts';
 import type { HostForward } from '../net/user/options.ts';
 import { type BackendRow, backend } from './backend-row.ts';
-import type { CliHost } from './host.ts';
+import type { CliHost } from './process.ts';
 import { checkKeys, parseNumber, parseProperties } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -31,7 +31,7 @@ export const NETDEVS: Readonly<Record<string, BackendRow<NetBackend>>> = {
     },
     async open({ dhcpstart, domainname, resolver, hostfwd, ...rest }) {
       const { UserNet } = await import('../net/user/user-net.ts');
-      const { nodeSockets } = await import('../node/host-sockets.ts');
+      const { nodeSockets } = await import('../node/sockets.ts');
       return UserNet.create(
         {
           ...rest,

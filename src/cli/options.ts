@@ -1,7 +1,8 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
 import type { DeviceSpec, ExitBreak } from '../index.ts';
-import { LINUX_BOOTS, type LinuxBoot } from '../machine/loaders/linux.ts';
-import { MACHINE_TYPES, MAX_VCPUS, type MachineType } from '../machine/options.ts';
+import { MACHINE_TYPES, type MachineType } from '../machine/board/machine-type.ts';
+import { LINUX_BOOTS, type LinuxBoot } from '../machine/firmware/loaders/linux.ts';
+import { MAX_VCPUS } from '../machine/options.ts';
 import { addBackend, addDrive, addNic, addVirtfs, type BackendWish, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';
@@ -67,8 +68,8 @@ type Handler = (options: RunOptions, value: string) => void;
 
 const CONSOLE_OFF = ['none', 'null'];
 const TOPOLOGY = ['sockets', 'cores', 'threads'];
-/** Names of other boards that ours stands in for. */
-const MACHINE_ALIASES: Record<string, MachineType> = { q35: 'pc' };
+/** QEMU's names with a version, which changes nothing here. */
+const VERSIONED = /^pc-(i440fx|q35)-\d+\.\d+$/;
 
 /** Options of the real thing that this version knows and has nothing behind yet. */
 const NOT_YET: Record<string, string> = {
@@ -277,8 +278,10 @@ function setMachine(options: RunOptions, value: string): void {
   const list = parseProperties('machine', value);
   checkKeys('machine', list, ['accel', 'linux-boot']);
   if (list.name !== '') {
-    const machine = own(MACHINE_ALIASES, list.name) ?? MACHINE_TYPES.find((type) => type === list.name);
-    if (!machine) throw new UsageError(`-machine ${list.name}: there are ${MACHINE_TYPES.join(' and ')}`);
+    const version = VERSIONED.exec(list.name);
+    const name = version ? (version[1] === 'q35' ? 'q35' : 'pc') : list.name;
+    const machine = MACHINE_TYPES.find((type) => type === name);
+    if (!machine) throw new UsageError(`-machine ${list.name}: there are ${MACHINE_TYPES.join(', ')}`);
     options.machine = machine;
   }
   const accel = list.values.get('accel');

@@ -1,5 +1,5 @@
 /** Property lists of the command line against tables: every value checked, every error naming what exists. */
-import { describe, type Properties, type Property } from '../machine/device-row.ts';
+import { describe, type Properties, type Property } from '../machine/board/device-row.ts';
 import { checkKeys, type PropertyList, parseNumber } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 

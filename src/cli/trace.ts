@@ -1,9 +1,9 @@
 /** `-d`: what the guest does, line by line as in QEMU's logs, on the error output or in a file. */
 import type { Core, TracedEvent, Tracer } from '../index.ts';
 import { disassemble } from '../isa/disasm.ts';
-import { readLinear } from '../machine/translate.ts';
-import type { CliHost } from './host.ts';
+import { readLinear } from '../machine/host/translate.ts';
 import type { RunOptions } from './options.ts';
+import type { CliHost } from './process.ts';
 
 const LONGEST_INSTRUCTION = 15;
 const BYTES_COLUMN = 3 * 11;

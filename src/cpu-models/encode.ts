@@ -2,7 +2,7 @@
  * From a processor model to the CPUID page that the processor reads (assembly/cpu/features.ts): feature bytes, the
  * answers of CPUID, and the bits that control registers and MSRs may have.
  */
-import { INSTRUCTION_FEATURES } from '../features.gen.ts';
+import { INSTRUCTION_FEATURES } from '../core/features.gen.ts';
 import { putCaches } from './caches.ts';
 import { FEATURE_WORDS, type Register } from './features.ts';
 import type { CpuModel } from './resolve.ts';

@@ -1,5 +1,5 @@
 /** From the text of `-cpu` to a processor: a model's name, then features switched on and off. */
-import { INCOMPLETE_FEATURES, INSTRUCTION_FEATURES } from '../features.gen.ts';
+import { INCOMPLETE_FEATURES, INSTRUCTION_FEATURES } from '../core/features.gen.ts';
 import { ABSENT_FEATURES, AMD_ONLY, FEATURE_NAMES, FEATURE_WORDS, NEEDS, UNREPORTED } from './features.ts';
 import { MODELS, type ModelDefinition, VENDORS } from './models.ts';
 import { VMX_FEATURE_NAMES } from './vmx.ts';

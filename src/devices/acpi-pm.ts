@@ -4,7 +4,7 @@
  *
  *   0 PM1 status, 2 PM1 enable | 4 PM1 control | 8 timer, 32 bits at 3.579545 MHz
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import { type Clock, cyclesAt } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 

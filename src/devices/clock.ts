@@ -3,7 +3,7 @@
  * of its own: somebody (the processor) counts, and the run loop calls `runDue`. Two equal runs see equal times. A time is
  * a bigint, a duration a number: docs/decisions/0025-time-is-exact-for-a-guests-life.md.
  */
-import { NEVER } from '../core-types.ts';
+import { NEVER } from '../core/types.ts';
 
 export interface Timer {
   /** Nanoseconds since power-on. */

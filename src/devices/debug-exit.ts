@@ -2,7 +2,7 @@
  * isa-debug-exit: a write ends the machine with a code of the guest's choice. The embedder sees the value written; a
  * command line turns it into the process exit code (value << 1) | 1, as QEMU does.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 
 export class DebugExit implements IoDevice {

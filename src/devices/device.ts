@@ -2,7 +2,7 @@
  * What every device on the board has in common. A device sees offsets into the range it was given, never addresses; it
  * drives interrupt lines it was given, never an interrupt controller.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 
 /** A level on an interrupt wire. Setting the level it already has is allowed and changes nothing. */
 export type IrqLine = (level: boolean) => void;

@@ -4,7 +4,7 @@
  * 2 verify), disk, number of sectors (2), address of the data (4), first sector (8); the status is INT 13h's. Waiting: so
  * many microseconds pass as are written to port 8.
  */
-import type { GuestMemory, Width } from '../core-types.ts';
+import type { GuestMemory, Width } from '../core/types.ts';
 import type { BlkBackend } from './backends.ts';
 import type { IoDevice } from './device.ts';
 

@@ -3,7 +3,7 @@
  * latch and asserts IGNNE# until FERR# goes away (SDM Vol. 1, "MS-DOS Compatibility Sub-mode" and the external hardware
  * recommended for it).
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 export interface FpuErrorParts {

@@ -2,7 +2,7 @@
  * fw_cfg, QEMU's firmware configuration: a 16-bit selector, a byte stream, and a DMA interface that copies items into guest
  * memory (QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device"). Items are for reading; writes are errors.
  */
-import type { GuestMemory, Width } from '../core-types.ts';
+import type { GuestMemory, Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 import { TURN_WORK } from './work-meter.ts';
 

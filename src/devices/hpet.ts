@@ -2,7 +2,7 @@
  * The high precision event timers (IA-PC HPET Specification 1.0a): a 64-bit counter at 100 MHz and three comparators,
  * each one-shot or periodic, edge or level. In legacy replacement mode the first two take the wires of PIT and RTC.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 

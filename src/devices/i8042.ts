@@ -2,7 +2,7 @@
  * The keyboard controller of a PC (IBM "Personal Computer AT Technical Reference", "Keyboard Controller", with the second
  * port of the PS/2): a one-byte output buffer that keyboard, mouse and controller share, and the reset and A20 lines.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { A20Gate, IoDevice, IrqLine } from './device.ts';
 import type { Ps2Device } from './i8042-device.ts';
 import { Ps2Keyboard } from './i8042-keyboard.ts';

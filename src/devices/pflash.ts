@@ -4,7 +4,7 @@
  * when the array is shown again. Sources: Intel "3 Volt StrataFlash Memory" (28F128J3), "Command Definitions"; JEDEC
  * JESD68.01 "Common Flash Interface".
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { BlkBackend } from './backends.ts';
 import type { IoDevice } from './device.ts';
 

@@ -3,7 +3,7 @@
  * edge/level registers of the later chipsets. An edge stays latched when its line falls before the processor asks: the
  * data sheet calls that a spurious IR7, but the controllers that guests of today know latch it, and test suites rely on it.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 
 const CASCADE_LINE = 2;

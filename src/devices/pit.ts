@@ -2,7 +2,7 @@
  * The interval timer of a PC: an 8254 at 1.193182 MHz whose counter 0 is IRQ 0, counter 1 stands for memory refresh and
  * counter 2 drives the speaker; and port 0x61, through which the guest gates counter 2 and reads its output.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import { type Clock, cyclesAt, nsOfCycle, type Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 import { PitCounter } from './pit-counter.ts';

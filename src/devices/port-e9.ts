@@ -1,5 +1,5 @@
 /** The debug console of Bochs: bytes written come out, a read answers 0xe9 so that a guest can tell it is there. */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 
 export class PortE9 implements IoDevice {

@@ -2,7 +2,7 @@
  * pvpanic: a port by which a guest's kernel says that it has panicked (QEMU, docs/specs/pvpanic). The guest reads which
  * events there are and writes those that happened.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 
 export const PanicEvent = { PANICKED: 1, CRASH_LOADED: 2 } as const;

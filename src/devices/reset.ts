@@ -1,5 +1,5 @@
 /** The ways a PC resets itself beside its keyboard controller: port 0x92 and the chipset's reset register; and power-off. */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { A20Gate, IoDevice } from './device.ts';
 
 const A20_LINE = 2;

@@ -2,7 +2,7 @@
  * The MC146818 real-time clock and its CMOS memory. The date is the one it was started with plus virtual time; the
  * divider is always on. Periodic, alarm and update-ended interrupts raise IRQ 8.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import { type Clock, cyclesAt, NS_PER_SECOND, nsOfCycle, type Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 

@@ -3,7 +3,7 @@
  * again at once. Input from the host waits in a queue and enters the receiver at the speed of the line, when the guest
  * has read what was there.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 

@@ -2,7 +2,7 @@
  * pc-testdev, the device that kvm-unit-tests probe: a scratch register for port I/O of every width, a page-flush port
  * without effect on this machine, a port per interrupt line, and a piece of RAM that answers as MMIO.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 export const TESTDEV_IRQ_LINES = 24;

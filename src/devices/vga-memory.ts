@@ -2,7 +2,7 @@
  * The window of a VGA at 0xa0000 to 0xbffff onto its memory: four planes behind each address, or chained, or odd and even
  * as text mode has them; or 64 KiB of a linear framebuffer. A plane's byte n lies at 4 n + plane of video memory.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 import { Dispi, Gfx, Seq, type VgaState } from './vga-state.ts';
 

@@ -2,7 +2,7 @@
  * QEMU's standard VGA (QEMU documentation, "Standard VGA"): a PCI function with video memory in BAR 0 and, in BAR 2, the
  * registers of VGA and display interface as memory.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import type { IoDevice } from './device.ts';
 import { PciFunction } from './pci/function.ts';
 import { VGA_PORTS, type Vga } from './vga.ts';

@@ -2,7 +2,7 @@
  * A VGA with its registers at ports 0x3b0 to 0x3df and the Bochs display interface at 0x1ce. There is no firmware behind
  * it that would set modes: it begins in text mode, 80 by 25, as a BIOS leaves it.
  */
-import type { Width } from '../core-types.ts';
+import type { Width } from '../core/types.ts';
 import { type Clock, NS_PER_SECOND } from './clock.ts';
 import type { IoDevice } from './device.ts';
 import type { Display, Picture, TextScreen } from './display.ts';

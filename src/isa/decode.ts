@@ -2,11 +2,10 @@
  * A decoder over the opcode table: bytes to row, operands and prefixes, for traces, tests and tools. It knows encodings and
  * nothing of what instructions do. The processor has its own decoder, generated from the same table.
  */
+import { Cursor, type SegmentOverride, TOO_LONG, TRUNCATED, type Undecodable } from './cursor.ts';
 import { type Choice, type Entry, entriesFor, type Mode, select } from './lookup.ts';
 import { type Operand, operandReader } from './operands.ts';
 import type { Feature, OpcodeMap, Row } from './table.ts';
-
-export type SegmentOverride = 'es' | 'cs' | 'ss' | 'ds' | 'fs' | 'gs';
 
 export interface Decoded {
   length: number;
@@ -21,11 +20,6 @@ export interface Decoded {
   segment?: SegmentOverride;
 }
 
-/** `undefined opcode` is #UD, `too long` is #GP(0), `truncated` asks for more bytes. */
-export interface Undecodable {
-  invalid: 'undefined opcode' | 'too long' | 'truncated';
-}
-
 export interface DecodeOptions {
   mode: Mode;
   /** Address of the first byte, for relative branches and RIP-relative operands; 0 by default. */
@@ -34,77 +28,6 @@ export interface DecodeOptions {
   offers?: (feature: Feature) => boolean;
 }
 
-/** Longest instruction in bytes (SDM Vol. 2A, "Instruction Format"). */
-export const MAX_LENGTH = 15;
-
-/** The state of one decoding: a cursor, prefixes, ModRM. Out of bytes it throws `Undecodable`. */
-export class Cursor {
-  readonly bytes: Uint8Array;
-  readonly mode: Mode;
-  readonly ip: bigint;
-  position = 0;
-  lock = false;
-  operand66 = false;
-  address67 = false;
-  repeat: 0 | 0xf2 | 0xf3 = 0;
-  segment: SegmentOverride | undefined;
-  rex = 0;
-  vex = false;
-  vvvv = 0;
-  l = 0;
-  modrm = -1;
-  opcode = 0;
-  operandSize: 16 | 32 | 64 = 32;
-  addressSize: 16 | 32 | 64 = 32;
-
-  constructor(bytes: Uint8Array, mode: Mode, ip: bigint) {
-    this.bytes = bytes;
-    this.mode = mode;
-    this.ip = ip;
-  }
-
-  peek(): number {
-    if (this.position >= MAX_LENGTH) throw TOO_LONG;
-    if (this.position >= this.bytes.length) throw TRUNCATED;
-    return this.bytes[this.position];
-  }
-
-  u8(): number {
-    const value = this.peek();
-    this.position++;
-    return value;
-  }
-
-  /** Reads `size` bytes, little-endian, signed. */
-  signed(size: 1 | 2 | 4): number {
-    let value = 0;
-    for (let i = 0; i < size; i++) value |= this.u8() << (8 * i);
-    return size === 4 ? value : (value << (32 - 8 * size)) >> (32 - 8 * size);
-  }
-
-  /** Reads `size` bytes, little-endian, unsigned. */
-  unsigned(size: 1 | 2 | 4 | 8): bigint {
-    let value = 0n;
-    for (let i = 0; i < size; i++) value |= BigInt(this.u8()) << BigInt(8 * i);
-    return value;
-  }
-
-  get w(): number {
-    return (this.rex >> 3) & 1;
-  }
-  get r(): number {
-    return (this.rex & 4) << 1;
-  }
-  get x(): number {
-    return (this.rex & 2) << 2;
-  }
-  get b(): number {
-    return (this.rex & 1) << 3;
-  }
-}
-
-const TOO_LONG: Undecodable = { invalid: 'too long' };
-const TRUNCATED: Undecodable = { invalid: 'truncated' };
 const UNDEFINED: Undecodable = { invalid: 'undefined opcode' };
 
 const SEGMENT_PREFIXES: Record<number, SegmentOverride> = {

@@ -3,7 +3,8 @@
  * hexadecimal with 0x, immediates unsigned at the operand's size, displacements signed, branches absolute; a memory operand
  * names its segment only where a prefix chose another and its size only where the instruction gives it one.
  */
-import { type Decoded, type DecodeOptions, decode, type Undecodable } from './decode.ts';
+import type { Undecodable } from './cursor.ts';
+import { type Decoded, type DecodeOptions, decode } from './decode.ts';
 import { defaultSegment, type MemoryOperand, type Operand, type RegisterOperand } from './operands.ts';
 
 export interface Disassembled {

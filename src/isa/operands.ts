@@ -3,7 +3,7 @@
  * letters the table has: size n (a register of the address size), xh xq xo (a half, a quarter, an eighth of the vector),
  * ST0 and STi, and memory sizes t (80-bit real), oq (64 bytes), s p a as in the manual.
  */
-import type { Cursor, SegmentOverride } from './decode.ts';
+import type { Cursor, SegmentOverride } from './cursor.ts';
 import type { Entry } from './lookup.ts';
 import { argsOf, type Row, sizeOf } from './table.ts';
 

@@ -23,9 +23,9 @@ import {
 } from '../checks.ts';
 import { REASON_NAMES } from '../isa/vmx/reasons.ts';
 import { isBackend } from '../net/backend.ts';
-import { LINUX_BOOTS } from './loaders/linux.ts';
+import { LINUX_BOOTS } from './firmware/loaders/linux.ts';
+import { SMBIOS_FIELDS } from './firmware/smbios.ts';
 import type { MachineOptions } from './options.ts';
-import { SMBIOS_FIELDS } from './smbios.ts';
 
 const WHAT = 'Machine.create';
 const isAnything: Check = () => null;

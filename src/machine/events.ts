@@ -1,7 +1,7 @@
 /** What a machine tells its embedder while it runs, by typed events. */
 
 import { check, isFunction, suggest } from '../checks.ts';
-import type { ExitRecord } from '../core-vmx.ts';
+import type { ExitRecord } from '../core/vmx-types.ts';
 
 /** How a run ended. */
 export type Outcome =
@@ -68,5 +68,16 @@ export class Emitter<Events extends { [Name in keyof Events]: (...args: never[])
 
   protected emit<Name extends keyof Events>(name: Name, ...args: Parameters<Events[Name]>): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) (listener as (...all: typeof args) => void)(...args);
+  }
+}
+
+/** The events of a machine, for whoever has something to tell. */
+export class MachineEmitter extends Emitter<MachineEvents> {
+  constructor() {
+    super(['console', 'exit', 'vmexit', 'reboot', 'log']);
+  }
+
+  override emit<Name extends keyof MachineEvents>(name: Name, ...args: Parameters<MachineEvents[Name]>): void {
+    super.emit(name, ...args);
   }
 }

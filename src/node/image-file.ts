@@ -9,7 +9,7 @@ import type { Disk } from '../devices/block/disk.ts';
 import { ImageError } from '../devices/block/image-error.ts';
 import { IMAGE_OPTIONS, type ImageFiles, type ImageOptions, openImage } from '../devices/block/open-image.ts';
 import { OverlayDisk } from '../devices/block/overlay.ts';
-import { unzstd } from '../machine/loaders/decompress/zstd.ts';
+import { unzstd } from '../machine/firmware/loaders/decompress/zstd.ts';
 import { LOCKINGS, type Locking, lockImage } from './image-lock.ts';
 
 const { O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants;

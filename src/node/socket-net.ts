@@ -5,7 +5,7 @@
 import { createServer, type Server, Socket } from 'node:net';
 import { check, isObject, isPort, isText } from '../checks.ts';
 import type { NetBackend, NetCard } from '../net/backend.ts';
-import type { SocketAddress } from '../net/host-sockets.ts';
+import type { SocketAddress } from '../net/sockets.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 const isAddress = isObject([], { address: isText, port: isPort });

@@ -7,7 +7,7 @@ import { existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { check, isObject, isText } from '../checks.ts';
 import type { VsockConnection } from '../devices/virtio/vsock-connection.ts';
-import type { VsockHub } from '../machine/vsock-hub.ts';
+import type { VsockHub } from '../machine/host/vsock-hub.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** More than this waits in the socket, not here. */

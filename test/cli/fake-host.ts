@@ -1,5 +1,5 @@
 /** A process for the command that exists in memory only. */
-import type { CliHost, Interrupt } from '../../src/cli/host.ts';
+import type { CliHost, Interrupt } from '../../src/cli/process.ts';
 
 export interface FakeHost extends CliHost {
   output: string;

@@ -1,6 +1,6 @@
 // Memory beside RAM: ROM from which a processor starts after reset, and RAM that moves.
 import { expect, it } from 'vitest';
-import { createCore } from '../../src/core.ts';
+import { createCore } from '../../src/core/index.ts';
 import { emptyBus, flat32 } from './guest.ts';
 
 it('a processor fresh from reset fetches from ROM below 4 GiB', async () => {

@@ -1,6 +1,6 @@
 /** Small guests for tests of the processor: hand-assembled bytes in 32-bit flat protected mode without paging. */
-import { type CoreOptions, createCore, type WasmCore } from '../../src/core.ts';
-import type { Bus } from '../../src/core-types.ts';
+import { type CoreOptions, createCore, type WasmCore } from '../../src/core/index.ts';
+import type { Bus } from '../../src/core/types.ts';
 
 /** A bus without devices: reads are all ones, writes go nowhere. */
 export const emptyBus: Bus = {

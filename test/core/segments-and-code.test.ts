@@ -1,6 +1,6 @@
 // Decoded code depends on the segments it was decoded under: what changes them ends a block, and links do not survive it.
 import { expect, it } from 'vitest';
-import { createCore } from '../../src/core.ts';
+import { createCore } from '../../src/core/index.ts';
 import { emptyBus, flat32, u32 } from './guest.ts';
 
 /** GDT at 0x2000: null, flat code, flat data, data with base 0x10000. */

@@ -1,7 +1,7 @@
 /** One vCPU in a Worker, for vcpus.test.ts: runs the guest at 0x1000 until both vCPUs have finished. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { createCore } from '../../src/core.ts';
-import { Stop } from '../../src/core-types.ts';
+import { createCore } from '../../src/core/index.ts';
+import { Stop } from '../../src/core/types.ts';
 import { emptyBus, enterFlat32, startProcessor, takeInterrupts, u32 } from './guest.ts';
 
 const { id, source, backing } = workerData;

@@ -1,8 +1,8 @@
 // Processor models: what -cpu may say, what CPUID answers (SDM Vol. 2A, "CPUID—CPU Identification"), and that what is off is #UD.
 import { describe, expect, it } from 'vitest';
+import { INCOMPLETE_FEATURES } from '../../src/core/features.gen.ts';
 import { AMD_ONLY, NEEDS } from '../../src/cpu-models/features.ts';
 import { cpuidEntries, IMPLEMENTED, MODELS, resolveModel } from '../../src/cpu-models/index.ts';
-import { INCOMPLETE_FEATURES } from '../../src/features.gen.ts';
 import { oneInstruction, UD } from '../ops/one-instruction.ts';
 
 const text = (...words: number[]) => new TextDecoder().decode(new Uint8Array(new Uint32Array(words).buffer));

@@ -1,7 +1,7 @@
 // The virtual clock: order, cancellation, and what it tells its owner.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NEVER } from '../../src/core-types.ts';
+import { NEVER } from '../../src/core/types.ts';
 import { cyclesAt, nsOfCycle, VirtualClock } from '../../src/devices/clock.ts';
 import { HandClock } from './hand-clock.ts';
 

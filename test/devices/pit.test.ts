@@ -1,7 +1,7 @@
 // The 8254 as its data sheet draws it, clock by clock; and the board around it.
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { NEVER } from '../../src/core-types.ts';
+import { NEVER } from '../../src/core/types.ts';
 import { nsOfTick, Pit, ticksAt } from '../../src/devices/pit.ts';
 import { PitCounter } from '../../src/devices/pit-counter.ts';
 import { HandClock } from './hand-clock.ts';

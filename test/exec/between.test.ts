@@ -1,6 +1,6 @@
 /** What comes between two instructions, stepped and in one run (SDM Vol. 3A, "Priority Among Concurrent Events"). */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { LAYOUT } from '../../src/layout.gen.ts';
+import { LAYOUT } from '../../src/core/layout.gen.ts';
 import { CODE, HANDLER, type Lab, longLab, Sel, STACK0, TABLES } from './lab.ts';
 
 const TF = 0x102;

@@ -1,6 +1,6 @@
 /** `run` comes back within its budget whatever the guest does: what retires nothing pays (decisions/0018). */
 import { describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import { CODE, enterUser, HANDLER, type Lab, longLab, protectedLab, Sel, TABLES } from './lab.ts';
 
 const AC = 17;

@@ -1,6 +1,6 @@
 /** Event delivery and IRET in long mode (SDM Vol. 3A, "64-Bit Mode Exception and Interrupt Handling"). */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import {
   CODE,
   enterUser,

@@ -1,6 +1,6 @@
 /** Interrupts of real-address and virtual-8086 mode (SDM Vol. 3B, "8086 Emulation"). */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import { CODE, enterV86, Flag, HANDLER, type Lab, protectedLab, realLab, Sel, STACK0, TSS } from './lab.ts';
 
 let lab: Lab;

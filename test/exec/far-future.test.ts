@@ -1,7 +1,7 @@
 // The timers of the processor itself, far beyond what a double counts: the seam between it and the run loop.
 import { expect, it } from 'vitest';
-import { createCore } from '../../src/core.ts';
-import { NEVER } from '../../src/core-types.ts';
+import { createCore } from '../../src/core/index.ts';
+import { NEVER } from '../../src/core/types.ts';
 
 const bus = {
   portIn: () => 0,

@@ -1,7 +1,7 @@
 // FERR# and IGNNE# (SDM Vol. 1, "MS-DOS Compatibility Sub-mode"): a real-mode processor whose FERR# pin is watched.
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createCore, type WasmCore } from '../../src/core.ts';
-import { Stop } from '../../src/core-types.ts';
+import { createCore, type WasmCore } from '../../src/core/index.ts';
+import { Stop } from '../../src/core/types.ts';
 
 const CODE = 0x7c00;
 const NMI_HANDLER = 0x6000;

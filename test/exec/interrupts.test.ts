@@ -1,6 +1,6 @@
 /** External interrupts, NMI, shadows and single steps (SDM Vol. 3A, "Interrupt and Exception Handling"; Vol. 3B, "Debug"). */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import { CODE, Flag, HANDLER, IST, type Lab, longLab, protectedLab, Sel, STACK0 } from './lab.ts';
 
 let lab: Lab;

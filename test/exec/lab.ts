@@ -2,8 +2,8 @@
  * A bare processor with descriptor tables, for tests of privileged architecture: everything in memory is where the test
  * put it, and nothing runs but the bytes of the test.
  */
-import { type CoreOptions, createCore, type WasmCore } from '../../src/core.ts';
-import type { RegisterName, SegmentName } from '../../src/core-types.ts';
+import { type CoreOptions, createCore, type WasmCore } from '../../src/core/index.ts';
+import type { RegisterName, SegmentName } from '../../src/core/types.ts';
 
 export const GDT = 0x1000;
 export const IDT = 0x2000;

@@ -1,5 +1,5 @@
 /** What of linear memory no guest may reach or change, for tests that let guests do anything. */
-import { LAYOUT } from '../../src/layout.gen.ts';
+import { LAYOUT } from '../../src/core/layout.gen.ts';
 import { type Lab, longLab } from './lab.ts';
 
 /** First address of linear memory, and of the frame marks: one byte for each frame of it, then the processor's window. */

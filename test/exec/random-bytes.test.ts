@@ -1,6 +1,6 @@
 /** Random instructions and bytes as programs: whatever a guest executes, the processor stays inside the guest and within its budget. */
 import { describe, expect, it } from 'vitest';
-import { GPRS, type SegmentName, Stop } from '../../src/core-types.ts';
+import { GPRS, type SegmentName, Stop } from '../../src/core/types.ts';
 import { randomNumbers } from '../random.ts';
 import { CODE, enterUser, HANDLER, type Lab, longLab, protectedLab, realLab, Sel } from './lab.ts';
 import { outside } from './outside.ts';

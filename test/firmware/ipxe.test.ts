@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { Machine } from '../../src/machine/machine.ts';
 import { UserNet } from '../../src/net/user/user-net.ts';
-import { nodeSockets } from '../../src/node/host-sockets.ts';
+import { nodeSockets } from '../../src/node/sockets.ts';
 import { buildWasm } from '../../tools/build-wasm.ts';
 import { debianPackage } from '../linux/debian.ts';
 

@@ -1,7 +1,7 @@
 // Debian's full kernel draws its console by its own virtio-gpu driver.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import type { Frame } from '../../src/machine/screen.ts';
+import type { Frame } from '../../src/machine/host/screen.ts';
 import { boot, kernelModules, prepareSoftware, type Software } from './guest.ts';
 
 const [WIDTH, HEIGHT] = [800, 600];

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { unpackLinux } from '../../src/machine/loaders/linux.ts';
+import { unpackLinux } from '../../src/machine/firmware/loaders/linux.ts';
 import { debianPackage } from './debian.ts';
 import { boot, prepareSoftware, type Software } from './guest.ts';
 

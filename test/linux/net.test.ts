@@ -15,7 +15,7 @@ import type { NetBackend } from '../../src/net/backend.ts';
 import { dump } from '../../src/net/pcap.ts';
 import { Switch } from '../../src/net/switch.ts';
 import { UserNet } from '../../src/net/user/user-net.ts';
-import { nodeSockets } from '../../src/node/host-sockets.ts';
+import { nodeSockets } from '../../src/node/sockets.ts';
 import { debianPackage } from './debian.ts';
 import { boot, kernelModules, prepareSoftware, type Software } from './guest.ts';
 

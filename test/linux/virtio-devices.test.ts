@@ -4,10 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { VirtioKeyboard, VirtioTablet } from '../../src/machine/board/rows/input.ts';
 import type { Machine } from '../../src/machine/machine.ts';
-import type { Report } from '../../src/machine/report.ts';
-import type { VirtioKeyboard, VirtioTablet } from '../../src/machine/rows/input.ts';
-import { HostFolder } from '../../src/node/host-folder.ts';
+import type { Report } from '../../src/machine/run/report.ts';
+import { HostFolder } from '../../src/node/folder.ts';
 import { EXECUTABLE } from './cpio.ts';
 import { boot, kernelModules, prepareSoftware, type Software } from './guest.ts';
 

@@ -3,7 +3,7 @@
  * decoded code, what entry checks need not look at again) before each instruction. Both must see the same, whatever
  * changes between: DESIGN.md, "Proof".
  */
-import { GPRS, type RegisterName, Stop } from '../../src/core-types.ts';
+import { GPRS, type RegisterName, Stop } from '../../src/core/types.ts';
 import { disassemble } from '../../src/isa/disasm.ts';
 import { type Lab, longLab } from '../exec/lab.ts';
 import { randomNumbers } from '../random.ts';

@@ -10,7 +10,7 @@ import {
   type Segment,
   type SegmentName,
   Stop,
-} from '../../src/core-types.ts';
+} from '../../src/core/types.ts';
 import type { CoreFactory } from '../../src/machine/options.ts';
 import { PlainMemory } from './plain-memory.ts';
 

@@ -5,7 +5,7 @@ import { command } from '../../src/cli/command.ts';
 import type { BootMode, MachineOptions, Outcome, Tracer } from '../../src/index.ts';
 import { Machine } from '../../src/index.ts';
 import { fakeHost } from '../cli/fake-host.ts';
-import { elfImage, multiboot1Header, multiboot2Header } from './loaders/images.ts';
+import { elfImage, multiboot1Header, multiboot2Header } from './firmware/loaders/images.ts';
 
 const MIB = 0x10_0000;
 const EXIT = { type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 } as const;

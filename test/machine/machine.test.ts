@@ -1,11 +1,11 @@
 // The machine around a processor of functions: outcomes, time, events and reports.
 import { describe, expect, it } from 'vitest';
-import { NEVER, Stop } from '../../src/core-types.ts';
+import { NEVER, Stop } from '../../src/core/types.ts';
 import type { Outcome } from '../../src/machine/events.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
-import { Pacer } from '../../src/machine/pacer.ts';
-import { formatReport } from '../../src/machine/report.ts';
+import { Pacer } from '../../src/machine/run/pacer.ts';
+import { formatReport } from '../../src/machine/run/report.ts';
 import { type FakeCore, type FakeInstruction, fakeCore, forever, hlt, out, sti } from './fake-core.ts';
 
 const COM1 = 0x3f8;

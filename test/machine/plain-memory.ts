@@ -1,5 +1,5 @@
 /** Guest memory without a processor, for tests of what only writes to it. */
-import type { GuestMemory } from '../../src/core-types.ts';
+import type { GuestMemory } from '../../src/core/types.ts';
 
 export class PlainMemory implements GuestMemory {
   readonly size: number;

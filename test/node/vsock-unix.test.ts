@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Reg } from '../../src/devices/virtio/transport-mmio.ts';
 import { HEADER_BYTES, Op, readHeader, writeHeader } from '../../src/devices/virtio/vsock-packet.ts';
-import { VsockHub } from '../../src/machine/vsock-hub.ts';
+import { VsockHub } from '../../src/machine/host/vsock-hub.ts';
 import { NO_HOST } from '../../src/net/backend.ts';
 import { VsockUnix } from '../../src/node/vsock-unix.ts';
 import { MmioDriver } from '../devices/virtio/mmio-driver.ts';

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createCore, type WasmCore } from '../../src/core.ts';
-import { type Bus, type RegisterName, Stop } from '../../src/core-types.ts';
+import { createCore, type WasmCore } from '../../src/core/index.ts';
+import { type Bus, type RegisterName, Stop } from '../../src/core/types.ts';
 
 const MEMORY = 0x40_0000;
 const CODE = 0x1000;

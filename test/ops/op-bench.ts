@@ -2,9 +2,10 @@
  * Runs single instructions of 64-bit mode, ring 0, on a lab and says what they did. Faults of vectors 0 to 20 are caught
  * by gates of their own.
  */
+
+import { LAYOUT } from '../../src/core/layout.gen.ts';
 import { FEATURES } from '../../src/isa/gen/emit-tables.ts';
 import type { Feature } from '../../src/isa/table.ts';
-import { LAYOUT } from '../../src/layout.gen.ts';
 import { CODE, HANDLER, type Lab, longLab } from '../exec/lab.ts';
 
 export const DATA = 0x50000;

@@ -1,6 +1,6 @@
 // EXTRQ and INSERTQ (APM Vol. 4): bit fields of the low quadword; a length of 0 stands for 64. Only AMD's processors have them.
 import { describe, expect, it } from 'vitest';
-import { createState } from '../../src/vectors/state.ts';
+import { createState } from '../../src/recorded/state.ts';
 import { oneInstruction, UD } from './one-instruction.ts';
 
 const CR4_OSFXSR = 0x220n;

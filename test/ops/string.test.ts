@@ -1,8 +1,8 @@
 /** String instructions and their repetition (SDM Vol. 2, "REP/REPE/REPZ/REPNE/REPNZ" and the pages of MOVS to CMPS). */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createCore } from '../../src/core.ts';
-import { Stop } from '../../src/core-types.ts';
+import { createCore } from '../../src/core/index.ts';
+import { Stop } from '../../src/core/types.ts';
 import {
   CODE,
   descriptor,

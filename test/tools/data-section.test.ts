@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sections } from '../../src/relocate.ts';
+import { sections } from '../../src/core/relocate.ts';
 import { compile, readConfig } from '../../tools/compile.ts';
 
 const HANDLERS = 300;

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readRelocations, relocate, SiteKind } from '../../src/relocate.ts';
+import { readRelocations, relocate, SiteKind } from '../../src/core/relocate.ts';
 import { buildWasm, WINDOW_BASES, WINDOW_SIZE } from '../../tools/build-wasm.ts';
 import { compile } from '../../tools/compile.ts';
 import { findRelocations } from '../../tools/relocations.ts';

@@ -3,7 +3,7 @@
  * tables, virtual-APIC pages. The processor never leaves its memory or its budget, and names the rule of an entry that fails.
  */
 import { beforeEach, expect, it } from 'vitest';
-import { GPRS } from '../../src/core-types.ts';
+import { GPRS } from '../../src/core/types.ts';
 import { outside } from '../exec/outside.ts';
 import { randomNumbers } from '../random.ts';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';

@@ -4,7 +4,7 @@
  * name their rule. (The test build also asserts that what needs no check would pass it.)
  */
 import { expect, it } from 'vitest';
-import { GPRS } from '../../src/core-types.ts';
+import { GPRS } from '../../src/core/types.ts';
 import { offsetOf, VMCS_FIELDS } from '../../src/isa/vmx/fields.ts';
 import { outside, watchOwnData } from '../exec/outside.ts';
 import { randomNumbers } from '../random.ts';

@@ -3,7 +3,7 @@
  * entry goes through or fails for a reason that it can name.
  */
 import { describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import { VMCS_FIELDS } from '../../src/isa/vmx/fields.ts';
 import { CODE } from '../exec/lab.ts';
 import { randomNumbers } from '../random.ts';

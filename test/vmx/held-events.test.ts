@@ -1,6 +1,6 @@
 /** Events that VMX operation holds off, or turns into others: INIT, posted interrupts. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import { CODE, HANDLER } from '../exec/lab.ts';
 import { type VmxLab, vmxLab } from './lab.ts';
 

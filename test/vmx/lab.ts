@@ -3,9 +3,9 @@
  * VMLAUNCH or VMRESUME enters a guest in the mode of the lab, and every VM exit ends at HOST_CODE.
  */
 
+import { LAYOUT } from '../../src/core/layout.gen.ts';
 import { offsetOf, VMCS_FIELDS } from '../../src/isa/vmx/fields.ts';
 import { RULES } from '../../src/isa/vmx/rules.ts';
-import { LAYOUT } from '../../src/layout.gen.ts';
 import {
   CODE,
   GDT,

@@ -1,6 +1,6 @@
 /** MSR areas of VM entry and VM exit (SDM Vol. 3C, "Loading MSRs", "Saving MSRs", "VMX Aborts"). */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
+import { Stop } from '../../src/core/types.ts';
 import { CODE } from '../exec/lab.ts';
 import { controls, Reason, Secondary } from './controls.ts';
 import {

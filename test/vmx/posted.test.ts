@@ -2,8 +2,8 @@
  * Posted-interrupt processing (SDM Vol. 3C, "Posted-Interrupt Processing").
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Stop } from '../../src/core-types.ts';
-import { LAYOUT } from '../../src/layout.gen.ts';
+import { LAYOUT } from '../../src/core/layout.gen.ts';
+import { Stop } from '../../src/core/types.ts';
 import { controls, Pin, Primary, Reason, Secondary } from './controls.ts';
 import { type Fields, GUEST_CODE, GUEST_STACK, VMCALL, VMLAUNCH, VMRESUME, type VmxLab, vmxLab } from './lab.ts';
 import { Reg, status, VirtualApic } from './virtual-apic.ts';

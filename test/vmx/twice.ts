@@ -2,8 +2,8 @@
  * Runs a guest twice from the same state, in one run and instruction by instruction, and holds the two exits against each
  * other: nothing that a guest sees may depend on where the embedder lets the processor come back.
  */
-import type { WasmCore } from '../../src/core.ts';
-import { FIELDS, LAYOUT } from '../../src/layout.gen.ts';
+import type { WasmCore } from '../../src/core/index.ts';
+import { FIELDS, LAYOUT } from '../../src/core/layout.gen.ts';
 
 /** The page of mailboxes and the I/O APIC's. */
 const SHARED_BYTES = 0x2000;

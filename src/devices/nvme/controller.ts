@@ -3,7 +3,7 @@
  * command through its queues. A driver that errs gets a status; where not even that can be told to it, the controller
  * reports a fatal status and waits for a reset.
  */
-import type { GuestMemory, Width } from '../../core-types.ts';
+import type { GuestMemory, Width } from '../../core/types.ts';
 import type { BlkBackend } from '../backends.ts';
 import type { IoDevice } from '../device.ts';
 import { TURN_WORK } from '../work-meter.ts';

@@ -2,7 +2,7 @@
  * Guest memory as the controller touches it: by addresses of queues, and by the page lists of commands (NVM Express Base
  * Specification 1.4, "Physical Region Page Entry and List"). What lies outside RAM is a data transfer error.
  */
-import type { GuestMemory } from '../../core-types.ts';
+import type { GuestMemory } from '../../core/types.ts';
 import { NoAccess } from '../device.ts';
 import type { Command } from './command.ts';
 import { NvmeError, PAGE, Status } from './spec.ts';

@@ -2,7 +2,7 @@
  * A PCI function (PCI Local Bus Specification 3.0, chapter 6 "Configuration Space"): identity, command and status, base
  * address registers, capabilities and INTx. What a guest writes passes masks: it can move and switch ranges, never more.
  */
-import type { GuestMemory, Width } from '../../core-types.ts';
+import type { GuestMemory, Width } from '../../core/types.ts';
 import { type IoDevice, NoAccess } from '../device.ts';
 
 /** Offsets in a header of type 0. */
@@ -89,6 +89,8 @@ export class PciFunction {
   #intx = false;
   /** Message-signalled interrupts are on: the pin is quiet. */
   #usesMessages = false;
+  /** What lies beyond the 256 bytes. */
+  #beyond = 0xff;
 
   constructor(identity: PciIdentity) {
     const { name, vendor, device, revision = 0, classCode, subsystemVendor = 0, subsystem = 0 } = identity;
@@ -119,10 +121,15 @@ export class PciFunction {
     return this.#bars.flatMap((bar, index) => (bar ? [{ index, range: bar.range, is64: bar.is64 }] : []));
   }
 
-  /** Reads `width` bytes; all ones beyond the 256 bytes of the space. */
+  /** Gives the function the extended space of PCI Express, with no capability in it: zeros. */
+  extendConfig(): void {
+    this.#beyond = 0;
+  }
+
+  /** Reads `width` bytes; beyond the 256 bytes of a conventional function all ones. */
   readConfig(offset: number, width: Width): number {
     let value = 0;
-    for (let n = width - 1; n >= 0; n--) value = value * 256 + (this.bytes[offset + n] ?? 0xff);
+    for (let n = width - 1; n >= 0; n--) value = value * 256 + (this.bytes[offset + n] ?? this.#beyond);
     return value;
   }
 
@@ -205,7 +212,12 @@ export class PciFunction {
   /** Lets a guest write the bits of `masks` from `at` on. */
   protected allowWrites(at: number, masks: readonly number[], changed?: Watcher): void {
     this.#writable.set(masks, at);
-    if (changed) this.#watchers.push({ start: at, end: at + masks.length, changed });
+    if (changed) this.watch(at, masks.length, changed);
+  }
+
+  /** Tells `changed` of every write to `length` bytes from `at` on. */
+  protected watch(at: number, length: number, changed: Watcher): void {
+    this.#watchers.push({ start: at, end: at + length, changed });
   }
 
   get #isBusMaster(): boolean {

@@ -2,7 +2,7 @@
  * MSI-X (PCI Local Bus Specification 3.0, 6.8.2 "MSI-X Capability and Table Structures"): a table of messages and their
  * pending bits, in a memory range of the function.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { IoDevice } from '../device.ts';
 import type { PciFunction } from './function.ts';
 

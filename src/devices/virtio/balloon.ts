@@ -2,7 +2,7 @@
  * Traditional memory balloon (virtio 1.2, 5.5 "Traditional Memory Balloon Device"): the guest gives pages to the host,
  * takes them back when the target falls, tells statistics when asked, and reports what is free anyway.
  */
-import type { GuestMemory, Width } from '../../core-types.ts';
+import type { GuestMemory, Width } from '../../core/types.ts';
 import { PIECE } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';

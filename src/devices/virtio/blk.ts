@@ -2,7 +2,7 @@
  * Block device (virtio 1.2, 5.2 "Block Device"). A request that cannot be done ends with a status byte; only a chain in
  * which there is no room for that byte, or no whole header, is the driver's error. Backends may answer later.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { BlkBackend } from '../backends.ts';
 import { DISCARD_PIECE, DISCARD_WORK, PIECE, ZEROES_PIECE, ZEROES_WORK } from '../work-meter.ts';
 import type { Chain } from './chain.ts';

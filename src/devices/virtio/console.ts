@@ -3,7 +3,7 @@
  * have names, the control queues that tell the driver about them; the size of the host's window, and the emergency write
  * for a driver that is not up yet.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import { ConsolePort, type PortParts } from './console-port.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';

@@ -2,7 +2,7 @@
  * What a virtio device is, whatever transport it sits on: it gets queues, never registers; and what it may ask of the
  * transport in return.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { DeviceMemory } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
 

@@ -3,7 +3,7 @@
  * into them, and has one of them shown. A command that cannot be gets an error response; the device lives on.
  */
 import { check, isInteger } from '../../checks.ts';
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { Display, Picture } from '../display.ts';
 import { PIECE } from '../work-meter.ts';
 import type { Chain } from './chain.ts';

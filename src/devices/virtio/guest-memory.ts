@@ -2,7 +2,7 @@
  * Guest memory as a virtio device touches it: addresses are what the driver wrote, 64 bits wide and not to be trusted.
  * Whatever lies outside RAM is a GuestError; nothing else is ever thrown from here.
  */
-import type { GuestMemory } from '../../core-types.ts';
+import type { GuestMemory } from '../../core/types.ts';
 import { NoAccess } from '../device.ts';
 
 /** The driver broke a rule of the specification. The transport answers with DEVICE_NEEDS_RESET. */

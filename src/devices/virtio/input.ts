@@ -2,7 +2,7 @@
  * Input device (virtio 1.2, 5.8 "Input Device"): events of Linux's evdev to the driver, and the state of lights back. What
  * the device has (keys, axes) the driver asks for by writing what it wants to know into the configuration space.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import type { Virtqueue } from './queue.ts';
 

@@ -1,5 +1,5 @@
 /** The common configuration structure (virtio 1.2, 4.1.4.3 "Common configuration structure layout"). */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import { half, withHalf } from './halves.ts';
 import type { QueueLayout } from './queue.ts';
 import type { VirtioTransport } from './transport.ts';

@@ -2,7 +2,7 @@
  * A virtio device behind memory-mapped registers (virtio 1.2, 4.2 "Virtio Over MMIO"), version 2: no legacy interface.
  * Registers are 32 bits wide and take no other access; the configuration space takes any.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { IoDevice, IrqLine } from '../device.ts';
 import { half, withHalf } from './halves.ts';
 import type { QueueLayout } from './queue.ts';

@@ -2,7 +2,7 @@
  * A virtio device as a PCI function (virtio 1.2, 4.1 "Virtio Over PCI Bus"), without the legacy interface: structures in
  * one memory range that capabilities point to, notification by MSI-X or INTx.
  */
-import type { Width } from '../../core-types.ts';
+import type { Width } from '../../core/types.ts';
 import type { IoDevice } from '../device.ts';
 import { CONFIG_BYTES, PciFunction } from '../pci/function.ts';
 import { Msix } from '../pci/msix.ts';

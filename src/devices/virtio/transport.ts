@@ -2,7 +2,7 @@
  * What every transport does: feature negotiation, the status machine and the queues of one device. A transport proper is
  * a map of registers onto this. Every GuestError ends here: DEVICE_NEEDS_RESET and one line in the log.
  */
-import type { GuestMemory, Width } from '../../core-types.ts';
+import type { GuestMemory, Width } from '../../core/types.ts';
 import { Feature, type VirtioDevice, type VirtioHost } from './device.ts';
 import { DeviceMemory, GuestError, type Wrote } from './guest-memory.ts';
 import { PackedQueue } from './packed-queue.ts';

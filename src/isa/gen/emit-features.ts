@@ -1,4 +1,4 @@
-/** Generates src/features.gen.ts: the features that gate instructions, and how far each is implemented. */
+/** Generates src/core/features.gen.ts: the features that gate instructions, and how far each is implemented. */
 import { rows } from '../opcodes.ts';
 import { x87Rows } from '../opcodes-x87.ts';
 import type { Row } from '../table.ts';

@@ -1,4 +1,4 @@
-/** Generates src/layout.gen.ts: addresses of state relative to the window, read from the AssemblyScript declarations. */
+/** Generates src/core/layout.gen.ts: addresses of state relative to the window, read from the AssemblyScript declarations. */
 
 const SIZES: Record<string, number> = { u64: 8, u32: 4, i32: 4 };
 

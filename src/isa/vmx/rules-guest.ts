@@ -1,5 +1,5 @@
 /** The rules of VM entry about the guest-state area (SDM Vol. 3C, "Checking and Loading Guest State"): see rules.ts. */
-import type { Section } from './rules.ts';
+import type { Section } from './rule.ts';
 
 // biome-ignore format: a line per rule
 export const GUEST_RULES: readonly Section[] = [

@@ -2,21 +2,8 @@
  * The rules that VM entry checks (SDM Vol. 3C, "VM Entries"), in the manual's order. The processor records the number of
  * the first one that is broken; people read the text.
  */
+import type { Section, VmEntryRule } from './rule.ts';
 import { GUEST_RULES } from './rules-guest.ts';
-
-export interface VmEntryRule {
-  /** Identifier in the processor's code. */
-  name: string;
-  /** Title of the manual's subsection. */
-  section: string;
-  text: string;
-  /** Names of the VMCS fields that the rule is about. */
-  fields: readonly string[];
-}
-
-/** Name, fields, text. '*BASE' and its like stand for those of the six segment registers. */
-export type Row = readonly [name: string, fields: string, text: string];
-export type Section = readonly [title: string, rows: readonly Row[]];
 
 // biome-ignore format: a line per rule
 const SECTIONS: readonly Section[] = [

@@ -3,7 +3,7 @@
  * IBM PCs, Compatibles, and EISA Computers", 2nd edition; Ralf Brown's Interrupt List, "MEMORY.LST"). The offsets in the
  * extended area beyond its first byte are our firmware's own (roms/firmware/firmware.h).
  */
-import { CONVENTIONAL_END } from '../memory-layout.ts';
+import { CONVENTIONAL_END } from './memory-layout.ts';
 import { FIRMWARE_SEGMENT, type FirmwareEntries } from './rom.ts';
 
 export const VECTOR_BYTES = 0x400;

@@ -2,8 +2,9 @@
  * The MP table for guests without ACPI (Intel "MultiProcessor Specification", version 1.4, chapter 4 "MP Configuration
  * Table"). It says what the MADT says: processors, buses, the I/O APIC and where interrupts arrive.
  */
-import type { AcpiBoard } from '../dsdt.ts';
-import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from '../pirq.ts';
+
+import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from '../board/pirq.ts';
+import type { AcpiBoard } from './acpi-board.ts';
 
 const LOCAL_APIC = 0xfee0_0000;
 const IO_APIC = 0xfec0_0000;

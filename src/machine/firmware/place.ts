@@ -2,11 +2,11 @@
  * Puts our own firmware into RAM as if it had run: kernels that start at once find what a BIOS leaves, at no cost. What an
  * image lies on stays the image's.
  */
-import type { GuestMemory } from '../../core-types.ts';
-import type { BootState } from '../boot-state.ts';
-import type { AcpiBoard } from '../dsdt.ts';
-import { type MemoryLayout, memoryMap } from '../memory-layout.ts';
+import type { GuestMemory } from '../../core/types.ts';
+import type { AcpiBoard } from './acpi-board.ts';
 import { BDA, biosData, EBDA, extendedData, type FirmwareBoard, vectorTable } from './bios-data.ts';
+import type { BootState } from './boot-state.ts';
+import { type MemoryLayout, memoryMap } from './memory-layout.ts';
 import { mpTable } from './mp-table.ts';
 import { FIRMWARE_SEGMENT, firmwareBase, firmwareBytes, firmwareEntries } from './rom.ts';
 

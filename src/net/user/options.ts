@@ -12,7 +12,7 @@ import {
   isText,
 } from '../../checks.ts';
 import { isWithin, parseIp, parseSubnet, type Subnet } from '../addresses.ts';
-import type { SocketAddress } from '../host-sockets.ts';
+import type { SocketAddress } from '../sockets.ts';
 
 /** A port of the host that leads to one of the guest. */
 export interface HostForward {

@@ -4,7 +4,7 @@
  */
 import type { HostWork } from '../backend.ts';
 import { compact } from '../chunks.ts';
-import type { HostStream, StreamEvents, StreamFailure } from '../host-sockets.ts';
+import type { HostStream, StreamEvents, StreamFailure } from '../sockets.ts';
 import { Flag, type Segment } from './segment.ts';
 import { ahead, DEFAULT_MSS, TcpSender } from './tcp-sender.ts';
 

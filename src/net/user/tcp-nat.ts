@@ -1,6 +1,6 @@
 /** TCP between the guest and the host: the connections there are, and how new ones begin on either side. */
 import { BROADCAST_IP } from '../addresses.ts';
-import type { HostSockets, Listener, SocketAddress } from '../host-sockets.ts';
+import type { HostSockets, Listener, SocketAddress } from '../sockets.ts';
 import type { Lan } from './lan.ts';
 import { Flag, makeSegment, type Segment, type SegmentHead } from './segment.ts';
 import { type Outgoing, TcpConnection } from './tcp-connection.ts';

@@ -4,7 +4,7 @@
  * something was sent to; forwarded ports take them from everywhere.
  */
 import type { HostWork } from '../backend.ts';
-import type { HostDatagrams, HostSockets, OnDatagram, SocketAddress } from '../host-sockets.ts';
+import type { HostDatagrams, HostSockets, OnDatagram, SocketAddress } from '../sockets.ts';
 
 /** Host milliseconds: until a socket that nobody uses is closed, and for which an answer is waited. */
 const IDLE_MS = 60_000;

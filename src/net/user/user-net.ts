@@ -6,7 +6,7 @@ import { check, isObject } from '../../checks.ts';
 import { BROADCAST_IP, formatIp, isWithin, parseIp } from '../addresses.ts';
 import type { NetBackend, NetCard, Offload } from '../backend.ts';
 import { get16 } from '../bytes.ts';
-import type { HostDatagrams, HostSockets, Listener, SocketAddress } from '../host-sockets.ts';
+import type { HostDatagrams, HostSockets, Listener, SocketAddress } from '../sockets.ts';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.ts';
 import { echoReply, isEchoRequest, quoteOf, timeExceeded, Unreachable, unreachable } from './icmp.ts';
 import { Lan } from './lan.ts';

@@ -8,7 +8,7 @@ import type { FileTree } from '../../../src/devices/p9/file-tree.ts';
 import { MemoryTree } from '../../../src/devices/p9/memory-tree.ts';
 import { Request, type Writer } from '../../../src/devices/p9/message.ts';
 import { P9Server } from '../../../src/devices/p9/server.ts';
-import { HostFolder } from '../../../src/node/host-folder.ts';
+import { HostFolder } from '../../../src/node/folder.ts';
 import { APPEND, Client, EXCL, MSIZE, READ, READ_WRITE, TRUNC, utf8, WRITE } from './client.ts';
 
 const [EPERM, ENOENT, EBADF, EBUSY, EEXIST, ENOTDIR, EISDIR, EINVAL] = [1, 2, 9, 16, 17, 20, 21, 22];

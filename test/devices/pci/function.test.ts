@@ -1,7 +1,7 @@
 // Configuration space as a guest meets it: what it may write, where ranges go, when pins and messages are heard.
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Width } from '../../../src/core-types.ts';
+import type { Width } from '../../../src/core/types.ts';
 import { NoAccess } from '../../../src/devices/device.ts';
 import { Command, Config, PciFunction, type PciHost, type PciRange } from '../../../src/devices/pci/function.ts';
 import { Msi } from '../../../src/devices/pci/msi.ts';

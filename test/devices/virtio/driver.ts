@@ -1,5 +1,5 @@
 // A driver for the tests: RAM, an allocator, and the driver's side of both ring formats, honest unless told otherwise.
-import type { GuestMemory } from '../../../src/core-types.ts';
+import type { GuestMemory } from '../../../src/core/types.ts';
 import { DeviceMemory } from '../../../src/devices/virtio/guest-memory.ts';
 import { PackedQueue } from '../../../src/devices/virtio/packed-queue.ts';
 import type { QueueLayout, Virtqueue } from '../../../src/devices/virtio/queue.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KEY_CODES } from '../../../src/devices/i8042-keys.ts';
 import type { VirtioInput } from '../../../src/devices/virtio/input.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
-import { VirtioKeyboard, VirtioTablet } from '../../../src/machine/rows/input.ts';
+import { VirtioKeyboard, VirtioTablet } from '../../../src/machine/board/rows/input.ts';
 import { MmioDriver } from './mmio-driver.ts';
 
 const [NAME, BITS, RANGE] = [1, 0x11, 0x12];

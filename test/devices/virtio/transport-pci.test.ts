@@ -1,7 +1,7 @@
 // Virtio over PCI: discovery through capabilities, negotiation, notifications by INTx and MSI-X, and hostile accesses.
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Width } from '../../../src/core-types.ts';
+import type { Width } from '../../../src/core/types.ts';
 import { Command, Config, type PciRange } from '../../../src/devices/pci/function.ts';
 import { VirtioPci } from '../../../src/devices/virtio/transport-pci.ts';
 import { PackedRing, type Ring, SplitRing, TestRam } from './driver.ts';

@@ -5,7 +5,7 @@ import { geometryOf } from '../../../src/machine/firmware/bios-data.ts';
 import { mpTable } from '../../../src/machine/firmware/mp-table.ts';
 import { Machine } from '../../../src/machine/machine.ts';
 import type { MachineOptions } from '../../../src/machine/options.ts';
-import { elfImage } from '../loaders/images.ts';
+import { elfImage } from './loaders/images.ts';
 
 const MIB = 0x10_0000;
 const HLT = Uint8Array.of(0xf4);

@@ -2,7 +2,7 @@
  * The modes of the random streams: memory and registers of a processor on a machine with 8 MiB, everything mapped one to
  * one for everybody where there is paging, so that streams reach RAM, devices and the tables themselves.
  */
-import type { SegmentName } from '../../../src/core-types.ts';
+import type { SegmentName } from '../../../src/core/types.ts';
 import {
   CODE,
   commonTables,

@@ -2,8 +2,8 @@
  * Random instruction streams on a machine full of devices. A seed is one machine in one mode; whatever its guest does,
  * the machine comes back and the event loop has its turns.
  */
-import type { WasmCore } from '../../../src/core.ts';
-import { GPRS, type RegisterName } from '../../../src/core-types.ts';
+import type { WasmCore } from '../../../src/core/index.ts';
+import { GPRS, type RegisterName } from '../../../src/core/types.ts';
 import { Machine, ramDisk, Switch } from '../../../src/index.ts';
 import { CODE, Lab } from '../../exec/lab.ts';
 import { fillProgram, randomValue } from '../../exec/random-code.ts';

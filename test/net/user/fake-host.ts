@@ -7,7 +7,7 @@ import type {
   OnDatagram,
   SocketAddress,
   StreamEvents,
-} from '../../../src/net/host-sockets.ts';
+} from '../../../src/net/sockets.ts';
 
 export class FakeStream implements HostStream {
   readonly to: SocketAddress;

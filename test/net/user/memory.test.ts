@@ -1,6 +1,6 @@
 // What a guest can make the user-mode network keep: frames of 64 KiB around next to nothing, single bytes, many connections.
 import { describe, expect, it } from 'vitest';
-import type { HostStream, StreamEvents } from '../../../src/net/host-sockets.ts';
+import type { HostStream, StreamEvents } from '../../../src/net/sockets.ts';
 import { ByteQueue } from '../../../src/net/user/byte-queue.ts';
 import type { UserNet } from '../../../src/net/user/user-net.ts';
 import { heldBy } from '../../held-bytes.ts';

@@ -1,0 +1,67 @@
+/** Keyboard and mouse of a machine, by the names that web pages use for keys and buttons. */
+import { check, isNumber, isText } from '../../checks.ts';
+import type { I8042 } from '../../devices/i8042.ts';
+import { keyOf } from '../../devices/i8042-keys.ts';
+
+/** Finds the controller, which every reset makes anew. */
+type Access = () => I8042;
+
+export class Keyboard {
+  readonly #controller: Access;
+
+  constructor(controller: Access) {
+    this.#controller = controller;
+  }
+
+  /** Bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock. */
+  get leds(): number {
+    return this.#controller().keyboard.leds;
+  }
+
+  /** Holds a key down, by its KeyboardEvent.code; again where it repeats. Throws RangeError for a key that is not there. */
+  down(code: string): void {
+    this.#controller().keyboard.key(code, true);
+  }
+
+  up(code: string): void {
+    this.#controller().keyboard.key(code, false);
+  }
+
+  /** Presses keys in turn and releases them in reverse: `press('ControlLeft', 'AltLeft', 'Delete')`. */
+  press(...codes: readonly string[]): void {
+    for (const code of codes) this.down(code);
+    for (const code of codes.toReversed()) this.up(code);
+  }
+
+  /** Types text on a US layout. Throws RangeError for a character that has no key there, before typing anything. */
+  type(text: string): void {
+    check('keyboard.type', text, isText);
+    for (const { code, shift } of Array.from(text, keyOf)) {
+      if (shift) this.press('ShiftLeft', code);
+      else this.press(code);
+    }
+  }
+}
+
+export class Mouse {
+  readonly #controller: Access;
+
+  constructor(controller: Access) {
+    this.#controller = controller;
+  }
+
+  /** Moves right and down by counts, and turns the wheel towards the user. */
+  move(x: number, y: number, wheel = 0): void {
+    for (const [name, value] of Object.entries({ x, y, wheel })) check(`mouse.move: ${name}`, value, isNumber);
+    this.#controller().mouse.move(x, y, wheel);
+  }
+
+  /** Presses or releases a button by its number in MouseEvent.button: 0 left, 1 middle, 2 right. */
+  down(button = 0): void {
+    this.#controller().mouse.button(button, true);
+  }
+
+  up(button = 0): void {
+    this.#controller().mouse.button(button, false);
+  }
+}
