@@ -1,6 +1,6 @@
 /** The rules of assembly/ that no other tool checks: its compiler knows neither unused imports nor layers. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 type Source = readonly [name: string, text: string];
@@ -28,31 +28,7 @@ const VMX_SPEAKERS: ReadonlySet<string> = new Set(['assembly/ops/vmx.ts']);
 const VMX_WORDS =
   /\b(?:Field|Pin|Primary|Secondary|EntryControl|ExitControl)\.[A-Z]\w*|\b(?:set)?[fF]ield<|\b(?:setE|e)ntered<|\bReason\.[A-Z]\w*/;
 
-const IMPORT = /^(?:import|export)\s+(?:[^'"]*?\bfrom\s+)?'(\.[^']+)';$/gm;
 const withoutComments = (text: string): string => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
-
-function importsOf([name, text]: Source): string[] {
-  return [...text.matchAll(IMPORT)].map(([, from]) => {
-    const path = normalize(join(dirname(name), from));
-    return path.endsWith('.ts') ? path : `${path}.ts`;
-  });
-}
-
-/** Files that import each other, by whatever way: each circle with its files in order. */
-function circles(sources: readonly Source[]): string[] {
-  const imports = new Map(sources.map((source) => [source[0], importsOf(source)]));
-  const done = new Set<string>();
-  const found: string[] = [];
-  const visit = (name: string, path: readonly string[]): void => {
-    const at = path.indexOf(name);
-    if (at >= 0) found.push([...path.slice(at), name].join(' > '));
-    if (at >= 0 || done.has(name)) return;
-    for (const other of imports.get(name) ?? []) visit(other, [...path, name]);
-    done.add(name);
-  };
-  for (const [name] of sources) visit(name, []);
-  return found;
-}
 
 function vmxWords(sources: readonly Source[]): string[] {
   return sources.flatMap(([name, text]) =>
@@ -102,9 +78,6 @@ const lines = (sources: readonly Source[], wrong: RegExp): string[] =>
 const BANNER = /^\s*\/[/*].*[-=*#~]{5}/;
 
 describe('assembly/', () => {
-  it('has no circle of imports', () => {
-    expect(circles(SOURCES)).toEqual([]);
-  });
   it('speaks of fields and controls of a VMCS in vmx/ alone, and where the VMX instructions are', () => {
     expect(vmxWords(WRITTEN)).toEqual([]);
   });
@@ -117,21 +90,6 @@ describe('assembly/', () => {
 });
 
 describe('a breach of these rules is seen:', () => {
-  it.each([
-    [
-      'a file that imports itself over another',
-      ["import { b } from './b';", "export { a } from './a';"],
-      /a.ts > .*b.ts > .*a.ts/,
-    ],
-    [
-      'two files that import each other by a third',
-      ["import {\n  b,\n} from './b';", "import { c } from './c';", "import { a } from './a';"],
-      /c.ts > .*a.ts/,
-    ],
-  ])('%s', (_what, texts, expected) => {
-    const sources = texts.map((text, n): Source => [`assembly/ops/${'abc'[n]}.ts`, text]);
-    expect(circles(sources).join()).toMatch(expected);
-  });
   it.each([
     ['a field', 'assembly/ops/a.ts', 'setField<u32>(Field.EXIT_REASON, 1);'],
     ['a control', 'assembly/mmu/a.ts', 'if ((cpu.secondaryControls & Secondary.EPT) != 0) return;'],
