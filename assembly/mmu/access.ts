@@ -10,7 +10,7 @@ import { in64, inLongMode, isCanonical } from '../cpu/segments';
 import { Access, accessClass, Class, codeHost, fill, flushPage, lookup } from './tlb';
 import { translate, walkedFlags, walkedPa } from './walk';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
-import { codeWritten, holdsCode } from './blocks';
+import { holdsCode, tellCodeWritten } from './code-frames';
 import { mmioRead, mmioWrite } from './bus';
 import { Reason, vmExit } from '../vmx/exits';
 import { inApicAccessPage, readsVirtually, writesVirtually } from '../vmx/virtual-apic';
@@ -166,7 +166,7 @@ function writePart(pa: u64, size: u32, from: u32): bool {
     return cpu.attention != 0;
   }
   memory.copy(host, from, size);
-  return holdsCode(host) && codeWritten(host, size);
+  return holdsCode(host) && tellCodeWritten(host, size);
 }
 
 /**
@@ -228,7 +228,7 @@ export function commitBounce(): bool {
   const size = cpu.bounceLength;
   if (cpu.bounceKind == Bounce.CODE) {
     memory.copy(cpu.rmw, BOUNCE, size);
-    return codeWritten(cpu.rmw, size);
+    return tellCodeWritten(cpu.rmw, size);
   }
   if (cpu.bounceKind == Bounce.MMIO) return writePart(cpu.bouncePa, size, <u32>BOUNCE);
   const first: u32 = 0x1000 - (<u32>cpu.bouncePa & 0xfff);
