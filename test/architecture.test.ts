@@ -39,7 +39,7 @@ const SRC: Layer[] = [
 ];
 
 /** Each layer imports only those before it. */
-const ASSEMBLY_ORDER = ['cpu', 'apic', 'vmx', 'svm', 'mmu', 'isa', 'ops', 'exec', 'hv', 'index'];
+const ASSEMBLY_ORDER = ['cpu', 'apic', 'vmx', 'svm', 'mmu', 'code', 'isa', 'ops', 'exec', 'hv', 'index'];
 const ASSEMBLY: Layer[] = ASSEMBLY_ORDER.map((name, at) => ({
   name,
   holds: name === 'index' ? ['index.ts'] : [`${name}/`],
