@@ -19,6 +19,7 @@ import { addProcessors, processorWires } from './run/processors.ts';
 import { makeReport, type Report } from './run/report.ts';
 import { RoundRobin } from './run/round-robin.ts';
 import { type RunLimits, RunLoop } from './run/run-loop.ts';
+import { loadMachine, type MachineState, saveMachine } from './state/machine-state.ts';
 import { randomFor } from './state/random.ts';
 
 interface MachineParts {
@@ -178,6 +179,20 @@ export class Machine {
   /** Nobody will type any more: a guest that only waits for input has halted. */
   closeInput(): void {
     this.#loop.closeInput();
+  }
+
+  /**
+   * Everything of the machine that a guest can tell apart, between two runs. Waits for backends that are at work. Throws
+   * Error where a device of the embedder's has no state, and where the machine runs.
+   */
+  async save(): Promise<MachineState> {
+    await this.#loop.quiesce();
+    return saveMachine({ cores: this.cores, board: this.#board, loop: this.#loop });
+  }
+
+  /** Goes on from what a machine with the same options gave. Throws Error where it does not fit. */
+  load(state: MachineState): void {
+    loadMachine({ cores: this.cores, board: this.#board, loop: this.#loop }, state);
   }
 
   /** What happened at the making of the machine that its owner may want to know. */

@@ -17,6 +17,7 @@ import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
 import type { HostWork } from '../../net/backend.ts';
+import { loadAll, type Plain, type Saved, saveAll } from '../../saved.ts';
 import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
 import type { FirmwareBoard } from '../firmware/bios-data.ts';
 import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
@@ -62,7 +63,14 @@ export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' |
   log: (line: string) => void;
 }
 
-export class Board {
+/** The parts by their names, where memory beside RAM appears, and the embedder's ends. */
+type BoardState = {
+  parts: { [name: string]: Plain };
+  places: ReturnType<ExtraMemory['save']>;
+  links: ReturnType<GuestLinks['save']>;
+};
+
+export class Board implements Saved<BoardState> {
   readonly #parts: BoardParts;
   readonly #shadow: ShadowMemory;
   #pics: PicPair;
@@ -93,6 +101,18 @@ export class Board {
     this.#pics = new PicPair(this.#parts.intr);
     this.bus.clear();
     this.#build();
+  }
+
+  save(): BoardState {
+    const { extra, links, bus } = this.#parts;
+    return { parts: saveAll(bus.parts.all), places: extra.save(), links: links.save() };
+  }
+
+  /** Throws Error where the state is of another board. */
+  load({ parts, places, links }: BoardState): void {
+    this.#parts.links.load(links);
+    this.#parts.extra.load(places);
+    loadAll(this.bus.parts.all, parts);
   }
 
   /** Queues bytes for serial port `port`. Throws RangeError where there is none. */

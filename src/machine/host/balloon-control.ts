@@ -1,7 +1,8 @@
 /** The balloon, for the embedder: how much memory the guest is to keep, and what became of it. Outlives resets. */
 import type { GuestMemory } from '../../core/types.ts';
 import { VirtioBalloon } from '../../devices/virtio/balloon.ts';
-import { ReturnedPages } from './returned-pages.ts';
+import { copyOf, type Saved } from '../../saved.ts';
+import { type PageStates, ReturnedPages } from './returned-pages.ts';
 
 const PAGE = 4096;
 /** virtio 1.2, 5.5.6.4 "Memory Statistics Tags". */
@@ -21,7 +22,14 @@ export interface BalloonFigures {
   statistics: BalloonStatistics;
 }
 
-export class BalloonControl {
+/** The size asked for (null for none), the pages that came back, and what the guest told last. */
+export type BalloonState = {
+  target: number | null;
+  pages: PageStates;
+  statistics: { [name: string]: number };
+};
+
+export class BalloonControl implements Saved<BalloonState> {
   #device: VirtioBalloon | null = null;
   #pages: ReturnedPages | null = null;
   #ramBytes = 0;
@@ -44,6 +52,18 @@ export class BalloonControl {
     });
     this.#apply();
     return this.#device;
+  }
+
+  save(): BalloonState {
+    const target = Number.isFinite(this.#target) ? this.#target : null;
+    return { target, pages: this.#pages?.save() ?? [], statistics: { ...this.#statistics } };
+  }
+
+  /** The device's own configuration, with the number of pages, is put back with the device. */
+  load({ target, pages, statistics }: BalloonState): void {
+    this.#target = target ?? Number.POSITIVE_INFINITY;
+    this.#pages?.load(pages);
+    this.#statistics = copyOf(statistics);
   }
 
   /** Whether the machine has a balloon. */

@@ -1,12 +1,16 @@
 /** What the embedder's side of a machine keeps while devices come and go with resets. */
 import type { FileTree } from '../../devices/p9/file-tree.ts';
 import type { HostWork } from '../../net/backend.ts';
+import type { Plain, Saved } from '../../saved.ts';
 import type { RandomSource } from '../state/random.ts';
-import { BalloonControl } from './balloon-control.ts';
+import { BalloonControl, type BalloonState } from './balloon-control.ts';
 import { GuestPort } from './guest-port.ts';
 import { VsockHub } from './vsock-hub.ts';
 
-export class GuestLinks {
+type LinksState = { random: Plain; balloon: BalloonState; ports: { [name: string]: Uint8Array[] } };
+
+/** The state is what the guest will see of the embedder's ends: entropy, the balloon's target, bytes for ports. */
+export class GuestLinks implements Saved<LinksState> {
   readonly balloon = new BalloonControl();
   readonly vsock: VsockHub;
   readonly random: RandomSource;
@@ -24,6 +28,17 @@ export class GuestLinks {
     this.random = random;
     this.#folders = folders;
     for (const folder of Object.values(folders)) folder.useClock?.(now);
+  }
+
+  save(): LinksState {
+    const ports = Object.fromEntries([...this.#ports].map(([name, port]) => [name, port.save()]));
+    return { random: this.random.save(), balloon: this.balloon.save(), ports };
+  }
+
+  load({ random, balloon, ports }: LinksState): void {
+    this.random.load(random);
+    this.balloon.load(balloon);
+    for (const [name, early] of Object.entries(ports)) this.#ports.get(name)?.load(early);
   }
 
   /** The folder with this id. Throws RangeError where there is none. */

@@ -1,6 +1,7 @@
 /** Named ports between programs of the guest and the embedder: the host's ends, which outlive a reset of the machine. */
 import { check, isBytes, isEither, isText } from '../../checks.ts';
 import type { ConsolePort, PortParts } from '../../devices/virtio/console-port.ts';
+import { copyOf, type Saved } from '../../saved.ts';
 import { Emitter } from '../events.ts';
 
 export interface GuestPortEvents {
@@ -10,7 +11,7 @@ export interface GuestPortEvents {
   opened: (isOpen: boolean) => void;
 }
 
-export class GuestPort extends Emitter<GuestPortEvents> {
+export class GuestPort extends Emitter<GuestPortEvents> implements Saved<Uint8Array[]> {
   readonly name: string;
   #port: ConsolePort | null = null;
   readonly #early: Uint8Array[] = [];
@@ -31,6 +32,15 @@ export class GuestPort extends Emitter<GuestPortEvents> {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
     if (this.#port) this.#port.send(bytes);
     else this.#early.push(bytes.slice());
+  }
+
+  /** What was sent before there was a device; what is sent afterwards waits in the device. */
+  save(): Uint8Array[] {
+    return copyOf(this.#early);
+  }
+
+  load(early: Uint8Array[]): void {
+    this.#early.splice(0, this.#early.length, ...copyOf(early));
   }
 
   /** For the machine: what a device's port is made of to end here. */

@@ -3,8 +3,9 @@
  * the instructions retired and of the guest's waiting, so that two runs with the same input are the same run.
  */
 import { type Core, Stop } from '../../core/types.ts';
-import { VirtualClock } from '../../devices/clock.ts';
+import { type ClockState, VirtualClock } from '../../devices/clock.ts';
 import { WorkMeter } from '../../devices/work-meter.ts';
+import type { Saved } from '../../saved.ts';
 import type { Outcome } from '../events.ts';
 import type { ConsoleBuffer } from '../host/console-buffer.ts';
 import type { MachineOptions } from '../options.ts';
@@ -46,7 +47,16 @@ export interface RunLimits {
 /** Puts the machine back to where it began. */
 export type Restart = (cause: 'shutdown' | 'reset') => void;
 
-export class RunLoop {
+type LoopState = {
+  turns: ReturnType<RoundRobin['save']>;
+  timers: ClockState;
+  /** The numbers of the processors in HLT or waiting for SIPI. */
+  asleep: number[];
+  pastInstructions: number;
+  pastNs: bigint;
+};
+
+export class RunLoop implements Saved<LoopState> {
   readonly clock: VirtualClock;
   /** What devices did in this slice. */
   readonly work: WorkMeter;
@@ -156,6 +166,37 @@ export class RunLoop {
   /** An idle guest waits for `work`, and its time stands still. */
   busy(work: Promise<unknown>): void {
     this.#sleep.waitFor(work);
+  }
+
+  /** Resolves when nothing that an idle guest would wait for is at work. Throws Error where the machine runs. */
+  async quiesce(): Promise<void> {
+    this.#mustRest();
+    while (this.#sleep.isForWork) {
+      this.#sleep.begin();
+      await this.#sleep.until(Number.POSITIVE_INFINITY);
+    }
+  }
+
+  save(): LoopState {
+    this.#mustRest();
+    return {
+      turns: this.#turns.save(),
+      timers: this.clock.save(),
+      asleep: [...this.#asleep].map((core) => this.#cores.indexOf(core)),
+      pastInstructions: this.#pastInstructions,
+      pastNs: this.#pastNs,
+    };
+  }
+
+  /** To be called when processors and board are put back: timers are theirs. */
+  load({ turns, timers, asleep, pastInstructions, pastNs }: LoopState): void {
+    this.#mustRest();
+    this.#turns.load(turns);
+    this.clock.load(timers);
+    this.#asleep.clear();
+    for (const core of asleep) this.#asleep.add(this.#cores[core]);
+    this.#pastInstructions = pastInstructions;
+    this.#pastNs = pastNs;
   }
 
   /** Nobody will type any more: a guest that only waits for input has halted. */

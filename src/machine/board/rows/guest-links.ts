@@ -21,7 +21,7 @@ export const rng = virtio({
   name: 'virtio-rng',
   about: 'random numbers: of the host, or of the seed where time is virtual',
   properties: {},
-  make: ({ links }) => virtioRng(links.random),
+  make: ({ links }) => virtioRng((bytes) => links.random.fill(bytes)),
 });
 
 export const balloon = virtio({
