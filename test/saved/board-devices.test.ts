@@ -248,7 +248,8 @@ describe('goes on from plain data as it would have', () => {
       ({ vga }) => {
         put(vga, [at(0x3c9), 30], [at(0x3c0), 0x41], [at(0x3ce), 5], [at(0x3cf), 1]);
         vga.window.write(200, 1, 0);
-        const palette = (put(vga, [at(0x3c7), 5]), [0, 1, 2].map(() => vga.read(at(0x3c9), 1)));
+        put(vga, [at(0x3c7), 5]);
+        const palette = [0, 1, 2].map(() => vga.read(at(0x3c9), 1));
         return [palette, vga.memory.slice(400, 404), vga.memory.slice(800, 804), vga.read(at(0x3c0), 1), vga.picture()];
       },
     );

@@ -1,7 +1,6 @@
 // Disks with requests under way, put down and gone on from plain data.
 import { describe, expect, it } from 'vitest';
 import type { BlkBackend } from '../../src/devices/backends.ts';
-import { ramDisk } from '../../src/devices/block/raw.ts';
 import { Admin, Io, Reg as NvmeReg, PAGE } from '../../src/devices/nvme/spec.ts';
 import { BlkRequest, VirtioBlk } from '../../src/devices/virtio/blk.ts';
 import { Reg } from '../../src/devices/virtio/transport-mmio.ts';
@@ -62,11 +61,12 @@ describe('virtio-blk', () => {
   it('is not put down while its backend is at work', async () => {
     let finish = (): void => {};
     const slow: BlkBackend = {
-      ...ramDisk(new Uint8Array(4096)),
-      capacity: 4096,
-      isReadOnly: false,
+      ...counted().backend,
       answersAtOnce: false,
-      read: () => new Promise((resolve) => (finish = resolve)),
+      read: () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
     };
     const driver = new MmioDriver(new VirtioBlk(slow)).up();
     const [data, status] = [driver.ram.room(512), driver.ram.room(1)];
