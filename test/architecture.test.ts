@@ -30,10 +30,11 @@ const SRC: Layer[] = [
   { name: 'recorded', holds: ['recorded/'], below: ['core', 'isa'] },
   { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core', 'checks'] },
   { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa'] },
+  { name: 'entries', holds: ['entries/'], below: ['library', 'devices', 'core'] },
   {
     name: 'cli',
     holds: ['cli/'],
-    below: ['library', 'node', 'recorded', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
+    below: ['entries', 'library', 'node', 'recorded', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
   },
 ];
 
@@ -50,7 +51,10 @@ const TABLES = /(^|\/)(opcodes[\w-]*|[\w-]*\.cases|[\w-]*table[\w-]*)\.ts$/;
 const LONG = 400;
 
 /** Packages that the build puts into the one file that imports them. */
-const BUNDLED: Record<string, string> = { 'src/machine/firmware/loaders/decompress/zstd.ts': 'fzstd' };
+const BUNDLED: Record<string, string> = {
+  'src/devices/block/inflate.ts': 'fflate',
+  'src/machine/firmware/loaders/decompress/zstd.ts': 'fzstd',
+};
 
 function filesIn(...folders: string[]): string[] {
   return folders
@@ -138,7 +142,7 @@ describe('imports', () => {
   });
 
   it('go in no circle, types included', () => {
-    expect(circle(['src', 'web', 'bench', 'tools'].flatMap(read))).toBeNull();
+    expect(circle(['assembly', 'src', 'web', 'bench', 'tools'].flatMap(read))).toBeNull();
   });
 
   it.each([

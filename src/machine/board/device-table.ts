@@ -6,7 +6,15 @@ import { suggest } from '../../checks.ts';
 import type { Device, IoDevice } from '../../devices/device.ts';
 import type { Saved } from '../../saved.ts';
 import type { DeviceContext } from './device-context.ts';
-import { type DeviceNeeds, type DeviceRow, fillProperties, type PropertyValue, type SpecOf } from './device-row.ts';
+import {
+  type DeviceNeeds,
+  type DeviceRow,
+  type Filled,
+  fillProperties,
+  type Properties,
+  type PropertyValue,
+  type SpecOf,
+} from './device-row.ts';
 import { gpu, vga } from './rows/display.ts';
 import { pflash } from './rows/flash.ts';
 import { balloon, p9, rng, vsock } from './rows/guest-links.ts';
@@ -52,12 +60,19 @@ export interface CustomDeviceSpec {
   device: IoDevice & Partial<Saved>;
 }
 
+/** A device in words that nobody has checked. */
+export interface DeviceRequest {
+  type: string;
+  id?: string;
+  [property: string]: PropertyValue | undefined;
+}
+
 /** A device by QEMU's name and properties. */
 export type TableDeviceSpec = SpecOf<(typeof ROWS)[number]>;
 export type DeviceSpec = TableDeviceSpec | CustomDeviceSpec;
 
 /** The table, for those who look things up by name. */
-export const DEVICE_TABLE: readonly DeviceRow[] = ROWS as unknown as readonly DeviceRow[];
+export const DEVICE_TABLE: readonly DeviceRow[] = ROWS;
 
 /** Every name in the table. */
 export const DEVICE_NAMES: readonly string[] = DEVICE_TABLE.flatMap(({ names }) => names);
@@ -84,10 +99,12 @@ export function createDevice(context: DeviceContext, spec: DeviceSpec): object |
   return row.create(context, properties, spec.type) ?? undefined;
 }
 
-function resolve({ type, id: _id, ...given }: TableDeviceSpec): {
-  row: DeviceRow;
-  properties: Record<string, PropertyValue | undefined>;
-} {
+/** Whether there is such a device with such properties. Throws RangeError as createDevice does. */
+export function checkDevice(request: DeviceRequest): asserts request is TableDeviceSpec {
+  resolve(request);
+}
+
+function resolve({ type, id: _id, ...given }: DeviceRequest): { row: DeviceRow; properties: Filled<Properties> } {
   const row = findDevice(type);
   if (!row) throw new RangeError(`device '${type}' is unknown: ${suggest(type, DEVICE_NAMES)}`);
   return { row, properties: fillProperties(`device ${type}`, row.properties, given) };
