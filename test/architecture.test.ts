@@ -14,7 +14,7 @@ interface Layer {
 }
 
 const SRC: Layer[] = [
-  { name: 'saved', holds: ['saved.ts'], below: [] },
+  { name: 'saved', holds: ['saved.ts', 'doors.ts'], below: [] },
   { name: 'isa', holds: ['isa/'], below: [] },
   { name: 'checks', holds: ['checks.ts'], below: [] },
   {

@@ -16,6 +16,7 @@ import { ResetControl } from '../../devices/reset.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
+import { type Doors, doorsOf } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
 import { loadAll, type Plain, type Saved, saveAll } from '../../saved.ts';
 import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
@@ -58,6 +59,7 @@ export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  doors: Doors;
   /** What devices do in a slice. */
   work: WorkMeter;
   log: (line: string) => void;
@@ -190,7 +192,7 @@ export class Board implements Saved<BoardState> {
 
   #addFirmware(): void {
     const { memory, wrote, spend, log } = this.#parts;
-    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log, doors: this.#parts.doors });
     this.#teardown.push(() => services.reset());
     this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
   }
@@ -220,7 +222,7 @@ export class Board implements Saved<BoardState> {
     for (const [position, spec] of parts.devices.entries()) {
       const name = partName(parts.devices, position);
       const clock = scoped(parts.clock, name);
-      Object.assign(context, { position, name, clock, defer: deferOn(clock) });
+      Object.assign(context, { position, name, clock, defer: deferOn(clock), doors: doorsOf(parts.doors, name) });
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
@@ -279,6 +281,7 @@ export class Board implements Saved<BoardState> {
       defer: deferOn(clock),
       charge: (bytes) => work.charge(bytes),
       busy,
+      doors: this.#parts.doors,
       host,
       onReset: (callback) => this.#teardown.push(callback),
       log,

@@ -1,6 +1,7 @@
 /** The balloon, for the embedder: how much memory the guest is to keep, and what became of it. Outlives resets. */
 import type { GuestMemory } from '../../core/types.ts';
 import { VirtioBalloon } from '../../devices/virtio/balloon.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import { copyOf, type Saved } from '../../saved.ts';
 import { type PageStates, ReturnedPages } from './returned-pages.ts';
 
@@ -35,6 +36,16 @@ export class BalloonControl implements Saved<BalloonState> {
   #ramBytes = 0;
   #target = Number.POSITIVE_INFINITY;
   #statistics: BalloonStatistics = {};
+  readonly #setTarget: (bytes: number) => void;
+  readonly #ask: () => boolean;
+
+  constructor(doors: Doors = NO_DOORS) {
+    this.#setTarget = doors.door('balloon.target', (bytes: number) => {
+      this.#target = bytes;
+      this.#apply();
+    });
+    this.#ask = doors.door('balloon.statistics', () => this.#must().requestStats());
+  }
 
   /** For the machine: a new device. */
   connect(memory: GuestMemory, wrote: (pa: number, length: number) => void, withhold: bigint): VirtioBalloon {
@@ -77,13 +88,12 @@ export class BalloonControl implements Saved<BalloonState> {
     if (!Number.isFinite(bytes) || bytes < 0 || bytes > this.#ramBytes) {
       throw new RangeError(`balloon target ${bytes} is not possible: 0 to ${this.#ramBytes} bytes`);
     }
-    this.#target = bytes;
-    this.#apply();
+    this.#setTarget(bytes);
   }
 
   /** Asks the guest for fresh statistics. Returns false where its driver is not ready. */
   askStatistics(): boolean {
-    return this.#must().requestStats();
+    return this.#ask();
   }
 
   get figures(): BalloonFigures {

@@ -1,5 +1,6 @@
 /** What the embedder's side of a machine keeps while devices come and go with resets. */
 import type { FileTree } from '../../devices/p9/file-tree.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
 import type { Plain, Saved } from '../../saved.ts';
 import type { RandomSource } from '../state/random.ts';
@@ -11,9 +12,10 @@ type LinksState = { random: Plain; balloon: BalloonState; ports: { [name: string
 
 /** The state is what the guest will see of the embedder's ends: entropy, the balloon's target, bytes for ports. */
 export class GuestLinks implements Saved<LinksState> {
-  readonly balloon = new BalloonControl();
+  readonly balloon: BalloonControl;
   readonly vsock: VsockHub;
   readonly random: RandomSource;
+  readonly #doors: Doors;
   readonly #folders: Readonly<Record<string, FileTree>>;
   readonly #ports = new Map<string, GuestPort>();
 
@@ -23,8 +25,11 @@ export class GuestLinks implements Saved<LinksState> {
     random: RandomSource,
     folders: Readonly<Record<string, FileTree>> = {},
     now: () => number = () => 0,
+    doors: Doors = NO_DOORS,
   ) {
-    this.vsock = new VsockHub(host);
+    this.#doors = doors;
+    this.balloon = new BalloonControl(doors);
+    this.vsock = new VsockHub(host, doors);
     this.random = random;
     this.#folders = folders;
     for (const folder of Object.values(folders)) folder.useClock?.(now);
@@ -53,7 +58,7 @@ export class GuestLinks implements Saved<LinksState> {
 
   /** For a device: the port of this name, made where it is new. */
   makePort(name: string): GuestPort {
-    const port = this.#ports.get(name) ?? new GuestPort(name);
+    const port = this.#ports.get(name) ?? new GuestPort(name, this.#doors);
     this.#ports.set(name, port);
     return port;
   }

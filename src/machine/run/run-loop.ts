@@ -9,6 +9,7 @@ import type { Saved } from '../../saved.ts';
 import type { Outcome } from '../events.ts';
 import type { ConsoleBuffer } from '../host/console-buffer.ts';
 import type { MachineOptions } from '../options.ts';
+import { HostInput } from '../state/host-input.ts';
 import type { ExitBreak } from './exit-break.ts';
 import type { Exits } from './exits.ts';
 import { HostWorkGauge } from './idle-gauge.ts';
@@ -62,6 +63,8 @@ export class RunLoop implements Saved<LoopState> {
   readonly work: WorkMeter;
   /** How idle time passes while the host works for the guest. */
   readonly hostWork: HostWorkGauge;
+  /** The doors of the machine. */
+  readonly input: HostInput;
   readonly #turns: RoundRobin;
   readonly #cores: readonly Core[];
   readonly #exits: Exits;
@@ -71,6 +74,8 @@ export class RunLoop implements Saved<LoopState> {
   /** Processors in HLT or waiting for SIPI. */
   readonly #asleep: Set<Core>;
   readonly #sleep = new Sleep();
+  /** As much time of the host's has passed. */
+  readonly #letPass: (ns: number) => void;
   #waitsForInput: boolean;
   #ending: Outcome | null = null;
   #running = false;
@@ -94,7 +99,9 @@ export class RunLoop implements Saved<LoopState> {
     const cutSlice = (): void => turns.running?.requestStop();
     this.clock = new VirtualClock(() => turns.now, cutSlice);
     this.work = new WorkMeter(cutSlice);
-    this.hostWork = new HostWorkGauge((ns) => this.#pass(ns));
+    this.input = new HostInput(() => this.#pastInstructions + turns.retired);
+    this.#letPass = this.input.door('time', (ns: number) => this.#pass(ns));
+    this.hostWork = new HostWorkGauge(this.#letPass);
   }
 
   /** Instructions retired, host seconds in `run`, and seconds of the guest, of all runs so far. */
@@ -229,7 +236,8 @@ export class RunLoop implements Saved<LoopState> {
   }
 
   #slice(limit: number, restart: Restart): Outcome | typeof WAIT | null {
-    if (this.#pacer) this.#pass(this.#pacer.lag(this.#turns.now));
+    const lag = this.#pacer?.lag(this.#turns.now) ?? 0;
+    if (lag > 0) this.#letPass(lag);
     this.work.begin();
     this.clock.runDue(() => this.work.isSpent);
     const ending = this.#takeEnding(restart);
@@ -304,7 +312,9 @@ export class RunLoop implements Saved<LoopState> {
     }
     this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS : this.hostWork.sleepMs(ahead);
     if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
-    this.#turns.advance(jumpOf(ahead));
+    // Whether the guest sleeps or time jumps is the host's choice where its time counts.
+    if (this.#pacer || this.hostWork.mayCome) this.#letPass(jumpOf(ahead));
+    else this.#turns.advance(jumpOf(ahead));
     return null;
   }
 
