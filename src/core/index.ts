@@ -15,6 +15,7 @@ import {
   type ChipsetPins,
   type Core,
   type CoreSource,
+  type CoreState,
   type EventTrace,
   type FpuState,
   type GuestMemory,
@@ -82,6 +83,8 @@ const FRAME = 0x1000;
 const SLACK = WASM_PAGE;
 /** The part of a window that is a vCPU's state. */
 const STATE_BYTES = 0x10000;
+/** The page of the mailboxes, and what the I/O APIC has of the next. */
+const SHARED_BYTES = LAYOUT.IOAPIC - LAYOUT.MAILBOXES + 0x100;
 const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const FOUR_GIB = 0x1_0000_0000;
@@ -321,6 +324,26 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     if (saved.length !== STATE_BYTES) throw new RangeError(`state of ${saved.length} bytes: must be ${STATE_BYTES}`);
     this.#state.bytes(LAYOUT.STATE, STATE_BYTES).set(saved);
     this.forgetCaches();
+  }
+
+  /** What `Core` calls so: the state by `save` and `load`. */
+  get saved(): this {
+    return this;
+  }
+
+  save(): CoreState {
+    const shared = this.#state.number('id') === 0 ? this.#shared.slice() : null;
+    return { block: this.saveState(), shared };
+  }
+
+  load({ block, shared }: CoreState): void {
+    if (shared) this.#shared.set(shared);
+    this.loadState(block);
+  }
+
+  /** Mailboxes and I/O APIC, which the vCPUs of a machine share. */
+  get #shared(): Uint8Array {
+    return new Uint8Array(this.backing.buffer, LAYOUT.MAILBOXES, SHARED_BYTES);
   }
 
   /** Drops what can be found again: translations and decoded code. What the guest sees does not change. */

@@ -3,6 +3,7 @@
  * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
  */
 import { isObject } from '../checks.ts';
+import type { Doors } from '../doors.ts';
 import type { Plain } from '../saved.ts';
 
 /** What the sender left undone on a frame, to be done by whoever needs it. */
@@ -54,6 +55,8 @@ export interface NetCard {
   readonly takes: { readonly checksum: boolean; readonly segments: boolean };
   readonly clock: NetClock;
   readonly host: HostWork;
+  /** By which a network that is a part of the machine lets in what its host does. */
+  readonly doors: Doors;
   /**
    * Hands a frame to the guest, which copies it. Returns false where there is no room: the backend may keep the frame
    * until it hears `ready`. A card without a driver drops the frame and returns true.
@@ -64,6 +67,11 @@ export interface NetCard {
 }
 
 export interface NetBackend {
+  /**
+   * The network is a part of the machine: it does the same in equal runs, and whatever its host does comes in by the doors
+   * of the card. Otherwise every frame comes from outside.
+   */
+  readonly usesDoors?: boolean;
   /** Whether `send` takes frames with work left undone. */
   readonly takesOffload: boolean;
   /** Plugged into a card. After a power cycle of the machine it is another one, and the guest knows nothing any more. */

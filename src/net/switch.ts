@@ -4,6 +4,7 @@
  * host's, for nobody knows when another machine will answer.
  */
 import { check } from '../checks.ts';
+import { NO_DOORS } from '../doors.ts';
 import { copyOf, type Plain } from '../saved.ts';
 import { isBackend, type NetBackend, type NetCard } from './backend.ts';
 
@@ -109,6 +110,8 @@ export class Switch {
       takes: { checksum: false, segments: false },
       clock,
       host,
+      // What comes through a switch comes from outside by the card's own door.
+      doors: NO_DOORS,
       setLink: () => {},
       receive: (frame) => {
         this.#forward(frame, this.#uplinkPort);

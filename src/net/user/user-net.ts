@@ -34,6 +34,7 @@ export type UserNetState = { lan: LanState; tcp: TcpState; udp: UdpState; dhcp: 
 
 export class UserNet implements NetBackend {
   readonly takesOffload = true;
+  readonly usesDoors = true;
   readonly #plan: Plan;
   readonly #sockets: HostSockets;
   readonly #resolver: SocketAddress | undefined;
@@ -91,8 +92,8 @@ export class UserNet implements NetBackend {
   }
 
   attach(card: NetCard): void {
-    this.#tcp.reset();
-    this.#udp.reset();
+    this.#tcp.attach(card);
+    this.#udp.attach(card);
     this.#dhcp = new DhcpServer(this.#plan);
     this.#lan.reset(card);
     this.#stopExpecting();
