@@ -8,8 +8,32 @@ const MAX_BYTES = 64 << 20;
 /** What an entry costs besides the letters of its name. */
 const ENTRY_BYTES = 128;
 
+/** Entries that are looked at together. */
+const BATCH = 256;
+
+/** What is in a folder: the names as they were when reading began, and what a few of them are at a time. */
+export class Folder {
+  readonly names: readonly string[];
+  readonly #look: (from: number, to: number) => readonly DirectoryEntry[];
+  #first = 0;
+  #batch: readonly DirectoryEntry[] = [];
+
+  constructor(names: readonly string[], look: (from: number, to: number) => readonly DirectoryEntry[]) {
+    this.names = names;
+    this.#look = look;
+  }
+
+  entry(at: number): DirectoryEntry {
+    if (at < this.#first || at >= this.#first + this.#batch.length) {
+      this.#first = at;
+      this.#batch = this.#look(at, Math.min(at + BATCH, this.names.length));
+    }
+    return this.#batch[at - this.#first];
+  }
+}
+
 interface Listing {
-  entries: readonly DirectoryEntry[];
+  folder: Folder;
   bytes: number;
 }
 
@@ -19,20 +43,20 @@ export class Listings {
   #bytes = 0;
 
   /** The listing of a reader, made by `make` where it begins or has none. Throws ENOMEM where one alone is too long. */
-  of(reader: object, begins: boolean, make: () => readonly DirectoryEntry[]): readonly DirectoryEntry[] {
+  of(reader: object, begins: boolean, make: () => Folder): Folder {
     const known = this.#listings.get(reader);
-    if (known && !begins) return known.entries;
+    if (known && !begins) return known.folder;
     this.forget(reader);
-    const entries = make();
-    const bytes = entries.reduce((sum, { name }) => sum + ENTRY_BYTES + 2 * name.length, 0);
+    const folder = make();
+    const bytes = folder.names.reduce((sum, name) => sum + ENTRY_BYTES + 2 * name.length, 0);
     if (bytes > MAX_BYTES) throw new FileError(Errno.ENOMEM);
     for (const oldest of this.#listings.keys()) {
       if (this.#bytes + bytes <= MAX_BYTES) break;
       this.forget(oldest);
     }
-    this.#listings.set(reader, { entries, bytes });
+    this.#listings.set(reader, { folder, bytes });
     this.#bytes += bytes;
-    return entries;
+    return folder;
   }
 
   forget(reader: object): void {

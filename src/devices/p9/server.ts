@@ -4,16 +4,8 @@
  * is never anything to flush.
  */
 import { child, type Fid, Fids, step } from './fids.ts';
-import {
-  type DirectoryEntry,
-  Errno,
-  type FileChanges,
-  FileError,
-  type FileStat,
-  type FileTree,
-  FileType,
-} from './file-tree.ts';
-import { Listings } from './listings.ts';
+import { Errno, type FileChanges, FileError, type FileStat, type FileTree, FileType } from './file-tree.ts';
+import { Folder, Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 import { walk } from './walk.ts';
 
@@ -21,6 +13,8 @@ const VERSION = '9P2000.L';
 const MAX_MESSAGE_BYTES = 1 << 20;
 const MIN_MESSAGE_BYTES = 4096;
 const MAX_WALK = 16;
+/** Entries of a folder in one answer: each may be a system call of the host. */
+const MOST_LISTED = 1024;
 const MAX_TARGET_LENGTH = 4095;
 const NO_TAG = 0xffff;
 
@@ -217,11 +211,14 @@ export class P9Server {
     if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const entries = this.#listings.of(fid, from === 0n, () => this.#entries(fid));
+    const folder = this.#listings.of(fid, from === 0n, () => this.#folder(fid));
+    const { length } = folder.names;
+    const first = from < BigInt(length) ? Number(from) : length;
     let end = HEADER_BYTES;
-    for (let at = from < BigInt(entries.length) ? Number(from) : entries.length; at < entries.length; at++) {
-      const { name, mode } = entries[at];
-      putQid(data, { ...entries[at], modified: 0n, size: 0n });
+    for (let at = first; at < Math.min(first + MOST_LISTED, length); at++) {
+      const entry = folder.entry(at);
+      const { name, mode } = entry;
+      putQid(data, { ...entry, modified: 0n, size: 0n });
       data
         .u64(BigInt(at + 1))
         .u8((mode & FileType.MASK) >> 12)
@@ -341,12 +338,25 @@ export class P9Server {
     return file ? file.stat() : this.#tree.stat(path);
   }
 
-  #entries({ path }: Fid): DirectoryEntry[] {
+  #folder({ path }: Fid): Folder {
+    const tree = this.#tree;
     const dots = [
-      { name: '.', ...pick(this.#tree.stat(path)) },
-      { name: '..', ...pick(this.#tree.stat(path.slice(0, -1))) },
+      { name: '.', ...pick(tree.stat(path)) },
+      { name: '..', ...pick(tree.stat(path.slice(0, -1))) },
     ];
-    return [...dots, ...this.#tree.list(path)];
+    const { names, entries } = tree;
+    if (!names || !entries) {
+      const all = [...dots, ...tree.list(path)];
+      return new Folder(
+        all.map(({ name }) => name),
+        (from, to) => all.slice(from, to),
+      );
+    }
+    const all = ['.', '..', ...names.call(tree, path)];
+    return new Folder(all, (from, to) => [
+      ...dots.slice(from, to),
+      ...entries.call(tree, path, all.slice(Math.max(from, dots.length), to)),
+    ]);
   }
 }
 
