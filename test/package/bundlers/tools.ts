@@ -65,7 +65,7 @@ const VITE = (mode: Mode): string => `
   customLogger.warn = customLogger.error = customLogger.warnOnce = (text) => { throw new Error(text); };
   ${
     mode === 'production'
-      ? "await build({ base: './', customLogger, build: { outDir: 'out', chunkSizeWarningLimit: 2000 } });"
+      ? "await build({ base: './', customLogger, worker: { format: 'es' }, build: { outDir: 'out', chunkSizeWarningLimit: 2000 } });"
       : `const server = await createServer({ customLogger, server: { port: 0, host: '127.0.0.1' } });
          await server.listen();
          console.log('listening on http://127.0.0.1:' + server.httpServer.address().port);`
@@ -119,6 +119,8 @@ const PAGE = (): Record<string, string> => ({
 });
 
 export const TOOLS: readonly Tool[] = [
+  { name: 'webpack with a Worker', imports: 'vmlaunch/worker', files: PAGE, program: WEBPACK, hasOneMode: true },
+  { name: 'Vite with a Worker', imports: 'vmlaunch/worker', files: PAGE, program: VITE, hasOneMode: true },
   { name: 'webpack', imports: 'vmlaunch', files: PAGE, program: WEBPACK },
   {
     name: 'rollup',
