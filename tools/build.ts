@@ -92,7 +92,7 @@ const ENTRIES = {
   'cli/main': 'cli/main',
 };
 /** Packages that go into the chunk that imports them, with their licences beside, so that the library depends on none. */
-const BUNDLED = ['fzstd', '@xterm/xterm'];
+const BUNDLED = ['@xterm/xterm', 'fflate', 'fzstd'];
 /** Columns: a message about an error shows the line that it comes from. */
 const LONGEST_LINE = 160;
 

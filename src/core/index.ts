@@ -153,7 +153,6 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     this.trace = new StateTrace(this.#state);
     this.vmx = new StateVmxView(this.#state, model);
     this.#state.setNumber('id', id);
-    this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
     wasm.init();
     this.#slots = new MemorySlots(wasm, ram, extraBytes);
