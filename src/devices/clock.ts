@@ -1,6 +1,6 @@
 /**
  * The one virtual clock of a machine: nanoseconds since power-on, and callbacks due at a given nanosecond. It has no time
- * of its own: somebody (the processor) counts, and the run loop calls `runDue`. Two equal runs see equal times. A time is
+ * of its own: the processor counts, and the run loop calls `runDue`. Two equal runs see equal times. A time is
  * a bigint, a duration a number: docs/decisions/0025-time-is-exact-for-a-guests-life.md.
  */
 import { NEVER } from '../core/types.ts';
@@ -67,7 +67,7 @@ export class VirtualClock implements Clock {
     return entry;
   }
 
-  /** The earliest live deadline in nanoseconds, NEVER where there is none. */
+  /** The earliest live deadline in nanoseconds, NEVER if there is none. */
   get nextDeadline(): bigint {
     while (this.#heap.length > 0 && this.#heap[0].callback === null) this.#pop();
     return this.#heap.length > 0 && this.#heap[0].deadline < NEVER ? this.#heap[0].deadline : NEVER;
@@ -75,7 +75,7 @@ export class VirtualClock implements Clock {
 
   /**
    * Fires the timers that are due now, earliest first. One that a callback schedules for this time or an earlier one is
-   * for the next call: whoever comes back at once cannot hold the caller. So is what is left when `isEnough` says so.
+   * for the next call: one that is set again and again cannot hold the caller. So is what is left when `isEnough` says so.
    */
   runDue(isEnough: () => boolean = () => false): void {
     const newest = this.#order;

@@ -47,7 +47,7 @@ export interface FwCfgMemory {
   memory: GuestMemory;
   /** Guest RAM was written. */
   wrote: (pa: number, length: number) => void;
-  /** Runs the rest of a long transfer a little later; where absent it is done at once. */
+  /** Runs the rest of a long transfer a little later; if absent it is done at once. */
   defer?: (work: () => void) => void;
   /** Told of work that was done, in the unit of WorkMeter. */
   charge?: (bytes: number) => void;
@@ -93,7 +93,7 @@ export class FwCfg implements IoDevice {
     this.#items.set(key, item);
   }
 
-  /** Adds a named file to the directory. Throws where the name is empty, too long or taken. */
+  /** Adds a named file to the directory. Throws if the name is empty, too long or taken. */
   addFile(name: string, item: FwCfgItem): void {
     const length = new TextEncoder().encode(name).length;
     if (length === 0 || length >= NAME_BYTES) {
@@ -158,7 +158,7 @@ export class FwCfg implements IoDevice {
     answer(memory, wrote, at, isDone ? 0 : Dma.ERROR);
   }
 
-  /** Copies `source` and zeros behind it, in turns. */
+  /** Copies `source` and zeros after it, in turns. */
   #copy(
     { memory, wrote, defer = (work) => work(), charge = () => {} }: FwCfgMemory,
     source: Uint8Array,

@@ -16,14 +16,14 @@ const FIRST_COMMAND = 0xe0;
 const MOST_EVENTS = 1 << 16;
 
 export abstract class Ps2Device {
-  /** Called when bytes came in that somebody may take. */
+  /** Called when there are new bytes to take. */
   ready: () => void = () => {};
   #replies: number[] = [];
   #events: number[] = [];
   #last = 0;
   #argumentOf: number | null = null;
 
-  /** The next byte for the host, undefined where there is none. Replies go before events. */
+  /** The next byte for the host, undefined if there is none. Replies go before events. */
   take(): number | undefined {
     if (this.#replies.length === 0 && this.#events.length === 0) this.report();
     const byte = this.#replies.shift() ?? this.#events.shift();
@@ -61,7 +61,7 @@ export abstract class Ps2Device {
     this.#events = [];
   }
 
-  /** Sends what has gathered, where the device gathers. */
+  /** Sends what has gathered, if the device gathers. */
   protected report(): void {}
 
   protected abstract command(byte: number): void;

@@ -17,7 +17,7 @@ export class Ps2Keyboard extends Ps2Device {
   /** Bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock. */
   leds = 0;
 
-  /** Presses or releases a key, by its KeyboardEvent.code. Throws RangeError where there is none of that name. */
+  /** Presses or releases a key, by its KeyboardEvent.code. Throws RangeError if there is none of that name. */
   key(code: string, isDown: boolean): void {
     const codes = scanCodes(code, isDown);
     if (!this.#scans) return;
@@ -50,7 +50,7 @@ export class Ps2Keyboard extends Ps2Device {
         this.reply(Reply.PASSED);
         return;
       default:
-        // The key types of set 3 matter to nobody.
+        // The key types of set 3 make no difference.
         this.reply(byte >= FIRST_SET3 ? Reply.ACK : Reply.RESEND);
     }
   }

@@ -154,7 +154,7 @@ export class Pic implements IoDevice {
     }
   }
 
-  /** In special mask mode a masked level is not in service for anybody else. */
+  /** In special mask mode a masked level is not in service for the others. */
   #effectiveIsr(): number {
     return this.#specialMask ? this.#isr & ~this.#imr : this.#isr;
   }

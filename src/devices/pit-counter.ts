@@ -133,7 +133,7 @@ export class PitCounter {
     if (rises && triggers && this.#hasCount) this.#loads = true;
   }
 
-  /** The tick of the next change of OUT or of the counting element's load, Infinity where nothing is ahead. */
+  /** The tick of the next change of OUT or of the counting element's load, Infinity if nothing is ahead. */
   get nextEvent(): number {
     if (this.#loads) return this.#at + 1;
     const ahead = this.#untilEvent();

@@ -107,5 +107,5 @@ export class VgaMemory implements IoDevice {
   }
 }
 
-/** All ones where bit `plane` of `value` is set. */
+/** All ones if bit `plane` of `value` is set. */
 const spread = (value: number, plane: number): number => (value & (1 << plane) ? 0xff : 0);

@@ -18,7 +18,7 @@ export class Listings {
   readonly #listings = new Map<object, Listing>();
   #bytes = 0;
 
-  /** The listing of a reader, made by `make` where it begins or has none. Throws ENOMEM where one alone is too long. */
+  /** The listing of a reader, made by `make` where it begins or has none. Throws ENOMEM if one alone is too long. */
   of(reader: object, begins: boolean, make: () => readonly DirectoryEntry[]): readonly DirectoryEntry[] {
     const known = this.#listings.get(reader);
     if (known && !begins) return known.entries;

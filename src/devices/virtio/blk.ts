@@ -26,7 +26,7 @@ export const BlkFeature = {
 export const BlkRequest = { IN: 0, OUT: 1, FLUSH: 4, GET_ID: 8, DISCARD: 11, WRITE_ZEROES: 13 } as const;
 export const BlkStatus = { OK: 0, IOERR: 1, UNSUPP: 2 } as const;
 type Outcome = (typeof BlkStatus)[keyof typeof BlkStatus];
-/** Does the next piece of a request; null where more follow. */
+/** Does the next piece of a request; null if more follow. */
 type Pieces = () => Outcome | Promise<Outcome> | null;
 
 const SECTOR = 512;

@@ -50,7 +50,7 @@ export class VirtioConsole implements VirtioDevice {
   #host: VirtioHost | null = null;
   #control: Uint8Array[] = [];
 
-  /** Throws RangeError where there are too many ports or a name is too long. */
+  /** Throws RangeError if there are too many ports or a name is too long. */
   constructor(ports: readonly (PortParts | null)[]) {
     if (ports.length < 1 || ports.length > MAX_CONSOLE_PORTS) {
       throw new RangeError(`${ports.length} console ports are not possible: 1 to ${MAX_CONSOLE_PORTS}`);

@@ -51,7 +51,7 @@ export class VirtioInput implements VirtioDevice {
     this.#host = host;
   }
 
-  /** Sends events as one report; whole reports are lost where too many wait. */
+  /** Sends events as one report; whole reports are lost if too many wait. */
   report(...events: readonly InputEvent[]): void {
     if (this.#waiting.length + events.length >= MAX_WAITING) return;
     this.#waiting.push(...events, [EventType.SYN, 0, 0]);

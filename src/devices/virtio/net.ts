@@ -51,7 +51,7 @@ export interface NetOptions {
   host: HostWork;
   /** Six bytes; the first must be even. */
   mac: Uint8Array;
-  /** 68 to 65535; 1500 where absent. */
+  /** 68 to 65535; 1500 if absent. */
   mtu?: number;
   /** Features that the driver is not offered. */
   withhold?: bigint;
@@ -86,7 +86,7 @@ export class VirtioNet implements VirtioDevice, NetCard {
   /** Bytes for the guest since its last frame. */
   #receivedBytes = 0;
 
-  /** Throws RangeError where the address or the MTU is none. */
+  /** Throws RangeError if the address or the MTU is none. */
   constructor({ backend, clock, host, mac, mtu = DEFAULT_MTU, withhold = 0n, gatherNs = GATHER_NS }: NetOptions) {
     if (mac.length !== 6 || mac[0] & 1) throw new RangeError(`MAC address ${[...mac]} is none of one card`);
     if (!Number.isInteger(mtu) || mtu < LEAST_MTU || mtu > MOST_MTU) {

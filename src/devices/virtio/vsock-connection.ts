@@ -6,7 +6,7 @@ import { check, isBytes } from '../../checks.ts';
 import { addChunk } from '../../net/chunks.ts';
 import { type Header, MAX_PAYLOAD_BYTES, Op, Shutdown } from './vsock-packet.ts';
 
-/** Room for what the guest sent and nobody took yet. */
+/** Room for what the guest sent and has not been taken yet. */
 export const BUFFER_BYTES = 256 << 10;
 /** So much must be free again before the guest is told. */
 const CREDIT_STEP = BUFFER_BYTES / 4;
@@ -36,7 +36,7 @@ export interface VsockEvents {
 export class VsockConnection {
   readonly hostPort: number;
   readonly guestPort: number;
-  /** To be set by whoever uses the connection. */
+  /** To be set by the user of the connection. */
   events: VsockEvents = {};
   readonly #carrier: VsockCarrier;
   #state: 'connecting' | 'open' | 'closed';
@@ -124,7 +124,7 @@ export class VsockConnection {
     this.events.close?.(reason);
   }
 
-  /** For the device: the next payload of at most `room` bytes, as far as the guest's buffer allows; null where none is. */
+  /** For the device: the next payload of at most `room` bytes, as far as the guest's buffer allows; null if none is. */
   take(room: number): Uint8Array | null {
     const [first] = this.#outgoing;
     if (this.#state !== 'open' || !first) return null;

@@ -29,7 +29,7 @@ const FIRST_EPHEMERAL = 0x8000_0000;
 const FIRST_GUEST_CID = 3;
 const LAST_CID = 0xffff_fffe;
 
-/** Who accepts connections to a port of the host; undefined where nobody listens. */
+/** Who accepts connections to a port of the host; undefined if nothing listens. */
 export type VsockAcceptor = (port: number) => ((connection: VsockConnection) => void) | undefined;
 
 export class VirtioVsock implements VirtioDevice, VsockCarrier {
@@ -48,7 +48,7 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
   #isFilling = false;
   #nextPort = FIRST_EPHEMERAL;
 
-  /** Throws RangeError where the context ID is none of a guest. */
+  /** Throws RangeError if the context ID is none of a guest. */
   constructor(cid: number, accept: VsockAcceptor) {
     if (!Number.isInteger(cid) || cid < FIRST_GUEST_CID || cid > LAST_CID) {
       throw new RangeError(`guest-cid ${cid} is not possible: ${FIRST_GUEST_CID} to ${LAST_CID}`);
@@ -206,7 +206,7 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
     }
   }
 
-  /** Answers first, then the connections in turns. Returns false where there is nothing to send or no buffer for it. */
+  /** Answers first, then the connections in turns. Returns false if there is nothing to send or no buffer for it. */
   #sendOne(queue: Virtqueue): boolean {
     const connection = this.#nextReady();
     if (this.#answers.length === 0 && !connection) return false;
