@@ -1,10 +1,10 @@
 /**
  * The seam between a network card and what is at the other end of its cable. Everything in src/net runs in Node and in
- * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
+ * web pages; anything that can carry Ethernet frames becomes a network by implementing NetBackend.
  */
 import { isObject } from '../checks.ts';
 
-/** What the sender left undone on a frame, to be done by whoever needs it. */
+/** What the sender left undone on a frame, to be done by a receiver that needs it. */
 export interface Offload {
   /**
    * Where the sum of TCP or UDP begins. It is not made yet: its field, at `checksumStart + checksumOffset`, holds the
@@ -42,7 +42,7 @@ export interface NetCard {
   readonly clock: NetClock;
   readonly host: HostWork;
   /**
-   * Hands a frame to the guest, which copies it. Returns false where there is no room: the backend may keep the frame
+   * Hands a frame to the guest, which copies it. Returns false if there is no room: the backend may keep the frame
    * until it hears `ready`. A card without a driver drops the frame and returns true.
    */
   receive(frame: Uint8Array, offload?: Offload): boolean;

@@ -33,7 +33,7 @@ export class DhcpServer {
     this.#plan = plan;
   }
 
-  /** The answer to a client's message; null where there is none to give. */
+  /** The answer to a client's message; null if there is none to give. */
   answer(request: Uint8Array): Uint8Array | null {
     if (request.length < OPTIONS_AT || request[0] !== 1 || get32(request, 236) !== COOKIE) return null;
     const options = parseOptions(request);
@@ -56,7 +56,7 @@ export class DhcpServer {
     }
   }
 
-  /** Always the same address for the same card; null where there are no more. */
+  /** Always the same address for the same card; null if there are no more. */
   #addressOf(mac: Uint8Array): number | null {
     const key = mac.join();
     const known = this.#leases.get(key);

@@ -18,7 +18,7 @@ export const ahead = (a: number, b: number): number => (a - b) | 0;
 
 export interface SenderParts {
   clock: NetClock;
-  /** Sends a segment: flags, number, payload by offset in the queue. Returns false where the guest has no room. */
+  /** Sends a segment: flags, number, payload by offset in the queue. Returns false if the guest has no room. */
   emit: (flags: number, seq: number, length: number, fill: (target: Uint8Array) => void) => boolean;
   /** Most bytes of payload in one frame. */
   most: () => number;
@@ -93,7 +93,7 @@ export class TcpSender {
     else if (this.#isSynSent) this.open(this.#synFlags);
   }
 
-  /** Takes the acknowledgement of a segment. Returns false where it is of what was never sent. */
+  /** Takes the acknowledgement of a segment. Returns false if it is of what was never sent. */
   acknowledge({ ack, window, payload, flags }: Segment): boolean {
     const count = ahead(ack, this.#una);
     if (count > this.#high) return false;

@@ -6,7 +6,7 @@
 import type { HostWork } from '../backend.ts';
 import type { HostDatagrams, HostSockets, OnDatagram, SocketAddress } from '../sockets.ts';
 
-/** Host milliseconds: until a socket that nobody uses is closed, and for which an answer is waited. */
+/** Host milliseconds: until an unused socket is closed, and how long an answer is waited for. */
 const IDLE_MS = 60_000;
 const ANSWER_MS = 1000;
 const MOST_FLOWS = 512;
@@ -68,7 +68,7 @@ export class UdpNat {
   }
 
   /**
-   * Sends a datagram of the guest; `known` is where the guest thinks that it goes. `refused` is called where the port is
+   * Sends a datagram of the guest; `known` is where the guest thinks that it goes. `refused` is called if the port is
    * one of the host's own, and closed.
    */
   send(from: Endpoint, known: Endpoint, to: SocketAddress, data: Uint8Array, refused?: () => void): void {
