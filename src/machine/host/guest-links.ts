@@ -26,7 +26,7 @@ export class GuestLinks {
     for (const folder of Object.values(folders)) folder.useClock?.(now);
   }
 
-  /** The folder with this id. Throws RangeError where there is none. */
+  /** The folder with this id. Throws RangeError if there is none. */
   folder(id: string): FileTree {
     if (!Object.hasOwn(this.#folders, id)) {
       throw new RangeError(
@@ -36,14 +36,14 @@ export class GuestLinks {
     return this.#folders[id];
   }
 
-  /** For a device: the port of this name, made where it is new. */
+  /** For a device: the port of this name, made if it is new. */
   makePort(name: string): GuestPort {
     const port = this.#ports.get(name) ?? new GuestPort(name);
     this.#ports.set(name, port);
     return port;
   }
 
-  /** The port of this name. Throws RangeError where no device has it. */
+  /** The port of this name. Throws RangeError if no device has it. */
   port(name: string): GuestPort {
     const port = this.#ports.get(name);
     if (!port) {

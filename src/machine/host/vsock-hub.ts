@@ -14,7 +14,7 @@ export class VsockHub {
   readonly #listeners = new Map<number, VsockListener>();
   #others: ((port: number) => VsockListener | undefined) | null = null;
   #device: VirtioVsock | null = null;
-  /** A socket of the host that the guest's sockets are to be reached by; whoever can make one looks here. */
+  /** A socket of the host by which the guest's sockets are to be reached, for hosts that can make one. */
   path: string | undefined;
 
   constructor(host: HostWork) {
@@ -39,7 +39,7 @@ export class VsockHub {
     };
   }
 
-  /** Asked for ports that nobody listens on. */
+  /** Asked for ports on which nothing listens. */
   set fallback(find: (port: number) => VsockListener | undefined) {
     this.#others = find;
   }
