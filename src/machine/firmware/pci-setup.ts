@@ -9,7 +9,7 @@ import { ACPI_PM_BASE } from './addresses.ts';
 
 export const ECAM_BASE = 0xe000_0000;
 export const ECAM_BYTES = 0x1000_0000;
-/** Where ranges go. The second window lies behind the ECAM, before the virtio-mmio slots. */
+/** Where ranges go. The second window lies after the ECAM, before the virtio-mmio slots. */
 export const PCI_MEMORY = [
   { first: 0xc000_0000, last: 0xdfff_ffff },
   { first: 0xf000_0000, last: 0xfeaf_ffff },
@@ -19,16 +19,16 @@ export const PCI_PORTS = { first: 0xc000, last: 0xffff } as const;
 export const PIRQ_LINES = [10, 10, 11, 11] as const;
 const LEVELS = 0x0c;
 
-/** Sets the bus up. Throws RangeError where the ranges of all devices are too much. */
+/** Sets the bus up. Throws RangeError if the ranges of all devices are too much. */
 export function setUpPci(pci: PciBus, elcr: { write(offset: number, width: 1, value: number): void }): void {
   pci.hostBridge.enableEcam(ECAM_BASE);
   pci.isaBridge.setUp(PIRQ_LINES, ACPI_PM_BASE);
   elcr.write(1, 1, LEVELS);
   let [memory, ports]: [number, number] = [PCI_MEMORY[0].first, PCI_PORTS.first];
-  const wishes = pci.places.flatMap(({ fn }) =>
+  const requests = pci.places.flatMap(({ fn }) =>
     fn.ranges.map(({ index, range, is64 }) => ({ fn, index, range, is64 })),
   );
-  for (const { fn, index, range, is64 } of wishes.sort((a, b) => b.range.size - a.range.size)) {
+  for (const { fn, index, range, is64 } of requests.sort((a, b) => b.range.size - a.range.size)) {
     const at = Config.BAR0 + 4 * index;
     const last = range.kind === 'io' ? PCI_PORTS.last : PCI_MEMORY[0].last;
     const base = range.kind === 'io' ? ports : memory;
