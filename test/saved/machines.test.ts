@@ -64,6 +64,15 @@ describe('a machine', () => {
     expect(() => larger.load(state)).toThrow('the state is of a machine with other RAM');
   });
 
+  it('has each of several devices of a kind as a part of its own, on either transport', async () => {
+    const kinds = ['virtio-rng-device', 'virtio-rng-pci', 'virtio-rng-device'] as const;
+    const devices = kinds.map((type) => ({ type }));
+    const machine = await Machine.create({ kernel: rom('hello.elf'), memory: '8M', devices });
+    const { parts } = (await machine.save()).board as { parts: object };
+    const names = Object.keys(parts).filter((name) => name.startsWith('virtio'));
+    expect(names).toEqual(['virtio-rng[0].mmio', 'virtio-rng[1].pci', 'virtio-rng[2].mmio']);
+  });
+
   it('is not saved where a device of the embedder has no state', async () => {
     const device = { maxWidth: 1, read: () => 0, write: () => {} } as const;
     const custom = { type: 'custom', name: 'mine', iobase: 0x300, iosize: 1, device } as const;
