@@ -78,7 +78,7 @@ const VERSIONED = /^pc-(i440fx|q35)-\d+\.\d+$/;
 
 /** Options of the real thing that this version knows and has nothing behind yet. */
 const NOT_YET: Record<string, string> = {
-  cdrom: 'disks',
+  cdrom: 'a CD drive',
   s: 'a debug stub',
   S: 'a debug stub',
   gdb: 'a debug stub',

@@ -122,6 +122,12 @@ export interface FileTree {
    */
   walk?(path: Path, names: readonly string[]): FileStat[];
   list(path: Path): DirectoryEntry[];
+  /**
+   * The names of a list alone, and what some of them are, with mode 0 where there is no such file any more. For trees that
+   * know names much faster than files: a folder is then read in pieces.
+   */
+  names?(path: Path): string[];
+  entries?(path: Path, names: readonly string[]): DirectoryEntry[];
   /** Opens a regular file. */
   open(path: Path, how: OpenHow): OpenFile;
   makeDirectory(path: Path, mode: number): void;
