@@ -1,6 +1,6 @@
 /**
  * VM exits: what happened, in one record that knows no vendor. Code that finds that an instruction or an event must not
- * happen in a guest calls exit, adds what else there is to say, and returns as after raise(); vmx/write-exit.ts writes
+ * happen in a guest calls exit, adds what else there is to say, and returns as after raise(); vmx/exit-fields.ts writes
  * the record to the VMCS when the guest is left (exec/vm-exit.ts).
  */
 import { cpu, EXIT } from './state';

@@ -70,7 +70,7 @@ function stepLine(core: Core, cpu: number): string {
   return `Trace ${cpu}: [${parts.join('/')}]`;
 }
 
-/** The event as QEMU heads it, the processor where it is not the first, and the registers its handler starts with. */
+/** The event as QEMU heads it, the processor if it is not the first, and the registers its handler starts with. */
 function eventLines(count: number, event: TracedEvent, core: Core, cpu: number): string {
   const { vector, errorCode, isSoftware, cpl, cs, rip, ss, rsp } = event;
   const head = `${String(count).padStart(6)}: v=${hex(vector, 2)} e=${hex(errorCode, 4)} i=${isSoftware ? 1 : 0} cpl=${cpl}`;

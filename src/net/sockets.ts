@@ -32,10 +32,13 @@ export interface HostStream {
   resume(): void;
 }
 
-export interface SocketAddress {
+export type SocketAddress = {
   address: string;
   port: number;
-}
+};
+
+/** Where a stream leads, and how many bytes went each way: what a saved machine keeps of it. */
+export type StreamPlace = { peer: SocketAddress; isIncoming: boolean; sent: number; received: number };
 
 export interface HostDatagrams {
   /** The port that datagrams are sent from and come to. */
@@ -53,6 +56,11 @@ export type OnDatagram = (bytes: Uint8Array, from: SocketAddress) => void;
 
 export interface HostSockets {
   connect(to: SocketAddress, events: StreamEvents): HostStream;
+  /**
+   * Goes on with a stream where a machine that is put back left it; null where that cannot be. Hosts without this cannot:
+   * the guest sees its connection reset.
+   */
+  resume?(place: StreamPlace, events: StreamEvents): HostStream | null;
   /** Calls back for every connection; `open` must be called at once. Rejects where the port cannot be had. */
   listen(
     at: SocketAddress,
@@ -60,11 +68,11 @@ export interface HostSockets {
   ): Promise<Listener>;
   /** A socket at any port. */
   datagrams(receive: OnDatagram): HostDatagrams;
-  /** A socket at any port for one address; `refused` is called where nobody is there, as far as the host can tell. */
+  /** A socket at any port for one address; `refused` is called if nothing listens there, as far as the host can tell. */
   datagramsTo?(to: SocketAddress, receive: OnDatagram, refused: () => void): HostDatagrams;
-  /** A socket at a port of choice. Rejects where the port cannot be had. */
+  /** A socket at a port of choice. Rejects if the port cannot be had. */
   bindDatagrams(at: SocketAddress, receive: OnDatagram): Promise<HostDatagrams>;
-  /** The host's name servers, best first; none where they are not known. */
+  /** The host's name servers, best first; none if they are not known. */
   resolvers(): readonly SocketAddress[];
   /** Calls back after that many milliseconds of the host; returns how to cancel. */
   after(milliseconds: number, callback: () => void): () => void;

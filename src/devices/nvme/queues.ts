@@ -5,10 +5,30 @@ import { COMMAND_BYTES, COMPLETION_BYTES } from './spec.ts';
 
 const DO_NOT_RETRY = 0x4000;
 
+export type CompletionState = {
+  id: number;
+  base: number;
+  size: number;
+  vector: number | null;
+  head: number;
+  tail: number;
+  phase: number;
+};
+
+/** `pending` is not of it: nothing is saved while the disk is at work. */
+export type SubmissionState = {
+  id: number;
+  base: number;
+  size: number;
+  completions: number;
+  head: number;
+  tail: number;
+};
+
 export class CompletionQueue {
   readonly id: number;
   readonly size: number;
-  /** Interrupt vector, null where there is no interrupt. */
+  /** Interrupt vector, null if there is no interrupt. */
   readonly vector: number | null;
   readonly #dma: Dma;
   readonly #base: number;
@@ -24,6 +44,20 @@ export class CompletionQueue {
     this.#base = base;
   }
 
+  save(): CompletionState {
+    const { id, size, vector } = this;
+    return { id, base: this.#base, size, vector, head: this.#head, tail: this.#tail, phase: this.#phase };
+  }
+
+  /** The queue that was saved. */
+  static of(dma: Dma, { id, base, size, vector, head, tail, phase }: CompletionState): CompletionQueue {
+    const queue = new CompletionQueue(dma, id, base, size, vector);
+    queue.#head = head;
+    queue.#tail = tail;
+    queue.#phase = phase;
+    return queue;
+  }
+
   /** The driver has not seen all that was posted. */
   get hasNews(): boolean {
     return this.#head !== this.#tail;
@@ -34,7 +68,7 @@ export class CompletionQueue {
     return (this.#head - this.#tail - 1 + this.size) % this.size;
   }
 
-  /** The driver's doorbell; false where the value makes no sense. */
+  /** The driver's doorbell; false if the value makes no sense. */
   setHead(head: number): boolean {
     if (head >= this.size) return false;
     const seen = (head - this.#head + this.size) % this.size;
@@ -43,7 +77,7 @@ export class CompletionQueue {
     return true;
   }
 
-  /** Throws NvmeError where the queue is outside RAM. */
+  /** Throws NvmeError if the queue is outside RAM. */
   post(queue: SubmissionQueue, cid: number, status: number, result: number): void {
     const at = this.#base + COMPLETION_BYTES * this.#tail;
     const view = this.#dma.view(at, COMPLETION_BYTES);
@@ -84,6 +118,19 @@ export class SubmissionQueue {
     this.#base = base;
   }
 
+  save(): SubmissionState {
+    const { id, size, completions } = this;
+    return { id, base: this.#base, size, completions: completions.id, head: this.#head, tail: this.#tail };
+  }
+
+  /** The queue that was saved. */
+  static of(dma: Dma, { id, base, size, head, tail }: SubmissionState, completions: CompletionQueue): SubmissionQueue {
+    const queue = new SubmissionQueue(dma, id, base, size, completions);
+    queue.#head = head;
+    queue.#tail = tail;
+    return queue;
+  }
+
   get head(): number {
     return this.#head;
   }
@@ -92,14 +139,14 @@ export class SubmissionQueue {
     return this.#head === this.#tail;
   }
 
-  /** The driver's doorbell; false where the value makes no sense. */
+  /** The driver's doorbell; false if the value makes no sense. */
   setTail(tail: number): boolean {
     if (tail >= this.size) return false;
     this.#tail = tail;
     return true;
   }
 
-  /** The next command. Throws NvmeError where the queue is outside RAM. */
+  /** The next command. Throws NvmeError if the queue is outside RAM. */
   fetch(): Command {
     const command = readCommand(this.#dma.view(this.#base + COMMAND_BYTES * this.#head, COMMAND_BYTES));
     this.#head = (this.#head + 1) % this.size;

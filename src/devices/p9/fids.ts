@@ -1,12 +1,25 @@
 /** Fids: the numbers by which a client names the files of a tree that it walked to, and what it has open. */
-import { Errno, FileError, type OpenFile, type Path } from './file-tree.ts';
+import { Errno, FileError, type OpenFile, type OpenHow, type Path } from './file-tree.ts';
 
 export interface Fid {
   path: Path;
   file?: OpenFile;
+  /** How the file was opened. */
+  how?: OpenHow;
   /** It is open as a folder. */
   isFolder?: boolean;
 }
+
+/**
+ * A fid as it is saved: the open file of the host is its path and how it was opened. Whoever is put back opens it anew; where
+ * that fails, because the file was removed or renamed by somebody else, what is done with it ends in EIO.
+ */
+export type FidState = {
+  number: number;
+  path: string[];
+  isFolder: boolean;
+  how: { read: boolean; write: boolean; append: boolean } | null;
+};
 
 /** More than Linux uses with a thousand of everything; bounds for what a client makes us hold. */
 const MAX_FIDS = 65536;
@@ -28,7 +41,7 @@ export class Fids {
     this.#clunked = clunked;
   }
 
-  /** Throws FileError EBADF where the number is not in use. */
+  /** Throws FileError EBADF if the number is not in use. */
   get(number: number): Fid {
     const fid = this.#fids.get(number);
     if (!fid) throw new FileError(Errno.EBADF);
@@ -39,7 +52,7 @@ export class Fids {
     return this.#fids.get(number);
   }
 
-  /** Throws FileError where the number is in use already, or too many are. */
+  /** Throws FileError if the number is in use already, or too many are. */
   add(number: number, path: Path): void {
     if (this.#fids.has(number)) throw new FileError(Errno.EBADF);
     if (this.#fids.size >= MAX_FIDS) throw new FileError(Errno.ENFILE);
@@ -47,16 +60,17 @@ export class Fids {
     this.#fids.set(number, { path });
   }
 
-  /** The fid names another file. Throws FileError where its path is more than can be kept. */
+  /** The fid names another file. Throws FileError if its path is more than can be kept. */
   lead(fid: Fid, path: Path): void {
     this.#charge(bytesOf(path) - bytesOf(fid.path));
     fid.path = path;
   }
 
-  open(fid: Fid, open: () => OpenFile): void {
+  open(fid: Fid, how: OpenHow, open: () => OpenFile): void {
     if (fid.file) throw new FileError(Errno.EBADF);
     if (this.#open >= MAX_OPEN) throw new FileError(Errno.EMFILE);
     fid.file = open();
+    fid.how = how;
     this.#open++;
   }
 
@@ -70,11 +84,38 @@ export class Fids {
     fid.file.close();
   }
 
+  save(): FidState[] {
+    return [...this.#fids].map(([number, { path, isFolder = false, file, how }]) => ({
+      number,
+      path: [...path],
+      isFolder,
+      how: file && how ? { read: how.read, write: how.write, append: how.append } : null,
+    }));
+  }
+
+  /** `open` opens a file of the host again. */
+  load(fids: readonly FidState[], open: (path: Path, how: OpenHow) => OpenFile): void {
+    this.clear();
+    for (const { number, path, isFolder, how } of fids) {
+      this.add(number, [...path]);
+      const fid = this.get(number);
+      if (isFolder) fid.isFolder = true;
+      const anew = how && { ...how, truncate: false };
+      if (anew) this.open(fid, anew, () => openOrGone(() => open(fid.path, anew)));
+    }
+  }
+
+  /** The number of a fid that is in use. */
+  numberOf(fid: object): number | undefined {
+    for (const [number, one] of this.#fids) if (one === fid) return number;
+    return undefined;
+  }
+
   clear(): void {
     for (const number of [...this.#fids.keys()]) this.clunk(number);
   }
 
-  /** Throws FileError where the paths of what lies under `from` would be too long or too many under `to`. */
+  /** Throws FileError if the paths of what lies under `from` would be too long or too many under `to`. */
   checkMove(from: Path, to: Path): void {
     const more = bytesOf(to) - bytesOf(from);
     let sum = this.#pathBytes;
@@ -97,12 +138,24 @@ export class Fids {
   }
 }
 
+function openOrGone(open: () => OpenFile): OpenFile {
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    const gone = (): never => {
+      throw new FileError(Errno.EIO);
+    };
+    return { read: gone, write: gone, stat: gone, change: gone, sync: gone, close: () => {} };
+  }
+}
+
 const isUnder = (path: Path, folder: Path): boolean => folder.every((name, at) => path[at] === name);
 
 /** What a path costs: every fid has one of its own. */
 const bytesOf = (path: Path): number => path.reduce((sum, { length }) => sum + NAME_BYTES + 2 * length, NAME_BYTES);
 
-/** The path of `name` in the folder `path`. Throws FileError where it cannot be the name of a file. */
+/** The path of `name` in the folder `path`. Throws FileError if it cannot be the name of a file. */
 export function child(path: Path, name: string): Path {
   if (name === '' || /[/\0]/.test(name)) throw new FileError(Errno.ENOENT);
   if (name === '.' || name === '..') throw new FileError(Errno.EEXIST);

@@ -3,7 +3,7 @@
  * one memory range that capabilities point to, notification by MSI-X or INTx.
  */
 import type { Width } from '../../core/types.ts';
-import type { IoDevice } from '../device.ts';
+import type { Face } from '../device.ts';
 import { CONFIG_BYTES, PciFunction } from '../pci/function.ts';
 import { Msix } from '../pci/msix.ts';
 import { CommonConfig, NO_VECTOR } from './pci-common.ts';
@@ -34,7 +34,7 @@ const CLASSES: Record<number, number> = { 1: 0x02_0000, 2: 0x01_0000, 3: 0x07_80
 const OTHER_CLASS = 0xff_0000;
 
 export interface PciParts extends TransportParts {
-  /** MSI-X vectors; one per queue and one for the configuration where absent, none for 0. */
+  /** MSI-X vectors; one per queue and one for the configuration if absent, none for 0. */
   vectors?: number;
 }
 
@@ -45,7 +45,7 @@ export class VirtioPci extends PciFunction {
   readonly #transport: VirtioTransport;
   readonly #common: CommonConfig;
   readonly #msix: Msix | null;
-  readonly #structures: IoDevice;
+  readonly #structures: Face;
   readonly #windowAt: number;
   #isr = 0;
 
@@ -64,8 +64,17 @@ export class VirtioPci extends PciFunction {
     const memory = this.dma(parts.memory);
     this.#transport = new VirtioTransport({ ...parts, memory }, (queue) => this.#signal(queue));
     this.#common = new CommonConfig(this.#transport, vectors, () => this.#forget());
+    this.keep('transport', this.#transport);
+    this.keep('common', this.#common);
+    this.keep('isr', {
+      save: () => this.#isr,
+      load: (isr) => {
+        this.#isr = isr as number;
+      },
+    });
     this.#structures = {
       maxWidth: 4,
+      stateOf: null,
       read: (offset, width) => this.#read(offset, width),
       write: (offset, width, value) => this.#write(offset, width, value),
     };
@@ -116,7 +125,7 @@ export class VirtioPci extends PciFunction {
     return offset < data + 4 && offset + width > data && offset < CONFIG_BYTES;
   }
 
-  /** An access of the length and at the place that the driver wrote to the capability; nothing where they make no sense. */
+  /** An access of the length and at the place that the driver wrote to the capability; nothing if they make no sense. */
   #throughWindow(access: (at: number) => unknown, width: Width): number {
     const field = (at: number): number => super.readConfig(this.#windowAt + at, 4);
     const offset = field(Window.OFFSET);

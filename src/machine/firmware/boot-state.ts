@@ -15,7 +15,7 @@ export interface BootState {
   /** Physical address of the first instruction. */
   entry: number;
   registers?: Partial<Record<GprName, bigint>>;
-  /** In real mode: selectors of the code and of all other segments, where they are not to follow from the entry. */
+  /** In real mode: selectors of the code and of all other segments, if they are not to follow from the entry. */
   segments?: { cs: number; data: number };
   /** The image was told where the ACPI tables are. */
   knowsAcpi?: true;

@@ -10,7 +10,7 @@ const PRESENT = 1n;
 const LARGE = 0x80n;
 const FRAME = 0xf_ffff_ffff_f000n;
 
-/** The physical address of `linear`, or null where no table maps it or a table lies outside RAM. */
+/** The physical address of `linear`, or null if no table maps it or a table lies outside RAM. */
 export function translate(core: Core, linear: bigint): number | null {
   check('translate: linear', linear, isBigInt);
   if ((core.get('cr0') & Cr0.PG) === 0n) return Number(linear & 0xffff_ffffn);
@@ -66,7 +66,7 @@ function ramAt(core: Core, pa: number, length: number): Uint8Array | null {
   }
 }
 
-/** Up to `length` bytes from linear address `linear` on; fewer where a page is missing or not RAM. */
+/** Up to `length` bytes from linear address `linear` on; fewer if a page is missing or not RAM. */
 export function readLinear(core: Core, linear: bigint, length: number): Uint8Array {
   const out: number[] = [];
   for (let i = 0; i < length; i++) {
