@@ -1,4 +1,6 @@
-/** The exports of the processor: what src/core/index.ts calls. Everything else it reads and writes in the state block. */
+/**
+ * The exports of the processor: what src/core/index.ts calls. Everything else it reads and writes in the state block.
+ */
 import { cpu } from './cpu/state';
 import { resetNested } from './mmu/ept';
 import { resetTlbs } from './mmu/tlb';
@@ -20,8 +22,8 @@ export { deliverMsi, setIoapicPin } from './apic/ioapic';
 export { readMsr, msrValue, writeMsr } from './ops/msr';
 
 /**
- * Rebuilds what is not architectural state, after a snapshot was put back: decoded code, translations, and what VM entries
- * need not check again are dropped.
+ * Rebuilds what is not architectural state, after a snapshot was put back: decoded code, translations, and what VM
+ * entries need not check again are dropped.
  */
 export function forgetCaches(): void {
   dropAllCode();

@@ -8,9 +8,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { benchImage, RAM_BYTES } from '../bench/guest-run.ts';
+import { FIELDS, LAYOUT } from '../src/core/layout.gen.ts';
 import { Machine } from '../src/index.ts';
 import { HOT } from '../src/isa/hot/index.ts';
-import { FIELDS, LAYOUT } from '../src/core/layout.gen.ts';
 import { boot, prepareSoftware } from '../test/linux/guest.ts';
 import { WINDOW_SIZE } from './build-wasm.ts';
 import { compile } from './compile.ts';

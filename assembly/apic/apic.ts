@@ -4,14 +4,16 @@
  */
 import { APIC, cpu } from '../cpu/state';
 import { attend, Attention, clock } from '../cpu/pending';
-import { apicIdOf, isPresent, levelVectors, logicalOf, MAX_VCPUS, postSignal, postVector, publish, Signal, takeVectors } from './mailbox';
+import {
+  apicIdOf, isPresent, levelVectors, logicalOf, MAX_VCPUS, postSignal, postVector, publish, Signal, takeVectors,
+} from './mailbox';
 
 /** Register offsets (SDM Vol. 3A, "Local APIC Register Address Map"). */
 export const enum Reg {
-  ID = 0x20, VERSION = 0x30, TPR = 0x80, APR = 0x90, PPR = 0xa0, EOI = 0xb0, RRD = 0xc0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0,
-  ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, CMCI = 0x2f0, ICR_LOW = 0x300, ICR_HIGH = 0x310,
-  LVT_TIMER = 0x320, LVT_THERMAL = 0x330, LVT_PERFORMANCE = 0x340, LVT_LINT0 = 0x350, LVT_LINT1 = 0x360, LVT_ERROR = 0x370,
-  TIMER_INITIAL = 0x380, TIMER_CURRENT = 0x390, TIMER_DIVIDE = 0x3e0, SELF_IPI = 0x3f0,
+  ID = 0x20, VERSION = 0x30, TPR = 0x80, APR = 0x90, PPR = 0xa0, EOI = 0xb0, RRD = 0xc0, LDR = 0xd0, DFR = 0xe0,
+  SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, CMCI = 0x2f0, ICR_LOW = 0x300, ICR_HIGH = 0x310,
+  LVT_TIMER = 0x320, LVT_THERMAL = 0x330, LVT_PERFORMANCE = 0x340, LVT_LINT0 = 0x350, LVT_LINT1 = 0x360,
+  LVT_ERROR = 0x370, TIMER_INITIAL = 0x380, TIMER_CURRENT = 0x390, TIMER_DIVIDE = 0x3e0, SELF_IPI = 0x3f0,
 }
 export const enum Delivery { FIXED, LOWEST, SMI, RESERVED, NMI, INIT, SIPI, EXT_INT }
 const enum Lvt { MASKED = 0x10000, PERIODIC = 0x20000, TSC_DEADLINE = 0x40000 }
@@ -159,7 +161,8 @@ function sendIpi(low: u32, destination: u32): void {
   for (let id: u32 = 0; id < MAX_VCPUS; id++) {
     if (!isPresent(id)) continue;
     const self = id == cpu.id;
-    const hit = shorthand == 0 ? addresses(id, destination, (low & 0x800) != 0) : shorthand == 1 ? self : shorthand == 2 || !self;
+    const hit = shorthand == 0 ? addresses(id, destination, (low & 0x800) != 0) : shorthand == 1 ? self
+      : shorthand == 2 || !self;
     if (!hit) continue;
     if (mode == Delivery.FIXED || mode == Delivery.LOWEST) postVector(id, vector);
     else if (mode == Delivery.NMI) postSignal(id, Signal.NMI, 0);
@@ -265,7 +268,8 @@ function writeRegister(r: u32, value: u32): void {
     case Reg.SVR:
       setReg(r, value & 0x3ff);
       if (!softwareEnabled()) {
-        for (let lvt: u32 = Reg.LVT_TIMER; lvt <= <u32>Reg.LVT_ERROR; lvt += 0x10) setReg(lvt, apicReg(lvt) | Lvt.MASKED);
+        for (let lvt: u32 = Reg.LVT_TIMER; lvt <= <u32>Reg.LVT_ERROR; lvt += 0x10)
+          setReg(lvt, apicReg(lvt) | Lvt.MASKED);
       }
       attend(Attention.INTERRUPT);
       break;
@@ -315,8 +319,12 @@ function x2apicHas(n: u32, write: bool): bool {
   const r = n << 4;
   if (r == Reg.SELF_IPI) return write;
   if (r == Reg.EOI) return write;
-  if (write) return r == Reg.TPR || r == Reg.SVR || r == Reg.ESR || r == Reg.ICR_LOW || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_INITIAL) || r == Reg.TIMER_DIVIDE;
-  return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.PPR || r == Reg.LDR || r == Reg.SVR || (r >= <u32>Reg.ISR && r <= <u32>Reg.ESR) || r == Reg.ICR_LOW || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_CURRENT) || r == Reg.TIMER_DIVIDE;
+  if (write)
+    return r == Reg.TPR || r == Reg.SVR || r == Reg.ESR || r == Reg.ICR_LOW
+      || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_INITIAL) || r == Reg.TIMER_DIVIDE;
+  return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.PPR || r == Reg.LDR || r == Reg.SVR
+    || (r >= <u32>Reg.ISR && r <= <u32>Reg.ESR) || r == Reg.ICR_LOW
+    || (r >= <u32>Reg.LVT_TIMER && r <= <u32>Reg.TIMER_CURRENT) || r == Reg.TIMER_DIVIDE;
 }
 /** RDMSR of 800H + `n`. x2apicFault is set where it must be #GP(0). */
 export function x2apicRead(n: u32): u64 {

@@ -80,7 +80,8 @@ export function ioapicEoi(vector: u32): void {
   for (let pin: u32 = 0; pin < PINS; pin++) {
     const at = entryAt(pin);
     const low = load<u32>(at);
-    if ((low & (Entry.LEVEL | Entry.REMOTE_IRR)) != (Entry.LEVEL | Entry.REMOTE_IRR) || (low & 0xff) != vector) continue;
+    if ((low & (Entry.LEVEL | Entry.REMOTE_IRR)) != (Entry.LEVEL | Entry.REMOTE_IRR) || (low & 0xff) != vector)
+      continue;
     store<u32>(at, low & ~(<u32>Entry.REMOTE_IRR));
     if ((load<u32>(LEVELS) & (1 << pin)) != 0) request(pin);
   }

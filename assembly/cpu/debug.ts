@@ -26,7 +26,9 @@ export function updateStepping(): void {
   else cpu.attention &= ~(<u32>Attention.DEBUG);
 }
 
-/** Does TF trap after the running instruction? Set before it by the step, and by instructions with rules of their own. */
+/**
+ * Does TF trap after the running instruction? Set before it by the step, and by instructions with rules of their own.
+ */
 export let stepTrap: bool = false;
 export function setStepTrap(traps: bool): void { stepTrap = traps; }
 

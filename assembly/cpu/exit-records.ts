@@ -19,7 +19,10 @@ export class ExitCount {
 
 export const EXIT_REASONS: u32 = 80;
 export const EXIT_RECORDS: u32 = 256;
-/** In the reason of a record: the VM entry failed after it began; or VMLAUNCH or VMRESUME failed, with the VM-instruction error in bits 15:0. */
+/**
+ * In the reason of a record: the VM entry failed after it began; or VMLAUNCH or VMRESUME failed, with the
+ * VM-instruction error in bits 15:0.
+ */
 export const enum Failure { ENTRY = 0x80000000, INSTRUCTION = 0x40000000 }
 
 @inline function countOf(reason: u32): ExitCount {
@@ -56,7 +59,8 @@ export function recordFailure(error: u32): void {
 
 /** Puts lastExit into the ring, with what people want to know beside it. */
 function addRecord(code: u32): void {
-  const r = changetype<ExitRecord>(EXIT_RING + <usize>(<u32>cpu.exitCount & (EXIT_RECORDS - 1)) * offsetof<ExitRecord>());
+  const r = changetype<ExitRecord>(EXIT_RING
+    + <usize>(<u32>cpu.exitCount & (EXIT_RECORDS - 1)) * offsetof<ExitRecord>());
   memory.copy(changetype<usize>(r), changetype<usize>(lastExit), offsetof<ExitRecord>());
   const failed = r.reason >> 30 != 0;
   if ((r.parts & Part.LENGTH) == 0) r.length = 0;

@@ -1,22 +1,28 @@
 /**
  * VM exits: what happened, in one record that knows no vendor. Code that finds that an instruction or an event must not
- * happen in a guest calls exit, adds what else there is to say, and returns as after raise(); vmx/exit-fields.ts writes the
- * record to the VMCS when the guest is left (exec/vm-exit.ts).
+ * happen in a guest calls exit, adds what else there is to say, and returns as after raise(); vmx/exit-fields.ts writes
+ * the record to the VMCS when the guest is left (exec/vm-exit.ts).
  */
 import { cpu, EXIT } from './state';
 import { abandon, attend, Attention, Pending } from './pending';
 
 /** Why: numbered as VMX's basic exit reasons (SDM Vol. 3D, "VMX Basic Exit Reasons"), by Linux's names. */
 export const enum Exit {
-  EXCEPTION_NMI, EXTERNAL_INTERRUPT, TRIPLE_FAULT, INIT_SIGNAL, SIPI_SIGNAL, INTERRUPT_WINDOW = 7, NMI_WINDOW, TASK_SWITCH,
-  CPUID, HLT = 12, INVD, INVLPG, RDPMC, RDTSC, VMCALL = 18, VMCLEAR, VMLAUNCH, VMPTRLD, VMPTRST, VMREAD, VMRESUME, VMWRITE,
-  VMOFF, VMON, CR_ACCESS, DR_ACCESS, IO_INSTRUCTION, MSR_READ, MSR_WRITE, INVALID_STATE, MSR_LOAD_FAIL, MWAIT_INSTRUCTION = 36,
-  MONITOR_TRAP_FLAG, MONITOR_INSTRUCTION = 39, PAUSE_INSTRUCTION, MCE_DURING_VMENTRY, TPR_BELOW_THRESHOLD = 43, APIC_ACCESS,
-  EOI_INDUCED, GDTR_IDTR, LDTR_TR, EPT_VIOLATION, EPT_MISCONFIG, INVEPT, RDTSCP, PREEMPTION_TIMER, INVVPID, WBINVD, XSETBV,
-  APIC_WRITE, RDRAND, INVPCID, VMFUNC, ENCLS, RDSEED, PML_FULL, XSAVES, XRSTORS, UMWAIT = 67, TPAUSE,
+  EXCEPTION_NMI, EXTERNAL_INTERRUPT, TRIPLE_FAULT, INIT_SIGNAL, SIPI_SIGNAL, INTERRUPT_WINDOW = 7, NMI_WINDOW,
+  TASK_SWITCH, CPUID, HLT = 12, INVD, INVLPG, RDPMC, RDTSC, VMCALL = 18, VMCLEAR, VMLAUNCH, VMPTRLD, VMPTRST, VMREAD,
+  VMRESUME, VMWRITE, VMOFF, VMON, CR_ACCESS, DR_ACCESS, IO_INSTRUCTION, MSR_READ, MSR_WRITE, INVALID_STATE,
+  MSR_LOAD_FAIL, MWAIT_INSTRUCTION = 36, MONITOR_TRAP_FLAG, MONITOR_INSTRUCTION = 39, PAUSE_INSTRUCTION,
+  MCE_DURING_VMENTRY, TPR_BELOW_THRESHOLD = 43, APIC_ACCESS, EOI_INDUCED, GDTR_IDTR, LDTR_TR, EPT_VIOLATION,
+  EPT_MISCONFIG, INVEPT, RDTSCP, PREEMPTION_TIMER, INVVPID, WBINVD, XSETBV, APIC_WRITE, RDRAND, INVPCID, VMFUNC, ENCLS,
+  RDSEED, PML_FULL, XSAVES, XRSTORS, UMWAIT = 67, TPAUSE,
 }
-/** An event in words of 32 bits: vector in 7:0, type (Event) in 10:8 (SDM Vol. 3C, "Information for VM Exits Due to Vectored Events"). */
-export const enum Interruption { VECTOR = 0xff, TYPE_SHIFT = 8, ERROR_CODE = 0x800, UNBLOCKED_BY_IRET = 0x1000, VALID = 0x80000000 }
+/**
+ * An event in words of 32 bits: vector in 7:0, type (Event) in 10:8 (SDM Vol. 3C, "Information for VM Exits Due to
+ * Vectored Events").
+ */
+export const enum Interruption {
+  VECTOR = 0xff, TYPE_SHIFT = 8, ERROR_CODE = 0x800, UNBLOCKED_BY_IRET = 0x1000, VALID = 0x80000000,
+}
 
 /** What of a record says something, beside reason, qualification and the two events. */
 export const enum Part { LENGTH = 1, OPERANDS = 2, PHYSICAL = 4, LINEAR = 8, ERROR_CODE = 16, VECTORING_CODE = 32 }
@@ -37,7 +43,10 @@ export class ExitRecord {
   /** The event that exits, and the one that was being delivered: Interruption. */
   interruption: u32;
   vectoring: u32;
-  /** In the ring: instructions since the VM entry, the clock, the bytes of the instruction, how many are there, its code size (Key). */
+  /**
+   * In the ring: instructions since the VM entry, the clock, the bytes of the instruction, how many are there, its code
+   * size (Key).
+   */
   instructions: u64;
   clock: u64;
   code: u64;

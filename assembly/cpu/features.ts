@@ -29,8 +29,8 @@ const ANY: u32 = 0xffffffff;
 @inline export function modelWord(w: u32): u64 { return load<u64>(CPUID + w); }
 @inline export function offers(bits: u32): bool { return (load<u32>(CPUID + Word.OFFERS) & bits) != 0; }
 /**
- * Does the model say GenuineIntel? Where the silicon of the two vendors differs and no CPUID bit tells which way it goes,
- * this decides; models of AMD behave as AMD's.
+ * Does the model say GenuineIntel? Where the silicon of the two vendors differs and no CPUID bit tells which way it
+ * goes, this decides; models of AMD behave as AMD's.
  */
 @inline export function isIntel(): bool { return offers(Offer.INTEL); }
 

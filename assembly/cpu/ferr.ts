@@ -1,7 +1,7 @@
 /**
- * The pins FERR# and IGNNE#, by which a PC of the MS-DOS days learns of x87 exceptions (SDM Vol. 1, "MS-DOS Compatibility
- * Sub-mode"): with CR0.NE = 0 an instruction that would report one freezes the processor until an interrupt comes, which
- * the board makes of FERR#; IGNNE# lets the handler execute such instructions.
+ * The pins FERR# and IGNNE#, by which a PC of the MS-DOS days learns of x87 exceptions (SDM Vol. 1, "MS-DOS
+ * Compatibility Sub-mode"): with CR0.NE = 0 an instruction that would report one freezes the processor until an
+ * interrupt comes, which the board makes of FERR#; IGNNE# lets the handler execute such instructions.
  */
 import { cpu } from './state';
 import { abandon, Activity, attend, Attention, Pending } from './pending';

@@ -1,7 +1,7 @@
 /**
  * Arithmetic flags, computed when somebody asks. `lazyResult` is the sign-extended result. `lazyCarry` holds the
- * carries out of the bits of the operation, its top bit at 63 whatever the width, with corrections for flags that do not
- * follow from a result:
+ * carries out of the bits of the operation, its top bit at 63 whatever the width, with corrections for flags that do
+ * not follow from a result:
  *
  *   63  62  ...  15      8  ...  3  ...  0
  *   CF  C6       parity ^=       AF      SF ^=        OF = CF ^ C6

@@ -1,14 +1,14 @@
 /**
- * What a guest may not do by itself: one word of ours, 0 outside of guests, that VM entry fills from what the hypervisor
- * wrote (vmx/intercepts.ts from a VMCS). Instructions and events ask it and know no vendor's controls.
+ * What a guest may not do by itself: one word of ours, 0 outside of guests, that VM entry fills from what the
+ * hypervisor wrote (vmx/intercepts.ts from a VMCS). Instructions and events ask it and know no vendor's controls.
  */
 import { cpu } from './state';
 
 /** Bit numbers of cpu.intercepts. */
 export const enum Intercept {
   // Instructions. DESCRIPTOR_TABLES: those that load or store GDTR, IDTR, LDTR and TR.
-  CPUID, HLT, INVD, INVLPG, INVPCID, MONITOR, MWAIT, PAUSE, RDPMC, RDTSC, RDTSCP, RDRAND, RDSEED, WBINVD, XSETBV, TASK_SWITCH,
-  DESCRIPTOR_TABLES, MOV_DR, READ_CR3, WRITE_CR3, READ_CR8, WRITE_CR8,
+  CPUID, HLT, INVD, INVLPG, INVPCID, MONITOR, MWAIT, PAUSE, RDPMC, RDTSC, RDTSCP, RDRAND, RDSEED, WBINVD, XSETBV,
+  TASK_SWITCH, DESCRIPTOR_TABLES, MOV_DR, READ_CR3, WRITE_CR3, READ_CR8, WRITE_CR8,
   /** Some of them, as a bitmap or a list has it: ports, MSRs, components of XSAVES, PAUSE in a loop. */
   PORTS, MSRS, XSAVES, PAUSE_LOOP,
   /** Events. A window: exit as soon as such an event could be delivered. */

@@ -12,12 +12,16 @@ export const enum Pending { NONE, EVENT, VM_EXIT, RESTART, VM_ENTRY, PAUSED }
 export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
 
 /**
- * Interruption types, numbered as in the VM-entry interruption-information field (SDM Vol. 3C). OTHER names no exception of
- * its own: a VM exit of the monitor trap flag that VM entry makes pending.
+ * Interruption types, numbered as in the VM-entry interruption-information field (SDM Vol. 3C). OTHER names no
+ * exception of its own: a VM exit of the monitor trap flag that VM entry makes pending.
  */
-export const enum Event { EXTERNAL = 0, NMI = 2, FAULT = 3, SOFTWARE_INT = 4, PRIVILEGED_TRAP = 5, SOFTWARE_EXCEPTION = 6, OTHER = 7 }
+export const enum Event {
+  EXTERNAL = 0, NMI = 2, FAULT = 3, SOFTWARE_INT = 4, PRIVILEGED_TRAP = 5, SOFTWARE_EXCEPTION = 6, OTHER = 7,
+}
 
-export const enum Vector { DE, DB, NMI, BP, OF, BR, UD, NM, DF, MF_OVERRUN, TS, NP, SS, GP, PF, MF = 16, AC, MC, XM, VE, CP }
+export const enum Vector {
+  DE, DB, NMI, BP, OF, BR, UD, NM, DF, MF_OVERRUN, TS, NP, SS, GP, PF, MF = 16, AC, MC, XM, VE, CP,
+}
 
 /** Reasons to leave the straight path before the next instruction. */
 export const enum Attention {
@@ -83,14 +87,15 @@ export function spend(n: u32): void { cpu.runEnd = cpu.runEnd > n ? cpu.runEnd -
 @inline export function clock(): u64 { return retired() + cpu.skew; }
 
 /**
- * The running instruction waits `ns` for a device. They count against the budget, so that `run` comes back for an event in
- * time; a repeated instruction pauses once something is due.
+ * The running instruction waits `ns` for a device. They count against the budget, so that `run` comes back for an event
+ * in time; a repeated instruction pauses once something is due.
  */
 export function delay(ns: u32): void {
   const isOver = retired() + ns >= cpu.runEnd;
   cpu.skew += ns;
   spend(ns);
   const time = clock();
-  const isDue = (cpu.apicDeadline != 0 && time >= cpu.apicDeadline) || (cpu.vmxDeadline != 0 && time >= cpu.vmxDeadline);
+  const isDue = (cpu.apicDeadline != 0 && time >= cpu.apicDeadline)
+    || (cpu.vmxDeadline != 0 && time >= cpu.vmxDeadline);
   attend(isOver ? Attention.STOP : isDue ? Attention.INTERRUPT : 0);
 }

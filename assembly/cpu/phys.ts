@@ -1,7 +1,7 @@
 /**
  * The physical map: which physical addresses are memory, and where in linear memory they lie. Everything else is MMIO.
- * PHYS_MAP holds up to 32 slots of {start u64, length u64, host u32, flags u32}, looked up in order. Writes to what is not
- * RAM go to the bus.
+ * PHYS_MAP holds up to 32 slots of {start u64, length u64, host u32, flags u32}, looked up in order. Writes to what is
+ * not RAM go to the bus.
  */
 import { cpu, PHYS_MAP } from './state';
 
@@ -22,7 +22,9 @@ export function setSlot(n: u32, start: u64, end: u64, host: u32, flags: u32): vo
 /** Slot flags of the last hostOf. */
 export let slotFlags: u32 = 0;
 
-/** Linear-memory address of `size` bytes at physical address `pa`, 0 where there is no memory, or not for all of them. */
+/**
+ * Linear-memory address of `size` bytes at physical address `pa`, 0 where there is no memory, or not for all of them.
+ */
 export function hostOf(pa: u64, size: u64 = 1): u32 {
   for (let s = PHYS_MAP, end = <usize>cpu.mapEnd; s < end; s += SLOT) {
     const offset = pa - load<u64>(s), length = load<u64>(s, 8);

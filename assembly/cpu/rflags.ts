@@ -48,15 +48,17 @@ export function loadRflags(value: u64): void { writeRflags(u64.MAX_VALUE, value)
 @inline export function setResume(): void { cpu.resumeAt = retired(); }
 @inline export function clearResume(): void { cpu.resumeAt = NEVER; }
 
-/** Holds interrupts off until one more instruction has retired (SDM Vol. 3A, "Masking Maskable Hardware Interrupts"). */
+/**
+ * Holds interrupts off until one more instruction has retired (SDM Vol. 3A, "Masking Maskable Hardware Interrupts").
+ */
 export function openShadow(): void {
   cpu.shadowAt = retired();
   cpu.shadowsDebug = 0;
   if (cpu.deferred != 0) attend(Attention.INTERRUPT);
 }
 /**
- * Holds off debug traps too (SDM Vol. 3A, "Masking Exceptions and Interrupts When Switching Stacks"). Of two loads of SS
- * in a row only the first does. To be called by the last instruction of a block only.
+ * Holds off debug traps too (SDM Vol. 3A, "Masking Exceptions and Interrupts When Switching Stacks"). Of two loads of
+ * SS in a row only the first does. To be called by the last instruction of a block only.
  */
 export function openStackShadow(): void {
   if (beganInStackShadow()) return;

@@ -11,7 +11,10 @@ import { Cr0, Cr4, Efer } from './control';
 import { Flag } from './flags';
 import { Uses } from './vector-state';
 
-export const enum Rights { ACCESSED = 1, WRITABLE = 2, READABLE = 2, EXPAND_DOWN = 4, CONFORMING = 4, CODE = 8, S = 0x10, P = 0x80, L = 0x2000, DB = 0x4000, G = 0x8000, UNUSABLE = 0x10000 }
+export const enum Rights {
+  ACCESSED = 1, WRITABLE = 2, READABLE = 2, EXPAND_DOWN = 4, CONFORMING = 4, CODE = 8, S = 0x10, P = 0x80, L = 0x2000,
+  DB = 0x4000, G = 0x8000, UNUSABLE = 0x10000,
+}
 
 @inline export function segBase(s: u32): u64 { return load<u64>(SEG + (s << 5)); }
 @inline export function segLimit(s: u32): u32 { return load<u32>(SEG + (s << 5), 8); }
@@ -45,19 +48,24 @@ export function setSegment(s: u32, sel: u32, base: u64, limit: u32, rights: u32)
   return <u64>((<i64>(la << shift)) >> shift) == la;
 }
 
-/** Code size 0/1/2 for 16/32/64, 4 flat segments, 8 32-bit stack, 16 real or virtual-8086 mode, 32 SSE usable, 64 AVX usable. */
+/**
+ * Code size 0/1/2 for 16/32/64, 4 flat segments, 8 32-bit stack, 16 real or virtual-8086 mode, 32 SSE
+ * usable, 64 AVX usable.
+ */
 export const enum Key { SIZE = 3, FLAT = 4, STACK32 = 8, REAL = 16, SSE = 32, VEX = 64 }
 
 const FLAT_DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.DB;
 @inline function isFlat(s: u32): bool {
   return segBase(s) == 0 && segLimit(s) == 0xffffffff &&
-    (segRights(s) & (Rights.UNUSABLE | Rights.CODE | Rights.EXPAND_DOWN | FLAT_DATA & ~Rights.DB)) == (FLAT_DATA & ~Rights.DB);
+    (segRights(s) & (Rights.UNUSABLE | Rights.CODE | Rights.EXPAND_DOWN | FLAT_DATA & ~Rights.DB))
+      == (FLAT_DATA & ~Rights.DB);
 }
 
 /** Computes what decoding depends on. */
 export function computeModeKey(): void {
   const cs = segRights(Seg.CS);
-  const vector: u32 = ((cpu.blocked & Uses.SSE) == 0 ? <u32>Key.SSE : 0) | ((cpu.blocked & Uses.VEX) == 0 ? <u32>Key.VEX : 0);
+  const vector: u32 = ((cpu.blocked & Uses.SSE) == 0 ? <u32>Key.SSE : 0)
+    | ((cpu.blocked & Uses.VEX) == 0 ? <u32>Key.VEX : 0);
   if (inLongMode() && (cs & Rights.L) != 0) {
     cpu.laMask = u64.MAX_VALUE;
     cpu.modeKey = 2 | Key.FLAT | Key.STACK32 | vector;
@@ -67,7 +75,9 @@ export function computeModeKey(): void {
   let key: u32 = (cs & Rights.DB) != 0 ? 1 : 0;
   if ((segRights(Seg.SS) & Rights.DB) != 0) key |= Key.STACK32;
   if (!inProtected()) key |= Key.REAL;
-  if (segBase(Seg.CS) == 0 && segLimit(Seg.CS) == 0xffffffff && key == (1 | Key.STACK32) && isFlat(Seg.DS) && isFlat(Seg.ES) && isFlat(Seg.SS)) key |= Key.FLAT;
+  if (segBase(Seg.CS) == 0 && segLimit(Seg.CS) == 0xffffffff && key == (1 | Key.STACK32) && isFlat(Seg.DS)
+      && isFlat(Seg.ES) && isFlat(Seg.SS))
+    key |= Key.FLAT;
   cpu.modeKey = key | vector;
 }
 
@@ -81,8 +91,8 @@ export function withinSegment(limit: u32, rights: u32, first: u32, size: u32): b
 }
 
 /**
- * May `size` bytes at `first` of segment `s` be read or written, by its limit and, where protection is on, its type? Real
- * mode writes through a CS that was loaded as code. Not for 64-bit mode.
+ * May `size` bytes at `first` of segment `s` be read or written, by its limit and, where protection is on, its type?
+ * Real mode writes through a CS that was loaded as code. Not for 64-bit mode.
  */
 export function segmentAllows(s: u32, first: u32, size: u32, write: bool): bool {
   const rights = segRights(s);

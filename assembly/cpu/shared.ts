@@ -1,4 +1,6 @@
-/** Changes of words that other processors change too: atomic in the build whose processors run in Workers of their own. */
+/**
+ * Changes of words that other processors change too: atomic in the build whose processors run in Workers of their own.
+ */
 
 @inline export function orShared<T>(at: usize, bits: T): void {
   if (ASC_FEATURE_THREADS) atomic.or<T>(at, bits);

@@ -91,7 +91,10 @@ export class Cpu {
   // Operands between access and commit (isa/operand.ts, mmu/access.ts)
   /** Host pointer of a read-modify-write operand. */
   operand: u32;
-  /** A bounced access: length, how to finish it, where it goes: a host address where decoded code lies, or physical addresses. */
+  /**
+   * A bounced access: length, how to finish it, where it goes: a host address where decoded code
+   * lies, or physical addresses.
+   */
   bounceLength: u32;
   bounceKind: u32;
   bounceHost: u32;
@@ -206,7 +209,9 @@ export class Cpu {
   shadowsDebug: u32;
   /** 1: an interrupt or NMI waits until it is no longer masked. */
   deferred: u32;
-  /** INTR pin from the PIC; 1: an interrupt message of type ExtINT came, whose vector the interrupt controller tells. */
+  /**
+   * INTR pin from the PIC; 1: an interrupt message of type ExtINT came, whose vector the interrupt controller tells.
+   */
   intrPin: u32;
   extInt: u32;
   nmiPending: u32;
@@ -242,7 +247,10 @@ export class Cpu {
   contextTag: u64;
   /** Physical address of the APIC-access page, all ones for none. */
   apicAccessPage: u64;
-  /** Records so far, the clock at the last VM exit (0: a VM entry followed it), retired instructions at the last VM entry. */
+  /**
+   * Records so far, the clock at the last VM exit (0: a VM entry followed it), retired instructions at
+   * the last VM entry.
+   */
   exitCount: u64;
   exitClock: u64;
   entryRetired: u64;

@@ -1,7 +1,7 @@
 /**
- * Which registers beside the general ones an instruction uses, and whether it may now (SDM Vol. 3A, "System Programming for
- * Instruction Set Extensions and Processor Extended States"). A record has the bits of what its instruction uses at the
- * place where `cpu.blocked` has them, so that one AND answers for the common case.
+ * Which registers beside the general ones an instruction uses, and whether it may now (SDM Vol. 3A, "System Programming
+ * for Instruction Set Extensions and Processor Extended States"). A record has the bits of what its instruction uses at
+ * the place where `cpu.blocked` has them, so that one AND answers for the common case.
  */
 import { cpu } from './state';
 import { abandoned, raise, Vector } from './pending';
@@ -38,7 +38,9 @@ function blockedByCr0(): u32 {
   return blocked | Uses.VEX | ((cpu.cr0 & Cr0.MP) != 0 ? <u32>Uses.WAIT : 0);
 }
 
-/** Is there a reason to ask whether an instruction with these bits in its record may run now? One AND for all that run. */
+/**
+ * Is there a reason to ask whether an instruction with these bits in its record may run now? One AND for all that run.
+ */
 @inline export function isHeld(info: u32): bool {
   return (info & (cpu.blocked | ((cpu.fsw & ERROR_SUMMARY) << ERROR_TO_PENDING))) != 0;
 }
@@ -59,8 +61,8 @@ function isUndefined(use: u32): bool {
 const TOP: u32 = 0x3800;
 
 /**
- * May a waiting x87 instruction or one of MMX run: is no x87 exception pending, or to be ignored? False with #MF pending, or
- * with the processor frozen before the instruction.
+ * May a waiting x87 instruction or one of MMX run: is no x87 exception pending, or to be ignored? False with #MF
+ * pending, or with the processor frozen before the instruction.
  */
 export function beginMmx(): bool {
   if ((cpu.fsw & ERROR_SUMMARY) == 0) return true;

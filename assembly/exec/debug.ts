@@ -28,8 +28,8 @@ export function afterStep(): void {
 }
 
 /**
- * What is pending takes the place of an instruction in debug mode: what that hit is as if it had not been. `held` is what
- * a load of SS before it had left pending.
+ * What is pending takes the place of an instruction in debug mode: what that hit is as if it had not been. `held` is
+ * what a load of SS before it had left pending.
  */
 export function forgetHits(held: u64): void {
   const own = cpu.pending == Pending.EVENT && (cpu.eventType != Event.FAULT || cpu.vector == Vector.DB);
@@ -37,8 +37,8 @@ export function forgetHits(held: u64): void {
 }
 
 /**
- * Makes DR6 and DR7 what the handler of the pending #DB sees (SDM Vol. 3B, "Debug Status Register (DR6)"). True: it is a
- * fault that pushes RF set.
+ * Makes DR6 and DR7 what the handler of the pending #DB sees (SDM Vol. 3B, "Debug Status Register (DR6)"). True: it is
+ * a fault that pushes RF set.
  */
 export function enterDebugException(): bool {
   const causes = cpu.pendingDebug;

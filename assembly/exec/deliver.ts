@@ -1,6 +1,6 @@
 /**
- * Event delivery (SDM Vol. 3A, "Interrupt and Exception Handling"): what becomes of the pending event. A fault on the way
- * (gates.ts) replaces the event or becomes a double fault; in a guest either may be a VM exit.
+ * Event delivery (SDM Vol. 3A, "Interrupt and Exception Handling"): what becomes of the pending event. A fault on the
+ * way (gates.ts) replaces the event or becomes a double fault; in a guest either may be a VM exit.
  */
 import { cpu } from '../cpu/state';
 import { Exit, exit, Interruption, setExitEvent, setExitLength, setExitVectoring } from '../cpu/exit';
@@ -16,7 +16,9 @@ import { setExt } from '../ops/descriptor';
 import { clearSwitched, switched } from '../ops/task';
 import { attempt, delivery, pushesErrorCode } from './gates';
 
-@inline function isContributory(v: i32): bool { return v == Vector.DE || (v >= Vector.TS && v <= Vector.GP) || v == Vector.CP; }
+@inline function isContributory(v: i32): bool {
+  return v == Vector.DE || (v >= Vector.TS && v <= Vector.GP) || v == Vector.CP;
+}
 @inline function isPageFault(v: i32): bool { return v == Vector.PF || v == Vector.VE; }
 
 /** Events of one call: faults of class "benign" can follow each other without end, and the one after the last waits. */

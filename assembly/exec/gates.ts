@@ -6,15 +6,20 @@ import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, Event, raise, Vector } from '../cpu/pending';
 import { Cr4 } from '../cpu/control';
 import { Flag, rflags } from '../cpu/flags';
-import { inLongMode, inRealMode, inV86, isCanonical, segBase, segRights, selector, setSegBase, setSelector } from '../cpu/segments';
+import {
+  inLongMode, inRealMode, inV86, isCanonical, segBase, selector, setSegBase, setSelector,
+} from '../cpu/segments';
 import { clearResume, closeShadow, resumeFlag, writeRflags } from '../cpu/rflags';
 import { readSystem } from '../mmu/access';
 import { selectClass } from '../mmu/tlb';
 import {
-  baseOf, dplOf, ext, fetchDescriptor, fetchStack, isBig, isCode, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed,
-  raiseFor, rightsOf, setExt, System, tssHolds, typeOf,
+  baseOf, dplOf, ext, fetchDescriptor, isBig, isCode, isConforming, isLong, isNull, isPresent, limitOf, loadNull,
+  loadSegment, markAccessed, raiseFor, rightsOf, setExt, System, tssHolds, typeOf,
 } from '../ops/descriptor';
-import { addItem, beginFrame, commitStackPointer, framePointer, pushFrame, stackMask, storeFrame, withStackPointer } from '../ops/frame';
+import {
+  addItem, beginFrame, commitStackPointer, framePointer, pushFrame, stackMask, storeFrame, withStackPointer,
+} from '../ops/frame';
+import { innerStack, readInnerStack } from '../ops/inner-stack';
 import { callV86, isRedirected } from '../ops/int';
 import { switched, switchTask, TaskSwitch } from '../ops/task';
 import { enterDebugException } from './debug';
@@ -33,19 +38,27 @@ class Delivery {
 }
 export const delivery = changetype<Delivery>(memory.data(32));
 
-/** Does exception `v` push an error code outside real mode? (SDM Vol. 3A, "Protected-Mode Exceptions and Interrupts") */
+/**
+ * Does exception `v` push an error code outside real mode? (SDM Vol. 3A, "Protected-Mode Exceptions and Interrupts")
+ */
 @inline export function pushesErrorCode(v: u32): bool {
-  return v < 32 && ((1 << v) & ((1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC) | (1 << Vector.CP))) != 0;
+  return v < 32 && ((1 << v) & ((1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS)
+    | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC) | (1 << Vector.CP))) != 0;
 }
-/** Tries to deliver the event in cpu.vector to a program at `cpl`; a fault on the way is left pending and nothing is committed. */
+/**
+ * Tries to deliver the event in cpu.vector to a program at `cpl`; a fault on the way is left pending
+ * and nothing is committed.
+ */
 export function attempt(type: i32, cpl: u32): void {
   delivery.cpl = cpl;
   delivery.vector = <u32>cpu.vector;
   delivery.errorCode = cpu.errorCode;
   delivery.isSoftware = type == Event.SOFTWARE_INT || type == Event.SOFTWARE_EXCEPTION;
-  delivery.hasErrorCode = cpu.injected != 0 ? cpu.injected == 2 : type == Event.FAULT && !inRealMode() && pushesErrorCode(delivery.vector);
+  delivery.hasErrorCode = cpu.injected != 0 ? cpu.injected == 2
+    : type == Event.FAULT && !inRealMode() && pushesErrorCode(delivery.vector);
   delivery.rip = cpu.blockRip;
-  if (delivery.isSoftware || type == Event.PRIVILEGED_TRAP) delivery.rip = (delivery.rip + cpu.eventLength) & cpu.laMask;
+  if (delivery.isSoftware || type == Event.PRIVILEGED_TRAP)
+    delivery.rip = (delivery.rip + cpu.eventLength) & cpu.laMask;
   delivery.flags = rflags();
   // Injection changes neither RF nor DR6 and DR7 (SDM Vol. 3C, "Details of Vectored-Event Injection").
   if (cpu.injected == 0) {
@@ -246,15 +259,8 @@ function addFrame(): void {
 
 /** Through an interrupt or trap gate to an inner privilege level, from protected or virtual-8086 mode. */
 function deliverInner(sel: u32, cs: u64, rip: u64, cpl: u32, wide: bool, clearIf: bool): void {
-  const tss32 = (segRights(Seg.TR) & 8) != 0;
-  const offset = tss32 ? (cpl << 3) + 4 : (cpl << 2) + 2;
-  if (!tssHolds(offset, tss32 ? 6 : 4)) return;
-  const sp: u64 = tss32 ? readSystem<u32>(segBase(Seg.TR) + offset) : readSystem<u16>(segBase(Seg.TR) + offset);
-  if (abandoned()) return;
-  const ssSel: u32 = readSystem<u16>(segBase(Seg.TR) + offset + (tss32 ? 4 : 2));
-  if (abandoned()) return;
-  const ss = fetchStack(ssSel, cpl, Vector.TS);
-  if (abandoned()) return;
+  if (!readInnerStack(cpl)) return;
+  const sp = innerStack.pointer, ss = innerStack.descriptor, ssSel = innerStack.selector;
   become(cpl);
   const v86 = inV86();
   beginFrame(wide ? 4 : 2);

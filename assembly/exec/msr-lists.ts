@@ -1,4 +1,6 @@
-/** The MSR areas of a VMCS: lists of {index u32, reserved u32, value u64} (SDM Vol. 3C, "Loading MSRs", "Saving MSRs"). */
+/**
+ * The MSR areas of a VMCS: lists of {index u32, reserved u32, value u64} (SDM Vol. 3C, "Loading MSRs", "Saving MSRs").
+ */
 import { clock } from '../cpu/pending';
 import { areaAddress, areaCount, MsrArea } from '../vmx/guest';
 import { updateMode } from '../mmu/mode';
@@ -32,7 +34,8 @@ function loadMsrs(area: MsrArea): u32 {
     const at = pa + <u64>n * ENTRY;
     const index = physRead<u32>(at);
     const reserved = physRead<u32>(at + 4) != 0;
-    if (n >= MOST || reserved || index == Msr.FS_BASE || index == Msr.GS_BASE || index == SMM_MONITOR_CTL || index == Msr.BIOS_UPDT_TRIG
+    if (n >= MOST || reserved || index == Msr.FS_BASE || index == Msr.GS_BASE || index == SMM_MONITOR_CTL
+        || index == Msr.BIOS_UPDT_TRIG
       || (isX2apic(index) && inX2apic()) || !writeMsr(index, physRead<u64>(at + 8), clock())) return n + 1;
   }
   return 0;
@@ -43,7 +46,8 @@ function storeMsrs(area: MsrArea): bool {
   for (let n: u32 = 0, count = areaCount(area); n < count; n++) {
     const at = pa + <u64>n * ENTRY;
     const index = physRead<u32>(at);
-    if (n >= MOST || physRead<u32>(at + 4) != 0 || (isX2apic(index) && inX2apic()) || !readMsr(index, clock())) return false;
+    if (n >= MOST || physRead<u32>(at + 4) != 0 || (isX2apic(index) && inX2apic()) || !readMsr(index, clock()))
+      return false;
     if (hostOf(at + 8) != 0 && slotFlags == Slot.RAM) physWrite<u64>(at + 8, msrValue);
   }
   return true;

@@ -20,7 +20,9 @@ import { leaveGuest } from './vm-exit';
 export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
 
 /** Attention that there is something to take before the next instruction, if no shadow holds it off. */
-@inline function mustLook(): bool { return (cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT; }
+@inline function mustLook(): bool {
+  return (cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT;
+}
 
 /** Sets the instructions until interpret must come back. */
 @inline function setBudget(n: u64): void {
@@ -31,8 +33,8 @@ export const enum Stop { BUDGET, HALT, SHUTDOWN, REQUESTED, WAIT_FOR_SIPI }
 
 /**
  * Runs at most `budget` instructions. A turn of the loop either retires an instruction or pays one for what it did
- * instead (an event, a piece of a string instruction, a look that found nothing): whatever the guest does, it comes back.
- * What is due after the last instruction is still taken.
+ * instead (an event, a piece of a string instruction, a look that found nothing): whatever the guest does, it comes
+ * back. What is due after the last instruction is still taken.
  */
 export function run(budget: u32): Stop {
   cpu.runEnd = retired() + budget;

@@ -17,7 +17,8 @@ import { Rule } from '../vmx/fields.gen';
 import { isTagged } from '../vmx/guest';
 import { prepareHost } from '../vmx/host';
 import {
-  eptPointer, guestRflags, injected, injectedCode, injectedLength, loadControls, loadNonRegisters, loadPdpteFields, loadRegisters,
+  eptPointer, guestRflags, injected, injectedCode, injectedLength, loadControls, loadNonRegisters, loadPdpteFields,
+  loadRegisters,
 } from '../vmx/load-guest';
 import { startTimer } from '../vmx/time';
 import { enterVirtualApic } from '../vmx/virtual-apic';

@@ -1,6 +1,6 @@
 /**
- * VM exits (SDM Vol. 3C, "VM Exits"): the one place that every exit passes. Saves the guest state, loads the host state;
- * counts the exit and keeps a record of it where somebody asked for one.
+ * VM exits (SDM Vol. 3C, "VM Exits"): the one place that every exit passes. Saves the guest state, loads the host
+ * state; counts the exit and keeps a record of it where somebody asked for one.
  */
 import { cpu, Seg } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
@@ -28,7 +28,8 @@ export function leaveGuest(): void {
   cpu.pending = Pending.NONE;
   const reason = lastExit.reason;
   // The access will be made again, and its instruction breakpoint is done with ("Saving RIP, RSP, RFLAGS, and SSP").
-  const access = reason == Exit.APIC_ACCESS || reason == Exit.EPT_VIOLATION || reason == Exit.EPT_MISCONFIG || reason == Exit.PML_FULL;
+  const access = reason == Exit.APIC_ACCESS || reason == Exit.EPT_VIOLATION || reason == Exit.EPT_MISCONFIG
+    || reason == Exit.PML_FULL;
   if (access && (lastExit.vectoring & Interruption.VALID) == 0) setResume();
   recordExit(codeBytes());
   writeExit();
@@ -44,7 +45,10 @@ export function leaveGuest(): void {
 
 @inline function isNmi(information: u32): bool { return (information >> Interruption.TYPE_SHIFT & 7) == Event.NMI; }
 
-/** A VM entry that fails after it began: no guest state is saved (SDM Vol. 3C, "VM-Entry Failures During or After Loading Guest State"). */
+/**
+ * A VM entry that fails after it began: no guest state is saved (SDM Vol. 3C, "VM-Entry Failures During or After
+ * Loading Guest State").
+ */
 export function failEntry(reason: Exit, qualification: u64): void {
   setExit(reason | Failure.ENTRY, qualification);
   writeEntryFailure();

@@ -40,8 +40,8 @@ export function pageFault(la: u64): void {
 const enum ApicAccess { FETCH = 2 << 12, EVENT = 3 << 12 }
 
 /**
- * An access to the APIC-access page (SDM Vol. 3C, "Virtualizing Memory-Mapped APIC Accesses"): true where the virtual-APIC
- * page serves it, else a VM exit is pending.
+ * An access to the APIC-access page (SDM Vol. 3C, "Virtualizing Memory-Mapped APIC Accesses"): true where the
+ * virtual-APIC page serves it, else a VM exit is pending.
  */
 function isVirtualized(pa: u64, size: u32, access: u32, keep: bool): bool {
   const offset = <u32>pa & 0xfff;
@@ -49,7 +49,9 @@ function isVirtualized(pa: u64, size: u32, access: u32, keep: bool): bool {
     if (access == Access.READ && readsVirtually(offset, size)) return true;
     if (access == Access.WRITE && writesVirtually(offset, size) && (!keep || readsVirtually(offset, size))) return true;
   }
-  exit(Exit.APIC_ACCESS, offset | (cpu.delivering >= 0 ? <u32>ApicAccess.EVENT : access == Access.EXEC ? <u32>ApicAccess.FETCH : access << 12));
+  let how = access == Access.EXEC ? <u32>ApicAccess.FETCH : access << 12;
+  if (cpu.delivering >= 0) how = ApicAccess.EVENT;
+  exit(Exit.APIC_ACCESS, offset | how);
   return false;
 }
 /** True: part of an access that crosses pages is to the APIC-access page, and a VM exit is pending. */
@@ -106,9 +108,9 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
 }
 
 /**
- * Is an operand of `size` bytes misaligned, with #AC(0) pending (SDM Vol. 3A, "Alignment Check Exception (#AC)")? Silicon
- * looks at the linear address before it translates it. Of vectors the manual lets the processor choose: Intel's check
- * none, AMD's do.
+ * Is an operand of `size` bytes misaligned, with #AC(0) pending (SDM Vol. 3A, "Alignment Check Exception (#AC)")?
+ * Silicon looks at the linear address before it translates it. Of vectors the manual lets the processor choose: Intel's
+ * check none, AMD's do.
  */
 function misaligned(la: u64, size: u32): bool {
   if (size >= 16) return !isIntel() && isMisaligned(la, size == 16 ? 16 : 8);
@@ -159,7 +161,9 @@ function readPart(pa: u64, size: u32, to: u32): void {
   if (host == 0) readMmio(pa, size, to);
   else memory.copy(to, host, size);
 }
-/** True: leave the running block after this instruction. What a device's register asks for comes before the next one. */
+/**
+ * True: leave the running block after this instruction. What a device's register asks for comes before the next one.
+ */
 function writePart(pa: u64, size: u32, from: u32): bool {
   const host = plainHost(pa);
   if (host == 0 || slotFlags != Slot.RAM) {
@@ -200,7 +204,8 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
     }
     if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
     const code = holdsCode(host);
-    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.WRITE, walked.flags, code);
+    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass())
+      fill(la, host & ~0xfff, Access.WRITE, walked.flags, code);
     return code ? bounceCode(host, size, keep) : host;
   }
   if (!physical((la + inPage) & cpu.laMask, Access.WRITE, cls)) return 0;
@@ -278,7 +283,8 @@ function systemPointer(la: u64, size: u32, write: bool): u32 {
   if (inLongMode()) cpu.laMask = u64.MAX_VALUE;
   let p: u32 = 0;
   if (checkCanonical(la, size, 0)) {
-    p = write ? writeAs(la & cpu.laMask, size, false, Class.SUPERVISOR) : readAs(la & cpu.laMask, size, Class.SUPERVISOR);
+    p = write ? writeAs(la & cpu.laMask, size, false, Class.SUPERVISOR)
+      : readAs(la & cpu.laMask, size, Class.SUPERVISOR);
   }
   cpu.laMask = mask;
   return p;

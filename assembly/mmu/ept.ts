@@ -1,8 +1,9 @@
 /**
- * Extended page tables (SDM Vol. 3C, "The Extended Page Table Mechanism (EPT)"): guest-physical to physical addresses, the
- * VM exits of what they forbid, page-modification logging, and a cache of such translations that INVEPT empties.
+ * Extended page tables (SDM Vol. 3C, "The Extended Page Table Mechanism (EPT)"): guest-physical to physical addresses,
+ * the VM exits of what they forbid, page-modification logging, and a cache of such translations that INVEPT empties.
  *
- * A cache entry: 0 guest page u64, its rights in bits 11:0 | 8 page u64. Rights that it does not have are looked up anew.
+ * A cache entry: 0 guest page u64, its rights in bits 11:0 | 8 page u64. Rights that it does not have
+ * are looked up anew.
  */
 import { cpu } from '../cpu/state';
 import { NESTED, NESTED_ENTRIES } from '../cpu/window';
@@ -30,7 +31,9 @@ export const enum Purpose {
 export const enum Linear { USER = 0x200, WRITABLE = 0x400, EXECUTE_DISABLE = 0x800 }
 
 const enum Ept { R = 1, W = 2, X = 4, LEAF = 0x80, A = 0x100, D = 0x200, XU = 0x400 }
-const enum Qualification { READ = 1, WRITE = 2, FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100, UNBLOCKED_BY_IRET = 0x1000 }
+const enum Qualification {
+  READ = 1, WRITE = 2, FETCH = 4, LINEAR_VALID = 0x80, TRANSLATED = 0x100, UNBLOCKED_BY_IRET = 0x1000,
+}
 const ACCESSED_DIRTY: u64 = 0x40;
 const FRAME: u64 = 0x000ffffffffff000;
 const SUPPRESS_VE: u64 = 0x8000000000000000;
@@ -48,7 +51,9 @@ export function setLinear(la: u64, rights: u32): void {
   walked.rights = rights;
 }
 
-/** Translates through the tables at `eptp`, 0 for none, under the VPID of the current VMCS. Callers select the TLB bank. */
+/**
+ * Translates through the tables at `eptp`, 0 for none, under the VPID of the current VMCS. Callers select the TLB bank.
+ */
 export function useEptPointer(eptp: u64): void {
   if (eptp != 0 && cachedFor != eptp) {
     flushNested();
@@ -89,8 +94,8 @@ export function sizeOf(gpa: u64): u32 {
 }
 
 /**
- * At an entry without VPID: what is known of dirty flags goes with the linear translations, as on processors, and flags that
- * were cleared without INVEPT are set, and logged, again.
+ * At an entry without VPID: what is known of dirty flags goes with the linear translations, as on processors, and flags
+ * that were cleared without INVEPT are set, and logged, again.
  */
 export function forgetDirty(): void {
   if ((cpu.eptp & ACCESSED_DIRTY) != 0) flushNested();
@@ -105,7 +110,8 @@ export function forgetDirty(): void {
 function needed(access: u32, purpose: Purpose): u32 {
   if (purpose == Purpose.TABLE) return (cpu.eptp & ACCESSED_DIRTY) != 0 ? Ept.R | Ept.W : <u32>Ept.R;
   if (purpose == Purpose.TABLE_UPDATE) return Ept.R | Ept.W;
-  if (access == Access.EXEC) return tellsUserExecution() && (walked.rights & Linear.USER) != 0 ? <u32>Ept.XU : <u32>Ept.X;
+  if (access == Access.EXEC)
+    return tellsUserExecution() && (walked.rights & Linear.USER) != 0 ? <u32>Ept.XU : <u32>Ept.X;
   return access == Access.WRITE ? <u32>Ept.W : <u32>Ept.R;
 }
 
@@ -116,7 +122,8 @@ export function nested(gpa: u64, access: u32, purpose: Purpose): u64 {
   const slot = slotOf(gpa);
   const tag = load<u64>(slot);
   const wanted = (want & Ept.W) != 0 ? want | WRITE_THROUGH : want;
-  if ((tag & ~0xfff) == (gpa & ~0xfff) && (<u32>tag & (wanted | VALID)) == (wanted | VALID)) return load<u64>(slot, 8) | (gpa & 0xfff);
+  if ((tag & ~0xfff) == (gpa & ~0xfff) && (<u32>tag & (wanted | VALID)) == (wanted | VALID))
+    return load<u64>(slot, 8) | (gpa & 0xfff);
   return walkEpt(gpa, want, access, purpose);
 }
 
@@ -198,7 +205,8 @@ function setAccessed(top: i32, level: i32, leaf: u64, dirties: bool, gpa: u64): 
 
 /**
  * An EPT violation: a VM exit, or a virtualization exception of the guest where the entry lets it be one. It drops what
- * the caches have of its addresses, so that software need not (SDM Vol. 3C, "Operations that Invalidate Cached Mappings").
+ * the caches have of its addresses, so that software need not (SDM Vol. 3C, "Operations that Invalidate Cached
+ * Mappings").
  */
 function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
   forget(gpa);
@@ -206,7 +214,9 @@ function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpos
   else flushCombined(walked.linear);
   let q: u64 = (rights & 7) << 3;
   if (tellsUserExecution()) q |= (rights & Ept.XU) >> 4;
-  if (purpose == Purpose.DATA) q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE : Qualification.READ;
+  if (purpose == Purpose.DATA)
+    q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE
+      : Qualification.READ;
   else q |= needed(access, purpose) == Ept.R ? Qualification.READ : Qualification.READ | Qualification.WRITE;
   if (purpose != Purpose.PDPTE) q |= Qualification.LINEAR_VALID;
   if (purpose == Purpose.DATA) {
@@ -225,7 +235,9 @@ const enum ApicAccess { EVENT = 10 << 12, INSTRUCTION = 15 << 12 }
 
 /** Physical address of a guest paging-structure entry; EPT or not. Test abandoned(). */
 @inline export function tableAddress(gpa: u64, update: bool): u64 {
-  return cpu.eptp == 0 ? gpa : guestPhysical(gpa, update ? Access.WRITE : Access.READ, update ? Purpose.TABLE_UPDATE : Purpose.TABLE);
+  if (cpu.eptp == 0) return gpa;
+  if (update) return guestPhysical(gpa, Access.WRITE, Purpose.TABLE_UPDATE);
+  return guestPhysical(gpa, Access.READ, Purpose.TABLE);
 }
 /**
  * nested for accesses that no linear address makes; on the APIC-access page they cause VM exits (SDM Vol. 3C,
@@ -233,6 +245,7 @@ const enum ApicAccess { EVENT = 10 << 12, INSTRUCTION = 15 << 12 }
  */
 export function guestPhysical(gpa: u64, access: u32, purpose: Purpose): u64 {
   const pa = nested(gpa, access, purpose);
-  if (inApicAccessPage(pa) && !abandoned()) exit(Exit.APIC_ACCESS, cpu.delivering >= 0 ? ApicAccess.EVENT : ApicAccess.INSTRUCTION);
+  if (inApicAccessPage(pa) && !abandoned())
+    exit(Exit.APIC_ACCESS, cpu.delivering >= 0 ? ApicAccess.EVENT : ApicAccess.INSTRUCTION);
   return pa;
 }

@@ -22,5 +22,6 @@ export function isModeCurrent(): bool {
   const blocked = cpu.blocked, key = cpu.modeKey, mask = cpu.laMask;
   computeBlocked();
   computeModeKey();
-  return cpu.blocked == blocked && cpu.modeKey == key && cpu.laMask == mask && cpu.slowData == watchesData() && isBankCurrent();
+  return cpu.blocked == blocked && cpu.modeKey == key && cpu.laMask == mask && cpu.slowData == watchesData()
+    && isBankCurrent();
 }

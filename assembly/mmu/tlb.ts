@@ -3,7 +3,8 @@
  * presence in a table is permission. Banks belong to an address space and to everything else that decides about a
  * permission (keyOf), so that a change of it selects a bank instead of flushing one.
  *
- * Bank descriptor: 0 space u64 | 8 key u32 | 12 generation | 16,20,24 used entries per table | 28 stamp | 32 table address
+ * Bank descriptor: 0 space u64 | 8 key u32 | 12 generation | 16,20,24 used entries per table | 28 stamp
+ *                  32 table address
  *                  36 descriptor of the bank that ran before it did or after it
  *                  40 regions that entries of large pages lie in u64 | 48 of pages that are large under EPT too u64
  *                  56 of code whose entry gave way to another u64
@@ -36,8 +37,8 @@ const DROPPED: u64 = 3;
 const CODE: u64 = 4;
 
 /**
- * LARGE: of a page of more than 4 KiB by the tables that INVLPG is about; WIDE: of one by EPT, and by those if there are;
- * HUGE: of one of 1 GiB by any.
+ * LARGE: of a page of more than 4 KiB by the tables that INVLPG is about; WIDE: of one by EPT, and by those if there
+ * are; HUGE: of one of 1 GiB by any.
  */
 export const enum EntryFlag { GLOBAL = 1, LARGE = 2, WIDE = 4, HUGE = 8 }
 /** Places of the words for regions in a descriptor. */
@@ -86,7 +87,9 @@ const CLASSES: u32 = 6;
 const CR0_KEY: u64 = Cr0.WP | <u64>Cr0.PG;
 const CR4_KEY: u64 = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.LA57 | Cr4.SMEP | Cr4.SMAP | Cr4.PKE | Cr4.PKS;
 const EFER_KEY: u64 = Efer.LMA | Efer.NXE;
-/** Is the running bank the one of the state as it is? For assertions: whoever changes that state must call selectBank. */
+/**
+ * Is the running bank the one of the state as it is? For assertions: whoever changes that state must call selectBank.
+ */
 export function isBankCurrent(): bool {
   const d = bankDescriptor();
   return load<u64>(d) == space() && load<u32>(d, 8) == keyOf() && cpu.ctx == ((load<u32>(d, 12) << 8) | cpu.modeKey);
@@ -96,7 +99,9 @@ const PCID_VPID: u64 = 0xfffffff;
 const VPID: u64 = 0xffff000;
 const VPID_SHIFT: u64 = 12;
 const EPT_SHIFT: u64 = 28;
-@inline export function contextTagOf(vpid: u32, eptp: u64): u64 { return (<u64>vpid << VPID_SHIFT) | (((eptp >> 12) & 0xffffffff) << EPT_SHIFT); }
+@inline export function contextTagOf(vpid: u32, eptp: u64): u64 {
+  return (<u64>vpid << VPID_SHIFT) | (((eptp >> 12) & 0xffffffff) << EPT_SHIFT);
+}
 
 export function resetTlbs(): void {
   for (let n: u32 = 0; n < COUNT; n++) {
@@ -128,8 +133,8 @@ function renew(d: usize): void {
 }
 
 /**
- * Makes the bank of the current privilege and address space the running one. To be called when either changed. Most often it
- * runs already, or is the one that did before.
+ * Makes the bank of the current privilege and address space the running one. To be called when either changed. Most
+ * often it runs already, or is the one that did before.
  */
 export function selectBank(): void {
   const wantedKey = keyOf();
@@ -253,7 +258,9 @@ function flushMatching(mask: u64, value: u64, globals: bool): void {
 /** flushVpidPage of the current VPID. */
 export function flushPage(la: u64): void { flushVpidPage(currentVpid(), la); }
 @inline function currentVpid(): u32 { return <u32>((cpu.contextTag & VPID) >> VPID_SHIFT); }
-/** The same where an EPT entry is the cause: what came from a large page of the guest's own but not of EPT's may stay. */
+/**
+ * The same where an EPT entry is the cause: what came from a large page of the guest's own but not of EPT's may stay.
+ */
 export function flushCombined(la: u64): void { dropPage(currentVpid(), la, WIDE_REGIONS, EntryFlag.WIDE); }
 
 /** Bit of the 2 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
@@ -295,7 +302,8 @@ function dropLarge(d: usize, la: u64, flag: u32): bool {
   const n = (<u32>d - <u32>BANKS) >> 6;
   let code = false;
   for (let access: u32 = 0; access < 3; access++) {
-    const dropped = dropListed(load<u32>(d, 32) + access * TABLE, TLB_USED + n * 0x2000 + access * 0x800, load<u32>(d + (access << 2), 16), la, flag);
+    const dropped = dropListed(load<u32>(d, 32) + access * TABLE, TLB_USED + n * 0x2000 + access * 0x800,
+      load<u32>(d + (access << 2), 16), la, flag);
     if (access == Access.EXEC) code = dropped;
   }
   return code;
@@ -321,7 +329,8 @@ export function protectFrame(host: u32): void {
     const table = load<u32>(d, 32) + TABLE;
     for (let k: u32 = 0, used = load<u32>(d, 20); k < used; k++) {
       const entry = table + (<u32>load<u16>(list + (k << 1)) << 4);
-      if ((load<u64>(entry) & 0xfff) == 0 && <u32>load<u64>(entry) + load<u32>(entry, 8) == host) store<u64>(entry, load<u64>(entry) | CODE);
+      if ((load<u64>(entry) & 0xfff) == 0 && <u32>load<u64>(entry) + load<u32>(entry, 8) == host)
+        store<u64>(entry, load<u64>(entry) | CODE);
     }
   }
 }
@@ -337,7 +346,8 @@ export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = f
     const used = load<u32>(d + (access << 2), 16);
     store<u16>(TLB_USED + ((<u32>d - <u32>BANKS) >> 6) * 0x2000 + access * 0x800 + (used << 1), <u16>index);
     store<u32>(d + (access << 2), used + 1, 16);
-  } else if (access == Access.EXEC && old != DROPPED) store<u64>(d, load<u64>(d, CODE_REGIONS) | regionsOf(old, load<u32>(entry, 12)), CODE_REGIONS);
+  } else if (access == Access.EXEC && old != DROPPED)
+    store<u64>(d, load<u64>(d, CODE_REGIONS) | regionsOf(old, load<u32>(entry, 12)), CODE_REGIONS);
   store<u64>(entry, code ? (la & ~0xfff) | CODE : la & ~0xfff);
   store<u32>(entry, host - <u32>(la & ~0xfff), 8);
   store<u32>(entry, flags, 12);

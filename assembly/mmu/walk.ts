@@ -51,12 +51,14 @@ class Paging64 {
     } else if (level >= 3) mask |= Entry.PS;
     return (entry & mask) != 0;
   }
-  frame(entry: u64, level: i32, leaf: bool): u64 { return entry & FRAME & ~((<u64>1 << (leaf ? 12 + 9 * level : 12)) - 1); }
+  frame(entry: u64, level: i32, leaf: bool): u64 {
+    return entry & FRAME & ~((<u64>1 << (leaf ? 12 + 9 * level : 12)) - 1);
+  }
 }
 
 /**
- * Translates `la` for an access of kind `access` by class `cls` with the current paging mode, setting accessed and dirty
- * bits. True: walked.pa and walked.flags are valid. False: walked.error is the page-fault error code, unless
+ * Translates `la` for an access of kind `access` by class `cls` with the current paging mode, setting accessed and
+ * dirty bits. True: walked.pa and walked.flags are valid. False: walked.error is the page-fault error code, unless
  * abandoned(): EPT forbids it.
  */
 export function translate(la: u64, access: u32, cls: u32): bool {
@@ -127,7 +129,8 @@ function walk<F>(root: u64, la: u64, top: i32, access: u32, cls: u32): bool {
     const bits: u64 = access == Access.WRITE ? Entry.A | Entry.D : Entry.A;
     if ((entry & bits) != bits && !update<F>(pa, bits)) return false;
     if (cpu.eptp != 0) {
-      setLinear(la, ((rights & Entry.U) != 0 ? <u32>Linear.USER : 0) | ((rights & Entry.W) != 0 ? <u32>Linear.WRITABLE : 0)
+      setLinear(la, ((rights & Entry.U) != 0 ? <u32>Linear.USER : 0)
+        | ((rights & Entry.W) != 0 ? <u32>Linear.WRITABLE : 0)
         | (noExecute != 0 ? <u32>Linear.EXECUTE_DISABLE : 0));
     }
     walked.pa = f.frame(entry, level, true) | (la & ((<u64>1 << shift) - 1));
@@ -182,20 +185,24 @@ function allowed(rights: u64, noExecute: u64, leaf: u64, access: u32, cls: u32):
 }
 
 /**
- * Loads the PDPTE registers from `cr3`. False where a present one has reserved bits set: #GP(0) for MOV to CR3; or, with
- * abandoned(), where EPT forbids to read them.
+ * Loads the PDPTE registers from `cr3`. False where a present one has reserved bits set: #GP(0) for MOV to CR3; or,
+ * with abandoned(), where EPT forbids to read them.
  */
 export function loadPdptes(cr3: u64): bool {
   let table = cr3 & 0xffffffe0;
   if (cpu.eptp != 0) table = guestPhysical(table, Access.READ, Purpose.PDPTE);
   if (abandoned()) return false;
   const reserved = (FRAME & ~cpu.physMask) | 0xfff00000000001e6;
-  const e0 = physRead<u64>(table), e1 = physRead<u64>(table + 8), e2 = physRead<u64>(table + 16), e3 = physRead<u64>(table + 24);
-  if (isReserved(e0, reserved) || isReserved(e1, reserved) || isReserved(e2, reserved) || isReserved(e3, reserved)) return false;
+  const e0 = physRead<u64>(table), e1 = physRead<u64>(table + 8), e2 = physRead<u64>(table + 16),
+    e3 = physRead<u64>(table + 24);
+  if (isReserved(e0, reserved) || isReserved(e1, reserved) || isReserved(e2, reserved) || isReserved(e3, reserved))
+    return false;
   cpu.pdpte0 = e0;
   cpu.pdpte1 = e1;
   cpu.pdpte2 = e2;
   cpu.pdpte3 = e3;
   return true;
 }
-@inline function isReserved(pdpte: u64, reserved: u64): bool { return (pdpte & Entry.P) != 0 && (pdpte & reserved) != 0; }
+@inline function isReserved(pdpte: u64, reserved: u64): bool {
+  return (pdpte & Entry.P) != 0 && (pdpte & reserved) != 0;
+}

@@ -1,6 +1,6 @@
 /**
- * Decimal adjustments (SDM Vol. 1, "Decimal Arithmetic Instructions"). Of the flags that are undefined Intel's processors
- * clear OF, and SF, ZF and PF are AL's; on AMD's they are those of the addition or subtraction that adjusts.
+ * Decimal adjustments (SDM Vol. 1, "Decimal Arithmetic Instructions"). Of the flags that are undefined Intel's
+ * processors clear OF, and SF, ZF and PF are AL's; on AMD's they are those of the addition or subtraction that adjusts.
  */
 import { GPR } from '../cpu/state';
 import { isIntel } from '../cpu/features';
@@ -52,7 +52,8 @@ export function opDas(i: Rec): void {
   const high = old > 0x99 || cf() != 0;
   const loss: u32 = (low ? 6 : 0) + (high ? 0x60 : 0);
   store<u8>(GPR, <u8>(old - loss));
-  decimalFlags((low ? <u64>Flag.AF : 0) | (high || (low && old < 6) ? <u64>Flag.CF : 0), (old ^ loss) & (old ^ (old - loss)));
+  decimalFlags((low ? <u64>Flag.AF : 0) | (high || (low && old < 6) ? <u64>Flag.CF : 0),
+    (old ^ loss) & (old ^ (old - loss)));
 }
 
 export function opAam<S>(i: Rec): void {

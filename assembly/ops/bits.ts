@@ -57,8 +57,8 @@ export function opBtrString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.R
 export function opBtcString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.COMPLEMENT, i); }
 
 /**
- * BSF and BSR leave the destination alone where the source is 0, and the flags beside ZF are those of the index, on every
- * processor so far.
+ * BSF and BSR leave the destination alone where the source is 0, and the flags beside ZF are those of the index, on
+ * every processor so far.
  */
 @inline function scan<T, D, S>(forward: bool, i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
@@ -74,7 +74,10 @@ export function opBtcString<T, D, S>(i: Rec): void { changeString<T, D, S>(Bit.C
 export function opBsf<T, D, S>(i: Rec): void { scan<T, D, S>(true, i); }
 export function opBsr<T, D, S>(i: Rec): void { scan<T, D, S>(false, i); }
 
-/** TZCNT and LZCNT: CF where the source is 0. OF, which is undefined, stays on AMD's processors; SF, AF and PF are clear. */
+/**
+ * TZCNT and LZCNT: CF where the source is 0. OF, which is undefined, stays on AMD's processors; SF, AF
+ * and PF are clear.
+ */
 @inline function count<T, D, S>(trailing: bool, i: Rec): void {
   const value = changetype<S>(0).read<T>(i);
   if (abandoned()) return;

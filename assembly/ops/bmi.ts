@@ -1,10 +1,15 @@
 /** BMI1, BMI2 and ADX (SDM Vol. 2, under each mnemonic). MULX is in muldiv.ts, TZCNT and LZCNT in bits.ts. */
 import { isIntel } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
-import { cf, clearParity, Flag, flagsShift, ovf, parityOf, setArithmeticFlags, setCarryOverflow, setCf, signExtend } from '../cpu/flags';
+import {
+  cf, clearParity, Flag, flagsShift, ovf, parityOf, setArithmeticFlags, setCarryOverflow, setCf, signExtend,
+} from '../cpu/flags';
 import { Rec } from '../isa/record';
 
-/** SF and ZF from the result, CF as given. PF, which is undefined, is that of the result on AMD's processors and 0 on Intel's. */
+/**
+ * SF and ZF from the result, CF as given. PF, which is undefined, is that of the result on AMD's processors and 0 on
+ * Intel's.
+ */
 @inline function flagsOf<T>(result: T, carry: u64): void {
   flagsShift<T>(result, carry, 0);
   if (isIntel()) clearParity();

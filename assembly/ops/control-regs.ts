@@ -1,7 +1,7 @@
 /**
- * Control and debug registers (SDM Vol. 2B, "MOV—Move to/from Control Registers" and "MOV—Move to/from Debug Registers";
- * Vol. 3A, "Control Registers"; Vol. 3B, "Debug Registers"). What a write forgets of cached translations is Vol. 3A,
- * "Operations that Invalidate TLBs and Paging-Structure Caches".
+ * Control and debug registers (SDM Vol. 2B, "MOV—Move to/from Control Registers" and "MOV—Move to/from Debug
+ * Registers"; Vol. 3A, "Control Registers"; Vol. 3B, "Debug Registers"). What a write forgets of cached translations is
+ * Vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches".
  */
 import { cpu, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
@@ -67,7 +67,8 @@ export function setCr3(written: u64): bool {
   const pcids = (cpu.cr4 & Cr4.PCIDE) != 0;
   const value = pcids ? written & ~CR3_NO_FLUSH : written;
   if ((value & ~(cpu.physMask & CR3_ADDRESS | 0xfff)) != 0) return fail();
-  if ((cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && (cpu.efer & Efer.LMA) == 0 && !loadPdptes(value)) return fail();
+  if ((cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && (cpu.efer & Efer.LMA) == 0 && !loadPdptes(value))
+    return fail();
   cpu.cr3 = value;
   if (!pcids) flushSpace(0);
   else if ((written & CR3_NO_FLUSH) == 0) flushSpace(value & 0xfff);
@@ -159,7 +160,9 @@ export function opSmswMem<D>(i: Rec): void {
   changetype<D>(0).write<u16>(i, <u16>seenCr0());
 }
 
-/** The debug register that `i` names, 4 and 5 meaning 6 and 7; -1 with an event pending. `from`: 10H for MOV from it. */
+/**
+ * The debug register that `i` names, 4 and 5 meaning 6 and 7; -1 with an event pending. `from`: 10H for MOV from it.
+ */
 function debugRegister(i: Rec, from: u32): i32 {
   let n = i.b;
   // A VM exit comes even before faults of privilege and of CR4.DE.

@@ -33,8 +33,8 @@ export function opJmpTo<T, S>(i: Rec): void {
 export function opJcc<T>(i: Rec): void { jumpIf<T>(i, condition(i.b & 15)); }
 
 /**
- * Can a call that returns to `after` go to `rip`? False with an event pending. Intel's processors have written the return
- * address, or met the fault of that, when they look at the target; RSP is as it was all the same.
+ * Can a call that returns to `after` go to `rip`? False with an event pending. Intel's processors have written the
+ * return address, or met the fault of that, when they look at the target; RSP is as it was all the same.
  */
 export function callable<T>(rip: u64, after: u64): bool {
   if (in64() ? isCanonical(rip) : rip <= <u64>segLimit(Seg.CS)) return true;

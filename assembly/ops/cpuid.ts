@@ -1,6 +1,6 @@
 /**
- * CPUID (SDM Vol. 2A, "CPUID—CPU Identification"): looks the leaf up in what the CPU model answers, and puts in the bits
- * that follow the state of the processor.
+ * CPUID (SDM Vol. 2A, "CPUID—CPU Identification"): looks the leaf up in what the CPU model answers, and puts in the
+ * bits that follow the state of the processor.
  */
 import { CPUID, cpu, Gpr, gpr, setGpr } from '../cpu/state';
 import { Cr4 } from '../cpu/control';

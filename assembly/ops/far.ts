@@ -5,17 +5,21 @@
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { inLongMode, inProtected, isCanonical, segBase, segLimit, segRights, selector } from '../cpu/segments';
+import { inLongMode, inProtected, isCanonical, segBase, segLimit, selector } from '../cpu/segments';
 import { read, readSystem } from '../mmu/access';
 import { selectBank } from '../mmu/tlb';
 import { updateMode } from '../mmu/mode';
 import { IMM, isMemory, nextRip, Rec } from '../isa/record';
 import { memoryAddress } from '../isa/operand';
 import {
-  baseOf, dplOf, fetchDescriptor, fetchStack, fetchUpper, isBig, isCode, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment,
-  markAccessed, raiseFor, rightsOf, System, tssHolds, typeOf,
+  baseOf, dplOf, fetchDescriptor, fetchUpper, isBig, isCode, isConforming, isLong, isNull, isPresent, limitOf,
+  loadNull, loadSegment, markAccessed, raiseFor, rightsOf, System, tssHolds, typeOf,
 } from './descriptor';
-import { addItem, beginFrame, commitStackPointer, framePointer, item, pushFrame, raisedStackPointer, readFrame, stackMask, storeFrame, withStackPointer } from './frame';
+import {
+  addItem, beginFrame, commitStackPointer, framePointer, item, pushFrame, raisedStackPointer, readFrame, stackMask,
+  storeFrame, withStackPointer,
+} from './frame';
+import { innerStack, readInnerStack } from './inner-stack';
 import { checkTarget, dropInnerSegments, loadReturnPointer, loadReturnStack, returnCode, returnStack } from './iret';
 import { setRealSegment } from './segments';
 import { switchTask, TaskSwitch } from './task';
@@ -65,7 +69,10 @@ function directCode(sel: u32, d: u64): u64 {
 let gateRip: u64 = 0;
 let gateSelector: u32 = 0;
 
-/** Checks the gate `sel` and the code segment behind it, which is returned. `call`: it may lead inwards. Test abandoned(). */
+/**
+ * Checks the gate `sel` and the code segment behind it, which is returned. `call`: it may
+ * lead inwards. Test abandoned().
+ */
 function throughGate(sel: u32, gate: u64, call: bool): u64 {
   if (dplOf(gate) < cpu.cpl || dplOf(gate) < (sel & 3)) {
     raiseFor(Vector.GP, sel);
@@ -95,7 +102,8 @@ function throughGate(sel: u32, gate: u64, call: bool): u64 {
   const cs = fetchDescriptor(gateSelector, Vector.GP);
   if (abandoned()) return 0;
   const dpl = dplOf(cs);
-  const good = isCode(cs) && (call || isConforming(cs) ? dpl <= cpu.cpl : dpl == cpu.cpl) && (!long || (isLong(cs) && !isBig(cs)));
+  const good = isCode(cs) && (call || isConforming(cs) ? dpl <= cpu.cpl : dpl == cpu.cpl)
+    && (!long || (isLong(cs) && !isBig(cs)));
   if (!good) {
     raiseFor(Vector.GP, gateSelector);
     return 0;
@@ -110,7 +118,8 @@ function throughGate(sel: u32, gate: u64, call: bool): u64 {
 /** Is it a gate or TSS of a kind that the running mode knows? #GP otherwise. */
 function checkSystem(sel: u32, type: u32): bool {
   const long = inLongMode();
-  const good = type == System.CALL32 || (!long && (type == System.CALL16 || type == System.TASK_GATE || type == System.TSS16 || type == System.TSS32));
+  const good = type == System.CALL32 || (!long && (type == System.CALL16 || type == System.TASK_GATE
+    || type == System.TSS16 || type == System.TSS32));
   if (!good) raiseFor(Vector.GP, sel);
   return good;
 }
@@ -242,15 +251,8 @@ function storeInner(cpl: u32, base: u64, limit: u32, rights: u32, sp: u64, code:
 /** SDM Vol. 3A, "Stack Switching": the parameters are copied between SS:ESP and the return address. */
 function callInner(i: Rec, cs: u64, width: u32, parameters: u32): void {
   const cpl = dplOf(cs);
-  const tss32 = (segRights(Seg.TR) & 8) != 0;
-  const offset = tss32 ? (cpl << 3) + 4 : (cpl << 2) + 2;
-  if (!tssHolds(offset, tss32 ? 6 : 4)) return;
-  const sp: u64 = tss32 ? readSystem<u32>(segBase(Seg.TR) + offset) : readSystem<u16>(segBase(Seg.TR) + offset);
-  if (abandoned()) return;
-  const ssSel: u32 = readSystem<u16>(segBase(Seg.TR) + offset + (tss32 ? 4 : 2));
-  if (abandoned()) return;
-  const ss = fetchStack(ssSel, cpl, Vector.TS);
-  if (abandoned()) return;
+  if (!readInnerStack(cpl)) return;
+  const sp = innerStack.pointer, ss = innerStack.descriptor, ssSel = innerStack.selector;
   if (parameters > 0 && !readFrame(width, parameters)) return;
   beginFrame(width);
   addItem(selector(Seg.SS));

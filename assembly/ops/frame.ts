@@ -112,8 +112,8 @@ export function commitStackPointer(): void {
 
 /**
  * Reads `count` items of `width` bytes of the current stack, starting `skip` bytes above the stack pointer; item(n)
- * gives them. False: #SS(0) or a fault of the access is pending, of the highest item that has one: silicon reads CS before
- * RIP and RFLAGS before both.
+ * gives them. False: #SS(0) or a fault of the access is pending, of the highest item that has one: silicon reads CS
+ * before RIP and RFLAGS before both.
  */
 export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   const rights = segRights(Seg.SS);
@@ -121,7 +121,8 @@ export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   unit = width;
   const size = width * count;
   const sp = (gpr(Gpr.RSP) + skip) & mask;
-  if (in64() || (sp + size <= mask + 1 && (rights & Rights.UNUSABLE) == 0 && withinSegment(segLimit(Seg.SS), rights, <u32>sp, size))) {
+  if (in64() || (sp + size <= mask + 1 && (rights & Rights.UNUSABLE) == 0
+      && withinSegment(segLimit(Seg.SS), rights, <u32>sp, size))) {
     const p = lookup(in64() ? sp : (segBase(Seg.SS) + sp) & 0xffffffff, size, Access.READ);
     if (p != 0) {
       copyFrame(BUFFER, p, size);

@@ -18,9 +18,10 @@ const ST: usize = 32;
 const XMM: usize = 160;
 
 /**
- * Linear address of a save area that has to be aligned to `alignment` bytes: #GP(0), or #AC(0) for misalignments that the
- * processor chooses (SDM Vol. 2A, "FXSAVE—Save x87 FPU, MMX Technology, and SSE State"). Intel's choose those within
- * a doubleword, and look at the alignment before they look whether the whole area is inside the segment. Test abandoned().
+ * Linear address of a save area that has to be aligned to `alignment` bytes: #GP(0), or #AC(0) for misalignments that
+ * the processor chooses (SDM Vol. 2A, "FXSAVE—Save x87 FPU, MMX Technology, and SSE State"). Intel's choose those
+ * within a doubleword, and look at the alignment before they look whether the whole area is inside
+ * the segment. Test abandoned().
  */
 export function alignedArea(i: Rec, size: u32, alignment: u32, write: bool): u64 {
   const la = memoryAddress(i, isIntel() ? 1 : size, write);

@@ -1,6 +1,6 @@
 /**
- * VM exits of control-register instructions, and the TPR that they mean in a guest (SDM Vol. 3C, "Instructions That Cause VM
- * Exits Conditionally", "Changes to Instruction Behavior in VMX Non-Root Operation").
+ * VM exits of control-register instructions, and the TPR that they mean in a guest (SDM Vol. 3C, "Instructions That
+ * Cause VM Exits Conditionally", "Changes to Instruction Behavior in VMX Non-Root Operation").
  */
 import { Exit, setExitLinear } from '../cpu/exit';
 import { inGuest, Intercept, intercepts } from '../cpu/intercepts';

@@ -76,7 +76,10 @@ export function opInto(i: Rec): void {
   if (ovf() != 0) interrupt(i, Vector.OF, Event.SOFTWARE_EXCEPTION);
   else cpu.blockRip = nextRip(i);
 }
-/** A trap (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"); on AMD's processors RIP stays, as after a fault. */
+/**
+ * A trap (SDM Vol. 2A, "INT n/INTO/INT3/INT1—Call to Interrupt Procedure"); on AMD's processors RIP stays,
+ * as after a fault.
+ */
 export function opInt1(i: Rec): void {
   if (isIntel()) interrupt(i, Vector.DB, Event.PRIVILEGED_TRAP);
   else raise(Vector.DB);

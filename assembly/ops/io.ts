@@ -78,7 +78,8 @@ export function opOut<T, D, S>(i: Rec): void {
   const port = portOf(i);
   if (!mayAccess(port, ioWidth<T>()) || exitsOnPort(i, port, ioWidth<T>(), immediateBit(i))) return;
   hitsPortBreakpoint(port, ioWidth<T>());
-  portOut(port, ioWidth<T>(), <u32>(sizeof<T>() == 1 ? gpr(Gpr.RAX) & 0xff : sizeof<T>() == 2 ? gpr(Gpr.RAX) & 0xffff : gpr(Gpr.RAX) & 0xffffffff));
+  const mask: u64 = sizeof<T>() == 1 ? 0xff : sizeof<T>() == 2 ? 0xffff : 0xffffffff;
+  portOut(port, ioWidth<T>(), <u32>(gpr(Gpr.RAX) & mask));
 }
 
 /** Adds `delta` to an index or count register of the address size. */

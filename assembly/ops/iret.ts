@@ -3,11 +3,16 @@ import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { Intercept, intercepts } from '../cpu/intercepts';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
-import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment, setSelector } from '../cpu/segments';
+import {
+  in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment, setSelector,
+} from '../cpu/segments';
 import { writeRflags } from '../cpu/rflags';
 import { updateMode, updatePrivilege } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
-import { checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed, raiseFor } from './descriptor';
+import {
+  checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull,
+  loadSegment, markAccessed, raiseFor,
+} from './descriptor';
 import { item, raisedStackPointer, readFrame } from './frame';
 import { hasVirtualNmis } from '../vmx/guest';
 import { setRealSegment } from './segments';
@@ -25,8 +30,8 @@ export function changeableFlags(size: u32): u64 {
 }
 
 /**
- * SDM Vol. 3A, "Handling Multiple NMIs": IRET ends the blocking even where it faults. In a guest whose NMIs exit it ends
- * that of virtual NMIs, or none (SDM Vol. 3C, "Changes to Instruction Behavior in VMX Non-Root Operation").
+ * SDM Vol. 3A, "Handling Multiple NMIs": IRET ends the blocking even where it faults. In a guest whose NMIs exit it
+ * ends that of virtual NMIs, or none (SDM Vol. 3C, "Changes to Instruction Behavior in VMX Non-Root Operation").
  */
 function unblockNmi(): void {
   if (intercepts(Intercept.NMI) && !hasVirtualNmis()) return;
@@ -145,8 +150,8 @@ export function loadReturnPointer(cs: u64, sp: u64): void {
 }
 
 /**
- * Takes away data segments that the outer level must not use, and makes null selectors 0 (SDM Vol. 2A, "IRET/IRETD/IRETQ—
- * Interrupt Return", RETURN-TO-OUTER-PRIVILEGE-LEVEL); the bases of FS and GS stay what they are.
+ * Takes away data segments that the outer level must not use, and makes null selectors 0 (SDM Vol. 2A,
+ * "IRET/IRETD/IRETQ— Interrupt Return", RETURN-TO-OUTER-PRIVILEGE-LEVEL); the bases of FS and GS stay what they are.
  */
 export function dropInnerSegments(cpl: u32): void {
   for (let s: u32 = 0; s < 6; s++) {

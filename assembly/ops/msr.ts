@@ -9,7 +9,9 @@ import { raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, isIntel, modelWord, Offer, offers, Word } from '../cpu/features';
-import { areMtrrTypes, DEBUGCTL_WRITABLE, heldMsr, holdMsr, isMtrrType, isPat, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS } from '../cpu/msr';
+import {
+  areMtrrTypes, DEBUGCTL_WRITABLE, heldMsr, holdMsr, isMtrrType, isPat, MC_BANKS, Msr, MsrSlot, MTRR_PAIRS,
+} from '../cpu/msr';
 import { apicBaseChanged, resetApic, setTscDeadline, x2apicFault, x2apicRead, x2apicWrite } from '../apic/apic';
 import { flushAll, flushEverything, flushKeyed } from '../mmu/tlb';
 import { updateMode } from '../mmu/mode';
@@ -329,5 +331,6 @@ export function opWrmsr(i: Rec): void {
   const index = <u32>gpr(Gpr.RCX);
   if (msrExits(i, index, true)) return;
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-  if (!(writesVirtualMsr(index) ? writeVirtualMsr(index, value) : writeMsr(index, value, clockAt(i)))) raise(Vector.GP, 0);
+  if (!(writesVirtualMsr(index) ? writeVirtualMsr(index, value) : writeMsr(index, value, clockAt(i))))
+    raise(Vector.GP, 0);
 }

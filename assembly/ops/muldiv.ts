@@ -1,7 +1,7 @@
 /**
- * Multiplication and division. The double-width operand is AX for bytes, else rDX:rAX. Of the flags that the manual leaves
- * undefined Intel's processors set SF and PF by the low half of a product and leave all after a division; AMD's leave them
- * after a product and clear SF, ZF and PF and set AF after a division.
+ * Multiplication and division. The double-width operand is AX for bytes, else rDX:rAX. Of the flags that the manual
+ * leaves undefined Intel's processors set SF and PF by the low half of a product and leave all after a division; AMD's
+ * leave them after a product and clear SF, ZF and PF and set AF after a division.
  */
 import { GPR, Gpr, gpr, setReg } from '../cpu/state';
 import { isIntel } from '../cpu/features';

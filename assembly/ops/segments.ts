@@ -1,4 +1,7 @@
-/** Loads of segment registers (SDM Vol. 2B, "MOV—Move"; Vol. 3A, "Privilege Level Checking When Accessing Data Segments"). */
+/**
+ * Loads of segment registers (SDM Vol. 2B, "MOV—Move"; Vol. 3A, "Privilege Level Checking When Accessing Data
+ * Segments").
+ */
 import { cpu, Seg } from '../cpu/state';
 import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';

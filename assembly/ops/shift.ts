@@ -1,6 +1,6 @@
 /**
- * Shifts and rotates (SDM Vol. 2B, "SAL/SAR/SHL/SHR" and "RCL/RCR/ROL/ROR"). Counts are taken modulo 32, or 64 for 64-bit
- * operands; a count of 0 leaves the flags, but a 32-bit register is still written, and memory too.
+ * Shifts and rotates (SDM Vol. 2B, "SAL/SAR/SHL/SHR" and "RCL/RCR/ROL/ROR"). Counts are taken modulo 32, or 64 for
+ * 64-bit operands; a count of 0 leaves the flags, but a 32-bit register is still written, and memory too.
  */
 import { isIntel } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
@@ -46,7 +46,8 @@ function rotateCarry<T>(value: T, n: u32, left: bool): T {
   const low = turn > 1 ? v >> (bits + 1 - turn) : 0;
   const high = turn < bits ? v << turn : 0;
   const result = <T>(high | (cf() << (turn - 1)) | low);
-  setCarryOverflow(out, isIntel() ? (left ? topBitsDiffer<T>(value) : (v >> (bits - 1)) ^ cf()) : overflowOf<T>(result, out, left));
+  setCarryOverflow(out, isIntel() ? (left ? topBitsDiffer<T>(value) : (v >> (bits - 1)) ^ cf())
+    : overflowOf<T>(result, out, left));
   return result;
 }
 @inline function carryShift<T, D, C>(left: bool, i: Rec): void {
@@ -55,7 +56,8 @@ function rotateCarry<T>(value: T, n: u32, left: bool): T {
   const value = changetype<D>(0).rmw<T>(i);
   if (abandoned()) return;
   const result = n == 0 ? value : rotateCarry<T>(value, n, left);
-  if (n == 0 && (count & 31) != 0 && sizeof<T>() < 4 && !isIntel()) setCarryOverflow(cf(), overflowOf<T>(result, cf(), left));
+  if (n == 0 && (count & 31) != 0 && sizeof<T>() < 4 && !isIntel())
+    setCarryOverflow(cf(), overflowOf<T>(result, cf(), left));
   changetype<D>(0).commit<T>(i, result);
 }
 export function opRcl<T, D, C>(i: Rec): void { carryShift<T, D, C>(true, i); }

@@ -1,7 +1,7 @@
 /**
  * The current stack as instructions use it. Open it, push or pop, close it: rSP changes at closeStack only, so that a
- * fault on the way leaves it as it was; what was pushed before stays in memory, as on silicon. Test abandoned() after every
- * call that may fail. Violations are #SS(0).
+ * fault on the way leaves it as it was; what was pushed before stays in memory, as on silicon. Test abandoned() after
+ * every call that may fail. Violations are #SS(0).
  */
 import { BOUNCE, cpu, GPR, Gpr, gpr, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';

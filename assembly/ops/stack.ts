@@ -1,13 +1,15 @@
 /**
- * PUSH, POP and the frames of PUSHA, ENTER and LEAVE (SDM Vol. 1, "Calling Procedures Using CALL and RET"). The width of
- * the stack pointer comes from SS, that of the operand from the instruction.
+ * PUSH, POP and the frames of PUSHA, ENTER and LEAVE (SDM Vol. 1, "Calling Procedures Using CALL and RET"). The width
+ * of the stack pointer comes from SS, that of the operand from the instruction.
  */
 import { GPR, Gpr, gpr, setGpr, setReg } from '../cpu/state';
 import { isIntel } from '../cpu/features';
 import { abandoned } from '../cpu/pending';
 import { selector } from '../cpu/segments';
 import { Rec } from '../isa/record';
-import { closeStack, openStack, peek, pop, probe, push, pushPart, seekStack, stackTop, wholeStackTop } from './stack-access';
+import {
+  closeStack, openStack, peek, pop, probe, push, pushPart, seekStack, stackTop, wholeStackTop,
+} from './stack-access';
 
 const RBP: usize = GPR + 8 * Gpr.RBP;
 @inline function register<T>(n: u32): T { return load<T>(GPR + (n << 3)); }
@@ -61,8 +63,8 @@ export function opPopa<T>(i: Rec): void {
 }
 
 /**
- * The frame pointer is all of ESP where the operand has 32 bits and the stack 16. ENTER faults, besides its pushes, where a
- * write at the final stack pointer would (SDM Vol. 2A, "ENTER—Make Stack Frame for Procedure Parameters").
+ * The frame pointer is all of ESP where the operand has 32 bits and the stack 16. ENTER faults, besides its pushes,
+ * where a write at the final stack pointer would (SDM Vol. 2A, "ENTER—Make Stack Frame for Procedure Parameters").
  */
 export function opEnter<T, S>(i: Rec): void {
   const size = <u64>changetype<S>(0).read<u16>(i);

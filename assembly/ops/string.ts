@@ -1,7 +1,8 @@
 /**
- * String instructions (SDM Vol. 1, "String Operations"). A repeated one commits its registers after every piece of work:
- * a fault or a pause leaves those of the completed iterations, with RIP at the instruction, which then goes on where it
- * stopped. A piece is what one host pointer per operand can reach, else a single element by the ordinary access path.
+ * String instructions (SDM Vol. 1, "String Operations"). A repeated one commits its registers after every piece of
+ * work: a fault or a pause leaves those of the completed iterations, with RIP at the instruction, which then goes on
+ * where it stopped. A piece is what one host pointer per operand can reach, else a single element by the ordinary
+ * access path.
  */
 import { cpu, GPR, Gpr, Seg, setReg } from '../cpu/state';
 import { isIntel } from '../cpu/features';
@@ -53,7 +54,9 @@ function setIndex(i: Rec, register: usize, value: u64): void {
   else if (size == 1) setReg<u32>(register, <u32>value);
   else setReg<u16>(register, <u16>value);
 }
-@inline function advance(i: Rec, register: usize, bytes: u64): void { setIndex(i, register, load<u64>(register) + bytes); }
+@inline function advance(i: Rec, register: usize, bytes: u64): void {
+  setIndex(i, register, load<u64>(register) + bytes);
+}
 
 function readElement<T>(s: u32, offset: u64, stack: u32): T {
   const la = linearAddress(s, offset, sizeof<T>(), false, stack != 0);
@@ -71,8 +74,8 @@ function writeElement<T>(offset: u64, value: T): void {
 /** Host pointer to the first element of the last span. */
 let spanHost: u32 = 0;
 /**
- * How many elements of 2^`shift` bytes, `most` at most, can be reached from the one at `offset` through one host pointer:
- * in one page, one segment and without wrapping. 0: not even one.
+ * How many elements of 2^`shift` bytes, `most` at most, can be reached from the one at `offset` through one host
+ * pointer: in one page, one segment and without wrapping. 0: not even one.
  */
 function span(s: u32, offset: u64, mask: u64, shift: u32, most: u64, access: u32): u64 {
   const size: u32 = 1 << shift;
@@ -102,8 +105,8 @@ function span(s: u32, offset: u64, mask: u64, shift: u32, most: u64, access: u32
 @inline function lowest<T>(host: u32, n: u64): u32 { return down() ? host - <u32>(n - 1) * sizeof<T>() : host; }
 
 /**
- * After a piece of work: must the instruction leave the processor to others before it goes on? It then comes back to the
- * same RIP, without an interrupt shadow; what it spent is taken from the instructions that `run` may still execute.
+ * After a piece of work: must the instruction leave the processor to others before it goes on? It then comes back to
+ * the same RIP, without an interrupt shadow; what it spent is taken from the instructions that `run` may still execute.
  */
 export function pauses(spent: u32): bool {
   if (spent < SLICE && cpu.attention == 0) return false;

@@ -1,9 +1,13 @@
-/** Fast system calls (SDM Vol. 3A, "Fast System Calls in 64-Bit Mode" and "Performing Fast Calls to System Procedures"). */
+/**
+ * Fast system calls (SDM Vol. 3A, "Fast System Calls in 64-Bit Mode" and "Performing Fast Calls to System Procedures").
+ */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
 import { isIntel } from '../cpu/features';
-import { in64, inLongMode, inProtected, inRealMode, isCanonical, segBase, setSegBase, setSegment } from '../cpu/segments';
+import {
+  in64, inLongMode, inProtected, inRealMode, isCanonical, segBase, setSegBase, setSegment,
+} from '../cpu/segments';
 import { resumeFlag, writeRflags } from '../cpu/rflags';
 import { Dr6, setStepTrap, updateStepping } from '../cpu/debug';
 import { Efer } from '../cpu/control';
@@ -20,7 +24,9 @@ function enterFlat(cs: u32, ss: u32, code: u32, cpl: u32): void {
   cpu.cpl = cpl;
 }
 
-/** May SYSCALL and SYSRET run here? Intel's processors know them in 64-bit mode only, AMD's in all of protected mode. */
+/**
+ * May SYSCALL and SYSRET run here? Intel's processors know them in 64-bit mode only, AMD's in all of protected mode.
+ */
 function hasSyscall(): bool {
   if ((cpu.efer & Efer.SCE) != 0 && (in64() || (!isIntel() && inProtected()))) return true;
   raise(Vector.UD);

@@ -9,7 +9,8 @@ import { preventedByUmip } from './control-regs';
 import { Rec } from '../isa/record';
 import { exitsOnTable } from './exits';
 import {
-  baseOf, dplOf, fetchDescriptor, fetchUpper, inTable, isConforming, isNull, isPresent, limitOf, loadNull, raiseFor, rightsOf, setTypeByte, System, typeOf,
+  baseOf, dplOf, fetchDescriptor, fetchUpper, inTable, isConforming, isNull, isPresent, limitOf, loadNull, raiseFor,
+  rightsOf, setTypeByte, System, typeOf,
 } from './descriptor';
 
 /** Loads LDTR or TR; in IA-32e mode the descriptor has 16 bytes and a 64-bit base. */
@@ -77,10 +78,18 @@ export function opLtr<S>(i: Rec): void {
 function maySee(i: Rec, access: Access): bool {
   return !preventedByUmip() && !exitsOnTable(i, Exit.LDTR_TR, access);
 }
-export function opSldt<T, D>(i: Rec): void { if (maySee(i, Access.SLDT)) changetype<D>(0).write<T>(i, <T>selector(Seg.LDTR)); }
-export function opSldtMem<D>(i: Rec): void { if (maySee(i, Access.SLDT)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.LDTR)); }
-export function opStr<T, D>(i: Rec): void { if (maySee(i, Access.STR)) changetype<D>(0).write<T>(i, <T>selector(Seg.TR)); }
-export function opStrMem<D>(i: Rec): void { if (maySee(i, Access.STR)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.TR)); }
+export function opSldt<T, D>(i: Rec): void {
+  if (maySee(i, Access.SLDT)) changetype<D>(0).write<T>(i, <T>selector(Seg.LDTR));
+}
+export function opSldtMem<D>(i: Rec): void {
+  if (maySee(i, Access.SLDT)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.LDTR));
+}
+export function opStr<T, D>(i: Rec): void {
+  if (maySee(i, Access.STR)) changetype<D>(0).write<T>(i, <T>selector(Seg.TR));
+}
+export function opStrMem<D>(i: Rec): void {
+  if (maySee(i, Access.STR)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.TR));
+}
 
 @inline function answer(yes: bool): void { changeFlags(Flag.ZF, yes ? Flag.ZF : 0); }
 
@@ -93,7 +102,8 @@ function visible(sel: u32): u64 {
 }
 @inline function oneOf(type: u32, types: u32): bool { return type >= 16 || (types >> type & 1) != 0; }
 
-const TSS_AND_LDT: u32 = (1 << System.TSS16) | (1 << System.LDT) | (1 << System.TSS16_BUSY) | (1 << System.TSS32) | (1 << System.TSS32_BUSY);
+const TSS_AND_LDT: u32 = (1 << System.TSS16) | (1 << System.LDT) | (1 << System.TSS16_BUSY) | (1 << System.TSS32)
+  | (1 << System.TSS32_BUSY);
 const LONG_TSS_AND_LDT: u32 = (1 << System.LDT) | (1 << System.TSS32) | (1 << System.TSS32_BUSY);
 
 export function opLar<T, D, S>(i: Rec): void {

@@ -17,7 +17,9 @@ import { addressMask, operandSize, Rec, segmentOf } from '../isa/record';
 import { commitPointer, memoryAddress, readPointer, stackBit } from '../isa/operand';
 import { preventedByUmip } from './control-regs';
 import { exitsInPauseLoop } from '../vmx/intercepts';
-import { displacement, exitsIf, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber } from './exits';
+import {
+  displacement, exitsIf, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber,
+} from './exits';
 import { clockAt, tscAt } from './time';
 import { inUse } from './xsave';
 
@@ -82,7 +84,8 @@ const enum Invpcid { ADDRESS, CONTEXT, ALL, ALL_BUT_GLOBAL }
 export function opInvpcid<T, A>(i: Rec): void {
   if (intercepts(Intercept.NO_INVPCID)) raise(Vector.UD);
   else if (cpu.cpl != 0) raise(Vector.GP, 0);
-  else if (intercepts(Intercept.INVPCID)) instructionExit(i, Exit.INVPCID, displacement(i), operandInformation(i, registerNumber(i.a)));
+  else if (intercepts(Intercept.INVPCID))
+    instructionExit(i, Exit.INVPCID, displacement(i), operandInformation(i, registerNumber(i.a)));
   if (abandoned()) return;
   const type = <u64>changetype<A>(0).read<T>(i);
   const p = readPointer(i, 16);

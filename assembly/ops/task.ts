@@ -13,8 +13,8 @@ import { flushSpace, selectBank } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import {
-  baseOf, dplOf, ext, fetchDescriptor, inTable, isCode, isConforming, isNull, isPresent, isWritableData, limitOf, loadNull, loadSegment,
-  markAccessed, raiseFor, rightsOf, setTypeByte, System, typeOf,
+  baseOf, dplOf, ext, fetchDescriptor, inTable, isCode, isConforming, isNull, isPresent, isWritableData, limitOf,
+  loadNull, loadSegment, markAccessed, raiseFor, rightsOf, setTypeByte, System, typeOf,
 } from './descriptor';
 import { addItem, beginFrame, commitStackPointer, pushFrame } from './frame';
 import { setRealSegment } from './segments';
@@ -130,8 +130,12 @@ function saveOld(rip: u64, how: TaskSwitch): bool {
   }
   return !abandoned();
 }
-function save32(base: u64, offset: u32, value: u32): void { if (!abandoned()) writeSystem<u32>((base + offset) & 0xffffffff, value); }
-function save16(base: u64, offset: u32, value: u32): void { if (!abandoned()) writeSystem<u16>((base + offset) & 0xffffffff, <u16>value); }
+function save32(base: u64, offset: u32, value: u32): void {
+  if (!abandoned()) writeSystem<u32>((base + offset) & 0xffffffff, value);
+}
+function save16(base: u64, offset: u32, value: u32): void {
+  if (!abandoned()) writeSystem<u16>((base + offset) & 0xffffffff, <u16>value);
+}
 
 /** Busy bits of both descriptors (SDM Vol. 3A, "Effect of a Task Switch on Busy Flag, NT Flag, ..."). */
 function markBusy(sel: u32, d: u64, how: TaskSwitch): bool {
@@ -151,7 +155,8 @@ function enterTask(sel: u32, d: u64, wide: bool, nested: bool): void {
   setSegment(Seg.TR, sel, baseOf(d), limitOf(d), rightsOf(d) | 2);
   cpu.cr0 |= Cr0.TS;
   if (wide && (cpu.cr0 & Cr0.PG) != 0) loadCr3(field32(Tss32.CR3));
-  for (let n: u32 = 0; n < 8; n++) setGpr(n, wide ? <u64>field32(Tss32.EAX + (n << 2)) : 0xffff0000 | <u64>field16(Tss16.AX + (n << 1)));
+  for (let n: u32 = 0; n < 8; n++)
+    setGpr(n, wide ? <u64>field32(Tss32.EAX + (n << 2)) : 0xffff0000 | <u64>field16(Tss16.AX + (n << 1)));
   cpu.blockRip = wide ? field32(Tss32.EIP) : field16(Tss16.IP);
   let flags: u64 = wide ? field32(Tss32.EFLAGS) : field16(Tss16.FLAGS);
   if (nested) flags |= Flag.NT;

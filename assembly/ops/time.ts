@@ -15,7 +15,10 @@ export function clockAt(i: Rec): u64 {
 }
 @inline export function tscAt(i: Rec): u64 { return seenTsc(clockAt(i) + cpu.tscOffset); }
 
-/** The time-stamp counter as a guest reads it where it is `tsc` (SDM Vol. 3C, "Time-Stamp Counter Offset and Multiplier"). */
+/**
+ * The time-stamp counter as a guest reads it where it is `tsc` (SDM Vol. 3C, "Time-Stamp Counter Offset and
+ * Multiplier").
+ */
 export function seenTsc(tsc: u64): u64 {
   if (!hasGuestTsc()) return tsc;
   const multiplier = guestTscMultiplier();

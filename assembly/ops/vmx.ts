@@ -16,7 +16,10 @@ import { Capability, capability, Misc, offersEptVpid, Secondary } from '../vmx/c
 import { beginEntry, hasGuest, VmError } from '../vmx/begin-entry';
 import { hasSecondary } from '../vmx/guest';
 import { entered, setEntered } from '../vmx/entered';
-import { Field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
+import {
+  Field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField,
+  SHADOW_VMCS, typeOf, writeField,
+} from '../vmx/vmcs';
 import { Rule } from '../vmx/fields.gen';
 import { isEptPointer } from '../vmx/eptp';
 import { flushAllVpids, flushEpt, flushVpid, flushVpidPage, selectBank } from '../mmu/tlb';
@@ -184,7 +187,8 @@ export function opVmwrite<T, D, S>(i: Rec): void {
   if (abandoned()) return;
   const offset = fieldOffset(encoding);
   if (offset < 0) fail(VmError.UNSUPPORTED_FIELD);
-  else if (typeOf(<u32>encoding) == 1 && (modelWord(Capability.MISC) & Misc.WRITE_ALL) == 0) fail(VmError.READ_ONLY_FIELD);
+  else if (typeOf(<u32>encoding) == 1 && (modelWord(Capability.MISC) & Misc.WRITE_ALL) == 0)
+    fail(VmError.READ_ONLY_FIELD);
   else {
     writeField(host, offset, <u32>encoding, value);
     succeed();
@@ -249,7 +253,8 @@ export function opInvvpid<T, A>(i: Rec): void {
     if (p == 0) return;
     const vpid = load<u64>(p);
     const la = load<u64>(p + 8);
-    if (!offersType(type, InvalidateCap.INVVPID_TYPES) || vpid > 0xffff || (vpid == 0 && type != Invvpid.ALL) || (type == Invvpid.ADDRESS && !isCanonical(la))) {
+    if (!offersType(type, InvalidateCap.INVVPID_TYPES) || vpid > 0xffff || (vpid == 0 && type != Invvpid.ALL)
+        || (type == Invvpid.ADDRESS && !isCanonical(la))) {
       fail(VmError.INVALIDATE_OPERAND);
     } else {
       if (type == Invvpid.ADDRESS) flushVpidPage(<u32>vpid, la);
@@ -272,7 +277,8 @@ export function opVmfunc(i: Rec): void {
   }
   const index = <u32>gpr(Gpr.RCX);
   const enabled = <u32>gpr(Gpr.RAX) == EPTP_SWITCHING && (entered<u64>(Field.VM_FUNCTION_CONTROLS) & 1) != 0;
-  const eptp = enabled && index < EPTP_LIST_ENTRIES ? physRead<u64>(entered<u64>(Field.EPTP_LIST_ADDRESS) + (index << 3)) : u64.MAX_VALUE;
+  const eptp = enabled && index < EPTP_LIST_ENTRIES
+    ? physRead<u64>(entered<u64>(Field.EPTP_LIST_ADDRESS) + (index << 3)) : u64.MAX_VALUE;
   if (!isEptPointer(eptp)) {
     instructionExit(i, Exit.VMFUNC);
     return;

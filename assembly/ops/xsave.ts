@@ -1,6 +1,6 @@
 /**
- * XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS (SDM Vol. 1, "Managing State Using the XSAVE Feature Set"): x87, SSE, AVX
- * and PKRU state in an area of standard or compacted format.
+ * XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS (SDM Vol. 1, "Managing State Using the XSAVE Feature Set"): x87,
+ * SSE, AVX and PKRU state in an area of standard or compacted format.
  */
 import { cpu, FPR, Gpr, gpr, YMM } from '../cpu/state';
 import { Cr0, Cr4 } from '../cpu/control';
@@ -19,7 +19,9 @@ import { copyIn, copyOut, probeWrite } from './linear-copy';
 import { displacement, instructionExit, operandInformation } from './exits';
 import { initFpu } from './x87/control';
 
-const enum Area { MXCSR = 24, ST = 32, XMM = 160, HEADER = 512, EXTENDED = 576, AVX_BYTES = 256, PKRU = 2688, PKRU_BYTES = 8 }
+const enum Area {
+  MXCSR = 24, ST = 32, XMM = 160, HEADER = 512, EXTENDED = 576, AVX_BYTES = 256, PKRU = 2688, PKRU_BYTES = 8,
+}
 const COMPACTED: u64 = 1 << 63;
 const MXCSR_INIT: u32 = 0x1f80;
 const image: usize = memory.data(832, 16);
@@ -52,7 +54,8 @@ const TRACKED: u64 = Part.X87 | Part.SSE | Part.AVX;
 /** Components whose values are not the initial ones. */
 function changed(): u64 {
   let parts: u64 = 0;
-  if (cpu.fcw != 0x37f || (cpu.fsw | cpu.ftw | cpu.fop | cpu.fipSelector | cpu.fdpSelector) != 0 || (cpu.fip | cpu.fdp) != 0
+  if (cpu.fcw != 0x37f || (cpu.fsw | cpu.ftw | cpu.fop | cpu.fipSelector | cpu.fdpSelector) != 0
+      || (cpu.fip | cpu.fdp) != 0
     || anySet(FPR, 8, 16)) parts |= Part.X87;
   if (anySet(YMM, registers(), 32)) parts |= Part.SSE;
   if (anySet(YMM + 16, registers(), 32)) parts |= Part.AVX;
@@ -60,8 +63,8 @@ function changed(): u64 {
   return parts;
 }
 /**
- * XINUSE (SDM Vol. 1, "Processor Tracking of XSAVE-Managed State"). On Intel's processors a component is in use from the
- * first write on, whatever was written, until XRSTOR or VZEROUPPER initializes it.
+ * XINUSE (SDM Vol. 1, "Processor Tracking of XSAVE-Managed State"). On Intel's processors a component is in use from
+ * the first write on, whatever was written, until XRSTOR or VZEROUPPER initializes it.
  */
 export function inUse(): u64 {
   const values = changed();
@@ -171,7 +174,8 @@ function restore(i: Rec, wide: bool, supervisor: bool): void {
   }
 }
 function loadHalves(to: usize, offset: u32, count: u32, saved: bool): void {
-  for (let n: u32 = 0; n < count; n++) v128.store(to + (n << 5), saved ? v128.load(image + offset + (n << 4)) : i64x2.splat(0));
+  for (let n: u32 = 0; n < count; n++)
+    v128.store(to + (n << 5), saved ? v128.load(image + offset + (n << 4)) : i64x2.splat(0));
 }
 
 /** What XSAVES and XRSTORS check first. True: an event is pending. */
@@ -180,7 +184,8 @@ function forbidden(i: Rec, reason: Exit): bool {
   else if (cpu.cpl != 0) raise(Vector.GP, 0);
   else if (intercepts(Intercept.XSAVES)) {
     const mask = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-    if (exitsOnComponents(mask & heldMsr(MsrSlot.XSS))) instructionExit(i, reason, displacement(i), operandInformation(i));
+    if (exitsOnComponents(mask & heldMsr(MsrSlot.XSS)))
+      instructionExit(i, reason, displacement(i), operandInformation(i));
   }
   return abandoned();
 }

@@ -42,20 +42,25 @@ function checkExecution(): Rule {
   if (!isAllowed(primary, Capability.TRUE_PRIMARY)) return Rule.PRIMARY_RESERVED;
   if ((secondary & ~capability(Capability.SECONDARY)) != 0) return Rule.SECONDARY_RESERVED;
   if (entered<u32>(Field.CR3_TARGET_COUNT) > 4) return Rule.CR3_TARGETS;
-  if ((primary & Primary.IO_BITMAPS) != 0 && !(isAddress(Field.IO_BITMAP_A_ADDRESS) && isAddress(Field.IO_BITMAP_B_ADDRESS))) return Rule.IO_BITMAPS;
+  if ((primary & Primary.IO_BITMAPS) != 0
+      && !(isAddress(Field.IO_BITMAP_A_ADDRESS) && isAddress(Field.IO_BITMAP_B_ADDRESS)))
+    return Rule.IO_BITMAPS;
   if ((primary & Primary.MSR_BITMAPS) != 0 && !isAddress(Field.MSR_BITMAPS_ADDRESS)) return Rule.MSR_BITMAPS;
   const shadow = (primary & Primary.TPR_SHADOW) != 0;
   if (shadow) {
     if (!isAddress(Field.VIRTUAL_APIC_ADDRESS)) return Rule.VIRTUAL_APIC;
-    if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 && entered<u32>(Field.TPR_THRESHOLD) > 15) return Rule.TPR_THRESHOLD_RESERVED;
+    if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 && entered<u32>(Field.TPR_THRESHOLD) > 15)
+      return Rule.TPR_THRESHOLD_RESERVED;
   }
   if ((pin & Pin.NMI) == 0 && (pin & Pin.VIRTUAL_NMIS) != 0) return Rule.VIRTUAL_NMIS;
   if ((pin & Pin.VIRTUAL_NMIS) == 0 && (primary & Primary.NMI_WINDOW) != 0) return Rule.NMI_WINDOW;
   if ((secondary & Secondary.APIC_ACCESSES) != 0 && !isAddress(Field.APIC_ACCESS_ADDRESS)) return Rule.APIC_ACCESS;
-  if (!shadow && (secondary & (Secondary.X2APIC_MODE | Secondary.APIC_REGISTERS | Secondary.VIRTUAL_INTERRUPTS)) != 0) return Rule.NEEDS_TPR_SHADOW;
+  if (!shadow && (secondary & (Secondary.X2APIC_MODE | Secondary.APIC_REGISTERS | Secondary.VIRTUAL_INTERRUPTS)) != 0)
+    return Rule.NEEDS_TPR_SHADOW;
   const MODES: u32 = Secondary.X2APIC_MODE | Secondary.APIC_ACCESSES;
   if ((secondary & MODES) == MODES) return Rule.X2APIC_MODE;
-  if ((secondary & Secondary.VIRTUAL_INTERRUPTS) != 0 && (pin & Pin.EXTERNAL_INTERRUPT) == 0) return Rule.VIRTUAL_INTERRUPTS;
+  if ((secondary & Secondary.VIRTUAL_INTERRUPTS) != 0 && (pin & Pin.EXTERNAL_INTERRUPT) == 0)
+    return Rule.VIRTUAL_INTERRUPTS;
   if ((pin & Pin.POSTED_INTERRUPTS) != 0) {
     const acknowledges = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
     if ((secondary & Secondary.VIRTUAL_INTERRUPTS) == 0 || !acknowledges) return Rule.POSTED_NEEDS;
@@ -75,8 +80,11 @@ function checkExecution(): Rule {
     if ((functions & ~modelWord(Capability.VMFUNC)) != 0) return Rule.VMFUNC_RESERVED;
     if ((functions & EPTP_SWITCHING) != 0 && !(ept && isAddress(Field.EPTP_LIST_ADDRESS))) return Rule.EPTP_SWITCHING;
   }
-  if ((secondary & Secondary.VMCS_SHADOWING) != 0 && !(isAddress(Field.VMREAD_BITMAP_ADDRESS) && isAddress(Field.VMWRITE_BITMAP_ADDRESS))) return Rule.SHADOWING;
-  if ((secondary & Secondary.EPT_VIOLATION_VE) != 0 && !isAddress(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS)) return Rule.VE_ADDRESS;
+  if ((secondary & Secondary.VMCS_SHADOWING) != 0
+      && !(isAddress(Field.VMREAD_BITMAP_ADDRESS) && isAddress(Field.VMWRITE_BITMAP_ADDRESS)))
+    return Rule.SHADOWING;
+  if ((secondary & Secondary.EPT_VIOLATION_VE) != 0 && !isAddress(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS))
+    return Rule.VE_ADDRESS;
   if ((secondary & Secondary.TSC_SCALING) != 0 && entered<u64>(Field.TSC_MULTIPLIER) == 0) return Rule.TSC_SCALING;
   return Rule.NONE;
 }
@@ -101,7 +109,8 @@ function checkArea(address: u32, count: u32, rule: Rule): Rule {
 function checkExit(): Rule {
   const exit = entered<u32>(Field.EXIT_CONTROLS);
   if (!isAllowed(exit, Capability.TRUE_EXIT)) return Rule.EXIT_RESERVED;
-  if ((entered<u32>(Field.PIN_BASED_CONTROLS) & Pin.PREEMPTION_TIMER) == 0 && (exit & ExitControl.SAVE_TIMER) != 0) return Rule.SAVE_TIMER;
+  if ((entered<u32>(Field.PIN_BASED_CONTROLS) & Pin.PREEMPTION_TIMER) == 0 && (exit & ExitControl.SAVE_TIMER) != 0)
+    return Rule.SAVE_TIMER;
   const rule = checkArea(Field.EXIT_MSR_STORE_ADDRESS, Field.EXIT_MSR_STORE_COUNT, Rule.EXIT_STORE);
   return rule == Rule.NONE ? checkArea(Field.EXIT_MSR_LOAD_ADDRESS, Field.EXIT_MSR_LOAD_COUNT, Rule.EXIT_LOAD) : rule;
 }
@@ -112,14 +121,18 @@ function checkEntry(): Rule {
   return checkArea(Field.ENTRY_MSR_LOAD_ADDRESS, Field.ENTRY_MSR_LOAD_COUNT, Rule.ENTRY_LOAD);
 }
 function checkEvent(info: u32): Rule {
-  const CODES: u32 = (1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC);
+  // #CP, which pushes a code too, is not among them: a processor without CET lets none be injected.
+  const CODES: u32 = (1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP)
+    | (1 << Vector.PF) | (1 << Vector.AC);
   const RESERVED: u32 = 0x7ffff000;
   const type = (info >> Interruption.TYPE_SHIFT) & 7;
   const vector = info & Interruption.VECTOR;
   const fault = type == Event.FAULT;
   const trap = (capability(Capability.TRUE_PRIMARY) & Primary.MONITOR_TRAP) != 0;
   if (type == 1 || (type == <u32>Event.OTHER && !trap)) return Rule.EVENT_TYPE;
-  if ((type == Event.NMI && vector != Vector.NMI) || (fault && vector > 31) || (type == <u32>Event.OTHER && vector != 0)) return Rule.EVENT_VECTOR;
+  if ((type == Event.NMI && vector != Vector.NMI) || (fault && vector > 31)
+      || (type == <u32>Event.OTHER && vector != 0))
+    return Rule.EVENT_VECTOR;
   const real = (secondaryControls() & Secondary.UNRESTRICTED) != 0 && (entered<u64>(Field.GUEST_CR0) & Cr0.PE) == 0;
   const delivers = (info & Interruption.ERROR_CODE) != 0;
   if (delivers != (fault && !real && (CODES >> vector & 1) != 0)) return Rule.EVENT_ERROR_CODE;

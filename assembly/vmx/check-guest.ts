@@ -29,7 +29,8 @@ function because(rule: Rule, cause: Cause): Rule {
 export function checkGuest(): Rule {
   entryQualification = 0;
   let rule = isClean(Clean.GUEST) ? Rule.NONE : checkRegisters();
-  if (!ASC_NO_ASSERT) assert(rule != Rule.NONE || checkRegisters() == Rule.NONE, 'a clean guest state that breaks a rule');
+  if (!ASC_NO_ASSERT)
+    assert(rule != Rule.NONE || checkRegisters() == Rule.NONE, 'a clean guest state that breaks a rule');
   if (rule == Rule.NONE) rule = checkFlags();
   if (rule == Rule.NONE) rule = checkActivity();
   if (rule == Rule.NONE) rule = checkBlocking();
@@ -75,7 +76,8 @@ function checkControlRegisters(): Rule {
 /** "Checks on Guest Descriptor-Table Registers" */
 function checkTables(): Rule {
   if (!areCanonical(Field.GUEST_GDTR_BASE, Field.GUEST_IDTR_BASE)) return Rule.TABLE_BASE;
-  return (entered<u32>(Field.GUEST_GDTR_LIMIT) | entered<u32>(Field.GUEST_IDTR_LIMIT)) > 0xffff ? Rule.TABLE_LIMIT : Rule.NONE;
+  return (entered<u32>(Field.GUEST_GDTR_LIMIT) | entered<u32>(Field.GUEST_IDTR_LIMIT)) > 0xffff ? Rule.TABLE_LIMIT
+    : Rule.NONE;
 }
 
 /** "Checks on Guest RIP, RFLAGS, and SSP" */
@@ -110,9 +112,11 @@ const MISC_ACTIVE: u32 = 5;
 function checkActivity(): Rule {
   const state = entered<u32>(Field.GUEST_ACTIVITY_STATE);
   if (state == Activity.ACTIVE) return Rule.NONE;
-  if (state > <u32>Activity.WAIT_FOR_SIPI || (modelWord(Capability.MISC) >> (MISC_ACTIVE + state) & 1) == 0) return Rule.ACTIVITY;
+  if (state > <u32>Activity.WAIT_FOR_SIPI || (modelWord(Capability.MISC) >> (MISC_ACTIVE + state) & 1) == 0)
+    return Rule.ACTIVITY;
   if (state == Activity.HLT && (entered<u32>(Field.GUEST_SS_ACCESS_RIGHTS) & 0x60) != 0) return Rule.ACTIVITY_HLT;
-  if ((entered<u32>(Field.GUEST_INTERRUPTIBILITY_STATE) & (Blocking.STI | Blocking.MOV_SS)) != 0) return Rule.ACTIVITY_BLOCKED;
+  if ((entered<u32>(Field.GUEST_INTERRUPTIBILITY_STATE) & (Blocking.STI | Blocking.MOV_SS)) != 0)
+    return Rule.ACTIVITY_BLOCKED;
   if ((entered<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & Interruption.VALID) == 0) return Rule.NONE;
   const waking = state == Activity.HLT && (injects(Event.EXTERNAL) || injectsFault(Vector.DB) || injects(Event.OTHER));
   const urgent = state != <u32>Activity.WAIT_FOR_SIPI && (injects(Event.NMI) || injectsFault(Vector.MC));
@@ -163,7 +167,9 @@ function checkLink(): Rule {
 
 /** "Checks on Guest Page-Directory-Pointer-Table Entries": from the VMCS with EPT, else from memory. */
 function checkPagePointers(): Rule {
-  if (has(EntryControl.IA32E_GUEST) || (entered<u64>(Field.GUEST_CR0) & <u64>Cr0.PG) == 0 || (entered<u64>(Field.GUEST_CR4) & Cr4.PAE) == 0) return Rule.NONE;
+  if (has(EntryControl.IA32E_GUEST) || (entered<u64>(Field.GUEST_CR0) & <u64>Cr0.PG) == 0
+      || (entered<u64>(Field.GUEST_CR4) & Cr4.PAE) == 0)
+    return Rule.NONE;
   const ept = (secondaryControls() & Secondary.EPT) != 0;
   const reserved: u64 = ~cpu.physMask | 0x1e6;
   const table = entered<u64>(Field.GUEST_CR3) & 0xffffffe0;

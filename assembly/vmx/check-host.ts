@@ -1,4 +1,6 @@
-/** VM-entry checks on the host state (SDM Vol. 3C, "Checks on Host-State Area"): the rule that is broken, or Rule.NONE. */
+/**
+ * VM-entry checks on the host state (SDM Vol. 3C, "Checks on Host-State Area"): the rule that is broken, or Rule.NONE.
+ */
 import { cpu } from '../cpu/state';
 import { Cr4, Efer } from '../cpu/control';
 import { isCanonicalForRegister } from '../cpu/features';
@@ -14,7 +16,9 @@ export function checkHost(): Rule {
   const long = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.HOST_64) != 0;
   const clean = isClean(Clean.HOST);
   const rule = clean ? Rule.NONE : checkRegisters(long);
-  if (!ASC_NO_ASSERT) assert(!clean || (checkRegisters(long) == Rule.NONE && checkAddressSpace(long) == Rule.NONE), 'a clean host state that breaks a rule');
+  if (!ASC_NO_ASSERT)
+    assert(!clean || (checkRegisters(long) == Rule.NONE && checkAddressSpace(long) == Rule.NONE),
+      'a clean host state that breaks a rule');
   if (rule != Rule.NONE) return rule;
   const active = (cpu.efer & Efer.LMA) != 0;
   if (!active && (long || isGuestLong())) return Rule.OUTSIDE_IA32E;
@@ -36,7 +40,8 @@ function checkRegisters(long: bool): Rule {
     if (!isLmaLme(efer) || ((efer & Efer.LMA) != 0) != long) return Rule.HOST_EFER_LMA;
   }
   // TR comes after GS: there is no selector of a host LDTR.
-  for (let s: u32 = 0; s < 7; s++) if ((entered<u16>(Field.HOST_ES_SELECTOR + (s << 3)) & 7) != 0) return Rule.HOST_SELECTOR;
+  for (let s: u32 = 0; s < 7; s++)
+    if ((entered<u16>(Field.HOST_ES_SELECTOR + (s << 3)) & 7) != 0) return Rule.HOST_SELECTOR;
   if (entered<u16>(Field.HOST_CS_SELECTOR) == 0 || entered<u16>(Field.HOST_TR_SELECTOR) == 0) return Rule.HOST_NULL;
   if (!long && entered<u16>(Field.HOST_SS_SELECTOR) == 0) return Rule.HOST_NULL_SS;
   if (!areCanonical(Field.HOST_FS_BASE, Field.HOST_GS_BASE) || !areCanonical(Field.HOST_GDTR_BASE, Field.HOST_IDTR_BASE)

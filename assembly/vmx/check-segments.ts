@@ -62,7 +62,8 @@ function checkRights(restricted: bool): Rule {
   for (let s: u32 = 0; s < 6; s++) {
     if (!isData(s) || !isUsable(s)) continue;
     const rights = rightsOf(s);
-    if ((rights & Rights.ACCESSED) == 0 || (rights & (Rights.CODE | Rights.READABLE)) == Rights.CODE) return Rule.DATA_TYPE;
+    if ((rights & Rights.ACCESSED) == 0 || (rights & (Rights.CODE | Rights.READABLE)) == Rights.CODE)
+      return Rule.DATA_TYPE;
   }
   for (let s: u32 = 0; s < 6; s++) if (counts(s) && (rightsOf(s) & Rights.S) == 0) return Rule.SEGMENT_S;
   const dpl = dplOf(Seg.CS), ssDpl = dplOf(Seg.SS);
@@ -70,7 +71,8 @@ function checkRights(restricted: bool): Rule {
   if (restricted && ssDpl != (selectorOf(Seg.SS) & 3)) return Rule.SS_DPL;
   if ((isDataCs || (entered<u64>(Field.GUEST_CR0) & Cr0.PE) == 0) && ssDpl != 0) return Rule.SS_DPL;
   for (let s: u32 = 0; s < 6; s++) {
-    if (restricted && isData(s) && isUsable(s) && (rightsOf(s) & TYPE) <= 11 && dplOf(s) < (selectorOf(s) & 3)) return Rule.DATA_DPL;
+    if (restricted && isData(s) && isUsable(s) && (rightsOf(s) & TYPE) <= 11 && dplOf(s) < (selectorOf(s) & 3))
+      return Rule.DATA_DPL;
   }
   for (let s: u32 = 0; s < 6; s++) if (counts(s) && (rightsOf(s) & Rights.P) == 0) return Rule.SEGMENT_P;
   for (let s: u32 = 0; s < 6; s++) if (counts(s) && (rightsOf(s) & RESERVED) != 0) return Rule.SEGMENT_RESERVED;

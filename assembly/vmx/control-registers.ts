@@ -1,6 +1,6 @@
 /**
- * CR0, CR3 and CR4 of a guest: guest/host masks, read shadows, CR3 targets, and bits that VMX operation fixes (SDM Vol. 3C,
- * "Guest/Host Masks and Read Shadows for CR0 and CR4", "CR3-Target Controls", "Restrictions on VMX Operation").
+ * CR0, CR3 and CR4 of a guest: guest/host masks, read shadows, CR3 targets, and bits that VMX operation fixes (SDM Vol.
+ * 3C, "Guest/Host Masks and Read Shadows for CR0 and CR4", "CR3-Target Controls", "Restrictions on VMX Operation").
  */
 import { cpu } from '../cpu/state';
 import { Cr0 } from '../cpu/control';

@@ -3,18 +3,21 @@
  * checked and is used later (bounds, addresses, the host state) is read here and nowhere else, for the region is memory
  * that programs, other processors and devices can write to at any time (docs/decisions/0021).
  *
- * The copy also tells what need not be checked again: fields whose bytes are those that passed. Which fields are compared,
- * taken anew at each entry, or neither, is in src/isa/vmx/fields.ts.
+ * The copy also tells what need not be checked again: fields whose bytes are those that passed. Which fields are
+ * compared, taken anew at each entry, or neither, is in src/isa/vmx/fields.ts.
  */
 import { cpu, ENTERED, GUEST_SEG, SEG, Seg } from '../cpu/state';
 import { Flag } from '../cpu/flags';
 import { segBase, segLimit, segRights, selector, setSegment } from '../cpu/segments';
-import { differsInControls, differsInGuest, differsInHost, giveGuest, giveSegments, takeAlways, takeControls, takeGuest, takeHost } from './entered.gen';
+import {
+  differsInControls, differsInGuest, differsInHost, giveGuest, giveSegments, takeAlways, takeControls, takeGuest,
+  takeHost,
+} from './entered.gen';
 import { Field } from './vmcs';
 
 /**
- * Groups of fields in the copy that passed the checks of a VM entry. SEGMENTS: of those of the guest state, those of the
- * segment registers are what the last VM exit found in GUEST_SEG.
+ * Groups of fields in the copy that passed the checks of a VM entry. SEGMENTS: of those of the guest state, those of
+ * the segment registers are what the last VM exit found in GUEST_SEG.
  */
 export const enum Clean { CONTROLS = 1, HOST = 2, GUEST = 4, CHECKED = 7, SEGMENTS = 8 }
 
@@ -25,8 +28,8 @@ let segmentsStayed: bool = false;
 /** Writes a field that needs no check: to the copy; saveFields writes the guest state to the region. */
 @inline export function setEntered<T>(f: u32, value: T): void { store<u64>(ENTERED + f, <u64>value); }
 /**
- * Writes the guest state that a VM exit put into the copy to the region. Callers have something to do between the two, for
- * loads of 16 bytes wait for stores of 8.
+ * Writes the guest state that a VM exit put into the copy to the region. Callers have something to do between the two,
+ * for loads of 16 bytes wait for stores of 8.
  */
 export function saveFields(): void {
   giveGuest(cpu.vmcs);
@@ -59,7 +62,9 @@ export function takeFields(): void {
 export function loadSegments(): void {
   if (isClean(Clean.SEGMENTS)) {
     copySegments(SEG, GUEST_SEG);
-    if (!ASC_NO_ASSERT) for (let s: u32 = 0; s < 8; s++) assert(isEntered(s), 'an image of segment registers that are not those of the fields');
+    if (!ASC_NO_ASSERT)
+      for (let s: u32 = 0; s < 8; s++)
+        assert(isEntered(s), 'an image of segment registers that are not those of the fields');
   } else for (let s: u32 = 0; s < 8; s++) {
     setSegment(s, entered<u32>(Field.GUEST_ES_SELECTOR + (s << 3)), entered<u64>(Field.GUEST_ES_BASE + (s << 3)),
       entered<u32>(Field.GUEST_ES_LIMIT + (s << 3)), entered<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3)));
@@ -67,8 +72,10 @@ export function loadSegments(): void {
   cpu.cpl = (segRights(Seg.SS) >> 5) & 3;
 }
 function isEntered(s: u32): bool {
-  return selector(s) == entered<u16>(Field.GUEST_ES_SELECTOR + (s << 3)) && segBase(s) == entered<u64>(Field.GUEST_ES_BASE + (s << 3)) &&
-    segLimit(s) == entered<u32>(Field.GUEST_ES_LIMIT + (s << 3)) && segRights(s) == entered<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3));
+  return selector(s) == entered<u16>(Field.GUEST_ES_SELECTOR + (s << 3))
+    && segBase(s) == entered<u64>(Field.GUEST_ES_BASE + (s << 3)) &&
+    segLimit(s) == entered<u32>(Field.GUEST_ES_LIMIT + (s << 3))
+      && segRights(s) == entered<u32>(Field.GUEST_ES_ACCESS_RIGHTS + (s << 3));
 }
 /** Saves them to the copy: few guests change one between an entry and the exit after it. */
 export function saveSegments(): void {
@@ -90,7 +97,8 @@ export function saveSegments(): void {
 }
 function differ(a: usize, b: usize): bool {
   let all = v128.xor(v128.load(a), v128.load(b));
-  for (let at: usize = 16; at < SEGMENTS_SIZE; at += 16) all = v128.or(all, v128.xor(v128.load(a + at), v128.load(b + at)));
+  for (let at: usize = 16; at < SEGMENTS_SIZE; at += 16)
+    all = v128.or(all, v128.xor(v128.load(a + at), v128.load(b + at)));
   return v128.any_true(all);
 }
 /** Copies all segment registers, from an image or to one. */

@@ -10,7 +10,8 @@ const RESERVED: u64 = 0xf80;
 /** May the processor use `eptp`: memory type, page-walk length, accessed and dirty bits, reserved bits? */
 export function isEptPointer(eptp: u64): bool {
   const type = eptp & 7;
-  if (type == UNCACHEABLE ? !offersEptVpid(Cap.UNCACHEABLE) : type != WRITE_BACK || !offersEptVpid(Cap.WRITE_BACK)) return false;
+  if (type == UNCACHEABLE ? !offersEptVpid(Cap.UNCACHEABLE) : type != WRITE_BACK || !offersEptVpid(Cap.WRITE_BACK))
+    return false;
   const length = ((eptp >> 3) & 7) + 1;
   if (length == 4 ? !offersEptVpid(Cap.WALK_4) : length != 5 || !offersEptVpid(Cap.WALK_5)) return false;
   if ((eptp & 0x40) != 0 && !offersEptVpid(Cap.ACCESSED_DIRTY)) return false;

@@ -20,7 +20,10 @@ function writeRest(parts: u32): void {
   if ((parts & Part.VECTORING_CODE) != 0) setField<u32>(Field.IDT_VECTORING_ERROR_CODE, lastExit.vectoringCode);
 }
 
-/** A VM entry that fails after it began says no more than this (SDM Vol. 3C, "VM-Entry Failures During or After Loading Guest State"). */
+/**
+ * A VM entry that fails after it began says no more than this (SDM Vol. 3C, "VM-Entry Failures During or After Loading
+ * Guest State").
+ */
 export function writeEntryFailure(): void {
   setField<u32>(Field.EXIT_REASON, lastExit.reason);
   setField<u64>(Field.EXIT_QUALIFICATION, lastExit.qualification);

@@ -157,7 +157,18 @@ export const enum Field {
 
 /** First slot and number of indices of the fields of a width and a type, two bytes per group. */
 export const FIELD_GROUPS: usize = memory.data<u8>([0, 3, 3, 0, 3, 10, 13, 7, 20, 26, 46, 1, 47, 9, 56, 2, 58, 18, 76, 8, 84, 24, 108, 1, 109, 8, 117, 6, 123, 20, 143, 12]);
-/** By slot: 255 where the field exists, 254 where there is none, else the control that it needs: see vmcs.ts. */
+/** What a field needs to exist: a bit of the secondary controls below 32, else one of these. */
+export const enum Need {
+  POSTED = 32,
+  TPR = 33,
+  SECONDARY = 34,
+  TIMER = 35,
+  PAT = 36,
+  EFER = 37,
+  NEVER = 254,
+  ALWAYS = 255,
+}
+/** By slot what the field there needs. */
 export const FIELD_NEEDS: usize = memory.data<u8>([5, 32, 18, 255, 255, 255, 255, 255, 255, 255, 255, 9, 17, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 17, 255, 33, 0, 32, 13, 1, 9, 9, 9, 9, 13, 14, 14, 18, 20, 254, 254, 25, 1, 255, 255, 36, 37, 254, 1, 1, 1, 1, 36, 37, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 33, 34, 10, 10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 254, 35, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255]);
 export const FIRST_FIELD: u32 = 16;
 

@@ -21,8 +21,12 @@ export function currentVpid(): u32 { return isTagged() ? entered<u16>(Field.VPID
 /** May the guest run without paging and without protection? */
 @inline export function isUnrestricted(): bool { return hasSecondary(Secondary.UNRESTRICTED); }
 /** Does an interrupt that exits take its vector from the controller? */
-@inline export function acknowledgesOnExit(): bool { return (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0; }
-/** Does an interrupt with this vector mean that virtual ones were posted (SDM Vol. 3C, "Posted-Interrupt Processing")? */
+@inline export function acknowledgesOnExit(): bool {
+  return (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
+}
+/**
+ * Does an interrupt with this vector mean that virtual ones were posted (SDM Vol. 3C, "Posted-Interrupt Processing")?
+ */
 export function notifiesOfPosted(vector: u32): bool {
   return (cpu.pinControls & Pin.POSTED_INTERRUPTS) != 0 &&
     vector == (entered<u32>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) & 0xffff);

@@ -43,8 +43,8 @@ export function loadHostRegisters(): void {
 }
 
 /**
- * "Loading Host Segment and Descriptor-Table Registers": makes the image of the segment registers that every exit loads, for
- * as long as the VM entry finds the same fields of the host state.
+ * "Loading Host Segment and Descriptor-Table Registers": makes the image of the segment registers that every exit
+ * loads, for as long as the VM entry finds the same fields of the host state.
  */
 export function prepareHost(): void {
   const long = isHostLong();

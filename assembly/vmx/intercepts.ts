@@ -1,6 +1,6 @@
 /**
- * What the controls of a VMCS intercept, in our word for it; and what only bitmaps, lists and masks of a VMCS can answer
- * (SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally", "Other Causes of VM Exits").
+ * What the controls of a VMCS intercept, in our word for it; and what only bitmaps, lists and masks of a VMCS can
+ * answer (SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally", "Other Causes of VM Exits").
  */
 import { cpu } from '../cpu/state';
 import { Intercept, interceptBit } from '../cpu/intercepts';
@@ -88,7 +88,9 @@ export function exitsOnMsr(index: u32, write: bool): bool {
 }
 
 /** Do XSAVES and XRSTORS of these components exit? */
-export function exitsOnComponents(components: u64): bool { return (components & field<u64>(Field.XSS_EXITING_BITMAP)) != 0; }
+export function exitsOnComponents(components: u64): bool {
+  return (components & field<u64>(Field.XSS_EXITING_BITMAP)) != 0;
+}
 
 /** Does a PAUSE at virtual time `time` exit as one of a loop (SDM Vol. 3C, "PAUSE-loop exiting")? */
 export function exitsInPauseLoop(time: u64): bool {

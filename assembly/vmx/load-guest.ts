@@ -69,7 +69,10 @@ export function loadPdpteFields(): void {
 }
 export function guestRflags(): u64 { return entered<u64>(Field.GUEST_RFLAGS); }
 
-/** The event to be injected (SDM Vol. 3C, "Event Injection"): Interruption, with error code and length of the instruction. */
+/**
+ * The event to be injected (SDM Vol. 3C, "Event Injection"): Interruption, with error code and
+ * length of the instruction.
+ */
 @inline export function injected(): u32 { return entered<u32>(Field.ENTRY_INTERRUPTION_INFORMATION); }
 @inline export function injectedCode(): u32 { return entered<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE); }
 @inline export function injectedLength(): u32 { return entered<u32>(Field.ENTRY_INSTRUCTION_LENGTH); }
@@ -90,6 +93,7 @@ function pendingDebug(blocking: u32, info: u32): u64 {
   const type = (info >> Interruption.TYPE_SHIFT) & 7;
   if ((info & Interruption.VALID) == 0 || type == <u32>Event.OTHER) {
     if (cpu.activity > <u32>Activity.HLT) return 0;
-  } else if ((blocking & Blocking.MOV_SS) == 0 || (type != Event.SOFTWARE_INT && type != Event.SOFTWARE_EXCEPTION)) return 0;
+  } else if ((blocking & Blocking.MOV_SS) == 0 || (type != Event.SOFTWARE_INT && type != Event.SOFTWARE_EXCEPTION))
+    return 0;
   return debug & (Dr6.HITS | Dr6.BS);
 }

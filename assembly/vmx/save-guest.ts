@@ -35,7 +35,8 @@ export function saveGuest(): void {
     }
   }
   const event = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
-  if ((event & Interruption.VALID) != 0) setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, event & ~(<u32>Interruption.VALID));
+  if ((event & Interruption.VALID) != 0)
+    setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, event & ~(<u32>Interruption.VALID));
   saveSegments();
   setEntered<u64>(Field.GUEST_GDTR_BASE, cpu.gdtrBase);
   setEntered<u32>(Field.GUEST_GDTR_LIMIT, cpu.gdtrLimit);
@@ -66,7 +67,8 @@ function saveNonRegisters(): void {
   let debug = cpu.pendingDebug;
   if ((debug & Dr6.HITS) != 0) debug |= ENABLED_BREAKPOINT;
   // A load of SS puts its single-step trap off; VM entry would refuse the blocking without it.
-  if (inStackShadow() && (cpu.rflags & Flag.TF) != 0 && (heldMsr(MsrSlot.DEBUGCTL) & DEBUGCTL_BTF) == 0) debug |= Dr6.BS;
+  if (inStackShadow() && (cpu.rflags & Flag.TF) != 0 && (heldMsr(MsrSlot.DEBUGCTL) & DEBUGCTL_BTF) == 0)
+    debug |= Dr6.BS;
   setField<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS, debug);
   saveTimer();
 }

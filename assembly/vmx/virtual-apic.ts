@@ -1,7 +1,7 @@
 /**
  * The virtual-APIC page and what the processor does with it for a guest (SDM Vol. 3C, "APIC Virtualization and Virtual
- * Interrupts"): accesses that are virtualized, virtual-interrupt delivery, posted interrupts. VM exits that such a write
- * causes come after the instruction (exitAfter).
+ * Interrupts"): accesses that are virtualized, virtual-interrupt delivery, posted interrupts. VM exits that such a
+ * write causes come after the instruction (exitAfter).
  */
 import { cpu } from '../cpu/state';
 import { Exit, exitAfter } from '../cpu/exit';
@@ -14,7 +14,9 @@ import { entered } from './entered';
 import { hasSecondary, hasVirtualInterrupts, hasVirtualTpr } from './guest';
 import { Field, field, setField } from './vmcs';
 
-/** ICR bits that must be clear, or as they are, for an IPI to the sender itself: fixed, edge-triggered, shorthand self. */
+/**
+ * ICR bits that must be clear, or as they are, for an IPI to the sender itself: fixed, edge-triggered, shorthand self.
+ */
 const ICR_CHECKED: u32 = 0xffffb700;
 const ICR_SELF: u32 = 0x40000;
 
@@ -34,7 +36,8 @@ export function readsVirtually(offset: u32, size: u32): bool {
   if (!hasVirtualTpr() || (offset & 15) + size > 4) return false;
   const r = offset & 0xff0;
   if (!hasSecondary(Secondary.APIC_REGISTERS)) return r == Reg.TPR;
-  return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.EOI || (r >= <u32>Reg.LDR && r <= <u32>Reg.ESR) || isLocal(r);
+  return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.EOI || (r >= <u32>Reg.LDR && r <= <u32>Reg.ESR)
+    || isLocal(r);
 }
 /** Is a write virtualized (SDM, "Virtualizing Writes to the APIC-Access Page")? */
 export function writesVirtually(offset: u32, size: u32): bool {
@@ -91,7 +94,8 @@ function tprChanged(): void {
   if (hasVirtualInterrupts()) {
     updatePpr();
     attend(Attention.INTERRUPT);
-  } else if ((virtualReg(Reg.TPR) >> 4 & 15) < (entered<u32>(Field.TPR_THRESHOLD) & 15)) exitAfter(Exit.TPR_BELOW_THRESHOLD, 0);
+  } else if ((virtualReg(Reg.TPR) >> 4 & 15) < (entered<u32>(Field.TPR_THRESHOLD) & 15))
+    exitAfter(Exit.TPR_BELOW_THRESHOLD, 0);
 }
 /** VTPR, read and written by instructions for CR8 and by RDMSR and WRMSR. */
 export function virtualTpr(): u32 { return virtualReg(Reg.TPR); }
@@ -121,7 +125,8 @@ function endVirtualInterrupt(): void {
   setReg(r, virtualReg(r) & ~(1 << (vector & 31)));
   setStatus(requested(), highest(Reg.ISR));
   updatePpr();
-  if ((field<u64>(Field.EOI_EXIT_BITMAP_0 + ((vector >> 6) << 3)) >> (vector & 63) & 1) != 0) exitAfter(Exit.EOI_INDUCED, vector);
+  if ((field<u64>(Field.EOI_EXIT_BITMAP_0 + ((vector >> 6) << 3)) >> (vector & 63) & 1) != 0)
+    exitAfter(Exit.EOI_INDUCED, vector);
   else attend(Attention.INTERRUPT);
 }
 /** Self-IPI virtualization, and every other request of a virtual interrupt. */

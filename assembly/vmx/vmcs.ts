@@ -1,12 +1,12 @@
 /**
- * The VMCS region: revision identifier, abort indicator, launch state, then a slot of eight bytes for each field. Fields
- * live in the region itself, so that nothing needs writing back; the region is opaque to software all the same. What was
- * checked is read from the copy in entered.ts; here only what needs no check.
+ * The VMCS region: revision identifier, abort indicator, launch state, then a slot of eight bytes for each field.
+ * Fields live in the region itself, so that nothing needs writing back; the region is opaque to software all the same.
+ * What was checked is read from the copy in entered.ts; here only what needs no check.
  */
 import { cpu } from '../cpu/state';
 import { modelWord } from '../cpu/features';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
-import { Field, FIELD_GROUPS, FIELD_NEEDS, FIRST_FIELD } from './fields.gen';
+import { Field, FIELD_GROUPS, FIELD_NEEDS, FIRST_FIELD, Need } from './fields.gen';
 import { Capability, capability, EntryControl, ExitControl, Pin, Primary } from './controls';
 
 export { Field };
@@ -58,15 +58,15 @@ export function fieldOffset(encoding: u64): i32 {
   return exists(load<u8>(FIELD_NEEDS + slot)) ? <i32>(FIRST_FIELD + (slot << 3)) : -1;
 }
 function exists(need: u32): bool {
-  if (need == 0xff) return true;
-  if (need == 0xfe) return false;
-  if (need == 32) return (capability(Capability.TRUE_PIN) & Pin.POSTED_INTERRUPTS) != 0;
-  if (need == 33) return (capability(Capability.TRUE_PRIMARY) & Primary.TPR_SHADOW) != 0;
-  if (need == 35) return (capability(Capability.TRUE_PIN) & Pin.PREEMPTION_TIMER) != 0;
-  if (need == 36) return moves(EntryControl.LOAD_PAT, ExitControl.SAVE_PAT | ExitControl.LOAD_PAT);
-  if (need == 37) return moves(EntryControl.LOAD_EFER, ExitControl.SAVE_EFER | ExitControl.LOAD_EFER);
+  if (need == Need.ALWAYS) return true;
+  if (need == Need.NEVER) return false;
+  if (need == Need.POSTED) return (capability(Capability.TRUE_PIN) & Pin.POSTED_INTERRUPTS) != 0;
+  if (need == Need.TPR) return (capability(Capability.TRUE_PRIMARY) & Primary.TPR_SHADOW) != 0;
+  if (need == Need.TIMER) return (capability(Capability.TRUE_PIN) & Pin.PREEMPTION_TIMER) != 0;
+  if (need == Need.PAT) return moves(EntryControl.LOAD_PAT, ExitControl.SAVE_PAT | ExitControl.LOAD_PAT);
+  if (need == Need.EFER) return moves(EntryControl.LOAD_EFER, ExitControl.SAVE_EFER | ExitControl.LOAD_EFER);
   const secondary = capability(Capability.SECONDARY);
-  return need == 34 ? secondary != 0 : (secondary & (1 << need)) != 0;
+  return need == Need.SECONDARY ? secondary != 0 : (secondary & (1 << need)) != 0;
 }
 /** May entries or exits load or save the register that these controls are about? */
 function moves(entry: u32, exit: u32): bool {

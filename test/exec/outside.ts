@@ -8,7 +8,7 @@ const MARKS = LAYOUT.CODE_FRAMES;
 const { MAILBOXES, WINDOW } = LAYOUT;
 const BANKS = 8;
 /** Bytes of the records of exits, and of the fields that a VM entry takes over with the images of segment registers. */
-const RECORDS = 256 * 96;
+const RECORDS = LAYOUT.EXIT_RECORDS * LAYOUT.EXIT_RECORD_BYTES;
 const FIELDS = 0x800;
 /** More than a test decodes before it drops its code. */
 const DECODED = 0x200000;

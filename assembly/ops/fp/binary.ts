@@ -1,7 +1,7 @@
 /** Exact arithmetic on two numbers of the current format of ieee.ts: the slow path of SSE and AVX. */
 import {
-  exponent, flag, flushed, infinity, invalid, isInfinite, isNaN, isNegative, isSignaling, isZero, magnitude, operand, pack, propagate,
-  rounding, sign, signBit, significand, take,
+  exponent, flag, flushed, infinity, invalid, isInfinite, isNaN, isNegative, isSignaling, isZero, magnitude, operand,
+  pack, propagate, rounding, sign, signBit, significand, take,
 } from './ieee';
 import { add, div, Fx, mul, Rc, rZero, sqrt } from './soft';
 
@@ -108,8 +108,8 @@ export function relation(a: u64, b: u64, signals: bool): u32 {
   return found < 0 ? Relation.LESS : found > 0 ? Relation.GREATER : Relation.EQUAL;
 }
 /**
- * For predicates 0 to 15 the relations that they hold for, four bits each (SDM Vol. 2, "Comparison Predicate for CMPPD and
- * CMPPS Instructions"): EQ LT LE UNORD NEQ NLT NLE ORD, EQ_UQ NGE NGT FALSE NEQ_OQ GE GT TRUE.
+ * For predicates 0 to 15 the relations that they hold for, four bits each (SDM Vol. 2, "Comparison Predicate for CMPPD
+ * and CMPPS Instructions"): EQ LT LE UNORD NEQ NLT NLE ORD, EQ_UQ NGE NGT FALSE NEQ_OQ GE GT TRUE.
  */
 const HOLDS: u64 = 0xf465_0b9a_7ced_8312;
 /** Predicates 0 to 15 that signal quiet NaNs; 16 to 31 are the same the other way round. */

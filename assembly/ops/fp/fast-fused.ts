@@ -1,6 +1,6 @@
 /**
- * Fused multiply-add with the host's operations, which have none: rounding to odd before the last rounding makes it the only
- * one (docs/decisions/0005). For rounding to nearest.
+ * Fused multiply-add with the host's operations, which have none: rounding to odd before the last rounding makes it the
+ * only one (docs/decisions/0005). For rounding to nearest.
  */
 import { isOrdinary128, least } from './fast';
 
@@ -23,7 +23,9 @@ export let exact: bool = false;
   const s = f64x2.add(a, b);
   return toOdd(s, errorOf(a, b, s));
 }
-@inline function product(a: v128, b: v128): v128 { return f64x2.mul(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(b)); }
+@inline function product(a: v128, b: v128): v128 {
+  return f64x2.mul(f64x2.promote_low_f32x4(a), f64x2.promote_low_f32x4(b));
+}
 @inline function upper(x: v128): v128 { return i64x2.shuffle(x, x, 1, 1); }
 /** Is single r the sum s, whose error is e? */
 @inline function isSame(r: v128, s: v128, e: v128): v128 {
@@ -33,13 +35,15 @@ export let exact: bool = false;
 /** a * b + c in four singles. Without zeros but those of exact sums. */
 export function fused32x4(a: v128, b: v128, c: v128): v128 {
   const none = i64x2.splat(0);
-  const p = product(a, b), pu = product(upper(a), upper(b)), d = f64x2.promote_low_f32x4(c), du = f64x2.promote_low_f32x4(upper(c));
+  const p = product(a, b), pu = product(upper(a), upper(b)), d = f64x2.promote_low_f32x4(c),
+    du = f64x2.promote_low_f32x4(upper(c));
   const s = f64x2.add(p, d), su = f64x2.add(pu, du), e = errorOf(p, d, s), eu = errorOf(pu, du, su);
   const low = f32x4.demote_f64x2_zero(toOdd(s, e)), high = f32x4.demote_f64x2_zero(toOdd(su, eu));
   const r = i64x2.shuffle(low, high, 0, 2);
   const m = f32x4.abs(r), zero = i32x4.shuffle(f64x2.eq(s, none), f64x2.eq(su, none), 0, 2, 4, 6);
   const normal = v128.and(f32x4.gt(m, f32x4.splat(least<f32>())), f32x4.lt(m, f32x4.splat(f32.POSITIVE_INFINITY)));
-  fits = isOrdinary128<f32>(a) && isOrdinary128<f32>(b) && isOrdinary128<f32>(c) && i32x4.all_true(v128.or(normal, zero));
+  fits = isOrdinary128<f32>(a) && isOrdinary128<f32>(b) && isOrdinary128<f32>(c)
+    && i32x4.all_true(v128.or(normal, zero));
   exact = i64x2.all_true(v128.and(isSame(low, s, e), isSame(high, su, eu)));
   return r;
 }

@@ -1,6 +1,7 @@
 /**
- * When WebAssembly's own operations give what the processor gives, flags included: docs/decisions/0005. The magnitudes of
- * normal numbers lie from LEAST to below infinity. A result of LEAST itself may come from a tiny one, so it does not count as normal.
+ * When WebAssembly's own operations give what the processor gives, flags included: docs/decisions/0005. The magnitudes
+ * of normal numbers lie from LEAST to below infinity. A result of LEAST itself may come from a tiny one, so it does not
+ * count as normal.
  */
 import { cpu } from '../../cpu/state';
 import { Op } from './binary';
@@ -45,8 +46,10 @@ export function clear64(op: u32, a: f64, b: f64, r: f64): bool { return clear<f6
 @inline function clear128<T>(op: u32, a: v128, b: v128, r: v128): bool {
   const none = i64x2.splat(0), floor = v128.splat<T>(least<T>());
   const aZero = v128.eq<T>(a, none), bZero = v128.eq<T>(b, none), m = v128.abs<T>(r);
-  const sources = v128.and(v128.or(aZero, v128.ge<T>(v128.abs<T>(a), floor)), v128.or(bZero, v128.ge<T>(v128.abs<T>(b), floor)));
-  const free = op == Op.ADD || op == Op.SUB || op == Op.ADDSUB ? i64x2.splat(-1) : op == Op.MUL ? v128.or(aZero, bZero) : aZero;
+  const sources = v128.and(v128.or(aZero, v128.ge<T>(v128.abs<T>(a), floor)),
+    v128.or(bZero, v128.ge<T>(v128.abs<T>(b), floor)));
+  const free = op == Op.ADD || op == Op.SUB || op == Op.ADDSUB ? i64x2.splat(-1) : op == Op.MUL ? v128.or(aZero,
+    bZero) : aZero;
   const result = v128.or(v128.gt<T>(m, floor), v128.and(free, v128.eq<T>(r, none)));
   return i32x4.all_true(v128.and(v128.and(sources, result), v128.lt<T>(m, v128.splat<T>(<T>Infinity))));
 }

@@ -11,7 +11,9 @@ import { Fx, raised, Rc, rExp, rHi, round, rSign, rZero, setResult, tiny } from 
 
 /** Fraction bits of the formats. */
 export const enum Format { HALF = 10, SINGLE = 23, DOUBLE = 52 }
-export const enum Mxcsr { PE = 0x20, DAZ = 0x40, OM = 0x400, UM = 0x800, PM = 0x1000, RC = 0x6000, RC_SHIFT = 13, FTZ = 0x8000 }
+export const enum Mxcsr {
+  PE = 0x20, DAZ = 0x40, OM = 0x400, UM = 0x800, PM = 0x1000, RC = 0x6000, RC_SHIFT = 13, FTZ = 0x8000,
+}
 
 /** Exceptions that the lanes of the current instruction raised so far: Fx bits. */
 export let fx: u32 = 0;
@@ -107,9 +109,9 @@ export function packAs(rc: u32, flush: bool): u64 {
 export function take(x: u64): void { setResult(sign(x), exponent(x), significand(x), 0); }
 
 /**
- * Commits the gathered flags to MXCSR. False with #XM (#UD without CR4.OSXMMEXCPT) pending when one is unmasked; where that
- * is one found before computing, those found after it are not reported (SDM Vol. 1, "SSE and SSE2 SIMD Floating-Point
- * Exceptions").
+ * Commits the gathered flags to MXCSR. False with #XM (#UD without CR4.OSXMMEXCPT) pending when one is unmasked; where
+ * that is one found before computing, those found after it are not reported (SDM Vol. 1, "SSE and SSE2 SIMD
+ * Floating-Point Exceptions").
  */
 export function settle(): bool {
   if (fx == 0) return true;

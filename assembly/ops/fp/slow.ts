@@ -16,7 +16,8 @@ export function slow128(op: u32, format: u32, a: v128, b: v128): v128 {
   if (format == Format.DOUBLE) {
     for (let n: u32 = 0; n < 16; n += 8) store<u64>(A + n, compute(op, load<u64>(A + n), load<u64>(B + n), n >> 3));
   } else {
-    for (let n: u32 = 0; n < 16; n += 4) store<u32>(A + n, <u32>compute(op, load<u32>(A + n), load<u32>(B + n), n >> 2));
+    for (let n: u32 = 0; n < 16; n += 4)
+      store<u32>(A + n, <u32>compute(op, load<u32>(A + n), load<u32>(B + n), n >> 2));
   }
   return v128.load(A);
 }

@@ -81,10 +81,12 @@ export function addWide(aSign: u32, aExp: i32, aHi: u64, aLo: u64, bSign: u32, b
     addWide(bSign, bExp, bHi, bLo, aSign, aExp, aHi, aLo);
     return;
   }
-  // a is the larger one. Two bits of headroom keep what cancels exact: only far-away operands lose bits to the sticky one.
+  // a is the larger one. Two bits of headroom keep what cancels exact: only far-away operands lose bits to the sticky
+  // one.
   const lost = (aLo & 3) | (bLo & 3);
   if (lost == 0) {
-    addAligned(aSign, aExp, (aHi >> 2), (aLo >> 2) | (aHi << 62), bSign, (bHi >> 2), (bLo >> 2) | (bHi << 62), <u32>(aExp - bExp));
+    addAligned(aSign, aExp, (aHi >> 2), (aLo >> 2) | (aHi << 62), bSign, (bHi >> 2), (bLo >> 2) | (bHi << 62),
+      <u32>(aExp - bExp));
     return;
   }
   addThree(aSign, aExp, aHi, aLo, bSign, bHi, bLo, <u32>(aExp - bExp));
@@ -150,7 +152,9 @@ function addThree(aSign: u32, aExp: i32, aHi: u64, aLo: u64, bSign: u32, bHi: u6
   }
   const shift = clz<u64>(top);
   if (shift == 0) setResult(aSign, aExp, top, mid | (low != 0 ? 1 : 0));
-  else setResult(aSign, aExp - <i32>shift, (top << shift) | (mid >> (64 - shift)), (mid << shift) | (low >> (64 - shift)) | ((low << shift) != 0 ? 1 : 0));
+  else
+    setResult(aSign, aExp - <i32>shift, (top << shift) | (mid >> (64 - shift)),
+      (mid << shift) | (low >> (64 - shift)) | ((low << shift) != 0 ? 1 : 0));
 }
 
 /** a * b, both nonzero: exact. */
@@ -159,7 +163,8 @@ export function mul(aSign: u32, aExp: i32, aHi: u64, bSign: u32, bExp: i32, bHi:
 }
 
 /** a * b + c, all nonzero: exact up to the sticky bit. */
-export function mulAdd(aSign: u32, aExp: i32, aHi: u64, bSign: u32, bExp: i32, bHi: u64, cSign: u32, cExp: i32, cHi: u64): void {
+export function mulAdd(aSign: u32, aExp: i32, aHi: u64, bSign: u32, bExp: i32, bHi: u64, cSign: u32, cExp: i32,
+    cHi: u64): void {
   mul(aSign, aExp, aHi, bSign, bExp, bHi);
   addWide(rSign, rExp, rHi, rLo, cSign, cExp, cHi, 0);
 }
@@ -201,10 +206,10 @@ export function sqrt(exp: i32, hi: u64): void {
 }
 
 /**
- * Rounds the result to `bits` significant bits with exponents from `minExp` to `maxExp`: afterwards rHi holds them, left
- * aligned; raised has OVERFLOW, UNDERFLOW (tiny after rounding and inexact) and INEXACT as they apply. A denormal result
- * keeps rExp = minExp with the integer bit clear; overflow leaves the rounded number as it is (rExp > maxExp) for the
- * caller to replace. `bounded` false: the exponent has no lower limit (unmasked underflow).
+ * Rounds the result to `bits` significant bits with exponents from `minExp` to `maxExp`: afterwards rHi holds them,
+ * left aligned; raised has OVERFLOW, UNDERFLOW (tiny after rounding and inexact) and INEXACT as they apply. A denormal
+ * result keeps rExp = minExp with the integer bit clear; overflow leaves the rounded number as it is (rExp > maxExp)
+ * for the caller to replace. `bounded` false: the exponent has no lower limit (unmasked underflow).
  */
 export function round(bits: u32, minExp: i32, maxExp: i32, rc: Rc, bounded: bool): void {
   raised = 0;

@@ -1,6 +1,6 @@
 /**
- * Floating point with significands of 128 bits, for what must be right to 64 in the end: an operation is off by a few units
- * of the last place. Zero is hi == 0.
+ * Floating point with significands of 128 bits, for what must be right to 64 in the end: an operation is off by a few
+ * units of the last place. Zero is hi == 0.
  */
 import { mulHigh } from '../wide';
 import { add, addWide, div, rExp, rHi, rLo, rSign, rZero, setResult } from './soft';
@@ -29,7 +29,9 @@ export function put(to: Wide, sign: u32, exp: i32, hi: u64, lo: u64 = 0): void {
   to.hi = hi;
   to.lo = lo;
 }
-@inline export function copy(to: Wide, from: Wide): void { memory.copy(changetype<usize>(to), changetype<usize>(from), SIZE); }
+@inline export function copy(to: Wide, from: Wide): void {
+  memory.copy(changetype<usize>(to), changetype<usize>(from), SIZE);
+}
 @inline function take(to: Wide): void {
   put(to, rSign, rExp, rZero ? 0 : rHi, rLo);
 }
@@ -119,9 +121,10 @@ function inverseTangent(to: Wide, a: Wide, terms: i32, flip: u32): void {
 
 /** atan(n / 8), n from 0 to 8, as {hi, lo} and exponent. */
 const ARC: StaticArray<u64> = [
-  0, 0, 0xfeadd4d5617b6e32, 0xc897989f3e888ef8, 0xfadbafc96406eb15, 0x6dc79ef5f7a217e6, 0xb7b0ca0f26f78473, 0x8aa32122dcfe4483,
-  0xed63382b0dda7b45, 0x6fe445ecbc3a8d03, 0x8f005d5ef7f59f9b, 0x5c835e1665c43748, 0xa4bc7d1934f70924, 0x19a87f2a457dac9f,
-  0xb8053e2bc2319e73, 0xcb2da55210a4443d, 0xc90fdaa22168c234, 0xc4c6628b80dc1cd1,
+  0, 0, 0xfeadd4d5617b6e32, 0xc897989f3e888ef8, 0xfadbafc96406eb15, 0x6dc79ef5f7a217e6, 0xb7b0ca0f26f78473,
+  0x8aa32122dcfe4483, 0xed63382b0dda7b45, 0x6fe445ecbc3a8d03, 0x8f005d5ef7f59f9b, 0x5c835e1665c43748,
+  0xa4bc7d1934f70924, 0x19a87f2a457dac9f, 0xb8053e2bc2319e73, 0xcb2da55210a4443d, 0xc90fdaa22168c234,
+  0xc4c6628b80dc1cd1,
 ];
 const ARC_EXP: StaticArray<i32> = [0, -4, -3, -2, -2, -1, -1, -1, -1];
 const part = changetype<Wide>(memory.data(24, 8));

@@ -1,4 +1,7 @@
-/** AES and GFNI: arithmetic on bytes in GF(2^8) with the polynomial 11BH (FIPS 197; SDM Vol. 1, "Programming with GFNI"). */
+/**
+ * AES and GFNI: arithmetic on bytes in GF(2^8) with the polynomial 11BH (FIPS 197; SDM Vol. 1, "Programming with
+ * GFNI").
+ */
 import { packed, packed1, put128, source } from '../../isa/vector';
 import { isLong, isVex, Rec } from '../../isa/record';
 import { put256, zero128 } from '../../isa/vector';
@@ -51,14 +54,22 @@ function substitute(a: v128, table: usize): v128 {
   for (let n: usize = 0; n < 16; n++) store<u8>(SCRATCH + n, load<u8>(table + load<u8>(SCRATCH + n)));
   return v128.load(SCRATCH);
 }
-@inline function shiftRows(a: v128): v128 { return v128.shuffle<u8>(a, a, 0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11); }
-@inline function unshiftRows(a: v128): v128 { return v128.shuffle<u8>(a, a, 0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3); }
+@inline function shiftRows(a: v128): v128 {
+  return v128.shuffle<u8>(a, a, 0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11);
+}
+@inline function unshiftRows(a: v128): v128 {
+  return v128.shuffle<u8>(a, a, 0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3);
+}
 /** Every byte times 2. */
 @inline function twice(a: v128): v128 {
   return v128.xor(i8x16.shl(a, 1), v128.and(i8x16.shr_s(a, 7), i8x16.splat(0x1b)));
 }
-@inline function turned1(a: v128): v128 { return v128.shuffle<u8>(a, a, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12); }
-@inline function turned2(a: v128): v128 { return v128.shuffle<u8>(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13); }
+@inline function turned1(a: v128): v128 {
+  return v128.shuffle<u8>(a, a, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
+}
+@inline function turned2(a: v128): v128 {
+  return v128.shuffle<u8>(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+}
 function mixColumns(a: v128): v128 {
   const b = v128.xor(a, turned1(a));
   return v128.xor(v128.xor(twice(b), turned1(a)), turned2(b));
@@ -66,10 +77,13 @@ function mixColumns(a: v128): v128 {
 /** The inverse matrix is the matrix times {5, 0, 4, 0}. */
 function unmixColumns(a: v128): v128 { return mixColumns(v128.xor(a, twice(twice(v128.xor(a, turned2(a)))))); }
 
-class Aesenc { @inline apply(a: v128, key: v128): v128 { return v128.xor(mixColumns(substitute(shiftRows(a), SBOX)), key); } }
+class Aesenc { @inline apply(a: v128, key: v128): v128 { return v128.xor(mixColumns(substitute(shiftRows(a), SBOX)),
+  key); } }
 class Aesenclast { @inline apply(a: v128, key: v128): v128 { return v128.xor(substitute(shiftRows(a), SBOX), key); } }
-class Aesdec { @inline apply(a: v128, key: v128): v128 { return v128.xor(unmixColumns(substitute(unshiftRows(a), INVERSE_SBOX)), key); } }
-class Aesdeclast { @inline apply(a: v128, key: v128): v128 { return v128.xor(substitute(unshiftRows(a), INVERSE_SBOX), key); } }
+class Aesdec { @inline apply(a: v128, key: v128): v128 { return v128.xor(unmixColumns(substitute(unshiftRows(a),
+  INVERSE_SBOX)), key); } }
+class Aesdeclast { @inline apply(a: v128, key: v128): v128 { return v128.xor(substitute(unshiftRows(a), INVERSE_SBOX),
+  key); } }
 class Aesimc { @inline apply(a: v128): v128 { return unmixColumns(a); } }
 export function opAesenc(i: Rec): void { packed<Aesenc>(i); }
 export function opAesenclast(i: Rec): void { packed<Aesenclast>(i); }
@@ -81,7 +95,8 @@ export function opAeskeygenassist(i: Rec): void {
   if (p == 0) return;
   const s = substitute(v128.load(p), SBOX);
   const x1 = i32x4.extract_lane(s, 1), x3 = i32x4.extract_lane(s, 3), constant = i.imm & 0xff;
-  put128(i, i32x4.replace_lane(i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(x1), 1, rotr<i32>(x1, 8) ^ constant), 2, x3), 3, rotr<i32>(x3, 8) ^ constant));
+  put128(i, i32x4.replace_lane(i32x4.replace_lane(i32x4.replace_lane(i32x4.splat(x1), 1, rotr<i32>(x1, 8) ^ constant),
+    2, x3), 3, rotr<i32>(x3, 8) ^ constant));
 }
 
 /** Byte by byte product. */
@@ -99,7 +114,9 @@ function times(matrix: u64, x: u32): u32 {
   for (let n: u32 = 0; n < 8; n++) r |= (popcnt<u32>(<u32>(matrix >> (56 - 8 * n)) & x) & 1) << n;
   return r;
 }
-/** 16 bytes at `from`, each through `table` where there is one, times the matrix of its quadword, plus `add`, to `to`. */
+/**
+ * 16 bytes at `from`, each through `table` where there is one, times the matrix of its quadword, plus `add`, to `to`.
+ */
 function affine(to: u32, from: u32, matrices: u32, table: usize, add: u32): void {
   for (let n: u32 = 0; n < 16; n++) {
     const x: u32 = load<u8>(from + n);
@@ -122,8 +139,8 @@ export function opGf2p8affineinvqb(i: Rec): void { affineAll(i, RECIPROCAL); }
 const EVERY_FOURTH: u64 = 0x1111111111111111;
 
 /**
- * Product of 32-bit numbers without carries: with only every fourth bit set at most eight ones meet at a place of an integer
- * product, and their carries end in the three places above, which are then cleared.
+ * Product of 32-bit numbers without carries: with only every fourth bit set at most eight ones meet at a place of an
+ * integer product, and their carries end in the three places above, which are then cleared.
  */
 function carryless32(x: u64, y: u64): u64 {
   const x0 = x & EVERY_FOURTH, x1 = x & (EVERY_FOURTH << 1), x2 = x & (EVERY_FOURTH << 2), x3 = x & (EVERY_FOURTH << 3);

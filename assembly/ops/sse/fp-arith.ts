@@ -2,7 +2,9 @@
 import { isLong, Rec } from '../../isa/record';
 import { put128, put256, putScalar, source, sourceOf, zero128 } from '../../isa/vector';
 import { Op } from '../fp/binary';
-import { clear32, clear32x4, clear64, clear64x2, exact32, exact64, isNearest, isQuick, plain, plain128 } from '../fp/fast';
+import {
+  clear32, clear32x4, clear64, clear64x2, exact32, exact64, isNearest, isQuick, plain, plain128,
+} from '../fp/fast';
 import { begin, settle } from '../fp/ieee';
 import { formatOf, slow, slow128 } from '../fp/slow';
 
@@ -39,8 +41,12 @@ class AddSub {
   }
 }
 
-@inline function clearOf<T>(op: u32, a: T, b: T, r: T): bool { return sizeof<T>() == 8 ? clear64(op, a, b, r) : clear32(op, a, b, r); }
-@inline function exactOf<T>(op: u32, a: T, b: T, r: T): bool { return sizeof<T>() == 8 ? exact64(op, a, b, r) : exact32(op, a, b, r); }
+@inline function clearOf<T>(op: u32, a: T, b: T, r: T): bool {
+  return sizeof<T>() == 8 ? clear64(op, a, b, r) : clear32(op, a, b, r);
+}
+@inline function exactOf<T>(op: u32, a: T, b: T, r: T): bool {
+  return sizeof<T>() == 8 ? exact64(op, a, b, r) : exact32(op, a, b, r);
+}
 @inline function clear128Of<T>(op: u32, a: v128, b: v128, r: v128): bool {
   return sizeof<T>() == 8 ? clear64x2(op, a, b, r) : clear32x4(op, a, b, r);
 }

@@ -23,8 +23,8 @@ function step(op: u32, format: u32, isLong: bool, a: v128, b: v128): bool {
   return settle();
 }
 /**
- * The sum in every lane: (p0 + p1) + (p2 + p3). Which of several NaNs comes out shows that Intel's processors add in each
- * lane by itself, its neighbour's product first; others add once.
+ * The sum in every lane: (p0 + p1) + (p2 + p3). Which of several NaNs comes out shows that Intel's processors add in
+ * each lane by itself, its neighbour's product first; others add once.
  */
 function sumOfFour(whole: bool, first: v128, second: v128): bool {
   const byLane = isIntel();
@@ -66,12 +66,17 @@ export function opDppd(i: Rec): void {
   const products = v128.and(low, wanted);
   const crossed = i64x2.shuffle(products, products, 1, 0);
   low = isIntel() ? products : i64x2.shuffle(products, products, 0, 0);
-  if (step(Op.ADD, Format.DOUBLE, false, isIntel() ? crossed : i64x2.shuffle(products, products, 1, 1), wanted)) put128(i, v128.and(low, mask64(i.imm)));
+  if (step(Op.ADD, Format.DOUBLE, false, isIntel() ? crossed : i64x2.shuffle(products, products, 1, 1), wanted))
+    put128(i, v128.and(low, mask64(i.imm)));
 }
 
-const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_0000, INDEFINITE: u32 = 0xffc0_0000, LEAST: u32 = 0x0080_0000;
+const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_0000, INDEFINITE: u32 = 0xffc0_0000,
+  LEAST: u32 = 0x0080_0000;
 
-/** 1 / x, or 1 / sqrt(x): denormals count as zeros, nothing is flagged, tiny results are zeros (SDM Vol. 2, "RCPPS", "RSQRTPS"). */
+/**
+ * 1 / x, or 1 / sqrt(x): denormals count as zeros, nothing is flagged, tiny results are zeros (SDM Vol. 2, "RCPPS",
+ * "RSQRTPS").
+ */
 @inline function approximate(x: u32, isRoot: bool): u32 {
   const size = x & ~SIGN, negative = x & SIGN;
   if (size > INFINITY) return x | QUIET;
@@ -87,8 +92,9 @@ const QUIET: u32 = 0x0040_0000, INFINITY: u32 = 0x7f80_0000, SIGN: u32 = 0x8000_
 /** Fraction bits of a double beyond 12. */
 const BEYOND: u64 = 40;
 /**
- * Intel's processors look the result up by the first 11 bits of the fraction, or 10 and the parity of the exponent. The tables
- * hold the value in the middle of what an entry stands for, rounded to 12 bits: so say all 955 inputs that were recorded.
+ * Intel's processors look the result up by the first 11 bits of the fraction, or 10 and the parity of the exponent. The
+ * tables hold the value in the middle of what an entry stands for, rounded to 12 bits: so say all 955
+ * inputs that were recorded.
  */
 function byTable(x: u32, isRoot: bool): u32 {
   if ((x & ~SIGN) == INFINITY) return x & SIGN;

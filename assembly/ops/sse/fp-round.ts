@@ -1,5 +1,7 @@
 /** Rounding to integers in floating-point formats, and the conversions of half precision. */
-import { commitVector, put128, put256, putScalar, readElement, source, sourceOf, UNALIGNED, writeElement, writeVector } from '../../isa/vector';
+import {
+  commitVector, put128, put256, putScalar, readElement, source, sourceOf, UNALIGNED, writeElement, writeVector,
+} from '../../isa/vector';
 import { isIntel } from '../../cpu/features';
 import { isLong, isMemory, Rec } from '../../isa/record';
 import { between, toIntegral } from '../fp/convert';
@@ -15,7 +17,9 @@ const BY_MXCSR: i32 = 4, SILENT: i32 = 8;
 }
 /** The rounding control that an immediate asks for. */
 @inline function control(imm: i32): u32 { return (imm & BY_MXCSR) != 0 ? rounding() : imm & 3; }
-@inline function rounded(bits: u64, format: u32, imm: i32): u64 { return toIntegral(bits, format, control(imm), (imm & SILENT) != 0); }
+@inline function rounded(bits: u64, format: u32, imm: i32): u64 {
+  return toIntegral(bits, format, control(imm), (imm & SILENT) != 0);
+}
 
 export function opRoundps(i: Rec): void {
   const p = source(i);
@@ -69,8 +73,8 @@ export function opVcvtph2ps(i: Rec): void {
   if (settle()) putResult(i);
 }
 /**
- * Half-precision results are not flushed to zero (SDM Vol. 2, "VCVTPS2PH"). Intel's processors convert, and set the flags,
- * before they find that the store faults.
+ * Half-precision results are not flushed to zero (SDM Vol. 2, "VCVTPS2PH"). Intel's processors convert, and set the
+ * flags, before they find that the store faults.
  */
 export function opVcvtps2ph(i: Rec): void {
   const count: u32 = isLong(i) ? 8 : 4, bytes = count << 1;

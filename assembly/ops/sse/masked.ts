@@ -1,7 +1,7 @@
 /**
- * Masked and gathered accesses. Elements that the mask leaves out are not accessed and cannot fault. A gather that faults
- * keeps what it has loaded and the mask says what is left, so that it goes on where it was (SDM Vol. 2C, "VPGATHERDD").
- * Alignment is never checked (ibidem, and "VMASKMOV—Conditional SIMD Packed Loads and Stores").
+ * Masked and gathered accesses. Elements that the mask leaves out are not accessed and cannot fault. A gather that
+ * faults keeps what it has loaded and the mask says what is left, so that it goes on where it was (SDM Vol. 2C,
+ * "VPGATHERDD"). Alignment is never checked (ibidem, and "VMASKMOV—Conditional SIMD Packed Loads and Stores").
  */
 import { isIntel } from '../../cpu/features';
 import { abandoned } from '../../cpu/pending';
@@ -56,8 +56,8 @@ export function opVmaskmovpdStore(i: Rec): void { opVpmaskmovqStore(i); }
 
 /**
  * Elements of type T at the memory operand plus indices of type I: as many as fit in the vector with the wider of both.
- * What a fault leaves shows that Intel's processors first spread the signs of a whole XMM mask and clear its upper half; that
- * of the destination is cleared with the first element.
+ * What a fault leaves shows that Intel's processors first spread the signs of a whole XMM mask and clear its upper
+ * half; that of the destination is cleared with the first element.
  */
 @inline function gather<T, I>(i: Rec): void {
   const to = i.a, mask = i.b, indices = <u32>i.imm;

@@ -4,7 +4,8 @@ import { in64 } from '../../cpu/segments';
 import { State } from '../../cpu/vector-state';
 import { isLong, isMemory, isVex, Rec } from '../../isa/record';
 import {
-  commitVector, packed1, put128, put128To, put256, readVector, sourceOf, UNALIGNED, wholeMask, wholeSize, writeVector, zero128,
+  commitVector, packed1, put128, put128To, put256, readVector, sourceOf, UNALIGNED, wholeMask, wholeSize, writeVector,
+  zero128,
 } from '../../isa/vector';
 
 /** Copies a whole vector between registers; VEX clears what the vector length leaves out. */
@@ -174,15 +175,27 @@ export function opVzeroall(i: Rec): void {
 
 class BytesToWords { @inline apply(a: v128): v128 { return i16x8.extend_low_i8x16_s(a); } }
 class BytesToDwords { @inline apply(a: v128): v128 { return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(a)); } }
-class BytesToQwords { @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(a))); } }
+class BytesToQwords {
+  @inline apply(a: v128): v128 {
+    return i64x2.extend_low_i32x4_s(i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(a)));
+  }
+}
 class WordsToDwords { @inline apply(a: v128): v128 { return i32x4.extend_low_i16x8_s(a); } }
 class WordsToQwords { @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_s(i32x4.extend_low_i16x8_s(a)); } }
 class DwordsToQwords { @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_s(a); } }
 class ZeroBytesToWords { @inline apply(a: v128): v128 { return i16x8.extend_low_i8x16_u(a); } }
-class ZeroBytesToDwords { @inline apply(a: v128): v128 { return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(a)); } }
-class ZeroBytesToQwords { @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(a))); } }
+class ZeroBytesToDwords {
+  @inline apply(a: v128): v128 { return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(a)); }
+}
+class ZeroBytesToQwords {
+  @inline apply(a: v128): v128 {
+    return i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(a)));
+  }
+}
 class ZeroWordsToDwords { @inline apply(a: v128): v128 { return i32x4.extend_low_i16x8_u(a); } }
-class ZeroWordsToQwords { @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(a)); } }
+class ZeroWordsToQwords {
+  @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_u(i32x4.extend_low_i16x8_u(a)); }
+}
 class ZeroDwordsToQwords { @inline apply(a: v128): v128 { return i64x2.extend_low_i32x4_u(a); } }
 
 @inline function part(p: u32, step: u32): v128 {

@@ -2,7 +2,9 @@
 import { mmx, mmx1, packed, packed1, zero128 } from '../../isa/vector';
 import { Rec } from '../../isa/record';
 
-@inline function highWords(low: v128, high: v128): v128 { return v128.shuffle<u16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15); }
+@inline function highWords(low: v128, high: v128): v128 {
+  return v128.shuffle<u16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
+}
 @inline function evens(a: v128): v128 { return v128.shuffle<u32>(a, a, 0, 2, 0, 2); }
 /** wasm saturates the one product that does not fit; PMULHRSW wraps it. */
 @inline function mulRounded(a: v128, b: v128): v128 {
@@ -23,8 +25,10 @@ import { Rec } from '../../isa/record';
 }
 
 class Pmullw { @inline apply(a: v128, b: v128): v128 { return i16x8.mul(a, b); } }
-class Pmulhw { @inline apply(a: v128, b: v128): v128 { return highWords(i32x4.extmul_low_i16x8_s(a, b), i32x4.extmul_high_i16x8_s(a, b)); } }
-class Pmulhuw { @inline apply(a: v128, b: v128): v128 { return highWords(i32x4.extmul_low_i16x8_u(a, b), i32x4.extmul_high_i16x8_u(a, b)); } }
+class Pmulhw { @inline apply(a: v128, b: v128): v128 { return highWords(i32x4.extmul_low_i16x8_s(a, b),
+  i32x4.extmul_high_i16x8_s(a, b)); } }
+class Pmulhuw { @inline apply(a: v128, b: v128): v128 { return highWords(i32x4.extmul_low_i16x8_u(a, b),
+  i32x4.extmul_high_i16x8_u(a, b)); } }
 class Pmaddwd { @inline apply(a: v128, b: v128): v128 { return i32x4.dot_i16x8_s(a, b); } }
 class Pmuludq { @inline apply(a: v128, b: v128): v128 { return i64x2.extmul_low_i32x4_u(evens(a), evens(b)); } }
 class Pmuldq { @inline apply(a: v128, b: v128): v128 { return i64x2.extmul_low_i32x4_s(evens(a), evens(b)); } }
@@ -32,9 +36,12 @@ class Pmulld { @inline apply(a: v128, b: v128): v128 { return i32x4.mul(a, b); }
 class Pmulhrsw { @inline apply(a: v128, b: v128): v128 { return mulRounded(a, b); } }
 class Pmaddubsw { @inline apply(a: v128, b: v128): v128 { return maddBytes(a, b); } }
 class Psadbw { @inline apply(a: v128, b: v128): v128 { return sumDifferences(a, b); } }
-class Psignb { @inline apply(a: v128, b: v128): v128 { return sign(a, i8x16.neg(a), i8x16.shr_s(b, 7), i8x16.eq(b, zero128())); } }
-class Psignw { @inline apply(a: v128, b: v128): v128 { return sign(a, i16x8.neg(a), i16x8.shr_s(b, 15), i16x8.eq(b, zero128())); } }
-class Psignd { @inline apply(a: v128, b: v128): v128 { return sign(a, i32x4.neg(a), i32x4.shr_s(b, 31), i32x4.eq(b, zero128())); } }
+class Psignb { @inline apply(a: v128, b: v128): v128 { return sign(a, i8x16.neg(a), i8x16.shr_s(b, 7),
+  i8x16.eq(b, zero128())); } }
+class Psignw { @inline apply(a: v128, b: v128): v128 { return sign(a, i16x8.neg(a), i16x8.shr_s(b, 15),
+  i16x8.eq(b, zero128())); } }
+class Psignd { @inline apply(a: v128, b: v128): v128 { return sign(a, i32x4.neg(a), i32x4.shr_s(b, 31),
+  i32x4.eq(b, zero128())); } }
 class Pabsb { @inline apply(a: v128): v128 { return i8x16.abs(a); } }
 class Pabsw { @inline apply(a: v128): v128 { return i16x8.abs(a); } }
 class Pabsd { @inline apply(a: v128): v128 { return i32x4.abs(a); } }

@@ -1,4 +1,7 @@
-/** Interleaving, narrowing and horizontal sums, which take two vectors apart; their MMX forms work on both operands at once. */
+/**
+ * Interleaving, narrowing and horizontal sums, which take two vectors apart; their MMX forms work on
+ * both operands at once.
+ */
 import { packed, putMmx, sourceMmx } from '../../isa/vector';
 import { Rec } from '../../isa/record';
 
@@ -7,12 +10,15 @@ import { Rec } from '../../isa/record';
 @inline function evenDwords(a: v128, b: v128): v128 { return v128.shuffle<u32>(a, b, 0, 2, 4, 6); }
 @inline function oddDwords(a: v128, b: v128): v128 { return v128.shuffle<u32>(a, b, 1, 3, 5, 7); }
 
-class Punpcklbw { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); } }
+class Punpcklbw { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4,
+  20, 5, 21, 6, 22, 7, 23); } }
 class Punpcklwd { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11); } }
 class Punpckldq { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u32>(a, b, 0, 4, 1, 5); } }
 class Punpcklqdq { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u64>(a, b, 0, 2); } }
-class Punpckhbw { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); } }
-class Punpckhwd { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15); } }
+class Punpckhbw { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27,
+  12, 28, 13, 29, 14, 30, 15, 31); } }
+class Punpckhwd { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u16>(a, b, 4, 12, 5, 13, 6, 14, 7,
+  15); } }
 class Punpckhdq { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u32>(a, b, 2, 6, 3, 7); } }
 class Punpckhqdq { @inline apply(a: v128, b: v128): v128 { return v128.shuffle<u64>(a, b, 1, 3); } }
 class Packsswb { @inline apply(a: v128, b: v128): v128 { return i8x16.narrow_i16x8_s(a, b); } }

@@ -40,7 +40,8 @@ export function opSha1nexte(i: Rec): void {
 export function opSha1msg1(i: Rec): void {
   const p = operand(i);
   if (p == 0) return;
-  const w0 = dword(i.a, 3), w1 = dword(i.a, 2), w2 = dword(i.a, 1), w3 = dword(i.a, 0), w4 = dword(p, 3), w5 = dword(p, 2);
+  const w0 = dword(i.a, 3), w1 = dword(i.a, 2), w2 = dword(i.a, 1), w3 = dword(i.a, 0), w4 = dword(p, 3),
+    w5 = dword(p, 2);
   put(i, w2 ^ w0, w3 ^ w1, w4 ^ w2, w5 ^ w3);
 }
 export function opSha1msg2(i: Rec): void {

@@ -69,7 +69,9 @@ export function opPsradImm(i: Rec): void { fixedMmx<Psrad>(i); }
 /** Indices 0 to 15. */
 @inline function ascending(): v128 { return i64x2(0x0706050403020100, 0x0f0e0d0c0b0a0908); }
 /** Bytes from `n` on of the vector, zeros behind it and before it; `n` from -16 to 239. */
-@inline export function bytesFrom(a: v128, n: i32): v128 { return i8x16.swizzle(a, i8x16.add(ascending(), i8x16.splat(<i8>n))); }
+@inline export function bytesFrom(a: v128, n: i32): v128 {
+  return i8x16.swizzle(a, i8x16.add(ascending(), i8x16.splat(<i8>n)));
+}
 
 class Psrldq { @inline apply(a: v128, n: u64): v128 { return bytesFrom(a, <i32>min<u64>(n, 16)); } }
 class Pslldq { @inline apply(a: v128, n: u64): v128 { return bytesFrom(a, -<i32>min<u64>(n, 16)); } }

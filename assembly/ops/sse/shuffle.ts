@@ -119,7 +119,9 @@ class SignsOfQwords { @inline apply(a: v128): v128 { return i64x2.shr_s(a, 63); 
   if (p == 0) return;
   const mask = isVex(i) ? <u32>i.imm : <u32>YMM;
   const low = v128.bitselect(v128.load(p), v128.load(i.b), changetype<Signs>(0).apply(v128.load(mask)));
-  if (isLong(i)) put256(i, low, v128.bitselect(v128.load(p, 16), v128.load(i.b, 16), changetype<Signs>(0).apply(v128.load(mask, 16))));
+  if (isLong(i))
+    put256(i, low, v128.bitselect(v128.load(p, 16), v128.load(i.b, 16),
+      changetype<Signs>(0).apply(v128.load(mask, 16))));
   else put128(i, low);
 }
 export function opPblendvb(i: Rec): void { blendBy<SignsOfBytes>(i); }

@@ -3,7 +3,9 @@ import { Rec } from '../../isa/record';
 import { commitVector, UNALIGNED, writeVector } from '../../isa/vector';
 
 /** As many low bits as six bits of `length` say: 0 stands for 64. */
-@inline function lowBits(length: u64): u64 { return (length & 63) == 0 ? u64.MAX_VALUE : ((<u64>1) << (length & 63)) - 1; }
+@inline function lowBits(length: u64): u64 {
+  return (length & 63) == 0 ? u64.MAX_VALUE : ((<u64>1) << (length & 63)) - 1;
+}
 
 /** Bits 127:64 of the destinations, which the manual leaves undefined, stay. */
 @inline function extract(to: u32, length: u64, index: u64): void {

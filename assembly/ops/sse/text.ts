@@ -37,16 +37,19 @@ function matches(a: u32, b: u32, lengthA: u32, lengthB: u32, imm: u32, most: u32
     let match: bool = false;
     switch ((imm >> 2) & 3) {
       case Aggregate.ANY:
-        if (j < lengthB) for (let k: u32 = 0; k < lengthA; k++) if (element(a, k, format) == element(b, j, format)) match = true;
+        if (j < lengthB)
+          for (let k: u32 = 0; k < lengthA; k++) if (element(a, k, format) == element(b, j, format)) match = true;
         break;
       case Aggregate.RANGES:
         if (j < lengthB) {
           const x = element(b, j, format);
-          for (let k: u32 = 0; k + 1 < lengthA; k += 2) if (element(a, k, format) <= x && x <= element(a, k + 1, format)) match = true;
+          for (let k: u32 = 0; k + 1 < lengthA; k += 2)
+            if (element(a, k, format) <= x && x <= element(a, k + 1, format)) match = true;
         }
         break;
       case Aggregate.EACH:
-        match = j < lengthA && j < lengthB ? element(a, j, format) == element(b, j, format) : j >= lengthA && j >= lengthB;
+        match = j < lengthA && j < lengthB ? element(a, j, format) == element(b, j, format) : j >= lengthA
+          && j >= lengthB;
         break;
       default:
         // What lies behind the vector's end matches: the search goes on there.
@@ -86,7 +89,8 @@ function putMask(i: Rec, result: u32): void {
   v128.store(YMM, zero128());
   if (isVex(i)) v128.store(YMM, zero128(), 16);
   if ((i.imm & 0x40) == 0) store<u32>(YMM, result);
-  else if ((i.imm & 1) != 0) for (let n: u32 = 0; n < 8; n++) store<u16>(YMM + (n << 1), ((result >> n) & 1) != 0 ? 0xffff : 0);
+  else if ((i.imm & 1) != 0)
+    for (let n: u32 = 0; n < 8; n++) store<u16>(YMM + (n << 1), ((result >> n) & 1) != 0 ? 0xffff : 0);
   else for (let n: u32 = 0; n < 16; n++) store<u8>(YMM + n, ((result >> n) & 1) != 0 ? 0xff : 0);
 }
 /** IntRes2 of the implicit and the explicit forms; a negative number where an event is pending. */

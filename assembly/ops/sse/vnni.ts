@@ -2,7 +2,10 @@
 import { isLong, Rec } from '../../isa/record';
 import { put256, source, zero128 } from '../../isa/vector';
 
-/** a + b in each lane, or what is nearest to it: where both signs differ from the sum's, the largest number of that sign. */
+/**
+ * a + b in each lane, or what is nearest to it: where both signs differ from the sum's, the largest
+ * number of that sign.
+ */
 @inline function addSaturated(a: v128, b: v128): v128 {
   const sum = i32x4.add(a, b);
   const overflows = i32x4.shr_s(v128.and(v128.xor(a, sum), v128.xor(b, sum)), 31);
@@ -31,7 +34,8 @@ class Dpwssds {
   const p = source(i);
   if (p == 0) return;
   const low = changetype<Op>(0).apply(v128.load(i.a), v128.load(i.b), v128.load(p));
-  const high = isLong(i) ? changetype<Op>(0).apply(v128.load(i.a, 16), v128.load(i.b, 16), v128.load(p, 16)) : zero128();
+  const high = isLong(i) ? changetype<Op>(0).apply(v128.load(i.a, 16), v128.load(i.b, 16), v128.load(p, 16))
+    : zero128();
   put256(i, low, high);
 }
 export function opVpdpbusd(i: Rec): void { accumulate<Dpbusd>(i); }

@@ -8,11 +8,14 @@ import * as soft from '../fp/soft';
 import { Rc } from '../fp/soft';
 import { Fsw } from './control';
 import {
-  admitDenormals, finish, invalid, isNan, Kind, left, Operand, outSig, outTop, precision, propagate, propagateOne, right, rounding, setOut,
-  unpackDouble, unpackInteger, unpackSingle, unpackSt,
+  admitDenormals, finish, invalid, isNan, Kind, left, Operand, outSig, outTop, precision, propagate, propagateOne,
+  right, rounding, setOut, unpackDouble, unpackInteger, unpackSingle, unpackSt,
 } from './number';
 import { doubleSig, doubleTop, quickAdd, quickDiv, quickMul, singleSig, singleTop } from './quick';
-import { INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, stackOperand, st, topOf, underflow } from './registers';
+import {
+  INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, stackOperand, st,
+  topOf, underflow,
+} from './registers';
 
 export const enum Op { ADD, SUB, MUL, DIV }
 
@@ -39,7 +42,8 @@ function addition(a: Operand, b: Operand, subtract: u32): bool {
   if (!admitDenormals(a.denormal || b.denormal)) return false;
   if (a.kind == Kind.INFINITY) return setInfinity(a.sign);
   if (b.kind == Kind.INFINITY) return setInfinity(bSign);
-  if (a.kind == Kind.ZERO && b.kind == Kind.ZERO) return setZero(a.sign == bSign ? a.sign : rounding() == Rc.DOWN ? 1 : 0);
+  if (a.kind == Kind.ZERO && b.kind == Kind.ZERO)
+    return setZero(a.sign == bSign ? a.sign : rounding() == Rc.DOWN ? 1 : 0);
   if (a.kind == Kind.ZERO) soft.setResult(bSign, b.exp, b.sig, 0);
   else soft.setResult(a.sign, a.exp, a.sig, 0);
   return finish(precision());
@@ -83,7 +87,8 @@ function quotient(a: Operand, b: Operand): bool {
 
 @inline function quick(op: Op, to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
   if (op == Op.DIV) return quickDiv(to, aSig, aTop, bSig, bTop);
-  return op == Op.MUL ? quickMul(to, aSig, aTop, bSig, bTop) : quickAdd(to, aSig, aTop, bSig, op == Op.SUB ? bTop ^ 0x8000 : bTop);
+  return op == Op.MUL ? quickMul(to, aSig, aTop, bSig, bTop)
+    : quickAdd(to, aSig, aTop, bSig, op == Op.SUB ? bTop ^ 0x8000 : bTop);
 }
 /** op ST(i), ST(0) or op ST(0), ST(i): bit 2 of the escape opcode says which is the destination. */
 @inline function onRegisters(i: Rec, op: Op, reversed: bool, pop: bool): void {

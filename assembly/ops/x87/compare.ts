@@ -4,9 +4,14 @@ import { cf, Flag, pf, setArithmeticFlags, zf } from '../../cpu/flags';
 import { readPointer } from '../../isa/operand';
 import { Rec } from '../../isa/record';
 import { Fsw } from './control';
-import { admitDenormals, isNan, Kind, left, Operand, right, unpackDouble, unpackInteger, unpackSingle, unpackSt } from './number';
+import {
+  admitDenormals, isNan, Kind, left, Operand, right, unpackDouble, unpackInteger, unpackSingle, unpackSt,
+} from './number';
 import { isNormal } from './quick';
-import { INDEFINITE, INDEFINITE_TOP, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, significand, stackOperand, topOf, underflow } from './registers';
+import {
+  INDEFINITE, INDEFINITE_TOP, isEmpty, note, noteMemory, popStack, setC1, setSt, signal, significand, stackOperand,
+  topOf, underflow,
+} from './registers';
 
 const CODES: u32 = Fsw.C0 | Fsw.C2 | Fsw.C3;
 export const enum Order { GREATER = 0, LESS = Fsw.C0, EQUAL = Fsw.C3, UNORDERED = CODES }
@@ -32,7 +37,9 @@ function orderOf(a: Operand, b: Operand): u32 {
   const larger = aTop != bTop ? aTop > bTop : a > b;
   return larger != negative ? Order.GREATER : Order.LESS;
 }
-/** Compares `left` with `right` into `order`, which counts even when an unmasked exception keeps the operands: false. */
+/**
+ * Compares `left` with `right` into `order`, which counts even when an unmasked exception keeps the operands: false.
+ */
 let order: u32 = 0;
 function compare(quiet: bool): bool {
   order = Order.UNORDERED;
@@ -109,7 +116,8 @@ export function opFicompD(i: Rec): void { withMemory(i, Format.D, true); }
 function intoFlags(i: Rec, quiet: bool, pop: bool): void {
   note(i);
   const go = compareRegisters(stackOperand(i), quiet);
-  setArithmeticFlags(order == Order.UNORDERED ? Flag.ZF | Flag.PF | Flag.CF : order == Order.EQUAL ? Flag.ZF : order == Order.LESS ? Flag.CF : 0);
+  setArithmeticFlags(order == Order.UNORDERED ? Flag.ZF | Flag.PF | Flag.CF : order == Order.EQUAL ? Flag.ZF
+    : order == Order.LESS ? Flag.CF : 0);
   if (pop && go) popStack();
 }
 export function opFcomi(i: Rec): void { intoFlags(i, false, false); }

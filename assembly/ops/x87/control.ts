@@ -1,6 +1,6 @@
 /**
- * Control and status of the x87 (SDM Vol. 1, "x87 FPU Status Register", "x87 FPU Control Word"). The summary bits ES and
- * B of the status word follow the exceptions that the control word does not mask.
+ * Control and status of the x87 (SDM Vol. 1, "x87 FPU Status Register", "x87 FPU Control Word"). The summary bits ES
+ * and B of the status word follow the exceptions that the control word does not mask.
  */
 import { cpu, GPR } from '../../cpu/state';
 import { releaseFerr } from '../../cpu/ferr';
@@ -9,7 +9,10 @@ import { State } from '../../cpu/vector-state';
 import { Rec } from '../../isa/record';
 import { loadPointers } from './pointers';
 
-export const enum Fsw { EXCEPTIONS = 0x3f, IE = 1, DE = 2, ZE = 4, OE = 8, UE = 0x10, PE = 0x20, SF = 0x40, ES = 0x80, C0 = 0x100, C1 = 0x200, C2 = 0x400, TOP = 0x3800, C3 = 0x4000, B = 0x8000 }
+export const enum Fsw {
+  EXCEPTIONS = 0x3f, IE = 1, DE = 2, ZE = 4, OE = 8, UE = 0x10, PE = 0x20, SF = 0x40, ES = 0x80, C0 = 0x100, C1 = 0x200,
+  C2 = 0x400, TOP = 0x3800, C3 = 0x4000, B = 0x8000,
+}
 const FCW_RESET: u32 = 0x37f;
 /** Bits of the control word that exist; bit 6 reads as 1. */
 const FCW_BITS: u32 = 0x1f3f;

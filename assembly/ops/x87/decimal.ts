@@ -3,7 +3,9 @@ import { readPointer } from '../../isa/operand';
 import { Rec } from '../../isa/record';
 import { invalid, left, outSig, outTop, rounding, setOutOperand, unpackInteger, unpackSt } from './number';
 import { integer, signalRounding, toInteger } from './load-store';
-import { canPush, INDEFINITE, INDEFINITE_TOP, isEmpty, noteMemory, popStack, push, setC1, underflow } from './registers';
+import {
+  canPush, INDEFINITE, INDEFINITE_TOP, isEmpty, noteMemory, popStack, push, setC1, underflow,
+} from './registers';
 import { beginStore, storeExtended } from './store';
 
 const LIMIT: i64 = 1000000000000000000;

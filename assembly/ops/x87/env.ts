@@ -11,7 +11,9 @@ import { operandSize, Rec } from '../../isa/record';
 import { copyIn, copyOut } from '../linear-copy';
 import { Fsw, initFpu, setControlWord, updateSummary } from './control';
 import { Kind, left, unpackSt } from './number';
-import { dataSelector, loadPointers, shownCodeSelector, shownDataPointer, shownDataSelector, shownOpcode } from './pointers';
+import {
+  dataSelector, loadPointers, shownCodeSelector, shownDataPointer, shownDataSelector, shownOpcode,
+} from './pointers';
 import { isEmpty, physical } from './registers';
 
 const image: usize = memory.data(112, 8);
@@ -32,7 +34,10 @@ function fullTags(): u32 {
 }
 @inline function is16(i: Rec): bool { return operandSize(i) == 0; }
 @inline function environmentSize(i: Rec): u32 { return is16(i) ? 14 : 28; }
-/** Linear address of the image; its alignment is that of the environment's words (SDM Vol. 3A, "Alignment Check Exception (#AC)"). */
+/**
+ * Linear address of the image; its alignment is that of the environment's words (SDM Vol. 3A, "Alignment Check
+ * Exception (#AC)").
+ */
 function imageAddress(i: Rec, size: u32, write: bool): u64 {
   const la = memoryAddress(i, size, write);
   if (!abandoned()) checkAlignment(la, is16(i) ? 2 : 4);

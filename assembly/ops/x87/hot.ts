@@ -1,7 +1,7 @@
 /**
- * The hot records of the x87: what an instruction does in the common case. Each function either carries the instruction out
- * and returns true, or has changed nothing: then the handler does it. Nothing here raises, waits or reports an exception
- * that is not masked (src/isa/hot/x87.ts).
+ * The hot records of the x87: what an instruction does in the common case. Each function either carries the instruction
+ * out and returns true, or has changed nothing: then the handler does it. Nothing here raises, waits or reports an
+ * exception that is not masked (src/isa/hot/x87.ts).
  */
 import { cpu, FPR } from '../../cpu/state';
 import { Flag, setArithmeticFlags } from '../../cpu/flags';
@@ -11,7 +11,9 @@ import { Rec, segmentOf } from '../../isa/record';
 import { hotHit, hotOffset, hotWriteHit } from '../hot';
 import { orderOfNormal, Order } from './compare';
 import { Fsw } from './control';
-import { doubleSig, doubleTop, isNormal, isQuick, isZero, quickAdd, quickDiv, quickMul, singleSig, singleTop } from './quick';
+import {
+  doubleSig, doubleTop, isNormal, isQuick, isZero, quickAdd, quickDiv, quickMul, singleSig, singleTop,
+} from './quick';
 import { INTEGER_BIT, note } from './registers';
 
 const BIAS: i32 = 16383;

@@ -7,10 +7,16 @@ import { commitPointer, readPointer } from '../../isa/operand';
 import { Rec } from '../../isa/record';
 import { Fx, Rc, raised, rExp, rHi, round, roundedUp, rZero, setResult, tiny } from '../fp/soft';
 import { Fsw } from './control';
-import { admitDenormals, invalid, isNan, Kind, left, Operand, outSig, outTop, overflowsToInfinity, rounding, setOutOperand, unpackDouble, unpackInteger, unpackSingle, unpackSt } from './number';
+import {
+  admitDenormals, invalid, isNan, Kind, left, Operand, outSig, outTop, overflowsToInfinity, rounding, setOutOperand,
+  unpackDouble, unpackInteger, unpackSingle, unpackSt,
+} from './number';
 import { doubleSig, doubleTop, singleSig, singleTop } from './quick';
 import { beginStore, storeExtended, storePointer } from './store';
-import { canPush, INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, noteMemory, popStack, push, QUIET_BIT, setC1, signal, significand, topOf, underflow } from './registers';
+import {
+  canPush, INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, noteMemory, popStack, push, QUIET_BIT, setC1, signal,
+  significand, topOf, underflow,
+} from './registers';
 
 /** Pushes a normal number where there is room; false: nothing was done. */
 @inline function pushQuick(sig: u64, top: u32): bool {

@@ -1,6 +1,7 @@
 /**
  * Operands of x87 arithmetic taken apart, and results put together again: NaN rules, denormal operands, rounding by the
- * control word, and the responses to overflow and underflow (SDM Vol. 1, "x87 FPU Floating-Point Exception Conditions").
+ * control word, and the responses to overflow and underflow (SDM Vol. 1, "x87 FPU Floating-Point Exception
+ * Conditions").
  */
 import { cpu } from '../../cpu/state';
 import { Fx, Rc, raised, rExp, rHi, round, roundedUp, rSign, rZero } from '../fp/soft';

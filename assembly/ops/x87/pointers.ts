@@ -31,4 +31,6 @@ export function shownDataPointer(): u64 { return offers(Offer.FDP_EXCPTN_ONLY) ?
 export function shownCodeSelector(): u32 { return offers(Offer.ZERO_FCS_FDS) ? 0 : cpu.fipSelector; }
 export function shownDataSelector(): u32 { return offers(Offer.ZERO_FCS_FDS) ? 0 : dataSelector(); }
 /** The selector that belongs to shownDataPointer. */
-export function dataSelector(): u32 { return offers(Offer.FDP_EXCPTN_ONLY) ? cpu.exceptionFdpSelector : cpu.fdpSelector; }
+export function dataSelector(): u32 {
+  return offers(Offer.FDP_EXCPTN_ONLY) ? cpu.exceptionFdpSelector : cpu.fdpSelector;
+}

@@ -1,7 +1,8 @@
 /**
  * The common case of x87 arithmetic without its general machinery: normal numbers, round to nearest, 53 or 64 bits of
  * precision, every exception masked, a normal result. These functions store the result, set C1 and PE and return true;
- * false means that they changed nothing and the general code has to decide (SDM Vol. 1, "x87 FPU Floating-Point Exceptions").
+ * false means that they changed nothing and the general code has to decide (SDM Vol. 1, "x87 FPU Floating-Point
+ * Exceptions").
  */
 import { cpu } from '../../cpu/state';
 import { divide128, mulHigh, remainder } from '../wide';
@@ -62,7 +63,8 @@ function addZero(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
 }
 /** A zero with this sign for a product. */
 function mulZero(to: usize, aSig: u64, aTop: u32, bSig: u64, bTop: u32): bool {
-  const zero = isZero(aSig, aTop) ? isZero(bSig, bTop) || isNormal(bSig, bTop) : isZero(bSig, bTop) && isNormal(aSig, aTop);
+  const zero = isZero(aSig, aTop) ? isZero(bSig, bTop)
+    || isNormal(bSig, bTop) : isZero(bSig, bTop) && isNormal(aSig, aTop);
   if (!zero) return false;
   store<u64>(to, 0);
   store<u16>(to, <u16>((aTop ^ bTop) & 0x8000), 8);

@@ -1,7 +1,7 @@
 /**
  * The register stack of the x87 and what every instruction does to the state around it: exceptions, stack faults, the
- * pointers to the last instruction (SDM Vol. 1, "x87 FPU Execution Environment"). A value of 80 bits is two: `significand`
- * with its explicit integer bit, and `top`: sign and biased exponent.
+ * pointers to the last instruction (SDM Vol. 1, "x87 FPU Execution Environment"). A value of 80 bits is two:
+ * `significand` with its explicit integer bit, and `top`: sign and biased exponent.
  */
 import { cpu, FPR, Seg } from '../../cpu/state';
 import { selector } from '../../cpu/segments';
@@ -37,7 +37,9 @@ export const INDEFINITE_TOP: u32 = 0xffff;
 /** The register operand ST(i) in the opcode. */
 @inline export function stackOperand(i: Rec): u32 { return i.b & 7; }
 
-/** Remembers instruction and data pointer and opcode (SDM Vol. 1, "x87 FPU Instruction and Data (Operand) Pointers"). */
+/**
+ * Remembers instruction and data pointer and opcode (SDM Vol. 1, "x87 FPU Instruction and Data (Operand) Pointers").
+ */
 @inline export function note(i: Rec): void {
   cpu.fop = i.b & 0x7ff;
   cpu.fip = ripOf(i);

@@ -1,11 +1,18 @@
-/** FPREM, FPREM1, FSCALE, FXTRACT, FRNDINT (SDM Vol. 1, "Basic Arithmetic Instructions"): none heeds precision control. */
+/**
+ * FPREM, FPREM1, FSCALE, FXTRACT, FRNDINT (SDM Vol. 1, "Basic Arithmetic Instructions"): none heeds precision control.
+ */
 import { cpu } from '../../cpu/state';
 import { Rec } from '../../isa/record';
 import * as soft from '../fp/soft';
 import { Fx, Rc } from '../fp/soft';
 import { Fsw } from './control';
-import { admitDenormals, finish, invalid, isNan, Kind, left, outSig, outTop, propagate, propagateOne, right, rounding, setOut, setOutOperand, unpackInteger, unpackSt } from './number';
-import { INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, overflow, push, setC1, setSt, signal, underflow } from './registers';
+import {
+  admitDenormals, finish, invalid, isNan, Kind, left, outSig, outTop, propagate, propagateOne, right, rounding, setOut,
+  setOutOperand, unpackInteger, unpackSt,
+} from './number';
+import {
+  INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, overflow, push, setC1, setSt, signal, underflow,
+} from './registers';
 
 const QUOTIENT: u32 = Fsw.C0 | Fsw.C1 | Fsw.C2 | Fsw.C3;
 /** A partial remainder takes at least this much from the difference of the exponents, and up to 31 more. */
@@ -58,7 +65,8 @@ function remainder(nearest: bool): bool {
     setOutOperand(left);
     return true;
   }
-  if (right.kind == Kind.INFINITY || by < -1 || (by == -1 && !nearest)) soft.setResult(left.sign, left.exp, left.sig, 0);
+  if (right.kind == Kind.INFINITY || by < -1 || (by == -1 && !nearest))
+    soft.setResult(left.sign, left.exp, left.sig, 0);
   else if (by < 0) {
     if (left.sig > right.sig) {
       soft.add(left.sign, left.exp, left.sig, left.sign ^ 1, right.exp, right.sig);
@@ -78,7 +86,9 @@ function remainder(nearest: bool): bool {
   else finish(64);
   cpu.fsw &= ~QUOTIENT;
   if (partial) cpu.fsw |= Fsw.C2;
-  else cpu.fsw |= ((quotient & 4) != 0 ? Fsw.C0 : 0) | ((quotient & 2) != 0 ? Fsw.C3 : 0) | ((quotient & 1) != 0 ? Fsw.C1 : 0);
+  else
+    cpu.fsw |= ((quotient & 4) != 0 ? Fsw.C0 : 0) | ((quotient & 2) != 0 ? Fsw.C3 : 0)
+      | ((quotient & 1) != 0 ? Fsw.C1 : 0);
   return true;
 }
 /** C0 and C3 stay where there is no remainder. */

@@ -2,7 +2,10 @@
 import { Rec } from '../../isa/record';
 import { Rc } from '../fp/soft';
 import { rounding } from './number';
-import { canPush, free, INDEFINITE, INDEFINITE_TOP, isEmpty, note, popStack, push, rotate, setC1, setSt, significand, stackOperand, topOf, underflow } from './registers';
+import {
+  canPush, free, INDEFINITE, INDEFINITE_TOP, isEmpty, note, popStack, push, rotate, setC1, setSt, significand,
+  stackOperand, topOf, underflow,
+} from './registers';
 
 export function opFld(i: Rec): void {
   note(i);

@@ -1,6 +1,7 @@
 /**
- * How an x87 instruction stores its result. Intel's processors look for exceptions that are not masked first, so that such an
- * instruction does not touch memory; AMD's look for the operand first. Either way nothing has happened where it faults.
+ * How an x87 instruction stores its result. Intel's processors look for exceptions that are not masked first, so that
+ * such an instruction does not touch memory; AMD's look for the operand first. Either way nothing has
+ * happened where it faults.
  */
 import { cpu } from '../../cpu/state';
 import { isIntel } from '../../cpu/features';
@@ -9,7 +10,8 @@ import { Rec } from '../../isa/record';
 import { noteMemory } from './registers';
 
 /** What is put back when the operand faults: status and pointers. */
-let fsw: u32 = 0, fop: u32 = 0, fipSelector: u32 = 0, fdpSelector: u32 = 0, exceptionFop: u32 = 0, exceptionFdpSelector: u32 = 0;
+let fsw: u32 = 0, fop: u32 = 0, fipSelector: u32 = 0, fdpSelector: u32 = 0, exceptionFop: u32 = 0,
+  exceptionFdpSelector: u32 = 0;
 let fip: u64 = 0, fdp: u64 = 0, exceptionFdp: u64 = 0;
 
 /** Begins a store of `size` bytes; false with an event pending. */
@@ -42,7 +44,9 @@ export function storePointer(i: Rec, size: u32, plus: u64 = 0): u32 {
   cpu.exceptionFdpSelector = exceptionFdpSelector;
   return 0;
 }
-/** Stores ten bytes, on Intel's processors in two parts of which the first stays when the second faults; false: a fault. */
+/**
+ * Stores ten bytes, on Intel's processors in two parts of which the first stays when the second faults; false: a fault.
+ */
 export function storeExtended(i: Rec, low: u64, high: u32): bool {
   if (!isIntel()) {
     const whole = storePointer(i, 10);

@@ -1,14 +1,21 @@
 /**
- * FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1 (SDM Vol. 1, "Transcendental Instruction Accuracy"): computed to
- * more than 100 bits and rounded once. Angles are reduced by the 66-bit pi of "Approximation of Pi".
+ * FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1 (SDM Vol. 1, "Transcendental Instruction Accuracy"):
+ * computed to more than 100 bits and rounded once. Angles are reduced by the 66-bit pi of "Approximation of Pi".
  */
 import { cpu } from '../../cpu/state';
 import { Rec } from '../../isa/record';
 import { setResult } from '../fp/soft';
-import { arcTangent, copy, cosine, exp2Less1, log2, logRatio, over, plus, put, putInteger, sine, times, Wide, x, y, z } from '../fp/wide-float';
+import {
+  arcTangent, copy, cosine, exp2Less1, log2, logRatio, over, plus, put, putInteger, sine, times, Wide, x, y, z,
+} from '../fp/wide-float';
 import { Fsw } from './control';
-import { admitDenormals, finish, invalid, isNan, Kind, left, Operand, outSig, outTop, propagate, propagateOne, right, setOut, setOutOperand, unpackSt } from './number';
-import { INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, overflow, popStack, push, setC1, setSt, signal, underflow } from './registers';
+import {
+  admitDenormals, finish, invalid, isNan, Kind, left, Operand, outSig, outTop, propagate, propagateOne, right, setOut,
+  setOutOperand, unpackSt,
+} from './number';
+import {
+  INDEFINITE, INDEFINITE_TOP, INTEGER_BIT, isEmpty, note, overflow, popStack, push, setC1, setSt, signal, underflow,
+} from './registers';
 
 const PI: u64 = 0xc90fdaa22168c234;
 const PI_LOW: u64 = 0xc000000000000000;
@@ -160,7 +167,8 @@ export function opFptan(i: Rec): void { withPush(i, true); }
 function direction(): bool {
   if (isNan(left) || isNan(right)) return propagate(right, left);
   if (!admitDenormals(left.denormal || right.denormal)) return false;
-  const infinite = right.kind == Kind.INFINITY, flat = right.kind == Kind.ZERO || (left.kind == Kind.INFINITY && !infinite);
+  const infinite = right.kind == Kind.INFINITY, flat = right.kind == Kind.ZERO
+    || (left.kind == Kind.INFINITY && !infinite);
   if (flat && left.sign == 0) {
     setOut(0, right.sign << 15);
     return true;
@@ -232,7 +240,8 @@ export function opF2xm1(i: Rec): void {
 
 /** right times a logarithm of that kind and sign, where one of them is zero or infinite. */
 function timesLimit(kind: Kind, sign: u32): bool {
-  if (kind == Kind.INFINITY ? right.kind == Kind.ZERO : kind == Kind.ZERO && right.kind == Kind.INFINITY) return invalid();
+  if (kind == Kind.INFINITY ? right.kind == Kind.ZERO : kind == Kind.ZERO && right.kind == Kind.INFINITY)
+    return invalid();
   if (!admitDenormals(left.denormal || right.denormal)) return false;
   const s = (right.sign ^ sign) << 15;
   if (kind == Kind.ZERO || right.kind == Kind.ZERO) setOut(0, s);
