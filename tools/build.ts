@@ -14,10 +14,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { buildSync } from 'esbuild';
+import { build as bundleWith, transform } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
+import { classNames, packageSources } from './package-sources.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -35,6 +36,7 @@ function stamp(): string {
     'tsconfig.build.json',
     'build/core.wasm.stamp',
     'tools/build.ts',
+    'tools/package-sources.ts',
     'package-lock.json',
     ...sources.sort(),
   ]) {
@@ -52,6 +54,11 @@ export function isBuilt(): boolean {
   return existsSync(stampFile) && existsSync(join(dist, 'core.wasm')) && readFileSync(stampFile, 'utf8') === stamp();
 }
 
+/** The declarations that `exports` names. */
+const DECLARED = ['index', 'node/index', 'entries/worker', 'entries/worker-thread', 'element/vm-launch'].map(
+  (name) => `${name}.d.ts`,
+);
+
 /**
  * Makes the declarations what their users need: `.js` in imports, where the compiler leaves `.ts`, and no declaration
  * that the library's own does not lead to.
@@ -67,35 +74,67 @@ function trimDeclarations(): void {
       visit(join(dirname(path), `${target}.d.ts`));
     }
   };
-  for (const entry of ['index.d.ts', 'node/index.d.ts']) visit(join(dist, entry));
+  for (const entry of DECLARED) visit(join(dist, entry));
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 
-/** What is imported or run by name. What these share lies in chunks beside, and so does what is loaded when it is needed. */
-const ENTRIES = ['index', 'node/index', 'cli/main'];
+/** What is imported or run by name, and its source. What they share lies in chunks, as does what is loaded when needed. */
+const ENTRIES = {
+  index: 'entries/page',
+  'index.node': 'entries/node',
+  inline: 'entries/inline',
+  worker: 'entries/worker',
+  'worker.node': 'entries/worker-node',
+  'worker-thread': 'entries/worker-thread',
+  'worker-thread.node': 'entries/worker-thread-node',
+  element: 'element/vm-launch',
+  'node/index': 'node/index',
+  'cli/main': 'cli/main',
+};
 /** Packages that go into the chunk that imports them, with their licences beside, so that the library depends on none. */
-const BUNDLED = ['fflate', 'fzstd'];
+const BUNDLED = ['@xterm/xterm', 'fflate', 'fzstd'];
+/** Columns: a message about an error shows the line that it comes from. */
+const LONGEST_LINE = 160;
 
 /**
- * Comments and long names stay in the sources and the declarations. Chunks lie beside index.js, where the core looks for
- * core.wasm.
+ * Classes keep their names and lines are short, for those who read a stack trace; comments and the names of variables stay
+ * in the sources (decision 0040). Chunks lie beside index.js, where the core looks for core.wasm.
  */
-function bundle(): void {
-  buildSync({
-    entryPoints: ENTRIES.map((name) => join(root, `src/${name}.ts`)),
-    outbase: join(root, 'src'),
+async function bundle(core: string): Promise<void> {
+  const { outputFiles } = await bundleWith({
+    entryPoints: Object.fromEntries(
+      Object.entries(ENTRIES).map(([name, from]) => [name, join(root, `src/${from}.ts`)]),
+    ),
     outdir: dist,
     bundle: true,
     splitting: true,
     chunkNames: '[name]-[hash]',
     format: 'esm',
     target: 'es2022',
-    external: ['node:*'],
+    external: ['node:*', '@xterm/xterm', '@xterm/addon-fit'],
+    loader: { '.css': 'text' },
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
+    plugins: [packageSources(root, core), classNames],
+    write: false,
   });
-  for (const name of BUNDLED) copyFileSync(join(root, 'node_modules', name, 'LICENSE'), join(dist, `${name}.LICENSE`));
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, await withShortLines(text));
+  }
+  for (const name of BUNDLED)
+    copyFileSync(join(root, 'node_modules', name, 'LICENSE'), join(dist, `${basename(name)}.LICENSE`));
+}
+
+/**
+ * Breaks lines, and strings with them; but not where a file names another by `import.meta.url`: bundlers look for that
+ * expression as it stands, and these files are small.
+ */
+async function withShortLines(text: string): Promise<string> {
+  if (/new URL\([^)]*import\.meta\.url/.test(text)) return text;
+  const { code } = await transform(text, { minifyWhitespace: true, lineLimit: LONGEST_LINE, target: 'es2022' });
+  return code;
 }
 
 function filesOf(ending: string): string[] {
@@ -112,7 +151,7 @@ async function build(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   trimDeclarations();
-  bundle();
+  await bundle(core);
   copyFileSync(core, join(dist, 'core.wasm'));
   chmodSync(join(dist, 'cli/main.js'), 0o755);
   writeFileSync(stampFile, stamp());

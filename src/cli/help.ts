@@ -22,7 +22,8 @@ Options have one dash or two.
                          the processor's model; -cpu help lists models and features
   -smp N                 processors: 1 to 8, which take turns; 1 if absent
   -accel bare            the guest owns the processor
-  -machine pc|microvm    the board
+  -machine pc|q35|microvm
+                         the board
   -machine linux-boot=unpack|image|image32|image16
                          a bzImage is unpacked by the host; or unpacks itself, entered in
                          64-bit mode where it can; or in 32-bit mode; or in real mode

@@ -73,12 +73,12 @@ type Handler = (options: RunOptions, value: string) => void;
 
 const CONSOLE_OFF = ['none', 'null'];
 const TOPOLOGY = ['sockets', 'cores', 'threads'];
-/** Names of other boards that ours stands in for. */
-const MACHINE_ALIASES: Record<string, MachineType> = { q35: 'pc' };
+/** QEMU's names with a version, which changes nothing here. */
+const VERSIONED = /^pc-(i440fx|q35)-\d+\.\d+$/;
 
 /** Options of QEMU that this version knows and does not have yet. */
 const NOT_YET: Record<string, string> = {
-  cdrom: 'disks',
+  cdrom: 'a CD drive',
   s: 'a debug stub',
   S: 'a debug stub',
   gdb: 'a debug stub',
@@ -283,8 +283,10 @@ function setMachine(options: RunOptions, value: string): void {
   const list = parseProperties('machine', value);
   checkKeys('machine', list, ['accel', 'linux-boot']);
   if (list.name !== '') {
-    const machine = own(MACHINE_ALIASES, list.name) ?? MACHINE_TYPES.find((type) => type === list.name);
-    if (!machine) throw new UsageError(`-machine ${list.name}: there are ${MACHINE_TYPES.join(' and ')}`);
+    const version = VERSIONED.exec(list.name);
+    const name = version ? (version[1] === 'q35' ? 'q35' : 'pc') : list.name;
+    const machine = MACHINE_TYPES.find((type) => type === name);
+    if (!machine) throw new UsageError(`-machine ${list.name}: there are ${MACHINE_TYPES.join(', ')}`);
     options.machine = machine;
   }
   const accel = list.values.get('accel');

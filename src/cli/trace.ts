@@ -1,4 +1,5 @@
 /** `-d`: what the guest does, line by line as in QEMU's logs, on the error output or in a file. */
+import { Efer } from '../core/enums.gen.ts';
 import type { Core, TracedEvent, Tracer } from '../index.ts';
 import { disassemble } from '../isa/disasm.ts';
 import { readLinear } from '../machine/host/translate.ts';
@@ -7,7 +8,6 @@ import type { CliHost } from './process.ts';
 
 const LONGEST_INSTRUCTION = 15;
 const BYTES_COLUMN = 3 * 11;
-const EFER_LMA = 0x400n;
 const Rights = { LONG: 0x2000, BIG: 0x4000 } as const;
 const REGISTERS = [
   ['rax', 'rbx', 'rcx', 'rdx'],
@@ -49,7 +49,7 @@ export function makeTracer(
 function listOnce(core: Core, seen: Set<string>, write: (line: string) => void): void {
   const cs = core.getSegment('cs');
   const ip = core.get('rip');
-  const is64 = (cs.rights & Rights.LONG) !== 0 && (core.get('efer') & EFER_LMA) !== 0n;
+  const is64 = (cs.rights & Rights.LONG) !== 0 && (core.get('efer') & Efer.LMA) !== 0n;
   const mode = is64 ? 64 : cs.rights & Rights.BIG ? 32 : 16;
   const linear = is64 ? ip : (cs.base + ip) & 0xffff_ffffn;
   const bytes = readLinear(core, linear, LONGEST_INSTRUCTION);

@@ -1,17 +1,14 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
-import type { CoreOptions } from '../core/index.ts';
-import type { Bus, Core } from '../core/types.ts';
+import type { Bus, Core, CoreSource } from '../core/types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { FileTree } from '../devices/p9/file-tree.ts';
 import type { DeviceSpec } from './board/device-table.ts';
-import { MACHINE_TYPES, type MachineType } from './board/machine-type.ts';
+import { isPc, MACHINE_TYPES, type MachineType } from './board/machine-type.ts';
 import type { FirmwareWishes } from './firmware/fw-cfg-files.ts';
 import type { FlatOptions } from './firmware/loaders/flat.ts';
 import type { LinuxBoot } from './firmware/loaders/linux.ts';
 import type { BootModule } from './firmware/loaders/multiboot.ts';
 import type { Tracer } from './run/tracer.ts';
-
-export type CoreSource = CoreOptions['source'];
 
 /** Makes the processor; the library's own by default. */
 export type CoreFactory = (options: {
@@ -56,7 +53,7 @@ export interface MachineOptions extends Backends, FirmwareWishes {
   /** How a bzImage is booted; 'unpack' where absent: the host unpacks the kernel, which is quicker than the guest. */
   linuxBoot?: LinuxBoot;
   devices?: readonly DeviceSpec[];
-  /** 'std', where absent on a pc, is a VGA at PCI slot 2, as if `devices` began with one. */
+  /** 'std', where absent on a pc or q35, is a VGA at PCI slot 2 or 1, as if `devices` began with one. */
   vga?: 'std' | 'none';
   /** Serial ports, 0 to 4; 1 where absent. */
   serialPorts?: number;
@@ -87,6 +84,8 @@ const DEFAULT_MEMORY = 128 * MIB;
 /** One linear memory of 4 GiB holds guest RAM and the processor's own state. */
 export const MAX_MEMORY = 4064 * MIB;
 const MAX_SERIAL_PORTS = 4;
+/** Where QEMU's boards have it. */
+const VGA_SLOT: Readonly<Record<MachineType, string>> = { pc: '2', q35: '1', microvm: '2' };
 export const MAX_VCPUS = 8;
 const UNITS: Record<string, number> = { '': MIB, B: 1, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
 
@@ -111,8 +110,7 @@ export const dateAt = ({ date }: MachineOptions, ns = 0n): number =>
 
 /** Checks the type of the machine. */
 export function checkMachineType(type: MachineType): MachineType {
-  if (!MACHINE_TYPES.includes(type))
-    throw new RangeError(`machine '${type}': there are ${MACHINE_TYPES.join(' and ')}`);
+  if (!MACHINE_TYPES.includes(type)) throw new RangeError(`machine '${type}': there are ${MACHINE_TYPES.join(', ')}`);
   return type;
 }
 
@@ -134,7 +132,7 @@ export function checkVcpus(count: number): number {
 
 /** The devices that are asked for, with those that a machine has unless they are declined. */
 export function devicesOf({ machine = 'pc', vga, devices = [] }: MachineOptions): readonly DeviceSpec[] {
-  const wanted = vga ?? (machine === 'pc' && !devices.some(({ type }) => type === 'VGA') ? 'std' : 'none');
+  const wanted = vga ?? (isPc(machine) && !devices.some(({ type }) => type === 'VGA') ? 'std' : 'none');
   if (wanted !== 'std' && wanted !== 'none') throw new RangeError(`vga '${wanted}' is unknown: there are std and none`);
-  return wanted === 'std' ? [{ type: 'VGA', addr: '2' }, ...devices] : devices;
+  return wanted === 'std' ? [{ type: 'VGA', addr: VGA_SLOT[machine] }, ...devices] : devices;
 }

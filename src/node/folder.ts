@@ -75,21 +75,32 @@ export class HostFolder implements FileTree {
   }
 
   list(path: Path): DirectoryEntry[] {
+    return this.entries(path, this.names(path)).filter(({ mode }) => mode !== 0);
+  }
+
+  names(path: Path): string[] {
     return this.#inside(path, (folder) => {
-      const entries: DirectoryEntry[] = [];
+      const names: string[] = [];
       const open = fs.opendirSync(folder, { bufferSize: 256 });
       try {
         for (let entry = open.readSync(); entry; entry = open.readSync()) {
-          if (entries.length >= MOST_ENTRIES) throw new FileError(Errno.ENOMEM);
-          const { name } = entry;
-          const stat = fs.lstatSync(`${folder}/${name}`, { bigint: true, throwIfNoEntry: false });
-          if (stat) entries.push({ name, id: this.#id(stat), mode: Number(stat.mode) });
+          if (names.length >= MOST_ENTRIES) throw new FileError(Errno.ENOMEM);
+          names.push(entry.name);
         }
       } finally {
         open.closeSync();
       }
-      return entries;
+      return names;
     });
+  }
+
+  entries(path: Path, names: readonly string[]): DirectoryEntry[] {
+    return this.#inside(path, (folder) =>
+      names.map((name) => {
+        const stat = fs.lstatSync(`${folder}/${name}`, { bigint: true, throwIfNoEntry: false });
+        return stat ? { name, id: this.#id(stat), mode: Number(stat.mode) } : { name, id: 0n, mode: 0 };
+      }),
+    );
   }
 
   open(path: Path, { read, write, truncate, append, create }: OpenHow): OpenFile {

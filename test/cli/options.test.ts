@@ -63,8 +63,10 @@ describe('a command line', () => {
     expect(parse('-rtc', 'base=2026-02-03T04:05:06').date?.toISOString()).toBe('2026-02-03T04:05:06.000Z');
   });
 
-  it('names boards, q35 standing for pc', () => {
-    expect(['pc', 'q35', 'microvm'].map((name) => parse('-M', name).machine)).toEqual(['pc', 'pc', 'microvm']);
+  it('names boards, with versions too', () => {
+    expect(['pc', 'q35', 'microvm'].map((name) => parse('-M', name).machine)).toEqual(['pc', 'q35', 'microvm']);
+    expect(['pc-i440fx-7.2', 'pc-q35-8.0'].map((name) => parse('-M', name).machine)).toEqual(['pc', 'q35']);
+    expect(() => parse('-M', 'pc-q36-8.0')).toThrow('-machine pc-q36-8.0: there are pc, q35, microvm');
   });
 
   it('gives devices the properties of their rows', () => {
@@ -149,7 +151,7 @@ describe('a command line', () => {
     ['-smp many', "-smp cpus: 'many' is not a number from 1 to 255"],
     ['-accel kvm', '-accel kvm: this version has no support for it yet'],
     ['-accel hvf', '-accel hvf: there are bare'],
-    ['-machine isapc', '-machine isapc: there are pc and microvm'],
+    ['-machine isapc', '-machine isapc: there are pc, q35, microvm'],
     ['-M pc,accel=xen', '-accel xen: there are'],
     ['-machine pc,usb=on', "-machine pc: unknown property 'usb'; there are accel"],
     ['-device floppy', '-device floppy: there is no such device; -device help lists them'],

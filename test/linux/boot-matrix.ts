@@ -1,5 +1,5 @@
 /**
- * Boots Debian's kernels in every way that the loaders know, on both boards, with one and two processors, with little and
+ * Boots Debian's kernels in every way that the loaders know, on every board, with one and two processors, with little and
  * much memory; then one of them ten times, which must give the same output and the same number of instructions.
  * Usage: tsx test/linux/boot-matrix.ts [PATTERN [REPEATS]], where PATTERN picks rows such as 'microvm smp=2', the first of
  * which is the one that is repeated
@@ -40,7 +40,7 @@ async function rows(cloud: Uint8Array): Promise<Row[]> {
     ways.push([`${name} image`, image, { linuxBoot: 'image' }], [`${name} image32`, image, { linuxBoot: 'image32' }]);
   }
   return ways.flatMap(([way, kernel, how]) =>
-    (['pc', 'microvm'] as const).flatMap((machine) =>
+    (['pc', 'q35', 'microvm'] as const).flatMap((machine) =>
       [1, 2].flatMap((processors) =>
         ['128M', '2G'].map((memory) => ({
           name: `${way} ${machine} smp=${processors} ${memory}`,

@@ -1,6 +1,7 @@
 // A cable between processes: frames arrive whole and in order, wait for a card without room, and liars are cut off.
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { NO_DOORS } from '../../src/doors.ts';
 import type { NetBackend, NetCard } from '../../src/net/backend.ts';
 import { SocketNet } from '../../src/node/socket-net.ts';
 import { HandClock } from '../devices/hand-clock.ts';
@@ -15,6 +16,7 @@ afterEach(() => {
 class Card implements NetCard {
   readonly takes = { checksum: false, segments: false };
   readonly clock = new HandClock();
+  readonly doors = NO_DOORS;
   readonly got: number[][] = [];
   room = Number.POSITIVE_INFINITY;
   readonly state = { begun: 0, expected: 0 };

@@ -70,11 +70,7 @@ export interface FileStat {
   changed: bigint;
 }
 
-export interface DirectoryEntry {
-  name: string;
-  id: bigint;
-  mode: number;
-}
+export type DirectoryEntry = { name: string; id: bigint; mode: number };
 
 export interface OpenHow {
   read: boolean;
@@ -126,6 +122,12 @@ export interface FileTree {
    */
   walk?(path: Path, names: readonly string[]): FileStat[];
   list(path: Path): DirectoryEntry[];
+  /**
+   * The names of a list alone, and what some of them are, with mode 0 where there is no such file any more. For trees that
+   * know names much faster than files: a folder is then read in pieces.
+   */
+  names?(path: Path): string[];
+  entries?(path: Path, names: readonly string[]): DirectoryEntry[];
   /** Opens a regular file. */
   open(path: Path, how: OpenHow): OpenFile;
   makeDirectory(path: Path, mode: number): void;

@@ -3,7 +3,8 @@
  * sends is answered, what makes no sense with Rlerror; every request is finished when its answer is there, so that there
  * is never anything to flush.
  */
-import { child, type Fid, Fids, step } from './fids.ts';
+import { copyOf, type Saved } from '../../saved.ts';
+import { child, type Fid, type FidState, Fids, step } from './fids.ts';
 import {
   type DirectoryEntry,
   Errno,
@@ -13,7 +14,7 @@ import {
   type FileTree,
   FileType,
 } from './file-tree.ts';
-import { Listings } from './listings.ts';
+import { Folder, type FolderState, Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 import { walk } from './walk.ts';
 
@@ -21,6 +22,8 @@ const VERSION = '9P2000.L';
 const MAX_MESSAGE_BYTES = 1 << 20;
 const MIN_MESSAGE_BYTES = 4096;
 const MAX_WALK = 16;
+/** Entries of a folder in one answer: each may be a system call of the host. */
+const MOST_LISTED = 1024;
 const MAX_TARGET_LENGTH = 4095;
 const NO_TAG = 0xffff;
 
@@ -52,7 +55,10 @@ const CHANGES: ReadonlySet<number> = new Set<number>([
   Request.REMOVE,
 ]);
 
-export class P9Server {
+/** The agreed length of messages, the fids, and the folders that are being read, by their fids. */
+export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; folder: FolderState }[] };
+
+export class P9Server implements Saved<P9State> {
   readonly #tree: FileTree;
   readonly #listings = new Listings();
   readonly #fids = new Fids((fid) => this.#listings.forget(fid));
@@ -94,6 +100,25 @@ export class P9Server {
   reset(): void {
     this.#fids.clear();
     this.#limit = 0;
+  }
+
+  save(): P9State {
+    const listings = this.#listings.all.flatMap(({ reader, folder }) => {
+      const fid = this.#fids.numberOf(reader);
+      return fid === undefined ? [] : [{ fid, folder: folder.save() }];
+    });
+    return { limit: this.#limit, fids: this.#fids.save(), listings };
+  }
+
+  load({ limit, fids, listings }: P9State): void {
+    this.#limit = limit;
+    this.#fids.load(fids, (path, how) => this.#tree.open(path, how));
+    for (const { fid: number, folder } of listings) {
+      const fid = this.#fids.get(number);
+      const make = (): Folder =>
+        'entries' in folder ? Folder.of(copyOf(folder.entries)) : this.#namedFolder(fid, folder.names);
+      this.#listings.of(fid, true, make);
+    }
   }
 
   /** The answer to `message`, of `room` bytes at most. `room` is at least that of an Rlerror, 11 bytes. */
@@ -168,7 +193,7 @@ export class P9Server {
     if (type === FileType.DIRECTORY) {
       if (how.write) throw new FileError(Errno.EISDIR);
       fid.isFolder = true;
-    } else if (type === FileType.FILE) this.#fids.open(fid, () => this.#tree.open(fid.path, how));
+    } else if (type === FileType.FILE) this.#fids.open(fid, how, () => this.#tree.open(fid.path, how));
     else throw new FileError(type === FileType.LINK ? Errno.ELOOP : Errno.EOPNOTSUPP);
     putQid(out, stat);
     out.u32(0);
@@ -182,7 +207,7 @@ export class P9Server {
     const folder = fid.path;
     this.#fids.lead(fid, path);
     try {
-      this.#fids.open(fid, () => this.#tree.open(path, { ...howTo(flags), create }));
+      this.#fids.open(fid, howTo(flags), () => this.#tree.open(path, { ...howTo(flags), create }));
     } catch (error) {
       this.#fids.lead(fid, folder);
       throw error;
@@ -217,11 +242,14 @@ export class P9Server {
     if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const entries = this.#listings.of(fid, from === 0n, () => this.#entries(fid));
+    const folder = this.#listings.of(fid, from === 0n, () => this.#folder(fid));
+    const { length } = folder.names;
+    const first = from < BigInt(length) ? Number(from) : length;
     let end = HEADER_BYTES;
-    for (let at = from < BigInt(entries.length) ? Number(from) : entries.length; at < entries.length; at++) {
-      const { name, mode } = entries[at];
-      putQid(data, { ...entries[at], modified: 0n, size: 0n });
+    for (let at = first; at < Math.min(first + MOST_LISTED, length); at++) {
+      const entry = folder.entry(at);
+      const { name, mode } = entry;
+      putQid(data, { ...entry, modified: 0n, size: 0n });
       data
         .u64(BigInt(at + 1))
         .u8((mode & FileType.MASK) >> 12)
@@ -341,12 +369,29 @@ export class P9Server {
     return file ? file.stat() : this.#tree.stat(path);
   }
 
-  #entries({ path }: Fid): DirectoryEntry[] {
-    const dots = [
+  #folder(fid: Fid): Folder {
+    const tree = this.#tree;
+    if (!tree.names || !tree.entries) return Folder.of([...this.#dots(fid), ...tree.list(fid.path)]);
+    return this.#namedFolder(fid, ['.', '..', ...tree.names(fid.path)]);
+  }
+
+  /** A folder whose files are looked at when an answer needs them. Throws FileError EIO for a tree that cannot do so. */
+  #namedFolder(fid: Fid, names: readonly string[]): Folder {
+    const tree = this.#tree;
+    if (!tree.entries) throw new FileError(Errno.EIO);
+    const dots = this.#dots(fid);
+    const files = tree.entries.bind(tree, fid.path);
+    return new Folder(names, (from, to) => [
+      ...dots.slice(from, to),
+      ...files(names.slice(Math.max(from, dots.length), to)),
+    ]);
+  }
+
+  #dots({ path }: Fid): DirectoryEntry[] {
+    return [
       { name: '.', ...pick(this.#tree.stat(path)) },
       { name: '..', ...pick(this.#tree.stat(path.slice(0, -1))) },
     ];
-    return [...dots, ...this.#tree.list(path)];
   }
 }
 

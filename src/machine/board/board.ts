@@ -3,34 +3,40 @@
  * their backends live on.
  */
 import type { Core } from '../../core/types.ts';
+import { ACPI_PM_PORTS } from '../../devices/acpi-pm.ts';
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
+import { deferOn, scoped } from '../../devices/clock.ts';
 import type { Display } from '../../devices/display.ts';
 import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../../devices/firmware-services.ts';
 import type { I8042 } from '../../devices/i8042.ts';
 import type { PciFunction } from '../../devices/pci/function.ts';
+import { RootPort } from '../../devices/pci/root-port.ts';
 import { PicPair } from '../../devices/pic.ts';
 import { ResetControl } from '../../devices/reset.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
+import { type Doors, doorsOf } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
+import { loadAll, type Plain, type Saved, saveAll } from '../../saved.ts';
 import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
 import type { FirmwareBoard } from '../firmware/bios-data.ts';
 import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
 import { setUpPci } from '../firmware/pci-setup.ts';
 import type { GuestLinks } from '../host/guest-links.ts';
 import type { PcBus } from './bus.ts';
-import type { DeviceContext, VirtioAttachment } from './device-context.ts';
-import { createDevice, type DeviceSpec } from './device-table.ts';
+import type { DeviceContext, PciWish, VirtioAttachment } from './device-context.ts';
+import { createDevice, type DeviceSpec, partName } from './device-table.ts';
 import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
 import { Interrupts } from './interrupts.ts';
+import { isPc } from './machine-type.ts';
 import { PciBus } from './pci-bus.ts';
 import { buildPlatform, type Platform, type PlatformParts } from './platform.ts';
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
-/** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
-const DEFERRED_NS = 10_000n;
+/** QEMU's names of the bus that every board has. */
+const ROOT_BUSES = ['pci.0', 'pcie.0'];
 
 export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' | 'defer' | 'charge'> {
   cores: readonly Core[];
@@ -53,12 +59,20 @@ export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  doors: Doors;
   /** What devices do in a slice. */
   work: WorkMeter;
   log: (line: string) => void;
 }
 
-export class Board {
+/** The parts by their names, where memory beside RAM appears, and the embedder's ends. */
+type BoardState = {
+  parts: { [name: string]: Plain };
+  places: ReturnType<ExtraMemory['save']>;
+  links: ReturnType<GuestLinks['save']>;
+};
+
+export class Board implements Saved<BoardState> {
   readonly #parts: BoardParts;
   readonly #shadow: ShadowMemory;
   #pics: PicPair;
@@ -89,6 +103,18 @@ export class Board {
     this.#pics = new PicPair(this.#parts.intr);
     this.bus.clear();
     this.#build();
+  }
+
+  save(): BoardState {
+    const { extra, links, bus } = this.#parts;
+    return { parts: saveAll(bus.parts.all), places: extra.save(), links: links.save() };
+  }
+
+  /** Throws Error where the state is of another board. */
+  load({ parts, places, links }: BoardState): void {
+    this.#parts.links.load(links);
+    this.#parts.extra.load(places);
+    loadAll(this.bus.parts.all, parts);
   }
 
   /** Queues bytes for serial port `port`. Throws RangeError where there is none. */
@@ -125,10 +151,14 @@ export class Board {
 
   /** What the ACPI tables say about this board. */
   get acpi(): AcpiBoard {
-    const { vcpus, machine, hasVga } = this.#parts;
+    const { vcpus, machine, serialPorts, hasVga } = this.#parts;
+    const isQ35 = machine === 'q35';
     return {
       vcpus,
       machine,
+      hasSerialConsole: isQ35 && serialPorts > 0,
+      pmBase: (isQ35 && this.#pci?.isaBridge.pmBase) || undefined,
+      rcba: (isQ35 && this.#pci?.isaBridge.rcba) || undefined,
       hasVga,
       virtioMmio: this.#virtioMmio.slots,
       pciSlots: this.#pci?.slots,
@@ -141,7 +171,7 @@ export class Board {
   get firmware(): FirmwareBoard {
     const { serialPorts, machine, date, hasVga } = this.#parts;
     const disks = this.#disks.map(({ capacity }) => capacity);
-    return { serialPorts, hasVga, hasMouse: machine === 'pc', disks, date };
+    return { serialPorts, hasVga, hasMouse: isPc(machine), disks, date };
   }
 
   /** Lets the timer tick 18.2 times a second, as a BIOS does. */
@@ -162,7 +192,7 @@ export class Board {
 
   #addFirmware(): void {
     const { memory, wrote, spend, log } = this.#parts;
-    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log, doors: this.#parts.doors });
     this.#teardown.push(() => services.reset());
     this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
   }
@@ -172,20 +202,31 @@ export class Board {
     const { bus, rom } = parts;
     bus.onAcknowledge(this.#pics);
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
+    bus.parts.keep('wires', interrupts);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, ...this.#later(), pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({
+      ...parts,
+      defer: deferOn(parts.clock),
+      charge: (bytes) => parts.work.charge(bytes),
+      pics: this.#pics,
+      irq,
+      pin,
+    });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
-    this.#pci = parts.machine === 'pc' ? this.#makePci(interrupts) : null;
+    this.#pci = isPc(parts.machine) ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
     this.#handles.clear();
     this.#displays = [];
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
-      context.position = position;
+      const name = partName(parts.devices, position);
+      const clock = scoped(parts.clock, name);
+      Object.assign(context, { position, name, clock, defer: deferOn(clock), doors: doorsOf(parts.doors, name) });
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
+    this.#pci?.complete();
     if (rom) {
       addAcpiFiles(this.#platform.fwCfg, () => this.acpi);
       this.#pci?.hostBridge.showRom();
@@ -200,74 +241,84 @@ export class Board {
     const shadow = this.#shadow;
     const resetControl = new ResetControl(() => end({ reason: 'reset' }));
     this.bus.mapMmio('shadow-ram', SHADOW_BASE, SHADOW_BYTES, shadow);
-    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas) });
+    const { machine, serialPorts } = this.#parts;
+    const q35 = machine === 'q35' ? { pm: this.#platform.acpi, pmBytes: ACPI_PM_PORTS, serialPorts } : undefined;
+    return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas), q35 });
   }
 
-  #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
+  /** For all devices in turn: what is the device's own is assigned before each is made. */
+  #context(irq: DeviceContext['irq']): DeviceContext {
     const { bus } = this;
-    const { clock, memory, wrote, backends, output, busy, host, log, end, devices, links } = this.#parts;
-    return {
+    const { machine, clock, memory, wrote, backends, output, busy, host, log, end, devices, links, work } = this.#parts;
+    const context: DeviceContext = {
+      machine,
       specs: devices,
       position: 0,
+      name: '',
       links,
       describe: (device) => this.#described.push(device),
       clock,
       memory,
       wrote,
       irq,
-      mapPorts: (name, base, length, device) => bus.mapPorts(name, base, length, device),
-      mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
-      attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
+      mapPorts: (name, base, length, device) => {
+        bus.parts.keep(`${context.name}.${name}`, device);
+        bus.mapPorts(name, base, length, device);
+      },
+      mapMmio: (name, base, length, device) => {
+        bus.parts.keep(`${context.name}.${name}`, device);
+        bus.mapMmio(name, base, length, device);
+      },
+      attachVirtio: (device, attachment) => this.#attachVirtio(context, device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
       showOn: (display) => this.#displays.push(display),
-      attachPci: (fn, address) => this.#attachPci(fn, address),
+      attachPci: (fn, place) => this.#attachPci(context, fn, place),
       drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      ...this.#later(),
+      defer: deferOn(clock),
+      charge: (bytes) => work.charge(bytes),
       busy,
+      doors: this.#parts.doors,
       host,
       onReset: (callback) => this.#teardown.push(callback),
       log,
       end,
     };
+    return context;
   }
 
-  /** How devices do long work: in turns, and counted. */
-  #later(): Pick<DeviceContext, 'defer' | 'charge'> {
-    const { clock, work } = this.#parts;
-    return {
-      defer: (rest) => void clock.schedule(clock.now() + DEFERRED_NS, rest),
-      charge: (bytes) => work.charge(bytes),
-    };
-  }
-
-  #attachVirtio(device: VirtioDevice, { bus, withhold, address, vectors }: VirtioAttachment = {}): void {
-    const { memory, wrote, log } = this.#parts;
-    const parts = {
-      device,
-      memory,
-      wrote,
-      log,
-      withhold,
-      ...this.#later(),
-    };
-    if (bus === 'pci' || (bus === undefined && this.#pci)) {
+  #attachVirtio(
+    context: DeviceContext,
+    device: VirtioDevice,
+    { transport: kind, withhold, vectors, ...place }: VirtioAttachment = {},
+  ): void {
+    const { memory, wrote, log, defer, charge } = context;
+    const parts = { device, memory, wrote, log, withhold, defer, charge };
+    if (kind === 'pci' || (kind === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());
-      this.#attachPci(transport, address);
+      this.#attachPci(context, transport, place);
       return;
     }
-    if (address !== undefined) throw new RangeError(`${device.name}: addr=${address} is for the PCI bus`);
-    const transport = this.#virtioMmio.attach(parts);
+    const [key, value] = Object.entries(place).find(([, wish]) => wish !== undefined) ?? [];
+    if (key) throw new RangeError(`${device.name}: ${key}=${value} is for the PCI bus`);
+    const transport = this.#virtioMmio.attach(`${context.name}.mmio`, parts);
     this.#teardown.push(() => transport.reset());
   }
 
-  #attachPci(fn: PciFunction, address?: string): void {
+  #attachPci({ name }: DeviceContext, fn: PciFunction, { addr, bus }: PciWish = {}): void {
     if (!this.#pci) throw new RangeError(`${fn.name}: machine ${this.#parts.machine} has no PCI bus`);
-    this.#pci.add(fn, address);
+    this.#pci.add(fn, addr, bus === undefined || ROOT_BUSES.includes(bus) ? undefined : this.#rootPort(fn, bus));
+    this.bus.parts.keep(`${name}.pci`, fn);
+  }
+
+  #rootPort(fn: PciFunction, id: string): RootPort {
+    const port = this.#handles.get(id);
+    if (port instanceof RootPort) return port;
+    throw new RangeError(`${fn.name}: bus=${id}: there is no pcie-root-port with this id before it`);
   }
 }
 

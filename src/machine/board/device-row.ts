@@ -36,6 +36,12 @@ export interface ChoiceProperty extends Common {
 export type Property = NumberProperty | FlagProperty | TextProperty | ChoiceProperty;
 export type Properties = Readonly<Record<string, Property>>;
 
+/** What every device on PCI takes. */
+export const PCI_PLACE = {
+  addr: { kind: 'text', about: 'PCI slot, or slot.function, in hexadecimal' },
+  bus: { kind: 'text', about: 'id of the pcie-root-port that it is behind' },
+} as const satisfies Properties;
+
 type ValueOf<P extends Property> = P extends NumberProperty
   ? number
   : P extends FlagProperty

@@ -3,7 +3,8 @@
  * new device is a file in rows/ and a line here.
  */
 import { suggest } from '../../checks.ts';
-import type { IoDevice } from '../../devices/device.ts';
+import type { Device, IoDevice } from '../../devices/device.ts';
+import type { Saved } from '../../saved.ts';
 import type { DeviceContext } from './device-context.ts';
 import {
   type DeviceNeeds,
@@ -21,6 +22,7 @@ import { virtioKeyboard, virtioTablet } from './rows/input.ts';
 import { debugcon, debugExit, pcTestdev, pvpanic } from './rows/isa.ts';
 import { net } from './rows/net.ts';
 import { nvme } from './rows/nvme.ts';
+import { rootPort } from './rows/root-port.ts';
 import { virtconsole, virtioSerial, virtserialport } from './rows/serial-ports.ts';
 import { blk } from './rows/virtio.ts';
 
@@ -30,6 +32,7 @@ const ROWS = [
   pcTestdev,
   pvpanic,
   pflash,
+  rootPort,
   blk,
   net,
   nvme,
@@ -53,7 +56,8 @@ export interface CustomDeviceSpec {
   name: string;
   iobase: number;
   iosize: number;
-  device: IoDevice;
+  /** Where it has no `save` and `load`, a machine with it cannot be saved. */
+  device: IoDevice & Partial<Saved>;
 }
 
 /** A device in words that nobody has checked. */
@@ -88,7 +92,7 @@ export function deviceNeeds(spec: DeviceSpec): DeviceNeeds {
 /** Makes the device of `spec`; returns what the embedder may drive it by, if anything. Throws RangeError where its name, a property or the wish itself is not possible. */
 export function createDevice(context: DeviceContext, spec: DeviceSpec): object | undefined {
   if (spec.type === 'custom') {
-    context.mapPorts(spec.name, spec.iobase, spec.iosize, spec.device);
+    context.mapPorts(spec.name, spec.iobase, spec.iosize, savable(spec));
     return undefined;
   }
   const { row, properties } = resolve(spec);
@@ -104,4 +108,25 @@ function resolve({ type, id: _id, ...given }: DeviceRequest): { row: DeviceRow; 
   const row = findDevice(type);
   if (!row) throw new RangeError(`device '${type}' is unknown: ${suggest(type, DEVICE_NAMES)}`);
   return { row, properties: fillProperties(`device ${type}`, row.properties, given) };
+}
+
+/** What the device at `position` is called among the parts of a machine: its kind and its number among those of its kind. */
+export function partName(specs: readonly { readonly type: string }[], position: number): string {
+  const kindOf = ({ type }: { readonly type: string }): string => findDevice(type)?.names[0] ?? type;
+  const kind = kindOf(specs[position]);
+  return `${kind}[${specs.slice(0, position).filter((spec) => kindOf(spec) === kind).length}]`;
+}
+
+/** The embedder's device, as one that can be saved or says that it cannot. */
+function savable({ name, device }: CustomDeviceSpec): Device {
+  const cannot = (): never => {
+    throw new Error(`device '${name}' cannot be saved: it has no save and load`);
+  };
+  return {
+    maxWidth: device.maxWidth,
+    read: (offset, width) => device.read(offset, width),
+    write: (offset, width, value) => device.write(offset, width, value),
+    save: () => (device.save && device.load ? device.save() : cannot()),
+    load: (state) => (device.save && device.load ? device.load(state) : cannot()),
+  };
 }

@@ -21,4 +21,10 @@ export interface AcpiBoard {
   /** Where configuration space lies in memory; where this firmware puts it if absent. */
   ecam?: number;
   devices?: readonly AcpiDevice[];
+  /** Tell guests that their console is the first serial port. */
+  hasSerialConsole?: boolean;
+  /** The ports of power management; where this firmware puts them if absent. */
+  pmBase?: number;
+  /** Where the chipset's own registers lie; they are not spoken of if absent. */
+  rcba?: number;
 }

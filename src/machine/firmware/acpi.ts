@@ -1,10 +1,13 @@
 /**
  * The ACPI tables of the board (ACPI 6.5, chapter 5 "ACPI Software Programming Model"): RSDP, XSDT, FADT, MADT, HPET,
- * MCFG and the DSDT.
+ * MCFG, SPCR, DBG2 and the DSDT.
  */
 import type { GuestMemory } from '../../core/types.ts';
 import { HPET_ID } from '../../devices/hpet.ts';
+import { isPc } from '../board/machine-type.ts';
 import type { AcpiBoard } from './acpi-board.ts';
+import { dbg2, spcr } from './acpi-serial.ts';
+import { buildRsdp, checksum, Table, table } from './acpi-table.ts';
 import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from './addresses.ts';
 import { dsdtCode } from './dsdt.ts';
 import type { MemoryLayout } from './memory-layout.ts';
@@ -19,7 +22,6 @@ const RESET_PORT = 0xcf9;
 const RESET_VALUE = 6;
 const LOCAL_APIC = 0xfee0_0000;
 const IO_APIC = 0xfec0_0000;
-const OEM = 'VMLNCH';
 /** Configuration space of a bus. */
 const BUS_BYTES = 0x10_0000;
 
@@ -31,42 +33,6 @@ const FADT_FLAGS = 1 | (1 << 2) | (1 << 5) | (1 << 6) | (1 << 8) | (1 << 10);
 const BootArch = { LEGACY_DEVICES: 1, I8042: 2, NO_VGA: 4 } as const;
 const MadtType = { LOCAL_APIC: 0, IO_APIC: 1, OVERRIDE: 2, LOCAL_NMI: 4 } as const;
 const ACTIVE_HIGH_LEVEL = 0xd;
-
-/** Bytes in front to back order. */
-class Table {
-  readonly bytes: number[] = [];
-
-  u8(...values: number[]): this {
-    this.bytes.push(...values);
-    return this;
-  }
-  u16(value: number): this {
-    return this.u8(value & 0xff, (value >> 8) & 0xff);
-  }
-  u32(value: number): this {
-    return this.u16(value & 0xffff).u16(Math.floor(value / 0x1_0000));
-  }
-  u64(value: number): this {
-    return this.u32(value >>> 0).u32(Math.floor(value / 2 ** 32));
-  }
-  text(text: string, length: number): this {
-    return this.u8(...new TextEncoder().encode(text.padEnd(length)));
-  }
-  /** "Generic Address Structure" of an I/O port. */
-  port(port: number, bits: number): this {
-    return this.u8(1, bits, 0, bits === 32 ? 3 : bits === 16 ? 2 : 1).u64(port);
-  }
-}
-
-/** "System Description Table Header" around `body`, with its checksum. */
-function table(signature: string, revision: number, body: readonly number[]): number[] {
-  const length = 36 + body.length;
-  const head = new Table().text(signature, 4).u32(length).u8(revision, 0).text(OEM, 6).text('VMLAUNCH', 8);
-  const bytes = [...head.u32(1).text('VMLN', 4).u32(1).bytes, ...body];
-  bytes[9] = checksum(bytes);
-  return bytes;
-}
-const checksum = (bytes: readonly number[]): number => -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
 
 function madt(vcpus: number): number[] {
   const body = new Table().u32(LOCAL_APIC).u32(1);
@@ -89,24 +55,24 @@ function mcfg(ecam = ECAM_BASE): number[] {
   return table('MCFG', 1, new Table().u64(0).u64(ecam).u16(0).u8(0, lastBus).u32(0).bytes);
 }
 
-function fadt(dsdtAt: number, { machine, hasVga }: AcpiBoard): number[] {
-  const bootArch = BootArch.LEGACY_DEVICES | (hasVga ? 0 : BootArch.NO_VGA) | (machine === 'pc' ? BootArch.I8042 : 0);
+function fadt(dsdtAt: number, { machine, hasVga, pmBase = ACPI_PM_BASE }: AcpiBoard): number[] {
+  const bootArch = BootArch.LEGACY_DEVICES | (hasVga ? 0 : BootArch.NO_VGA) | (isPc(machine) ? BootArch.I8042 : 0);
   const body = new Array<number>(FADT_BYTES - 36).fill(0);
   const put = (at: number, from: Table): void => {
     body.splice(at - 36, from.bytes.length, ...from.bytes);
   };
   put(40, new Table().u32(dsdtAt));
   put(46, new Table().u16(SCI_IRQ));
-  put(56, new Table().u32(ACPI_PM_BASE));
-  put(64, new Table().u32(ACPI_PM_BASE + 4));
-  put(76, new Table().u32(ACPI_PM_BASE + 8));
+  put(56, new Table().u32(pmBase));
+  put(64, new Table().u32(pmBase + 4));
+  put(76, new Table().u32(pmBase + 8));
   put(88, new Table().u8(4, 2, 0, 4));
   put(96, new Table().u16(0xfff).u16(0xfff));
   put(108, new Table().u8(0x32).u16(bootArch));
   put(112, new Table().u32(FADT_FLAGS).port(RESET_PORT, 8).u8(RESET_VALUE));
-  put(140, new Table().u64(dsdtAt).port(ACPI_PM_BASE, 32));
-  put(172, new Table().port(ACPI_PM_BASE + 4, 16));
-  put(208, new Table().port(ACPI_PM_BASE + 8, 32));
+  put(140, new Table().u64(dsdtAt).port(pmBase, 32));
+  put(172, new Table().port(pmBase + 4, 16));
+  put(208, new Table().port(pmBase + 8, 32));
   return table('FACP', FADT_REVISION, body);
 }
 
@@ -122,7 +88,6 @@ export interface AcpiTables {
 }
 
 const CHECKSUM = 9;
-const RSDP_BYTES = 36;
 
 /** All tables but the root pointer. */
 export function buildAcpi(board: AcpiBoard): AcpiTables {
@@ -136,11 +101,15 @@ export function buildAcpi(board: AcpiBoard): AcpiTables {
     extents.push({ start, length: bytes.length });
     return start;
   };
-  const isPc = board.machine === 'pc';
   const dsdtAt = place(table('DSDT', 2, dsdtCode(board)));
   const fadtAt = place(fadt(dsdtAt, board));
   pointers.push({ at: fadtAt + 40, width: 4 }, { at: fadtAt + 140, width: 8 });
-  const tables = [fadtAt, ...[madt(board.vcpus), ...(isPc ? [hpet(), mcfg(board.ecam)] : [])].map(place)];
+  const others = [
+    madt(board.vcpus),
+    ...(isPc(board.machine) ? [hpet(), mcfg(board.ecam)] : []),
+    ...(board.hasSerialConsole ? [spcr(), dbg2()] : []),
+  ];
+  const tables = [fadtAt, ...others.map(place)];
   const xsdt = new Table();
   for (const at of tables) xsdt.u64(at);
   const xsdtAt = place(table('XSDT', 1, xsdt.bytes));
@@ -148,14 +117,6 @@ export function buildAcpi(board: AcpiBoard): AcpiTables {
     pointers.push({ at: xsdtAt + 36 + 8 * index, width: 8 });
   });
   return { bytes: Uint8Array.from(all), pointers, extents, xsdt: xsdtAt };
-}
-
-/** "Root System Description Pointer" to an XSDT. */
-export function buildRsdp(xsdt: number): Uint8Array {
-  const rsdp = new Table().text('RSD PTR ', 8).u8(0).text(OEM, 6).u8(2).u32(0).u32(RSDP_BYTES).u64(xsdt).u8(0, 0, 0, 0);
-  rsdp.bytes[8] = checksum(rsdp.bytes.slice(0, 20));
-  rsdp.bytes[32] = checksum(rsdp.bytes);
-  return Uint8Array.from(rsdp.bytes);
 }
 
 /** Writes the tables into the BIOS area; returns the address of the RSDP. */

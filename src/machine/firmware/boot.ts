@@ -2,7 +2,7 @@
 import type { Core } from '../../core/types.ts';
 import type { ExtraMemory, ExtraRegion } from '../board/extra-memory.ts';
 import { type FlashImage, flashRegion } from '../board/flash.ts';
-import type { MachineType } from '../board/machine-type.ts';
+import { isPc, type MachineType } from '../board/machine-type.ts';
 import { MOST_LOW_ROM } from '../board/shadow-memory.ts';
 import type { MachineOptions } from '../options.ts';
 import { restingHost } from '../run/yield.ts';
@@ -113,7 +113,7 @@ export class Boot {
       region.place(base, 'rom');
     }
     this.#areFilled = true;
-    if (machine !== 'microvm') return;
+    if (isPc(machine)) return;
     const low = bios.subarray(-Math.min(bios.length, MOST_LOW_ROM));
     core.memory.bytes(MIB - low.length, low.length).set(low);
   }

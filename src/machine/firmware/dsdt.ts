@@ -1,5 +1,7 @@
 /** The DSDT: the devices of the board that a guest cannot find by itself, how they interrupt, and how to turn it off. */
 import { SLEEP_TYPE_S5 } from '../../devices/acpi-pm.ts';
+import { RCBA_BYTES } from '../../devices/pci/isa-bridge.ts';
+import { isPc } from '../board/machine-type.ts';
 import { FIRST_PIRQ_PIN, PIRQS, pirqOf } from '../board/pirq.ts';
 import type { VirtioMmioSlot } from '../board/virtio-mmio-slots.ts';
 import type { AcpiBoard, AcpiDevice } from './acpi-board.ts';
@@ -17,9 +19,9 @@ export function dsdtCode(board: AcpiBoard): aml.Aml {
   const sleepType = aml.integer(SLEEP_TYPE_S5);
   return [
     ...aml.name('_S5', aml.list(sleepType, sleepType, aml.integer(0), aml.integer(0))),
-    ...(board.pciSlots ? pci(board.pciSlots, board.ecam) : []),
+    ...(board.pciSlots ? pci(board.pciSlots, board.ecam, board.rcba) : []),
     ...system([
-      ...(board.machine === 'pc' ? PS2 : []),
+      ...(isPc(board.machine) ? PS2 : []),
       ...board.virtioMmio.map(virtioMmio),
       ...(board.devices ?? []).map(device),
     ]),
@@ -46,7 +48,8 @@ const PS2 = [
 ];
 
 /** The PCI bus with its windows and wires; _PIC tells which controllers the guest uses. */
-function pci(slots: readonly number[], ecam = ECAM_BASE): aml.Aml {
+function pci(slots: readonly number[], ecam = ECAM_BASE, rcba?: number): aml.Aml {
+  const registers = rcba === undefined ? [] : [aml.memory32(rcba, RCBA_BYTES)];
   return [
     ...aml.name('APIC', aml.integer(0)),
     ...aml.method('_PIC', 1, aml.store(aml.arg0, aml.object('APIC'))),
@@ -63,7 +66,7 @@ function pci(slots: readonly number[], ecam = ECAM_BASE): aml.Aml {
       aml.device(
         'ECAM',
         aml.name('_HID', aml.eisaId('PNP0C02')),
-        aml.name('_CRS', aml.resources(aml.memory32(ecam, ECAM_BYTES))),
+        aml.name('_CRS', aml.resources(aml.memory32(ecam, ECAM_BYTES), ...registers)),
       ),
     ),
   ];

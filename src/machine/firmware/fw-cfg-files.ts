@@ -3,8 +3,9 @@
  * place and link them (QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device"; SeaBIOS, "romfile_loader").
  */
 import type { FwCfg } from '../../devices/fw-cfg.ts';
-import { type AcpiTables, buildAcpi, buildRsdp } from './acpi.ts';
+import { type AcpiTables, buildAcpi } from './acpi.ts';
 import type { AcpiBoard } from './acpi-board.ts';
+import { buildRsdp } from './acpi-table.ts';
 import { MemoryType, memoryMap } from './memory-layout.ts';
 import { buildSmbios, type SmbiosBoard, type SmbiosTexts } from './smbios.ts';
 

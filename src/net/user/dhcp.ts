@@ -1,4 +1,5 @@
 /** A DHCP server (RFC 2131, options of RFC 2132) that gives each card an address of its own. */
+import type { Saved } from '../../saved.ts';
 import { get32, put16, put32 } from '../bytes.ts';
 import type { Plan } from './options.ts';
 
@@ -25,7 +26,10 @@ const LEASE_SECONDS = 86_400;
 const LEAST_REPLY = 300;
 const MOST_LEASES = 64;
 
-export class DhcpServer {
+/** Addresses by those of cards. */
+export type Leases = { [mac: string]: number };
+
+export class DhcpServer implements Saved<Leases> {
   readonly #plan: Plan;
   readonly #leases = new Map<string, number>();
 
@@ -33,7 +37,16 @@ export class DhcpServer {
     this.#plan = plan;
   }
 
-  /** The answer to a client's message; null if there is none to give. */
+  save(): Leases {
+    return Object.fromEntries(this.#leases);
+  }
+
+  load(leases: Leases): void {
+    this.#leases.clear();
+    for (const [mac, ip] of Object.entries(leases)) this.#leases.set(mac, ip);
+  }
+
+  /** The answer to a client's message; null where there is none to give. */
   answer(request: Uint8Array): Uint8Array | null {
     if (request.length < OPTIONS_AT || request[0] !== 1 || get32(request, 236) !== COOKIE) return null;
     const options = parseOptions(request);

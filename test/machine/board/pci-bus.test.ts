@@ -99,16 +99,18 @@ describe('the PCI bus', () => {
       for (const status of [11, 15]) bus.mmioWrite(base + 20, 1, status);
       bus.mmioWrite(base + 0x3000, 2, 0);
     };
+    /** But for pin 2: what an 8254 drives before it is programmed is undefined. */
+    const pins = (): number[] => [...core.pins].filter((pin) => pin !== 2);
     const base = ecam(1, 0x10);
     interrupt(base);
     // The PIC asks at pin 0, as on a PC.
-    expect([[...core.pins], pending()]).toEqual([[17, 0], 0x04]);
+    expect([pins(), pending()]).toEqual([[17, 0], 0x04]);
     bus.mmioWrite(ECAM + at(0x1f, 0, 0x61), 1, 11);
     expect(pending()).toBe(0x08);
     bus.mmioRead(base + 0x1000, 1);
-    expect([[...core.pins], pending()]).toEqual([[], 0]);
+    expect([pins(), pending()]).toEqual([[], 0]);
     interrupt(bus.mmioRead(ECAM + at(5, 3, 0x10), 4));
-    expect([...core.pins]).toEqual([17, 0]);
+    expect(pins()).toEqual([17, 0]);
   });
 });
 

@@ -1,7 +1,7 @@
 // Memory below 1 MiB by the host bridge's PAM registers: ROM or RAM is read, and writes reach the RAM or nothing.
 import { describe, expect, it } from 'vitest';
 import type { Core } from '../../../src/core/types.ts';
-import { HostBridge, type ShadowArea } from '../../../src/devices/pci/chipset.ts';
+import { HostBridge, type ShadowArea } from '../../../src/devices/pci/host-bridge.ts';
 import { ShadowMemory } from '../../../src/machine/board/shadow-memory.ts';
 import { Machine } from '../../../src/machine/machine.ts';
 import { le8, machineCode } from '../../machine-code.ts';

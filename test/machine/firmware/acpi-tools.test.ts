@@ -44,6 +44,13 @@ it.each<[string, AcpiBoard]>([
     'a pc with the layout of other firmware',
     { vcpus: 1, machine: 'pc', virtioMmio: [], pciSlots: [3], ecam: 0xb000_0000 },
   ],
+  [
+    'a q35',
+    {
+      ...{ vcpus: 1, machine: 'q35', virtioMmio: [], pciSlots: [1, 4], hasVga: true, hasSerialConsole: true },
+      ...{ pmBase: 0x400, rcba: 0xfed1_c000 },
+    },
+  ],
   ['a microvm', { vcpus: 1, machine: 'microvm', virtioMmio: [] }],
   ['a microvm with devices', { vcpus: 2, machine: 'microvm', virtioMmio: slots, devices: [events] }],
 ])('the tables of %s are read and written back without a word', (_what, board) => {

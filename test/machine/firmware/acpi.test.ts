@@ -85,6 +85,32 @@ it('the DSDT names each memory-mapped virtio device with its registers and inter
   expect(text).toContain(String.fromCharCode(...memory32, ...interrupt, 0x79, 0));
 });
 
+it('SPCR and DBG2 name the first serial port where there is one, and nobody else does', () => {
+  expect([...build(1).tables.keys()].filter((name) => /SPCR|DBG2/.test(name))).toEqual([]);
+  const { tables, view } = build(1, { machine: 'q35', hasSerialConsole: true });
+  // "Serial Port Console Redirection Table": interface, address, interrupt kinds, line, its number, 115200 baud, ANSI.
+  const spcr = view(tables.get('SPCR') ?? 0, 80);
+  expect([spcr.getUint32(4, true), spcr.getUint8(8), spcr.getUint8(36)]).toEqual([80, 2, 0]);
+  expect([spcr.getUint32(40, true), spcr.getBigUint64(44, true)]).toEqual([0x0100_0801, 0x3f8n]);
+  expect([52, 53, 58, 62].map((at) => spcr.getUint8(at))).toEqual([3, 4, 7, 3]);
+  expect([spcr.getUint32(54, true), spcr.getUint32(64, true)]).toEqual([4, 0xffff_ffff]);
+  // "Debug Port Table 2": one device, a serial port of type 16550 with its registers and their number.
+  const at = tables.get('DBG2') ?? 0;
+  const dbg2 = view(at, view(at, 8).getUint32(4, true));
+  const device = dbg2.getUint32(36, true);
+  const word = (offset: number): number => dbg2.getUint16(device + offset, true);
+  expect([dbg2.getUint32(40, true), word(1), word(12), word(14)]).toEqual([1, dbg2.byteLength - device, 0x8000, 0]);
+  expect(dbg2.getBigUint64(device + word(18) + 4, true)).toBe(0x3f8n);
+  expect(dbg2.getUint32(device + word(20), true)).toBe(8);
+});
+
+it('the FADT of a q35 says where the ports of power management were put', () => {
+  const { tables, view } = build(1, { machine: 'q35', pmBase: 0x400 });
+  const fadt = view(tables.get('FACP') ?? 0, 276);
+  expect([56, 64, 76].map((at) => fadt.getUint32(at, true))).toEqual([0x400, 0x404, 0x408]);
+  expect([152, 176, 212].map((at) => fadt.getBigUint64(at, true))).toEqual([0x400n, 0x404n, 0x408n]);
+});
+
 it('the FADT denies a keyboard controller where there is none', () => {
   const flags = (['pc', 'microvm'] as const).map((machine) => {
     const { tables, view } = build(1, { machine });

@@ -15,6 +15,7 @@ export const vga = device({
   about: 'the standard VGA: text mode, planes, and a linear framebuffer',
   properties: {
     addr: { kind: 'text', about: 'PCI slot, in hexadecimal' },
+    bus: { kind: 'choice', choices: ['pci.0', 'pcie.0'], about: 'its memory below 1 MiB is behind no port' },
     vgamem_mb: { kind: 'number', min: 1, max: 256, initial: 16 },
   },
   needs({ vgamem_mb }) {
@@ -28,7 +29,7 @@ export const vga = device({
     context.mapPorts('vga', VGA_PORTS.BASE, VGA_PORTS.COUNT, card);
     context.mapPorts('vga-dispi', DISPI_PORTS.BASE, DISPI_PORTS.COUNT, card.dispiPorts);
     context.mapMmio('vga-window', WINDOW, VGA_WINDOW_BYTES, card.window);
-    context.attachPci(new VgaFunction(card, vgamem_mb * MIB, (base) => memory.place(base, 'ram')), addr);
+    context.attachPci(new VgaFunction(card, vgamem_mb * MIB, (base) => memory.place(base, 'ram')), { addr });
     context.showOn(card);
     return card;
   },
@@ -43,7 +44,7 @@ export const gpu = virtio({
     max_hostmem: { kind: 'number', min: MIB, max: 1024 * MIB, initial: 256 * MIB, about: 'bytes for its pictures' },
   },
   make(context, { xres, yres, max_hostmem }) {
-    const made = new VirtioGpu({ width: xres, height: yres, maxBytes: max_hostmem });
+    const made = new VirtioGpu({ width: xres, height: yres, maxBytes: max_hostmem, doors: context.doors });
     context.showOn(made);
     return made;
   },

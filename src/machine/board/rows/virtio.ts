@@ -5,13 +5,13 @@
 import { VirtioBlk } from '../../../devices/virtio/blk.ts';
 import { Feature, type VirtioDevice } from '../../../devices/virtio/device.ts';
 import type { DeviceContext, VirtioAttachment } from '../device-context.ts';
-import { type DeviceRow, device, type Filled, type Properties } from '../device-row.ts';
+import { type DeviceRow, device, type Filled, PCI_PLACE, type Properties } from '../device-row.ts';
 
 const TRANSPORT = {
   event_idx: { kind: 'flag', initial: true },
   indirect_desc: { kind: 'flag', initial: true },
   packed: { kind: 'flag', initial: true },
-  addr: { kind: 'text', about: 'PCI slot, or slot.function, in hexadecimal' },
+  ...PCI_PLACE,
   vectors: { kind: 'number', min: 0, max: 128, about: 'MSI-X vectors on PCI' },
 } as const satisfies Properties;
 
@@ -32,9 +32,10 @@ export function virtio<const K extends string, const P extends Properties>(row: 
       const made = row.make(context, properties as Filled<P>);
       const transport = properties as Filled<typeof TRANSPORT>;
       context.attachVirtio(made, {
-        bus: busOf(name),
+        transport: transportOf(name),
         withhold: withheld(transport),
-        address: transport.addr,
+        addr: transport.addr,
+        bus: transport.bus,
         vectors: transport.vectors,
       });
       return made;
@@ -42,7 +43,7 @@ export function virtio<const K extends string, const P extends Properties>(row: 
   });
 }
 
-function busOf(name: string): VirtioAttachment['bus'] {
+function transportOf(name: string): VirtioAttachment['transport'] {
   if (name.endsWith('-pci')) return 'pci';
   return name.endsWith('-device') ? 'mmio' : undefined;
 }
@@ -67,5 +68,6 @@ export const blk = virtio({
       serial,
       onError: (error) => context.log(`drive ${drive}: ${error instanceof Error ? error.message : error}`),
       busy: (work) => context.busy(work),
+      doors: context.doors,
     }),
 });
