@@ -6,7 +6,8 @@
  *     e6 f4        out 0xf4, al
  *     eb fa        jmp loop
  */
-import { Decoder, DecoderOptions, Formatter, FormatterSyntax, MemorySizeOptions } from 'iced-x86';
+import { createRequire } from 'node:module';
+import type { Formatter } from 'iced-x86';
 
 export type Bits = 16 | 32 | 64;
 
@@ -18,13 +19,22 @@ interface Line {
 
 const LINE = /^((?:[0-9a-f]{2} )*[0-9a-f]{2})? *(?: {2}(?:(\w+):)?(?: *([^;]*))?)?(?:;.*)?$/;
 
-const formatter = new Formatter(FormatterSyntax.Nasm);
-formatter.hexPrefix = '0x';
-formatter.hexSuffix = '';
-formatter.memorySizeOptions = MemorySizeOptions.Minimal;
-formatter.showBranchSize = false;
-formatter.usePseudoOps = false;
-formatter.ripRelativeAddresses = false;
+/** The decoder is loaded by the first program that needs it: many tests that could write listings have none. */
+let iced: (typeof import('iced-x86') & { formatter: Formatter }) | undefined;
+
+function decoder(): NonNullable<typeof iced> {
+  if (iced) return iced;
+  const library: typeof import('iced-x86') = createRequire(import.meta.url)('iced-x86');
+  const formatter = new library.Formatter(library.FormatterSyntax.Nasm);
+  formatter.hexPrefix = '0x';
+  formatter.hexSuffix = '';
+  formatter.memorySizeOptions = library.MemorySizeOptions.Minimal;
+  formatter.showBranchSize = false;
+  formatter.usePseudoOps = false;
+  formatter.ripRelativeAddresses = false;
+  iced = { ...library, formatter };
+  return iced;
+}
 
 /** The bytes of `listing`, which begins at the address `origin`. Throws an error that shows the line that lies. */
 export function machineCode(bits: Bits, origin: number, listing: string): Uint8Array {
@@ -64,10 +74,11 @@ function numberOf(word: string, at: number, labels: ReadonlyMap<string, number>)
 }
 
 function decode(bits: Bits, { at, bytes }: Line): string {
-  const decoder = new Decoder(bits, Uint8Array.from(bytes), DecoderOptions.None);
-  decoder.ip = BigInt(at);
+  const { Decoder, DecoderOptions, formatter } = decoder();
+  const code = new Decoder(bits, Uint8Array.from(bytes), DecoderOptions.None);
+  code.ip = BigInt(at);
   const instructions: string[] = [];
-  while (decoder.canDecode) instructions.push(formatter.format(decoder.decode()));
+  while (code.canDecode) instructions.push(formatter.format(code.decode()));
   return instructions.join('; ');
 }
 
@@ -79,6 +90,16 @@ function plain(text: string): string {
     .replaceAll(/\s+/g, ' ')
     .replaceAll(/ ?([,[\]+*:-]) ?/g, '$1')
     .trim();
+}
+
+/** The bytes of a value as a listing has them. */
+export const le8 = (value: number): string => littleEndian(value, 1);
+export const le16 = (value: number): string => littleEndian(value, 2);
+export const le32 = (value: number): string => littleEndian(value, 4);
+
+function littleEndian(value: number, width: number): string {
+  const bytes = Array.from({ length: width }, (_, at) => (value >>> (8 * at)) & 0xff);
+  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;

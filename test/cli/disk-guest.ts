@@ -3,6 +3,7 @@
  * Its rings are laid out here, in the flat image; its program does the stores that bring the devices up (virtio 1.2,
  * 4.2.2 "MMIO Device Register Layout", 5.2.6 "Device Operation").
  */
+import { le32, machineCode } from '../machine-code.ts';
 
 export const ADDRESS = 0x10_0000;
 export const BLOCK = 0x1_0000;
@@ -99,28 +100,31 @@ export function diskGuest(blocks: readonly number[]): Uint8Array {
   return image.subarray(0, free);
 }
 
-function program(list: number, text: number): number[] {
-  const word = (value: number): number[] => [0, 8, 16, 24].map((shift) => (value >>> shift) & 0xff);
-  // biome-ignore format: one instruction a line
-  return [
-    0xfc, //                              cld
-    0xbe, ...word(list), //               mov esi, list
-    0xad, //                        next: lodsd
-    0x85, 0xc0, //                        test eax, eax
-    0x74, 0x07, //                        jz done
-    0x89, 0xc7, //                        mov edi, eax
-    0xad, //                              lodsd
-    0x89, 0x07, //                        mov [edi], eax
-    0xeb, 0xf4, //                        jmp next
-    0xbe, ...word(text), //         done: mov esi, text
-    0xba, ...word(0x3f8), //              mov edx, 3f8h
-    0xb9, ...word(WRITTEN.length), //     mov ecx, length
-    0xf3, 0x6e, //                        rep outsb
-    0xb9, ...word(0x10_0000), //    more: mov ecx, 100000h
-    0xe2, 0xfe, //                        loop $
-    0xbe, ...word(text + WRITTEN.length), // mov esi, ".\n"
-    0xb9, ...word(2), //                  mov ecx, 2
-    0xf3, 0x6e, //                        rep outsb
-    0xeb, 0xeb, //                        jmp more
-  ];
+function program(list: number, text: number): Uint8Array {
+  const dot = text + WRITTEN.length;
+  return machineCode(
+    32,
+    ADDRESS,
+    `
+    fc                                 cld
+    be ${le32(list)}                   mov esi, ${list}
+    ad                           next: lodsd
+    85 c0                              test eax, eax
+    74 07                              je done
+    89 c7                              mov edi, eax
+    ad                                 lodsd
+    89 07                              mov [edi], eax
+    eb f4                              jmp next
+    be ${le32(text)}             done: mov esi, ${text}
+    ba ${le32(0x3f8)}                  mov edx, 0x3f8
+    b9 ${le32(WRITTEN.length)}         mov ecx, ${WRITTEN.length}
+    f3 6e                              rep outsb
+    b9 ${le32(0x10_0000)}        more: mov ecx, 0x100000
+    e2 fe                              loop $
+    be ${le32(dot)}                    mov esi, ${dot}
+    b9 ${le32(2)}                      mov ecx, 2
+    f3 6e                              rep outsb
+    eb eb                              jmp more
+    `,
+  );
 }

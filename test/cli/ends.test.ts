@@ -5,6 +5,7 @@ import { closeAll } from '../../src/cli/close-all.ts';
 import { openDisk } from '../../src/node/image-file.ts';
 import { makeFolder } from '../devices/block/image-lab.ts';
 import { qemuImg, qemuImgOk } from '../devices/block/qemu-img.ts';
+import { machineCode } from '../machine-code.ts';
 import { ADDRESS, BLOCK, diskGuest, FILLER, WRITTEN } from './disk-guest.ts';
 import { type Running, vmlaunch } from './process.ts';
 
@@ -111,13 +112,19 @@ describe('a host without room', () => {
       ['-chardev', 'file,id=c,path=/dev/full', '-device', 'virtio-serial-device', '-device', 'virtconsole,chardev=c'],
     ],
   ])('for %s does not end the machine', async (option, args) => {
-    const bytes = Uint8Array.of(
-      ...[0xb0, 0x41, 0xe6, 0xe9, 0xba, 0xf8, 0x03, 0xee], // mov al, 'A'; out 0e9h, al; mov dx, 3f8h; out dx, al
-      ...[0xba, 0xf8, 0x02, 0xee], //                           mov dx, 2f8h; out dx, al
-      ...[0xcd, 0x03, 0xfa, 0xf4], //                           int 3; cli; hlt
-    );
+    const listing = `
+      b0 41     mov al, 'A'
+      e6 e9     out 0xe9, al
+      ba f8 03  mov dx, 0x3f8
+      ee        out dx, al
+      ba f8 02  mov dx, 0x2f8
+      ee        out dx, al
+      cd 03     int 3
+      fa        cli
+      f4        hlt
+    `;
     const code = folder.path('code.bin');
-    writeFileSync(code, bytes);
+    writeFileSync(code, machineCode(16, 0x7c00, listing));
     const run = vmlaunch([
       '-M',
       'microvm',
@@ -135,7 +142,14 @@ describe('a host without room', () => {
 
   it('for the standard output does not end the machine either', async () => {
     const code = folder.path('code.bin');
-    writeFileSync(code, Uint8Array.of(0xb0, 0x41, 0xe6, 0xe9, 0xe6, 0xe9, 0xfa, 0xf4));
+    const listing = `
+      b0 41  mov al, 'A'
+      e6 e9  out 0xe9, al
+      e6 e9  out 0xe9, al
+      fa     cli
+      f4     hlt
+    `;
+    writeFileSync(code, machineCode(16, 0x7c00, listing));
     const args = ['-M', 'microvm', '-m', '1', '-device', `loader,file=${code},addr=0x7c00`];
     const run = vmlaunch(args, { output: '/dev/full' });
     expect(await run.ended).toBe(0);

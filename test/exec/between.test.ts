@@ -33,8 +33,16 @@ describe.each([
     lab.core.writeMsr(0x1b, 0xfee00900n);
     lab.put64(TABLES + 0x1018, 0xc0000087n); // 3 GiB: a page of 1 GiB, one to one
     lab.set({ rflags: IF, rbx: 0, rdi: 0xfee00000, cr3: TABLES });
-    // mov dword [rdi+0f0h], 1ffh; mov dword [rdi+300h], 40041h; inc rbx; cli; hlt
-    lab.code(CODE, 'c7 87 f0 00 00 00 ff 01 00 00 c7 87 00 03 00 00 41 00 04 00 48 ff c3 fa f4');
+    lab.code(
+      CODE,
+      `
+      c7 87 f0 00 00 00 ff 01 00 00  mov dword [rdi+0xf0], 0x1ff
+      c7 87 00 03 00 00 41 00 04 00  mov dword [rdi+0x300], 0x40041
+      48 ff c3                       inc rbx
+      fa                             cli
+      f4                             hlt
+      `,
+    );
     expect([runToHalt(steps), lab.get('rbx')]).toEqual([end(0x41), 0n]);
     expect(lab.stack(8, 1)).toEqual([CODE + 20]);
   });
@@ -55,14 +63,14 @@ describe.each([
 
   it('of two loads of SS in a row only the first holds off the single step', () => {
     lab.set({ rax: Sel.DATA, rflags: TF });
-    lab.code(CODE, '8e d0 8e d0 90 90');
+    lab.code(CODE, '8e d0  mov ss, eax\n 8e d0  mov ss, eax\n 90  nop\n 90  nop');
     expect(runToHalt(steps)).toBe(end(1));
     expect(lab.stack(8, 1)).toEqual([CODE + 4]);
   });
 
   it('of two loads of SS in a row only the first holds off interrupts', () => {
     lab.set({ rax: Sel.DATA, rflags: IF });
-    lab.code(CODE, '8e d0 8e d0 90 f4');
+    lab.code(CODE, '8e d0  mov ss, eax\n 8e d0  mov ss, eax\n 90  nop\n f4  hlt');
     lab.core.run(1);
     lab.core.setIntr(true);
     expect(runToHalt(steps)).toBe(end(0x20));
@@ -71,14 +79,14 @@ describe.each([
 
   it('a load of SS holds off the single step of one iteration of a repeated instruction', () => {
     lab.set({ rax: Sel.DATA, rflags: TF, rcx: 5, rdi: 0x60000 });
-    lab.code(CODE, '8e d0 f3 aa 90');
+    lab.code(CODE, '8e d0  mov ss, eax\n f3 aa  rep stosb\n 90  nop');
     expect(runToHalt(steps)).toBe(end(1));
     expect([lab.get('rcx'), lab.stack(8, 3)]).toEqual([4n, [CODE + 2, Sel.CODE64, 0x10102]]);
   });
 
   it('STI holds off an interrupt for one iteration of a repeated instruction', () => {
     lab.set({ rcx: 5, rdi: 0x60000 });
-    lab.code(CODE, 'fb f3 aa f4');
+    lab.code(CODE, 'fb  sti\n f3 aa  rep stosb\n f4  hlt');
     lab.core.run(1);
     lab.core.setIntr(true);
     expect(runToHalt(steps)).toBe(end(0x20));
@@ -99,7 +107,7 @@ describe('an interrupt message of type ExtINT (SDM Vol. 3A, "Local Vector Table"
     lab.core.writeMsr(0x1b, 0xfee00d00n);
     lab.core.writeMsr(0x835, LINT0_MASKED);
     program(EXT_INT);
-    lab.code(CODE, '90 90 fb 90 f4');
+    lab.code(CODE, '90  nop\n 90  nop\n fb  sti\n 90  nop\n f4  hlt');
   });
 
   it('interrupts with the vector that the interrupt controller tells, once', () => {
@@ -134,7 +142,7 @@ describe('a request at the local APIC that waits for its priority (SDM Vol. 3A, 
     lab.core.writeMsr(0x808, 0x50n);
     lab.core.deliverMsi(0xfee00000, 0x41);
     lab.set({ rcx: 0x808 });
-    lab.code(CODE, '90 90 0f 30 90 f4');
+    lab.code(CODE, '90  nop\n 90  nop\n 0f 30  wrmsr\n 90  nop\n f4  hlt');
     expect(runToHalt(1000)).toBe(end(0x41));
     expect(lab.stack(8, 1)).toEqual([CODE + 4]);
   });
@@ -143,7 +151,7 @@ describe('a request at the local APIC that waits for its priority (SDM Vol. 3A, 
     lab.core.deliverMsi(0xfee00000, 0x41);
     lab.set({ rcx: 0x80b });
     lab.code(CODE, '90 f4');
-    lab.code(handler(0x21), 'fb 90 90 0f 30 90 f4');
+    lab.code(handler(0x21), 'fb  sti\n 90  nop\n 90  nop\n 0f 30  wrmsr\n 90  nop\n f4  hlt');
     expect(runToHalt(1000)).toBe(end(0x41));
     expect(lab.stack(8, 1)).toEqual([handler(0x21) + 5]);
   });

@@ -15,7 +15,7 @@ async function alignmentLoop(): Promise<Lab> {
   lab.set({ cr0: AM, rflags: EFLAGS_AC });
   enterUser(lab, false);
   lab.set({ rsp: 0x38001 });
-  lab.code(CODE, 'a1 01 50 00 00');
+  lab.code(CODE, 'a1 01 50 00 00  mov eax, [0x5001]');
   lab.code(HANDLER, 'f4');
   return lab;
 }
@@ -113,7 +113,7 @@ describe('FXSAVE to the last page of the address space', () => {
     lab.put64(at[1] + 8 * 511, BigInt(at[2] | 7));
     lab.put64(at[2] + 8 * 511, BigInt(AREA | 7));
     lab.core.memory.bytes(AREA, 0x1000).fill(0);
-    lab.code(CODE, '0f ae 07 f4');
+    lab.code(CODE, '0f ae 07  fxsave [rdi]\n f4  hlt');
     lab.set({ cr4: 0x220, rdi: 0xffff_ffff_ffff_fc00n });
     expect(lab.core.run(10)).toBe(Stop.HALT);
     expect(lab.view().getUint16(AREA + 0xc00, true)).toBe(lab.core.state.number('fcw'));

@@ -73,7 +73,7 @@ describe('delivery in 64-bit mode', () => {
   it('a page fault pushes its error code and RF, and loads CR2', () => {
     lab.gate64(14, BigInt(HANDLER));
     enterUser(lab, true);
-    lab.code(CODE, '8b 04 25 00 00 50 00'); // mov eax, [0x500000]
+    lab.code(CODE, '8b 04 25 00 00 50 00  mov eax, [0x500000]');
     lab.step();
     expect(lab.get('cr2')).toBe(0x500000n);
     expect(lab.stack(8, 4)).toEqual([4, CODE, Sel.USER_CODE64, 0x10002]);
@@ -128,7 +128,7 @@ describe('delivery in 64-bit mode', () => {
     lab.gate64(14, BigInt(HANDLER));
     lab.gate64(8, BigInt(HANDLER + 0x200), { ist: 1 });
     lab.set({ rsp: 0x300000 });
-    lab.code(CODE, '8b 04 25 00 00 50 00');
+    lab.code(CODE, '8b 04 25 00 00 50 00  mov eax, [0x500000]');
     lab.step();
     expect(lab.get('rip')).toBe(BigInt(HANDLER + 0x200));
     expect(lab.get('cr2')).toBe(0x2ffff8n - 32n - 8n);

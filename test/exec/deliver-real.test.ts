@@ -60,7 +60,7 @@ describe('real-address mode', () => {
 
   it('a load of a segment register keeps limit and rights: unreal mode', () => {
     lab.core.setSegment('ds', { selector: 0, base: 0n, limit: 0xffffffff, rights: 0xc093 });
-    lab.code(0x7c00, 'b8 00 10 8e d8'); // mov ax, 1000h; mov ds, ax
+    lab.code(0x7c00, 'b8 00 10  mov ax, 0x1000\n 8e d8  mov ds, ax');
     lab.step(2);
     expect(lab.core.getSegment('ds')).toEqual({ selector: 0x1000, base: 0x10000n, limit: 0xffffffff, rights: 0xc093 });
   });
@@ -69,7 +69,7 @@ describe('real-address mode', () => {
     lab.put16(4 * 5, 0x5555);
     lab.put16(0x600, 0xfffe);
     lab.put16(0x602, 4);
-    lab.code(0x7c00, '62 06 00 06 62 06 00 06'); // bound ax, [600h] twice
+    lab.code(0x7c00, '62 06 00 06  bound ax, [0x600]\n'.repeat(2));
     lab.set({ rax: 0xffff });
     lab.step();
     expect(lab.get('rip')).toBe(0x7c04n);

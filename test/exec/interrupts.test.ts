@@ -174,7 +174,7 @@ describe('single steps', () => {
 describe('breakpoints', () => {
   it('on an instruction are faults before it, which RF in the pushed flags lets pass once', () => {
     lab.code(CODE, '90 90 90');
-    lab.code(handler(1), '81 4c 24 10 00 00 01 00 48 cf'); // or dword [rsp+16], RF; iretq
+    lab.code(handler(1), '81 4c 24 10 00 00 01 00  or dword [rsp+16], 0x10000  ; RF\n 48 cf  iretq');
     lab.set({ dr0: CODE + 1, dr7: 0x401 });
     lab.step(2);
     expect(at()).toBe(handler(1));
@@ -185,7 +185,14 @@ describe('breakpoints', () => {
   });
 
   it('on writes are traps after them, and reads pass', () => {
-    lab.code(CODE, '8b 04 25 00 40 03 00 89 04 25 02 40 03 00 90'); // mov eax, [34000h]; mov [34002h], eax
+    lab.code(
+      CODE,
+      `
+      8b 04 25 00 40 03 00  mov eax, [0x34000]
+      89 04 25 02 40 03 00  mov [0x34002], eax
+      90                    nop
+      `,
+    );
     lab.set({ dr1: IST, dr7: 0x00d00404 }); // four bytes, writes
     lab.step();
     expect(at()).toBe(CODE + 7);
@@ -227,7 +234,7 @@ describe('INIT', () => {
     lab = await protectedLab();
     lab.core.state.setNumber('mxcsr', 0x1fa0);
     lab.set({ cr0: 0x60000011, rbx: 1 });
-    lab.code(CODE, 'c7 05 00 03 e0 fe 00 45 00 00 90'); // mov dword [fee00300h], INIT to APIC 0
+    lab.code(CODE, 'c7 05 00 03 e0 fe 00 45 00 00  mov dword [0xfee00300], 0x4500  ; INIT to APIC 0\n 90  nop');
     lab.step();
     expect(lab.get('rip')).toBe(0xfff0n);
     expect(lab.core.getSegment('cs')).toEqual({ selector: 0xf000, base: 0xffff0000n, limit: 0xffff, rights: 0x9b });

@@ -4,6 +4,7 @@
  */
 import { type CoreOptions, createCore, type WasmCore } from '../../src/core/index.ts';
 import type { RegisterName, SegmentName } from '../../src/core/types.ts';
+import { type Bits, machineCode } from '../machine-code.ts';
 
 export const GDT = 0x1000;
 export const IDT = 0x2000;
@@ -14,6 +15,10 @@ export const HANDLER = 0x20000;
 export const STACK0 = 0x30000;
 export const STACK3 = 0x38000;
 export const IST = 0x34000;
+
+const EFER_LMA = 0x400n;
+/** Of a code segment's rights: L and D. */
+const [CS_LONG, CS_BIG] = [0x2000, 0x4000];
 
 /** Selectors of the lab's GDT. */
 export const Sel = {
@@ -56,6 +61,7 @@ export function gate(selector: number, offset: number, type: number, count = 0):
 }
 
 const hex = (text: string) => Uint8Array.from(text.trim().split(/\s+/), (byte) => Number.parseInt(byte, 16));
+const isHex = (text: string) => /^[0-9a-f\s]+$/i.test(text);
 
 export class Lab {
   readonly core: WasmCore;
@@ -73,10 +79,17 @@ export class Lab {
   selector(name: SegmentName): number {
     return this.core.getSegment(name).selector;
   }
-  /** Puts bytes, written in hexadecimal, at a physical address. */
-  code(at: number, bytes: string): void {
-    this.core.memory.bytes(at, hex(bytes).length).set(hex(bytes));
-    this.core.invalidateCode(at, hex(bytes).length);
+  /** The mode of the processor's code segment. */
+  get bits(): Bits {
+    const { rights } = this.core.getSegment('cs');
+    if ((this.get('efer') & EFER_LMA) !== 0n && (rights & CS_LONG) !== 0) return 64;
+    return (rights & CS_BIG) !== 0 ? 32 : 16;
+  }
+  /** Puts code at a physical address: bytes in hexadecimal, or a listing (test/machine-code.ts). */
+  code(at: number, text: string, bits = this.bits): void {
+    const bytes = isHex(text) ? hex(text) : machineCode(bits, at, text);
+    this.core.memory.bytes(at, bytes.length).set(bytes);
+    this.core.invalidateCode(at, bytes.length);
   }
   view(): DataView {
     const bytes = this.core.memory.bytes(0, this.core.memory.size);

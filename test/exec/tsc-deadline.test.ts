@@ -20,7 +20,7 @@ beforeEach(async () => {
   lab.core.writeMsr(APIC_BASE, X2APIC);
   lab.core.writeMsr(SVR, 0x1ffn);
   lab.core.writeMsr(LVT_TIMER, DEADLINE_MODE | VECTOR);
-  lab.code(CODE, '90 90 eb fc');
+  lab.code(CODE, '90  nop\n 90  nop\n eb fc  jmp 0x10000');
 });
 /** Is the timer's interrupt requested within INSTRUCTIONS instructions? */
 function fires(): boolean {

@@ -142,7 +142,7 @@ describe('code', () => {
     /** MOV to CR3, JMP to the shared address. `keep`: without a flush. */
     const valueIn = (n: number, keep: boolean) => {
       const { root, pcid } = spaces[n];
-      lab.code(CODE, '0f 22 d9 ff e3');
+      lab.code(CODE, '0f 22 d9  mov cr3, rcx\n ff e3  jmp rbx');
       lab.set({ rcx: BigInt(root) | pcid | (keep ? 1n << 63n : 0n), rbx: PAGE + OLD, rip: CODE, rax: 0 });
       lab.core.run(5);
       return lab.get('rax');

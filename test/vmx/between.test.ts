@@ -190,7 +190,7 @@ describe('debug exceptions', () => {
     vmx.write({ GUEST_DR7: 0x70402 });
     vmx.lab.set({ dr0: 0x60000, rsi: 0x60000 });
     vmx.lab.put16(0x60000, 0x10);
-    vmx.guest('8e 16 0f a2');
+    vmx.guest('8e 16  mov ss, [rsi]\n 0f a2  cpuid');
     expect([rip(), pending(), vmx.read('GUEST_INTERRUPTIBILITY_STATE')]).toEqual([2, Debug.HIT_ENABLED, 2n]);
   });
 });

@@ -77,7 +77,7 @@ describe('the VMX-preemption timer', () => {
   });
   it('counts down with the TSC', () => {
     const ticks = 8;
-    vmx.lab.code(GUEST_CODE, 'ff c0 eb fc');
+    vmx.lab.code(GUEST_CODE, 'next:\n ff c0  inc eax\n eb fc  jmp next');
     vmx.lab.set({ rax: 0 });
     const before = vmx.lab.core.now;
     vmx.write(timer(ticks));
@@ -93,7 +93,7 @@ describe('the VMX-preemption timer', () => {
     ['nothing where it does not', 0, 100],
   ])('saves %s', (_name, save, value) => {
     const counted = 10 * scale();
-    vmx.lab.code(GUEST_CODE, 'ff c9 75 fc 0f 01 c1');
+    vmx.lab.code(GUEST_CODE, 'next:\n ff c9  dec ecx\n 75 fc  jne next\n 0f 01 c1  vmcall');
     vmx.lab.set({ rcx: counted / 2 });
     vmx.write({ ...timer(100), ...controls({ pin: Pin.TIMER, exit: save }) });
     vmx.enter(VMLAUNCH, counted + 100);

@@ -244,7 +244,7 @@ describe('an EPT violation of IRET', () => {
   });
   it('is told of no more by the fault after an IRET that succeeded', () => {
     returns(GUEST_CODE + 2, GUEST_STACK, 6);
-    vmx.guest('48 cf 0f 0b');
+    vmx.guest('48 cf  iretq\n 0f 0b  ud2');
     expect([vmx.reason, vmx.read('EXIT_INTERRUPTION_INFORMATION')]).toEqual([Reason.EXCEPTION_NMI, 0x80000306n]);
   });
 });

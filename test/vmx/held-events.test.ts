@@ -18,7 +18,7 @@ describe('INIT in VMX root operation', () => {
   it('waits, and resets the processor behind VMXOFF (SDM Vol. 3C, "Restrictions on VMX Operation")', () => {
     const { lab } = vmx;
     lab.core.writeMsr(Msr.ICR, INIT);
-    lab.code(CODE, '90 0f 01 c4 90');
+    lab.code(CODE, '90  nop\n 0f 01 c4  vmxoff\n 90  nop');
     lab.set({ rip: CODE });
     lab.step();
     expect(lab.get('rip')).toBe(BigInt(CODE + 1));

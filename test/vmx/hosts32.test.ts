@@ -140,7 +140,19 @@ describe.each([
     const offset = 0x7777_8888_9999n;
     hypervise({ TSC_OFFSET: offset, ...controls({ primary: Primary.TSC_OFFSETTING }) }, VMCALL);
     // VMREAD of both halves; VMWRITE of the low one; VMREAD of the high one.
-    vmx.lab.code(CODE + 0x300, 'b8 10 20 00 00 0f 78 c3 40 0f 78 c1 48 0f 79 c3 40 0f 78 c2');
+    vmx.lab.code(
+      CODE + 0x300,
+      `
+      b8 10 20 00 00  mov eax, 0x2010
+      0f 78 c3        vmread ebx, eax
+      40              inc eax
+      0f 78 c1        vmread ecx, eax
+      48              dec eax
+      0f 79 c3        vmwrite eax, ebx
+      40              inc eax
+      0f 78 c2        vmread edx, eax
+      `,
+    );
     vmx.lab.set({ rip: CODE + 0x300, rdx: 0xffff });
     vmx.lab.core.state.setField('activity', 0n);
     vmx.lab.core.run(1);
@@ -207,8 +219,7 @@ it('a hypervisor with PAE paging whose own pointer table changes keeps it until 
   vmx.lab.put64(PAE_POINTERS + 8, 0x65001n);
   vmx.lab.put32(PAGE, 0x4711);
   hypervise({}, VMCALL);
-  // MOV EAX, [40000000H + PAGE]
-  vmx.lab.code(CODE + 0x300, 'a1 00 a0 06 40');
+  vmx.lab.code(CODE + 0x300, `a1 00 a0 06 40  mov eax, [${0x4000_0000 + PAGE}]`);
   vmx.lab.core.state.setField('activity', 0n);
   vmx.lab.core.run(1);
   vmx.lab.set({ rip: CODE + 0x300 });

@@ -245,7 +245,7 @@ describe('in VMX non-root operation', () => {
 
   it('PAUSE in a loop at CPL 0 exits once the window is over', () => {
     vmx.write({ ...secondary(0x400), PLE_GAP: 10, PLE_WINDOW: 30 });
-    vmx.guest('f3 90 eb fc', 100);
+    vmx.guest('next:\n f3 90  pause\n eb fc  jmp next', 100);
     expect([
       vmx.inGuest,
       vmx.reason,
@@ -254,7 +254,7 @@ describe('in VMX non-root operation', () => {
   });
   it('PAUSE that comes less often than the gap begins a loop each time', () => {
     vmx.write({ ...secondary(0x400), PLE_GAP: 1, PLE_WINDOW: 3 });
-    vmx.guest('f3 90 90 eb fb', 100);
+    vmx.guest('next:\n f3 90  pause\n 90  nop\n eb fb  jmp next', 100);
     expect(vmx.inGuest).toBe(true);
   });
 });

@@ -192,8 +192,8 @@ describe('an EPT violation', () => {
 
   it('drops the code at its linear address', () => {
     ept.set(A, Ept.R | Ept.X | Ept.XU);
-    vmx.lab.code(A, 'b8 01 00 00 00 c3');
-    vmx.lab.code(B, 'b8 02 00 00 00 c3');
+    vmx.lab.code(A, 'b8 01 00 00 00  mov eax, 1\n c3  ret');
+    vmx.lab.code(B, 'b8 02 00 00 00  mov eax, 2\n c3  ret');
     // call rsi; mov byte [rsi+800h], 0; call rsi
     vmx.guest(`ff d6 c6 86 00 08 00 00 00 ff d6 ${VMCALL}`);
     expect(vmx.reason).toBe(Reason.EPT_VIOLATION);

@@ -198,7 +198,7 @@ function enterPae(lab: Lab): void {
   lab.put64(PAE_POINTERS, BigInt(PAE_DIRECTORY | 1));
   for (const n of [0, 1]) lab.put64(PAE_DIRECTORY + 8 * n, BigInt((n << 21) | 0x87));
   lab.set({ rax: 0x20, rbx: PAE_POINTERS, rcx: 0x80000031 });
-  lab.code(CODE, '0f 22 e0 0f 22 db 0f 22 c1');
+  lab.code(CODE, '0f 22 e0  mov cr4, eax\n 0f 22 db  mov cr3, ebx\n 0f 22 c1  mov cr0, ecx');
   lab.step(3);
   lab.set({ rip: CODE });
 }

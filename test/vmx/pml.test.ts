@@ -133,7 +133,7 @@ describe('page-modification logging', () => {
     ept.change(0, DATA, D);
     vmx.lab.put64(0x10300, ept.pointer | 0x40n);
     vmx.lab.put64(0x10308, 0n);
-    vmx.lab.code(0x10400, '66 0f 38 80 03');
+    vmx.lab.code(0x10400, '66 0f 38 80 03  invept rax, [rbx]');
     vmx.lab.set({ rip: 0x10400, rax: 1, rbx: 0x10300 });
     vmx.lab.step();
     vmx.write({ GUEST_RIP: GUEST_CODE });

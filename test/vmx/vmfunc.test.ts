@@ -226,7 +226,7 @@ describe('translations cached under one EPT pointer', () => {
     for (const view of [views[0], views[1]]) {
       vmx.lab.put64(0x10300, view.pointer);
       vmx.lab.put64(0x10308, 0n);
-      vmx.lab.code(0x10400, '66 0f 38 80 03');
+      vmx.lab.code(0x10400, '66 0f 38 80 03  invept rax, [rbx]');
       vmx.lab.set({ rip: 0x10400, rax: 1, rbx: 0x10300 });
       vmx.lab.step();
       expect(vmx.lab.get('rflags') & 0x8d5n).toBe(0n);

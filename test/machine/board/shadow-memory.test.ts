@@ -1,27 +1,39 @@
-// Memory below 1 MiB by the host bridge's PAM registers: ROM or RAM is read, and writes reach the RAM or nobody.
+// Memory below 1 MiB by the host bridge's PAM registers: ROM or RAM is read, and writes reach the RAM or nothing.
 import { describe, expect, it } from 'vitest';
 import type { Core } from '../../../src/core/types.ts';
 import { HostBridge, type ShadowArea } from '../../../src/devices/pci/host-bridge.ts';
 import { ShadowMemory } from '../../../src/machine/board/shadow-memory.ts';
 import { Machine } from '../../../src/machine/machine.ts';
+import { le8, machineCode } from '../../machine-code.ts';
 import { PlainMemory } from '../plain-memory.ts';
 
 const ROM_BYTE = 0x77;
 const AT = 0xe_0000;
 
-/** mov eax, 80000094h; mov dx, cf8h; out dx, eax; mov dx, cfdh; mov al, PAM; out dx, al; mov ax, e000h; mov ds, ax */
-const switchTo = (pam: number): number[] => [
-  ...[0x66, 0xb8, 0x94, 0, 0, 0x80, 0xba, 0xf8, 0x0c, 0x66, 0xef, 0xba, 0xfd, 0x0c, 0xb0, pam, 0xee],
-  ...[0xb8, 0, 0xe0, 0x8e, 0xd8],
-];
-/** mov byte [0], 55h; mov al, [0]; hlt */
-const STORE_AND_LOAD = [0xc6, 0x06, 0, 0, 0x55, 0xa0, 0, 0, 0xf4];
+const E000 = `
+  b8 00 e0           mov ax, 0xe000
+  8e d8              mov ds, ax
+`;
+const switchTo = (pam: number): string => `
+  66 b8 94 00 00 80  mov eax, 0x80000094
+  ba f8 0c           mov dx, 0xcf8
+  66 ef              out dx, eax
+  ba fd 0c           mov dx, 0xcfd
+  b0 ${le8(pam)}     mov al, ${pam}
+  ee                 out dx, al
+  ${E000}
+`;
+const put = (at: number, byte: number): string => `c6 06 ${le8(at)} 00 ${le8(byte)}  mov byte [${at}], ${byte}\n`;
+const LOAD = `
+  a0 00 00           mov al, [0]
+`;
+const STORE_AND_LOAD = `${put(0, 0x55)} ${LOAD} f4  hlt`;
 
-function rom(code: readonly number[]): Uint8Array {
+function rom(code: string): Uint8Array {
   const image = new Uint8Array(0x2_0000).fill(0xf4);
   image[0] = ROM_BYTE;
-  image.set(code, 0x1_0000);
-  image.set([0xea, 0, 0, 0, 0xf0], 0x1_fff0);
+  image.set(machineCode(16, 0, code), 0x1_0000);
+  image.set(machineCode(16, 0xfff0, 'ea 00 00 00 f0  jmp 0xf000:0'), 0x1_fff0);
   return image;
 }
 
@@ -39,47 +51,57 @@ describe('a store and a load at 0xe0000 find, by the bits of PAM5', () => {
   ] as const;
 
   it.each(cases)('%s', async (_what, pam, stored, read) => {
-    const bios = rom([...switchTo(pam), ...STORE_AND_LOAD]);
+    const bios = rom(switchTo(pam) + STORE_AND_LOAD);
     expect(await run(await Machine.create({ bios, memory: '2M' }))).toEqual([stored, read]);
   });
 
   it.each(cases)('%s, without firmware', async (_what, pam, stored, _rom, read) => {
-    const kernel = Uint8Array.from([...switchTo(pam), ...STORE_AND_LOAD]);
+    const kernel = machineCode(16, 0x7c00, switchTo(pam) + STORE_AND_LOAD);
     const flat = { address: 0x7c00, mode: 16 } as const;
     expect(await run(await Machine.create({ kernel, flat, memory: '2M' }))).toEqual([stored, read]);
   });
 });
 
 it('firmware of 64 KiB appears below 1 MiB as far as it goes', async () => {
-  // mov ax, e000h; mov ds, ax; mov al, [0]; hlt
-  const image = rom([0xb8, 0, 0xe0, 0x8e, 0xd8, 0xa0, 0, 0, 0xf4]).subarray(0x1_0000);
+  const image = rom(`${E000} ${LOAD} f4  hlt`).subarray(0x1_0000);
   const machine = await Machine.create({ bios: image, memory: '2M' });
   await machine.run({ instructions: 100 });
   expect(machine.core.get('rax') & 0xffn).toBe(0xffn);
 });
 
 it('code that was decoded from RAM is forgotten when it is written beneath ROM', async () => {
-  // mov byte [0], 90h; mov byte [1], c3h .. as RAM; call there; back to ROM for reads; another instruction; RAM; call.
-  const call = [0x9a, 0, 0, 0, 0xe0];
-  const put = (at: number, byte: number): number[] => [0xc6, 0x06, at, 0, byte];
-  const code = [
-    ...[0xbc, 0, 0x70, 0x31, 0xdb],
-    ...switchTo(3),
-    ...[0x43, 0xcb].flatMap((byte, at) => put(at, byte)),
-    ...call,
-    ...switchTo(2),
-    ...put(0, 0x4b),
-    ...switchTo(3),
-    ...[...call, ...call, 0xf4],
-  ];
+  const call = '9a 00 00 00 e0  call 0xe000:0\n';
+  const [INC_BX, DEC_BX, RETF] = [0x43, 0x4b, 0xcb];
+  const code = `
+    bc 00 70  mov sp, 0x7000
+    31 db     xor bx, bx
+    ${switchTo(3)}
+    ${put(0, INC_BX)}
+    ${put(1, RETF)}
+    ${call}
+    ${switchTo(2)}
+    ${put(0, DEC_BX)}
+    ${switchTo(3)}
+    ${call}
+    ${call}
+    f4        hlt
+  `;
   const machine = await Machine.create({ bios: rom(code), memory: '2M' });
   await machine.run({ instructions: 200 });
   expect(machine.core.get('rbx') & 0xffffn).toBe(0xffffn);
 });
 
 it('a reset shows the ROM again', async () => {
-  // The first time through AL from ROM is the marker: then RAM is switched on, and the machine reset by port 92h.
-  const code = [...switchTo(3), 0xa0, 0, 0, 0x3c, ROM_BYTE, 0x74, 4, 0xb0, 1, 0xe6, 0x92, 0xf4];
+  // The first time RAM is read, which holds no marker, and the machine is reset.
+  const code = `
+    ${switchTo(3)}
+    ${LOAD}
+    3c 77        cmp al, ${ROM_BYTE}
+    74 04        je done
+    b0 01        mov al, 1
+    e6 92        out 0x92, al
+    f4     done: hlt
+  `;
   const machine = await Machine.create({ bios: rom(code), memory: '2M', reboot: true });
   let reboots = 0;
   machine.on('reboot', () => {

@@ -11,8 +11,10 @@ import { ACPI_PM_BASE, HPET_BASE } from '../../../src/machine/firmware/addresses
 import { RoundRobin, TURN_NS } from '../../../src/machine/run/round-robin.ts';
 import { buildWasm } from '../../../tools/build-wasm.ts';
 import { enterFlat32, u32 } from '../../core/guest.ts';
+import { le32, machineCode } from '../../machine-code.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
+const CODE = 0x1000;
 const TURN = 0x3000;
 const POINTER = 0x3040;
 const LOG = 0x4000;
@@ -20,19 +22,34 @@ const ENTRY_BYTES = 20;
 const ENTRIES = 200;
 const PM_TICK_NS = 1e9 / 3_579_545;
 
-const bytes = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+const [HPET_COUNTER, PM_TIMER] = [HPET_BASE + 0xf0, ACPI_PM_BASE + 8];
 
 /** Waits until the word at TURN is its own number, logs TSC, HPET, PM timer and TSC again, and gives the word away. */
-const player = [
-  ...[0x39, 0x1d, ...bytes(TURN), 0x75, 0xf8], // W: cmp [TURN], ebx; jne W
-  ...[0x8b, 0x3d, ...bytes(POINTER)], // mov edi, [POINTER]
-  ...[0x0f, 0x31, 0xab, 0x89, 0xd0, 0xab], // rdtsc; stosd; mov eax, edx; stosd
-  ...[0xa1, ...bytes(HPET_BASE + 0xf0), 0xab], // mov eax, [HPET counter]; stosd
-  ...[0xba, ...bytes(ACPI_PM_BASE + 8), 0xed, 0xab], // mov edx, PM timer; in eax, dx; stosd
-  ...[0x0f, 0x31, 0xab, 0x89, 0x3d, ...bytes(POINTER)], // rdtsc; stosd; mov [POINTER], edi
-  ...[0x89, 0xd8, 0x83, 0xf0, 0x01, 0xa3, ...bytes(TURN)], // mov eax, ebx; xor eax, 1; mov [TURN], eax
-  ...[0xeb, 0xc8], // jmp W
-];
+const player = machineCode(
+  32,
+  CODE,
+  `
+  39 1d ${le32(TURN)}    wait: cmp [${TURN}], ebx
+  75 f8                        jne wait
+  8b 3d ${le32(POINTER)}       mov edi, [${POINTER}]
+  0f 31                        rdtsc
+  ab                           stosd
+  89 d0                        mov eax, edx
+  ab                           stosd
+  a1 ${le32(HPET_COUNTER)}     mov eax, [${HPET_COUNTER}]
+  ab                           stosd
+  ba ${le32(PM_TIMER)}         mov edx, ${PM_TIMER}
+  ed                           in eax, dx
+  ab                           stosd
+  0f 31                        rdtsc
+  ab                           stosd
+  89 3d ${le32(POINTER)}       mov [${POINTER}], edi
+  89 d8                        mov eax, ebx
+  83 f0 01                     xor eax, 1
+  a3 ${le32(TURN)}             mov [${TURN}], eax
+  eb ca                        jmp wait
+  `,
+);
 
 describe('two processors', () => {
   let source: Uint8Array<ArrayBuffer>;
@@ -55,10 +72,10 @@ describe('two processors', () => {
     hpet.write(0x10, 4, 1);
     bus.mapMmio('hpet', HPET_BASE, HPET_BYTES, hpet);
     bus.mapPorts('acpi-pm', ACPI_PM_BASE, 12, new AcpiPm({ clock, sci: () => {}, powerOff: () => {} }));
-    first.memory.bytes(0x1000, player.length).set(player);
-    first.memory.bytes(POINTER, 4).set(bytes(LOG));
+    first.memory.bytes(CODE, player.length).set(player);
+    first.memory.bytes(POINTER, 4).set([LOG & 0xff, LOG >> 8, 0, 0]);
     for (const [id, core] of [first, second].entries()) {
-      enterFlat32(core, 0x1000, 0x8000 + 0x100 * id);
+      enterFlat32(core, CODE, 0x8000 + 0x100 * id);
       core.set('rbx', BigInt(id));
     }
     while (u32(first, POINTER) < LOG + ENTRIES * ENTRY_BYTES) {
