@@ -1,6 +1,7 @@
 // The command line: QEMU's words, and an error for every word that makes no sense.
 import { describe, expect, it } from 'vitest';
-import { parseCommandLine, type RunOptions } from '../../src/cli/options.ts';
+import { parseCommandLine } from '../../src/cli/options.ts';
+import type { RunOptions } from '../../src/cli/run-options.ts';
 import { parseProperties, splitCommas } from '../../src/cli/properties.ts';
 
 const parse = (...args: string[]): RunOptions => {
