@@ -1,6 +1,6 @@
 /** The exports of the processor: what src/core/index.ts calls. Everything else it reads and writes in the state block. */
 import { cpu } from './cpu/state';
-import { flushNested } from './mmu/ept';
+import { resetNested } from './mmu/ept';
 import { resetTlbs } from './mmu/tlb';
 import { initBlocks } from './exec/blocks';
 import { setSlot } from './cpu/phys';
@@ -26,7 +26,7 @@ export { readMsr, msrValue, writeMsr } from './ops/msr';
 export function forgetCaches(): void {
   dropAllCode();
   resetTlbs();
-  flushNested();
+  resetNested();
   cpu.clean = 0;
   updateMode();
 }

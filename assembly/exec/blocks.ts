@@ -5,10 +5,10 @@
  */
 import { cpu, FETCH_BUFFER, LINK_NONE, Seg, STEP_BLOCK } from '../cpu/state';
 import { JUMP_CACHE } from '../cpu/window';
+import { setExitLength } from '../cpu/exit';
 import { attend, Attention, Pending, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
 import { isHeld, mayRun } from '../cpu/vector-state';
-import { Field, setField } from '../vmx/vmcs';
 import { fetchHost } from '../mmu/access';
 import { addBlock, Block, dropAllCode, findBlock, hasRoom, HEADER, setPatchBlock, weightOf, WEIGHTS } from '../mmu/blocks';
 import { decode, Decoded, decodedEnd, decodedExtra, decodedLength } from '../isa/decoder';
@@ -257,5 +257,5 @@ export function leaveBlock(rec: usize, after: bool): void {
   if (after && <u32>load<u16>(at) == Kind.SKIP) offset = load<u8>(at + 32, 3);
   cpu.blockRip = (cpu.blockRip + offset) & cpu.laMask;
   // Hypervisors skip instructions by it whose memory access exits, too.
-  if (cpu.pending == Pending.VM_EXIT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, load<u8>(at + 32, 3) - offset);
+  if (cpu.pending == Pending.VM_EXIT) setExitLength(load<u8>(at + 32, 3) - offset);
 }

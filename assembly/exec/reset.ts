@@ -7,7 +7,7 @@ import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
 import { Activity, Attention } from '../cpu/pending';
 import { State } from '../cpu/vector-state';
-import { enterRootOperation } from '../vmx/exits';
+import { enterRootOperation } from '../vmx/guest';
 import { NO_VMCS, setCurrent } from '../vmx/vmcs';
 import { resetApic } from '../apic/apic';
 import { resetIoapic } from '../apic/ioapic';

@@ -1,10 +1,10 @@
 /** The outer loop: runs blocks, delivers events between them, and keeps within the budget whatever the guest does. */
 import { cpu } from '../cpu/state';
 import { Activity, Attention, clock, Pending, retired, spend } from '../cpu/pending';
+import { inGuest } from '../cpu/intercepts';
 import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { answerBell } from '../apic/mailbox';
-import { inNonRoot } from '../vmx/exits';
 import { readFrameMessages } from '../mmu/blocks';
 import { isModeCurrent } from '../mmu/mode';
 import { blockAtRip, cachedBlock, stepBlock } from './blocks';
@@ -123,7 +123,7 @@ function attendTo(): i32 {
     case Activity.ACTIVE: return -1;
     case Activity.WAIT_FOR_SIPI: return Stop.WAIT_FOR_SIPI;
     // A guest that was entered in the shutdown state waits there for what causes a VM exit.
-    case Activity.SHUTDOWN: return inNonRoot() ? Stop.HALT : Stop.SHUTDOWN;
+    case Activity.SHUTDOWN: return inGuest() ? Stop.HALT : Stop.SHUTDOWN;
     default: return Stop.HALT;
   }
 }

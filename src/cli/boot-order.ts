@@ -1,5 +1,5 @@
 /** What boots: one of kernel, flat image, firmware and disks; and which disk comes first. */
-import type { DeviceSpec } from '../index.ts';
+import type { DeviceRequest } from '../machine/board/device-table.ts';
 import type { RunOptions } from './run-options.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -22,6 +22,6 @@ export function settleBoot(options: RunOptions): void {
     bootOrder.indexOf('d') >= 0 && !(bootOrder.indexOf('c') >= 0 && bootOrder.indexOf('c') < bootOrder.indexOf('d'));
   if (!wantsCdrom) return;
   if (cdrom === undefined) throw new UsageError(`-boot ${bootOrder}: d is the image of -cdrom, and there is none`);
-  const isCdrom = (device: DeviceSpec): boolean => 'drive' in device && device.drive === cdrom;
+  const isCdrom = (device: DeviceRequest): boolean => 'drive' in device && device.drive === cdrom;
   options.devices = [...options.devices.filter(isCdrom), ...options.devices.filter((device) => !isCdrom(device))];
 }

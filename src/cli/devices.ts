@@ -1,7 +1,7 @@
 /** -device: any row of the device table by QEMU's name, and the generic loader. */
 import { nearest } from '../checks.ts';
-import type { BootMode, DeviceSpec } from '../index.ts';
-import { DEVICE_TABLE, findDevice } from '../machine/board/device-table.ts';
+import type { BootMode } from '../index.ts';
+import { DEVICE_TABLE, type DeviceRequest, findDevice } from '../machine/board/device-table.ts';
 import { checkKeys, type PropertyList, parseNumber, parseProperties } from './properties.ts';
 import { parseValues, propertyHelp } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -19,7 +19,7 @@ const IDLE_PROPERTIES = ['rng', 'iothread', 'bootindex', 'disable-legacy', 'romf
 const COMMON = { id: { kind: 'text' } } as const;
 
 export type ParsedDevice =
-  | { kind: 'device'; spec: DeviceSpec }
+  | { kind: 'device'; request: DeviceRequest }
   | { kind: 'loader'; flat: FlatImage }
   | { kind: 'help'; text: string };
 
@@ -39,7 +39,7 @@ export function parseDevice(value: string, notes: string[] = []): ParsedDevice {
     notes.push(`-device ${name},${key}= has no effect here`);
   }
   const values = parseValues('device', list, { ...row.properties, ...COMMON });
-  return { kind: 'device', spec: { type: name, ...values } as unknown as DeviceSpec };
+  return { kind: 'device', request: { type: name, ...values } };
 }
 
 /** Devices of QEMU's that are asked for often, and what comes nearest. */

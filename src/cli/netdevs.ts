@@ -86,13 +86,13 @@ function parseAddress(key: string, value: string, address: string, port?: number
 }
 
 /** -object filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=N] */
-export interface DumpWish {
+export interface DumpRequest {
   netdev: string;
   file: string;
   maxBytes: number;
 }
 
-export function parseFilterDump(value: string, list: PropertyList): DumpWish {
+export function parseFilterDump(value: string, list: PropertyList): DumpRequest {
   checkKeys('object', list, ['id', 'netdev', 'file', 'maxlen']);
   const [netdev, file, maxlen] = ['netdev', 'file', 'maxlen'].map((key) => list.values.get(key));
   if (!netdev || !file) throw new UsageError(`-object ${value}: netdev= and file= are needed`);
@@ -104,7 +104,7 @@ export function parseFilterDump(value: string, list: PropertyList): DumpWish {
 /** The networks with those written down that somebody asked for. Throws UsageError for one that does not exist. */
 export function withDumps(
   netdevs: Readonly<Record<string, NetBackend>>,
-  dumps: readonly DumpWish[],
+  dumps: readonly DumpRequest[],
   host: CliHost,
   start: number,
 ): { netdevs: Record<string, NetBackend>; close(): void } {

@@ -1,6 +1,6 @@
 /** The options that have an effect: those without a value, and those with one. */
 import { suggest } from '../checks.ts';
-import { addBackend, addDrive, addNic, addVirtfs, type BackendWish, backendHelp } from './backends.ts';
+import { addBackend, addDrive, addNic, addVirtfs, type BackendRequest, backendHelp } from './backends.ts';
 import { parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios } from './firmware.ts';
 import { addNet } from './legacy-net.ts';
@@ -168,7 +168,7 @@ function addDevice(options: RunOptions, value: string): void {
   const parsed = parseDevice(value, options.notes);
   if (parsed.kind === 'help') options.help = parsed.text;
   else if (parsed.kind === 'loader') options.flat = parsed.flat;
-  else options.devices.push(parsed.spec);
+  else options.devices.push(parsed.request);
 }
 
 /** An option whose value `help` asks what there is. */
@@ -179,6 +179,6 @@ function withHelp(text: () => string, handler: Handler): Handler {
   };
 }
 
-function withBackendHelp(option: BackendWish['option'], handler: Handler): Handler {
+function withBackendHelp(option: BackendRequest['option'], handler: Handler): Handler {
   return withHelp(() => backendHelp(option), handler);
 }

@@ -1,11 +1,12 @@
 /** What a command line asks for, as plain values. */
-import type { DeviceSpec, ExitBreak } from '../index.ts';
+import type { ExitBreak } from '../index.ts';
+import type { DeviceRequest } from '../machine/board/device-table.ts';
 import type { MachineType } from '../machine/board/machine-type.ts';
 import type { LinuxBoot } from '../machine/firmware/loaders/linux.ts';
-import type { BackendWish } from './backends.ts';
+import type { BackendRequest } from './backends.ts';
 import type { FlatImage } from './devices.ts';
 import type { FirmwareOptions } from './firmware.ts';
-import type { DumpWish } from './netdevs.ts';
+import type { DumpRequest } from './netdevs.ts';
 
 /** Where the output of a serial port or of port 0xe9 goes. */
 export type Sink = { kind: 'stdio' } | { kind: 'none' } | { kind: 'file'; path: string };
@@ -15,6 +16,10 @@ export type TraceItem = (typeof TRACE_ITEMS)[number];
 
 export interface RunOptions {
   kernel?: string;
+  /** What the guest is told as the kernel's name instead of its path. */
+  kernelName?: string;
+  /** The hypervisor of the package runs, because nothing else was named. */
+  isDemo?: boolean;
   flat?: FlatImage;
   append?: string;
   /** Module files with their arguments. */
@@ -25,12 +30,12 @@ export interface RunOptions {
   cpu?: string;
   vcpus?: number;
   machine?: MachineType;
-  devices: DeviceSpec[];
-  backends: BackendWish[];
+  devices: DeviceRequest[];
+  backends: BackendRequest[];
   /** The card and the network of -net, by their properties. */
   hub: { card?: readonly string[]; user?: readonly string[] };
   /** Networks to be written down. */
-  dumps: DumpWish[];
+  dumps: DumpRequest[];
   serial: Sink[];
   debugcon: Sink;
   nographic: boolean;

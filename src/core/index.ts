@@ -6,7 +6,7 @@
 import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from '../cpu-models/index.ts';
 import { LAYOUT } from './layout.gen.ts';
 import { MemorySlots, Ram } from './memory.ts';
-import { relocate } from './relocate.ts';
+import { moduleFor } from './source.ts';
 import { StateBlock } from './state.ts';
 import { StateTrace } from './trace.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type Bus,
   type ChipsetPins,
   type Core,
+  type CoreSource,
   type EventTrace,
   type FpuState,
   type GuestMemory,
@@ -37,7 +38,7 @@ export interface CoreOptions {
   /** The processor model, as `-cpu` says it or resolved; by default `max`. */
   cpu?: string | CpuModel;
   /** The processor module, as bytes or compiled; by default the one that lies beside this file. */
-  source?: BufferSource | WebAssembly.Module;
+  source?: CoreSource;
   /** vCPUs that the memory has room for (1 to 8, default 1), and which of them this one is (default 0). */
   vcpus?: number;
   id?: number;
@@ -87,30 +88,6 @@ const FOUR_GIB = 0x1_0000_0000;
 const A20 = 1n << 20n;
 const ENTROPY = 0x9e37_79b9_7f4a_7c15n;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
-
-async function defaultBytes(): Promise<Uint8Array> {
-  const url = import.meta.url.endsWith('.ts')
-    ? new URL('../../build/core-test.wasm', import.meta.url)
-    : new URL('./core.wasm', import.meta.url);
-  if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer());
-  const { readFile } = await import('node:fs/promises');
-  return readFile(url);
-}
-
-/** The module for vCPU `id`: the constants of its window are compiled in. */
-async function moduleFor(source: CoreOptions['source'], id: number): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) {
-    if (id > 0)
-      throw new TypeError(`vCPU ${id} needs the bytes of the core: a compiled module has the window of vCPU 0`);
-    return source;
-  }
-  let bytes = source ?? (await defaultBytes());
-  if (id > 0) {
-    const view = ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;
-    bytes = relocate(new Uint8Array(view), LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE) as Uint8Array<ArrayBuffer>;
-  }
-  return WebAssembly.compile(bytes as BufferSource);
-}
 
 /** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
 export async function createCore(options: CoreOptions): Promise<WasmCore> {
@@ -176,7 +153,6 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     this.trace = new StateTrace(this.#state);
     this.vmx = new StateVmxView(this.#state, model);
     this.#state.setNumber('id', id);
-    this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
     wasm.init();
     this.#slots = new MemorySlots(wasm, ram, extraBytes);

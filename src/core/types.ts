@@ -5,6 +5,9 @@
 
 import type { VmxView } from './vmx-types.ts';
 
+/** The bytes of the processor's module, or the module compiled (`WebAssembly.Module`, a name of the DOM's types). */
+export type CoreSource = Uint8Array | ArrayBuffer | object;
+
 /** Width of a port or MMIO access in bytes. Eight-byte MMIO is split by the processor into two accesses of four. */
 export type Width = 1 | 2 | 4;
 

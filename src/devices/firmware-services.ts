@@ -5,6 +5,7 @@
  * many microseconds pass as are written to port 8.
  */
 import type { GuestMemory, Width } from '../core/types.ts';
+import type { Saved } from '../saved.ts';
 import type { BlkBackend } from './backends.ts';
 import type { IoDevice } from './device.ts';
 
@@ -40,7 +41,7 @@ export interface FirmwareParts {
   log: (line: string) => void;
 }
 
-export class FirmwareServices implements IoDevice {
+export class FirmwareServices implements IoDevice, Saved<number> {
   readonly maxWidth = 4;
   readonly #parts: FirmwareParts;
   #status: number = DiskStatus.DONE;
@@ -53,6 +54,15 @@ export class FirmwareServices implements IoDevice {
   /** What a disk still reads is not put into the memory of a machine that starts over. */
   reset(): void {
     this.#isGone = true;
+  }
+
+  /** The status. Nothing is saved while a disk is at work: the machine waits for that. */
+  save(): number {
+    return this.#status;
+  }
+
+  load(status: number): void {
+    this.#status = status;
   }
 
   read(offset: number, _width: Width): number {

@@ -3,9 +3,10 @@
  * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
  */
 import { isObject } from '../checks.ts';
+import type { Plain } from '../saved.ts';
 
 /** What the sender left undone on a frame, to be done by whoever needs it. */
-export interface Offload {
+export type Offload = {
   /**
    * Where the sum of TCP or UDP begins. It is not made yet: its field, at `checksumStart + checksumOffset`, holds the
    * sum of the pseudo header.
@@ -14,12 +15,24 @@ export interface Offload {
   checksumOffset: number;
   /** Bytes of payload per segment, where the frame is several segments of TCP over IPv4 in one; otherwise 0. */
   segmentBytes: number;
+};
+
+/** Something that is done later: its callback is known from the beginning, the time comes with `arm`. */
+export interface NetTimer {
+  /** When it fires, in nanoseconds since power-on; null while it is not armed. */
+  readonly deadline: bigint | null;
+  /** Lets it fire once, at the first instruction boundary that is reached at or after `deadline`, and at no other time. */
+  arm(deadline: bigint): void;
+  cancel(): void;
+  /** Ends it for good: its name is free again. */
+  remove(): void;
 }
 
 /** Virtual time, as devices know it: nanoseconds since power-on. */
 export interface NetClock {
   now(): bigint;
-  schedule(deadline: bigint, callback: () => void): { cancel(): void };
+  /** A timer of a name that its owner has no other of. Throws Error where it has. */
+  timer(name: string, fires: () => void): NetTimer;
 }
 
 /**
@@ -63,6 +76,12 @@ export interface NetBackend {
   ready?(): void;
   /** Ends all dealings with the host. */
   close?(): void;
+  /**
+   * What a guest can tell apart, as plain data; `card` is the one that asks. A network without `save` and `load` keeps
+   * nothing of the guest, or loses it when the machine is put back.
+   */
+  save?(card: NetCard): Plain;
+  load?(card: NetCard, state: Plain): void;
 }
 
 /** Whether a value is such a network. */

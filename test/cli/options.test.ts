@@ -1,8 +1,8 @@
 // The command line: QEMU's words, and an error for every word that makes no sense.
 import { describe, expect, it } from 'vitest';
 import { parseCommandLine } from '../../src/cli/options.ts';
-import type { RunOptions } from '../../src/cli/run-options.ts';
 import { parseProperties, splitCommas } from '../../src/cli/properties.ts';
+import type { RunOptions } from '../../src/cli/run-options.ts';
 
 const parse = (...args: string[]): RunOptions => {
   const parsed = parseCommandLine(args);

@@ -33,6 +33,23 @@ export class Code {
     this.bytes.push(0xe9, ...littleEndian(target - (this.at + this.bytes.length + 5), 4));
     return this;
   }
+  /** call rel32 */
+  call(target: number): this {
+    this.bytes.push(0xe8, ...littleEndian(target - (this.at + this.bytes.length + 5), 4));
+    return this;
+  }
+  /** Does `body` `times` times over. R13 counts. */
+  repeat(times: number, body: () => void): this {
+    this.hex('49 c7 c5').imm32(times); // mov r13, times
+    const begin = this.at + this.bytes.length;
+    body();
+    this.hex('49 ff cd 0f 85'); // dec r13; jnz begin
+    return this.imm32(begin - (this.at + this.bytes.length + 4));
+  }
+  imm32(value: number): this {
+    this.bytes.push(...littleEndian(value, 4));
+    return this;
+  }
   /** R14, the sum of all that the program saw, takes RAX in: rol r14, 7; xor r14, rax. */
   fold(): this {
     return this.hex('49 c1 c6 07 49 31 c6');

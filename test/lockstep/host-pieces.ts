@@ -27,12 +27,12 @@ import {
   USER_STACK_PAGE,
 } from './world.ts';
 
-const EFER = 0xc0000080;
+export const EFER = 0xc0000080;
 const PKRS = 0x6e1;
 const SELF_IPI = 0x83f;
 
-const CR0 = { MP: 2, EM: 4, TS: 8, WP: 0x10000, AM: 0x40000 };
-const CR4 = {
+export const CR0 = { MP: 2, EM: 4, TS: 8, WP: 0x10000, AM: 0x40000 };
+export const CR4 = {
   TSD: 4,
   DE: 8,
   PGE: 0x80,
@@ -59,7 +59,7 @@ export const SWITCHED = [
 ] as const;
 /** Accesses to what RBX points at, likewise. */
 export const ACCESSES = ['8b 03', '8b 43 fe', '89 0b', 'f0 01 4b 10', 'ff d3', '0f 10 03', '0f b6 03'] as const;
-const CALL = 'ff d3';
+export const CALL = 'ff d3';
 
 /** Where a user stub of `bytes` lies in the page of user code; the judge puts it there. */
 export const USER_STUBS = [...ACCESSES, ...SWITCHED].map((bytes) => `${bytes} cd 80`);
@@ -79,16 +79,17 @@ export function probe(code: Code, next: Random): void {
     code.mov(Reg.RBX, probeAddress(next, false)).hex(pick(next, SWITCHED)).fold();
     return;
   }
-  const access = pick(next, ACCESSES);
-  const address = probeAddress(next, access === CALL);
-  code.mov(Reg.RBX, address).mov(Reg.RCX, below(next, 0x10000)).hex(access).fold();
+  const bytes = pick(next, ACCESSES);
+  access(code, next, bytes, probeAddress(next, bytes === CALL));
+}
+export function access(code: Code, next: Random, bytes: string, address: number): void {
+  code.mov(Reg.RBX, address).mov(Reg.RCX, below(next, 0x10000)).hex(bytes).fold();
 }
 
 function toggle(code: Code, register: 0 | 4, bits: number): void {
   const modrm = register === 0 ? 'c0' : 'e0';
   code.hex(`0f 20 ${modrm} 48 35`);
-  for (let n = 0; n < 4; n++) code.bytes.push((bits >> (8 * n)) & 0xff);
-  code.hex(`0f 22 ${modrm}`);
+  code.imm32(bits).hex(`0f 22 ${modrm}`);
 }
 
 /** invpcid rcx, [rsp]; invept; invvpid: by the last byte of the opcode, with a descriptor on the stack. */
@@ -125,6 +126,13 @@ function visitUser(code: Code, next: Random): void {
   code.mov(Reg.RBX, probeAddress(next, isCall)).mov(Reg.RCX, below(next, 0x10000)).hex('48 cf');
 }
 
+/** A new value of PKRU or IA32_PKRS. */
+export function setKeys(code: Code, next: Random): void {
+  const value = next() & ~3 & 0xff;
+  if (chance(next, 50)) code.wrmsr(PKRS, value);
+  else code.mov(Reg.RAX, value).hex('31 c9 31 d2 0f 01 ef'); // wrpkru
+}
+
 type Maker = (code: Code, next: Random, vmx: boolean) => void;
 
 const MAKERS: readonly Maker[] = [
@@ -147,8 +155,8 @@ const MAKERS: readonly Maker[] = [
     code.mov(Reg.RAX, BigInt(rootOf(root) | root) | keep).hex('0f 22 d8');
   },
   (code, next) => code.hex(pick(next, ['0f 01 ca', '0f 01 cb'])), // clac, stac
-  (code, next) => code.mov(Reg.RAX, next() & ~3 & 0xff).hex('31 c9 31 d2 0f 01 ef'), // wrpkru
-  (code, next) => code.wrmsr(PKRS, next() & ~3 & 0xff),
+  setKeys,
+  setKeys,
   (code, next) => code.mov(Reg.RBX, probeAddress(next, true)).hex('0f 01 3b'), // invlpg
   (code, next) => invalidate(code, 82, below(next, 4), below(next, ROOTS), probeAddress(next, true)),
   (code, next, vmx) => {

@@ -5,16 +5,25 @@
  */
 import { GPRS, type RegisterName, Stop } from '../../src/core/types.ts';
 import { disassemble } from '../../src/isa/disasm.ts';
-import { type Lab, longLab } from '../exec/lab.ts';
+import { type Lab, longLab, STACK0 } from '../exec/lab.ts';
 import { randomNumbers } from '../random.ts';
 import { vmxLab } from '../vmx/lab.ts';
 import { Code } from './code.ts';
-import { exitHandler, GUEST_STUB_SIZE, GUEST_STUBS, GUEST_STUBS_AT, guestPiece, VMCS_REGIONS } from './guest-pieces.ts';
+import {
+  entryCode,
+  exitHandler,
+  GUEST_STUB_SIZE,
+  GUEST_STUBS,
+  GUEST_STUBS_AT,
+  guestPiece,
+  VMCS_REGIONS,
+} from './guest-pieces.ts';
 import { hostPiece, STUB_SIZE, USER_STUBS } from './host-pieces.ts';
+import { hostTour } from './host-tours.ts';
 import {
   buildWorld,
   chance,
-  DISPATCHER,
+  ENTER,
   EXIT_HANDLER,
   eptPointer,
   PROBE,
@@ -83,16 +92,20 @@ async function makeLab({ seed, vmx }: Options): Promise<Lab> {
   const lab = one?.lab ?? (await longLab('max'));
   one?.write({
     HOST_RIP: EXIT_HANDLER,
+    HOST_RSP: STACK0 - 8, // where a call left its return address
     HOST_CR3: rootOf(0),
     HOST_CR4: 0x2020 | 0x20000,
     EPTP: eptPointer(0, false),
     EXIT_CONTROLS: one.read('EXIT_CONTROLS') | 0x200000n, // load IA32_EFER
   });
   fillStubs(lab);
-  const piece = (code: Code, random: Random) =>
-    vmx && chance(random, 60) ? guestPiece(code, random) : hostPiece(code, random, vmx);
+  const piece = (code: Code, random: Random) => {
+    if (vmx && chance(random, 60)) return guestPiece(code, random);
+    return chance(random, vmx ? 5 : 25) ? hostTour(code, random) : hostPiece(code, random, vmx);
+  };
   buildWorld(lab, next, PIECES, piece);
-  put(lab, exitHandler(new Code(EXIT_HANDLER)).jmp(DISPATCHER));
+  put(lab, exitHandler(new Code(EXIT_HANDLER)));
+  put(lab, entryCode(new Code(ENTER)));
   if (vmx) {
     const { rip, r15 } = { rip: lab.get('rip'), r15: lab.get('r15') };
     makeRegions(lab);
@@ -141,9 +154,9 @@ function catchUp(fast: Lab, naive: Lab, seen: (rip: bigint) => void): boolean {
   return naive.core.retired === target && same();
 }
 
-/** Lets the numbers of the TLB's banks, which millions of flushes would use up, come to their end within some dozens. */
+/** Lets the numbers of the TLB's banks, which millions of flushes would use up, come to their end within a dozen. */
 function skipGenerations({ core: { state } }: Lab): void {
-  const last = LAST_GENERATION - 30;
+  const last = LAST_GENERATION - 10;
   if (state.number('nextGeneration') < last) state.setNumber('nextGeneration', last);
 }
 
@@ -169,7 +182,7 @@ async function race(options: Options, end?: End): Promise<Race> {
   for (let run = 0; ; run++) {
     const isLast = run === end?.run;
     const length = isLast ? end.length : 1 + (next() % LONGEST_RUN);
-    if (options.seed % 2 === 0) skipGenerations(fast);
+    if (options.seed % 4 > 0) skipGenerations(fast);
     const stop = fast.core.run(length);
     if (stop === Stop.HALT || stop === Stop.SHUTDOWN)
       throw new Error(`seed ${options.seed}: the program stopped (${stop})`);

@@ -28,8 +28,9 @@ export const USER_STACK_AT = 0x1a1000;
 /** Addresses of the pieces, which the dispatcher goes through at random; the dispatcher; the pieces. */
 const PIECE_TABLE = 0x60000;
 export const DISPATCHER = 0x62000;
-/** Where VM exits go. */
+/** Where VM exits go, and where VM entries are called. */
 export const EXIT_HANDLER = 0x63000;
+export const ENTER = 0x63800;
 const PIECES_AT = 0x80000;
 const PIECES_END = FRAME_AT;
 export const USER_RETURN_VECTOR = 0x80;
@@ -38,6 +39,8 @@ export const IPI_VECTOR = 0x90;
 export const Pte = { P: 1n, W: 2n, U: 4n, A: 0x20n, D: 0x40n, PS: 0x80n, G: 0x100n, XD: 1n << 63n } as const;
 const PKEY_SHIFT = 59n;
 const WRITE_BACK = 6n << 3n;
+const Ept = { RWX: 7n, USER_X: 0x400n } as const;
+const EPT_ALL = Ept.RWX | Ept.USER_X;
 
 /** Random numbers, and what a seed comes back to again and again, so that caches have something to keep. */
 export interface Random {
@@ -61,6 +64,8 @@ export const chance = (next: Random, percent: number): boolean => next() % 100 <
 export const pick = <T>(next: Random, list: readonly T[]): T => list[next() % list.length];
 
 export const rootOf = (n: number): number => TABLES_AT + n * 0x4000;
+/** The directory of an address space, which PAE paging finds by a PDPTE. */
+export const directoryOf = (n: number): number => rootOf(n) + 0x2000;
 export const pteOf = (root: number, page: number): number => rootOf(root) + 0x3000 + 8 * page;
 const eptAt = (n: number): number => EPT_AT + n * 0x6000;
 export const eptPointer = (n: number, dirty: boolean): number => eptAt(n) | 0x1e | (dirty ? 0x40 : 0);
@@ -70,17 +75,21 @@ export const frame = (n: number): number => FRAME_AT + 0x1000 * n;
 /** An entry for a probe page: any frame, any rights, now and then absent. */
 export function randomPte(next: Random, isGlobal: boolean): bigint {
   let entry = BigInt(frame(below(next, FRAMES)));
-  if (chance(next, 92)) entry |= Pte.P;
-  if (chance(next, 60)) entry |= Pte.W;
+  if (chance(next, 95)) entry |= Pte.P;
+  if (chance(next, 65)) entry |= Pte.W;
   if (chance(next, 50)) entry |= Pte.U;
-  if (chance(next, 30)) entry |= Pte.XD;
+  if (chance(next, 15)) entry |= Pte.XD;
   // Which of the entries of a global page gets marked depends on where it was found first: they are marked already.
   if (isGlobal) entry |= Pte.G | Pte.A | Pte.D;
-  return entry | (BigInt(below(next, 4)) << PKEY_SHIFT);
+  return chance(next, 55) ? entry : entry | (BigInt(below(next, 4)) << PKEY_SHIFT);
 }
-/** An entry for a frame in extended page tables. Writable without readable would be a misconfiguration, which is welcome too. */
+/**
+ * An entry for a frame in extended page tables. Writable without readable would be a misconfiguration, which is welcome
+ * too. User code asks for a bit of its own where mode-based execute control is on.
+ */
 export function randomEptEntry(next: Random, at: number): bigint {
-  return BigInt(at) | WRITE_BACK | (chance(next, 75) ? 7n : BigInt(below(next, 8)));
+  const rights = chance(next, 75) ? Ept.RWX : BigInt(below(next, 8));
+  return BigInt(at) | WRITE_BACK | rights | (chance(next, 60) ? Ept.USER_X : 0n);
 }
 
 function fillRoots(lab: Lab, next: Random): void {
@@ -103,10 +112,10 @@ function fillRoots(lab: Lab, next: Random): void {
 function fillEpts(lab: Lab, next: Random): void {
   for (let n = 0; n < EPTS; n++) {
     const at = eptAt(n);
-    lab.put64(at, BigInt(at + 0x1000) | 7n);
-    lab.put64(at + 0x1000, BigInt(at + 0x2000) | 7n);
-    for (const third of [0, 1, 2]) lab.put64(at + 0x2000 + 8 * third, BigInt(at + 0x3000 + third * 0x1000) | 7n);
-    for (let pa = 0; pa < 0x400000; pa += 0x1000) lab.put64(eptEntryOf(n, pa), BigInt(pa) | WRITE_BACK | 7n);
+    lab.put64(at, BigInt(at + 0x1000) | EPT_ALL);
+    lab.put64(at + 0x1000, BigInt(at + 0x2000) | EPT_ALL);
+    for (const third of [0, 1, 2]) lab.put64(at + 0x2000 + 8 * third, BigInt(at + 0x3000 + third * 0x1000) | EPT_ALL);
+    for (let pa = 0; pa < 0x400000; pa += 0x1000) lab.put64(eptEntryOf(n, pa), BigInt(pa) | WRITE_BACK | EPT_ALL);
     for (let k = 0; k < FRAMES; k++) lab.put64(eptEntryOf(n, frame(k)), randomEptEntry(next, frame(k)));
     for (let k = 0; k < PAGES; k++)
       lab.put64(eptEntryOf(n, PROBE + 0x1000 * k), randomEptEntry(next, frame(below(next, FRAMES))));

@@ -35,6 +35,11 @@ export class Listings {
     return entries;
   }
 
+  /** The readers with what they read, the oldest first. */
+  get all(): { reader: object; entries: readonly DirectoryEntry[] }[] {
+    return [...this.#listings].map(([reader, { entries }]) => ({ reader, entries }));
+  }
+
   forget(reader: object): void {
     this.#bytes -= this.#listings.get(reader)?.bytes ?? 0;
     this.#listings.delete(reader);

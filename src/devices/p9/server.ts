@@ -3,7 +3,8 @@
  * sends is answered, what makes no sense with Rlerror; every request is finished when its answer is there, so that there
  * is never anything to flush.
  */
-import { child, type Fid, Fids, step } from './fids.ts';
+import { copyOf, type Saved } from '../../saved.ts';
+import { child, type Fid, type FidState, Fids, step } from './fids.ts';
 import {
   type DirectoryEntry,
   Errno,
@@ -52,7 +53,10 @@ const CHANGES: ReadonlySet<number> = new Set<number>([
   Request.REMOVE,
 ]);
 
-export class P9Server {
+/** The agreed length of messages, the fids, and the folders that are being read, by their fids. */
+export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; entries: DirectoryEntry[] }[] };
+
+export class P9Server implements Saved<P9State> {
   readonly #tree: FileTree;
   readonly #listings = new Listings();
   readonly #fids = new Fids((fid) => this.#listings.forget(fid));
@@ -94,6 +98,20 @@ export class P9Server {
   reset(): void {
     this.#fids.clear();
     this.#limit = 0;
+  }
+
+  save(): P9State {
+    const listings = this.#listings.all.flatMap(({ reader, entries }) => {
+      const fid = this.#fids.numberOf(reader);
+      return fid === undefined ? [] : [{ fid, entries: copyOf([...entries]) }];
+    });
+    return { limit: this.#limit, fids: this.#fids.save(), listings };
+  }
+
+  load({ limit, fids, listings }: P9State): void {
+    this.#limit = limit;
+    this.#fids.load(fids, (path, how) => this.#tree.open(path, how));
+    for (const { fid, entries } of listings) this.#listings.of(this.#fids.get(fid), true, () => copyOf(entries));
   }
 
   /** The answer to `message`, of `room` bytes at most. `room` is at least that of an Rlerror, 11 bytes. */
@@ -168,7 +186,7 @@ export class P9Server {
     if (type === FileType.DIRECTORY) {
       if (how.write) throw new FileError(Errno.EISDIR);
       fid.isFolder = true;
-    } else if (type === FileType.FILE) this.#fids.open(fid, () => this.#tree.open(fid.path, how));
+    } else if (type === FileType.FILE) this.#fids.open(fid, how, () => this.#tree.open(fid.path, how));
     else throw new FileError(type === FileType.LINK ? Errno.ELOOP : Errno.EOPNOTSUPP);
     putQid(out, stat);
     out.u32(0);
@@ -182,7 +200,7 @@ export class P9Server {
     const folder = fid.path;
     this.#fids.lead(fid, path);
     try {
-      this.#fids.open(fid, () => this.#tree.open(path, { ...howTo(flags), create }));
+      this.#fids.open(fid, howTo(flags), () => this.#tree.open(path, { ...howTo(flags), create }));
     } catch (error) {
       this.#fids.lead(fid, folder);
       throw error;

@@ -4,7 +4,8 @@
  * for a driver that is not up yet.
  */
 import type { Width } from '../../core/types.ts';
-import { ConsolePort, type PortParts } from './console-port.ts';
+import { copyOf } from '../../saved.ts';
+import { ConsolePort, type PortParts, type PortState } from './console-port.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
@@ -37,6 +38,9 @@ const MAX_NAME_BYTES = 255;
 /** Control messages that may wait for the driver's buffers. */
 const MAX_WAITING = 1024;
 export const MAX_CONSOLE_PORTS = 31;
+
+/** Control messages that wait for buffers, and the ports by their numbers. */
+type ConsoleState = { control: Uint8Array[]; ports: (PortState | null)[] };
 
 export class VirtioConsole implements VirtioDevice {
   readonly id = 3;
@@ -96,6 +100,15 @@ export class VirtioConsole implements VirtioDevice {
 
   writeConfig(offset: number, _width: Width, value: number): void {
     if (offset === Config.EMERG_WR) this.ports[0]?.parts.output(Uint8Array.of(value));
+  }
+
+  save(): ConsoleState {
+    return { control: copyOf(this.#control), ports: this.ports.map((port) => port?.save() ?? null) };
+  }
+
+  load({ control, ports }: ConsoleState): void {
+    this.#control = copyOf(control);
+    for (const [id, state] of ports.entries()) if (state) this.ports[id]?.load(state);
   }
 
   reset(): void {

@@ -30,6 +30,9 @@ export interface InputProfile {
 
 export type InputEvent = readonly [type: number, code: number, value: number];
 
+/** Events that wait for buffers, and the lights that are on. */
+type InputState = { waiting: [type: number, code: number, value: number][]; lights: number[] };
+
 export class VirtioInput implements VirtioDevice {
   readonly id = 18;
   readonly name: string;
@@ -72,6 +75,16 @@ export class VirtioInput implements VirtioDevice {
     const data = this.#answer(this.config[Config.SELECT], this.config[Config.SUBSELECT]);
     this.config[Config.SIZE] = data.length;
     this.config.fill(0, Config.DATA).set(data, Config.DATA);
+  }
+
+  save(): InputState {
+    return { waiting: this.#waiting.map((event) => [...event]), lights: [...this.lights] };
+  }
+
+  load({ waiting, lights }: InputState): void {
+    this.#waiting = waiting.map((event) => [...event]);
+    this.lights.clear();
+    for (const light of lights) this.lights.add(light);
   }
 
   reset(): void {

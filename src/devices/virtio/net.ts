@@ -3,12 +3,13 @@
  * driver left undone are made here, unless the backend takes such frames; then it takes long TCP segments uncut, too.
  * Frames to the guest are never dropped for want of buffers: the backend is told to wait.
  */
-import type { HostWork, NetBackend, NetCard, NetClock, Offload } from '../../net/backend.ts';
+import type { HostWork, NetBackend, NetCard, NetClock, NetTimer, Offload } from '../../net/backend.ts';
 import { completeChecksum } from '../../net/bytes.ts';
+import { copyOf, type Plain } from '../../saved.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
-import { NetFilter } from './net-filter.ts';
+import { type FilterState, NetFilter } from './net-filter.ts';
 import { makeHeader, NET_HEADER_BYTES, readHeader } from './net-header.ts';
 import type { Virtqueue } from './queue.ts';
 
@@ -62,6 +63,17 @@ export interface NetOptions {
   gatherNs?: number;
 }
 
+export type NetState = {
+  /** Ids of the chains in hand. */
+  inHand: number[];
+  isStarved: boolean;
+  lonelyRounds: number;
+  receivedBytes: number;
+  filter: FilterState;
+  /** What is at the other end of the cable, where it has a state: the machine's own networks have. */
+  backend: Plain;
+};
+
 export class VirtioNet implements VirtioDevice, NetCard {
   readonly id = 1;
   readonly name = 'virtio-net';
@@ -80,7 +92,8 @@ export class VirtioNet implements VirtioDevice, NetCard {
   #inHand: Chain[] = [];
   #isStarved = false;
   readonly #gatherNs: number;
-  #gathering: { cancel(): void } | null = null;
+  /** Armed while frames are waited for. */
+  readonly #gathering: NetTimer;
   /** Rounds in a row that brought a single frame, of a guest that seems to wait for the answer. */
   #lonelyRounds = 0;
   /** Bytes for the guest since its last frame. */
@@ -102,6 +115,10 @@ export class VirtioNet implements VirtioDevice, NetCard {
     this.host = host;
     this.#backend = backend;
     this.#gatherNs = gatherNs;
+    this.#gathering = clock.timer('transmit', () => {
+      const queue = this.#virtio.queue(NetQueue.TRANSMIT);
+      if (queue) this.#virtio.attempt(() => this.#transmitAll(queue));
+    });
     this.#mac = mac.slice();
     this.config.set(mac);
     this.config[CONFIG.STATUS] = LINK_UP;
@@ -126,11 +143,31 @@ export class VirtioNet implements VirtioDevice, NetCard {
   reset(): void {
     this.#inHand = [];
     this.#isStarved = false;
-    this.#gathering?.cancel();
-    this.#gathering = null;
+    this.#gathering.cancel();
     this.#lonelyRounds = 0;
     this.#receivedBytes = 0;
     this.config.set(this.#mac);
+  }
+
+  save(): NetState {
+    return {
+      inHand: this.#inHand.map(({ id }) => id),
+      isStarved: this.#isStarved,
+      lonelyRounds: this.#lonelyRounds,
+      receivedBytes: this.#receivedBytes,
+      filter: this.#filter.save(),
+      backend: this.#backend.save?.(this) ?? null,
+    };
+  }
+
+  load({ inHand, isStarved, lonelyRounds, receivedBytes, filter, backend }: NetState): void {
+    const queue = this.#virtio.queue(NetQueue.RECEIVE);
+    this.#inHand = inHand.flatMap((id) => queue?.chain(id) ?? []);
+    this.#isStarved = isStarved;
+    this.#lonelyRounds = lonelyRounds;
+    this.#receivedBytes = receivedBytes;
+    this.#filter.load(filter);
+    if (backend !== null) this.#backend.load?.(this, copyOf(backend));
   }
 
   setLink(isUp: boolean): void {
@@ -199,17 +236,14 @@ export class VirtioNet implements VirtioDevice, NetCard {
   }
 
   #gather(queue: Virtqueue): void {
-    if (this.#gathering) return;
+    if (this.#gathering.deadline !== null) return;
     const isTrial = this.#lonelyRounds % LONELY_ROUNDS === 0;
     if (this.#gatherNs === 0 || (this.#lonelyRounds > LONELY_ROUNDS && !isTrial)) {
       this.#transmit(queue);
       return;
     }
     queue.wantNotifications(false);
-    this.#gathering = this.clock.schedule(this.clock.now() + BigInt(this.#gatherNs), () => {
-      this.#gathering = null;
-      if (this.#virtio.queue(NetQueue.TRANSMIT) === queue) this.#virtio.attempt(() => this.#transmitAll(queue));
-    });
+    this.#gathering.arm(this.clock.now() + BigInt(this.#gatherNs));
   }
 
   #transmitAll(queue: Virtqueue): void {

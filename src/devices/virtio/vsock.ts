@@ -2,10 +2,11 @@
  * Socket device (virtio 1.2, 5.10 "Socket Device"): streams between the guest and the host, whose context ID is 2. What a
  * guest gets wrong about one connection breaks that connection; what it gets wrong about a packet needs a reset.
  */
+import { copyOf } from '../../saved.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
-import { BUFFER_BYTES, type VsockCarrier, VsockConnection } from './vsock-connection.ts';
+import { BUFFER_BYTES, type VsockCarrier, VsockConnection, type VsockConnectionState } from './vsock-connection.ts';
 import {
   HEADER_BYTES,
   type Header,
@@ -31,6 +32,13 @@ const LAST_CID = 0xffff_fffe;
 
 /** Who accepts connections to a port of the host; undefined where nobody listens. */
 export type VsockAcceptor = (port: number) => ((connection: VsockConnection) => void) | undefined;
+
+/** Connections by their ports, in the order in which they were made; `turn` is the place among those that may send. */
+export type VsockState = {
+  connections: { hostPort: number; guestPort: number; turn: number | null; state: VsockConnectionState }[];
+  answers: Uint8Array[];
+  nextPort: number;
+};
 
 export class VirtioVsock implements VirtioDevice, VsockCarrier {
   readonly id = 19;
@@ -79,6 +87,33 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
       this.#transmit(queue);
       this.#fill();
     }
+  }
+
+  save(): VsockState {
+    const turns = [...this.#eager];
+    const connections = [...this.#connections.values()].map((connection) => {
+      const { hostPort, guestPort } = connection;
+      const turn = turns.indexOf(connection);
+      return { hostPort, guestPort, turn: turn < 0 ? null : turn, state: connection.save() };
+    });
+    return { connections, answers: copyOf(this.#answers), nextPort: this.#nextPort };
+  }
+
+  load({ connections, answers, nextPort }: VsockState): void {
+    this.#connections.clear();
+    this.#eager.clear();
+    const turns: VsockConnection[] = [];
+    for (const { hostPort, guestPort, turn, state } of connections) {
+      const connection = this.#add(hostPort, guestPort, true);
+      connection.load(state);
+      if (turn !== null) turns[turn] = connection;
+      const listener = this.#accept(hostPort);
+      if (listener) listener(connection);
+      else queueMicrotask(() => connection.destroy());
+    }
+    for (const connection of turns) this.#eager.add(connection);
+    this.#answers.splice(0, this.#answers.length, ...copyOf(answers));
+    this.#nextPort = nextPort;
   }
 
   reset(): void {

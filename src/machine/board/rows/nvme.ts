@@ -18,7 +18,7 @@ export const nvme = device({
       backend: context.drive(drive),
       serial,
       pairs: max_ioqpairs,
-      defer: (work) => context.defer(work),
+      defer: context.defer,
       charge: (bytes) => context.charge(bytes),
       busy: (work) => context.busy(work),
       log: (line) => context.log(line),
