@@ -44,7 +44,7 @@ export interface RunLimits {
 }
 
 /** Puts the machine back to where it began. */
-export type Restart = (cause: 'shutdown' | 'reset') => void;
+export type Restart = (cause: 'shutdown' | 'reset', rip?: bigint) => void;
 
 export class RunLoop {
   readonly clock: VirtualClock;
@@ -61,6 +61,8 @@ export class RunLoop {
   /** Processors in HLT or waiting for SIPI. */
   readonly #asleep: Set<Core>;
   readonly #sleep = new Sleep();
+  /** The processor that is in shutdown, or was last. */
+  #fallen: Core;
   #waitsForInput: boolean;
   #ending: Outcome | null = null;
   #running = false;
@@ -75,6 +77,7 @@ export class RunLoop {
   constructor({ turns, exits, console, options }: RunLoopParts) {
     this.#turns = turns;
     this.#cores = turns.cores;
+    this.#fallen = turns.cores[0];
     this.#exits = exits;
     this.#console = console;
     this.#options = options;
@@ -237,6 +240,7 @@ export class RunLoop {
       const stop = isStepping(tracer) ? stepTraced(core, this.#cores, tracer, this.#asleep.has(core), run) : run();
       if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
       else this.#asleep.delete(core);
+      if (stop === Stop.SHUTDOWN) this.#fallen = core;
       const hit = this.#exits.end(core, stop);
       this.#ending ??= hit;
       return stop;
@@ -284,13 +288,14 @@ export class RunLoop {
   }
 
   #restart(cause: 'shutdown' | 'reset', restart: Restart): Outcome | null {
-    if (!this.#options.reboot) return { reason: cause };
+    const rip = cause === 'shutdown' ? this.#fallen.get('rip') : undefined;
+    if (!this.#options.reboot) return cause === 'shutdown' ? { reason: cause, rip } : { reason: cause };
     const { retired, now } = this.#turns;
     this.#turns.reset();
     this.#exits.reset();
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
-    restart(cause);
+    restart(cause, rip);
     return null;
   }
 }
