@@ -5,9 +5,10 @@ import { inGuest } from '../cpu/intercepts';
 import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { answerBell } from '../apic/mailbox';
-import { readFrameMessages } from '../mmu/blocks';
+import { readFrameMessages } from '../code/blocks';
 import { isModeCurrent } from '../mmu/mode';
-import { blockAtRip, cachedBlock, stepBlock } from './blocks';
+import { stepBlock } from './build';
+import { blockAtRip, cachedBlock } from './lookup';
 import { interpret } from './interpret.gen';
 import { takeEvent, timerIsDue } from './between';
 import { deliverPending } from './deliver';
@@ -67,7 +68,7 @@ function execute(left: u64): void {
   if (block === null) block = blockAtRip();
   if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
     cpu.budget -= <i32>block.count;
-    interpret(changetype<usize>(block));
+    interpret(block);
   } else if (cpu.pending == Pending.NONE) step();
 }
 
@@ -82,7 +83,7 @@ function step(): void {
   if (block !== null) {
     setBudget(0);
     cpu.retiredEnd++;
-    interpret(changetype<usize>(block));
+    interpret(block);
   }
   if (!debugging) return;
   // An iteration of a string instruction traps too.

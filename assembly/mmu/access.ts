@@ -12,7 +12,7 @@ import { Access, accessClass, Class, codeHost, fill, flushPage, lookup } from '.
 import { translate } from './walk';
 import { walked } from './walked';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
-import { codeWritten, holdsCode } from './blocks';
+import { holdsCode, tellCodeWritten } from './code-frames';
 import { mmioRead, mmioWrite } from './bus';
 import { inApicAccessPage, readsVirtually, writesVirtually } from '../vmx/virtual-apic';
 import { hitsDataBreakpoint } from '../cpu/debug';
@@ -167,7 +167,7 @@ function writePart(pa: u64, size: u32, from: u32): bool {
     return cpu.attention != 0;
   }
   memory.copy(host, from, size);
-  return holdsCode(host) && codeWritten(host, size);
+  return holdsCode(host) && tellCodeWritten(host, size);
 }
 
 /**
@@ -229,7 +229,7 @@ export function commitBounce(): bool {
   const size = cpu.bounceLength;
   if (cpu.bounceKind == Bounce.CODE) {
     memory.copy(cpu.bounceHost, BOUNCE, size);
-    return codeWritten(cpu.bounceHost, size);
+    return tellCodeWritten(cpu.bounceHost, size);
   }
   if (cpu.bounceKind == Bounce.MMIO) return writePart(cpu.bouncePa, size, <u32>BOUNCE);
   const first: u32 = 0x1000 - (<u32>cpu.bouncePa & 0xfff);

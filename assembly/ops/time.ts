@@ -1,7 +1,7 @@
 /** Time as an instruction sees it: one retired instruction is one nanosecond is one tick of the TSC. */
 import { cpu } from '../cpu/state';
 import { clock } from '../cpu/pending';
-import { Block, HEADER, weightOf } from '../mmu/blocks';
+import { Block, HEADER, weightOf } from '../code/blocks';
 import { Rec } from '../isa/record';
 import { guestTscMultiplier, guestTscOffset, hasGuestTsc } from '../vmx/time';
 import { mulHigh } from './wide';

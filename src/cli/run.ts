@@ -13,7 +13,7 @@ import { UsageError } from './usage-error.ts';
 
 const MS_PER_SECOND = 1000;
 
-/** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
+/** Runs the guest and returns the exit code of the process. Throws if the machine cannot be made. */
 export async function runGuest(asked: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
   const options = withoutTwoTerminals(namesNothingToRun(asked) ? demo(asked) : asked);
   const interrupts = new Interrupts(host);
