@@ -84,13 +84,18 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** What somebody meant who wrote an unknown name, and all that is there otherwise. */
-export function suggest(name: string, known: readonly string[]): string {
-  const near = known
+/** The known name that is so near to an unknown one that it was meant. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  return known
     .map((one) => ({ one, far: distance(name.toLowerCase(), one.toLowerCase()) }))
     .filter(({ one, far }) => far <= Math.max(1, Math.min(name.length, one.length) / 3))
-    .sort((a, b) => a.far - b.far)[0];
-  return near ? `did you mean '${near.one}'?` : `there are ${known.join(', ') || 'none'}`;
+    .sort((a, b) => a.far - b.far)[0]?.one;
+}
+
+/** What somebody meant who wrote an unknown name, and all that is there otherwise. */
+export function suggest(name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  return near === undefined ? `there are ${known.join(', ') || 'none'}` : `did you mean '${near}'?`;
 }
 
 /** Throws RangeError where the value is not what it is to be. */

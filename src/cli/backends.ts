@@ -2,11 +2,13 @@
  * -drive, -netdev, -chardev, -fsdev and their short forms: each names a row of a table, which says what properties it has and how the backend
  * is opened. Parsing touches nothing; backends are opened when the machine is made, and closed when it has ended.
  */
+import { suggest } from '../checks.ts';
 import type { Backends, FileTree } from '../index.ts';
-import type { DeviceRequest } from '../machine/board/device-table.ts';
+import { type DeviceRequest, findDevice } from '../machine/board/device-table.ts';
 import type { BackendRow, Opened } from './backend-row.ts';
 import { CHARDEVS } from './chardevs.ts';
 import { closeAll } from './close-all.ts';
+import { noDevice } from './devices.ts';
 import { DRIVES } from './drives.ts';
 import { FSDEVS, takeMountTag } from './fsdevs.ts';
 import { NETDEVS } from './netdevs.ts';
@@ -27,6 +29,10 @@ export interface BackendRequest {
 export interface BackendOptions {
   backends: BackendRequest[];
   devices: DeviceRequest[];
+  /** The drive whose image is a CD-ROM's. */
+  cdrom?: string;
+  /** What is to be told about options without effect. */
+  notes: string[];
 }
 
 const TABLES: Record<BackendRequest['option'], Readonly<Record<string, BackendRow<unknown>>>> = {
@@ -38,7 +44,29 @@ const TABLES: Record<BackendRequest['option'], Readonly<Record<string, BackendRo
 const PLURALS = { drive: 'drives', netdev: 'netdevs', chardev: 'chardevs', fsdev: 'folders' } as const;
 /** The device that -drive if=... makes. */
 const INTERFACES: Record<string, string | null> = { none: null, virtio: 'virtio-blk', nvme: 'nvme', pflash: 'pflash' };
+/** QEMU's other interfaces, and what comes nearest. */
+const OTHER_INTERFACES: Readonly<Record<string, string>> = {
+  ide: 'there is no IDE; if=virtio and if=nvme are possible, and either boots',
+  scsi: 'there is no SCSI; if=virtio and if=nvme are possible, and either boots',
+  floppy: 'there is no floppy drive; if=virtio boots the image as a disk',
+  sd: 'there is no card reader; if=virtio is possible',
+  mtd: 'there is no such flash; if=pflash is firmware',
+};
+/** Properties of QEMU's that change nothing that a guest or its data can tell. */
+const IDLE_DRIVE_KEYS = [
+  'aio',
+  'index',
+  'discard',
+  'detect-zeroes',
+  'werror',
+  'rerror',
+  'copy-on-read',
+  'bus',
+  'serial',
+];
 const DEFAULT_NIC = 'virtio-net';
+/** Other words for it. */
+const NIC_MODELS: Readonly<Record<string, string>> = { virtio: 'virtio-net' };
 
 /** -netdev TYPE,id=ID,..., -chardev TYPE,id=ID,... and -fsdev TYPE,id=ID,... */
 export function addBackend(options: BackendOptions, option: 'netdev' | 'chardev' | 'fsdev', value: string): void {
@@ -67,8 +95,14 @@ export function addDrive(options: BackendOptions, value: string): void {
     return text;
   };
   const bus = take('if', 'virtio');
+  if (Object.hasOwn(OTHER_INTERFACES, bus)) throw new UsageError(`-drive if=${bus}: ${OTHER_INTERFACES[bus]}`);
   if (!Object.hasOwn(INTERFACES, bus)) {
-    throw new UsageError(`-drive if=${bus}: there are ${Object.keys(INTERFACES).join(', ')}`);
+    throw new UsageError(`-drive if=${bus}: ${suggest(bus, Object.keys(INTERFACES))}`);
+  }
+  const media = take('media', 'disk');
+  if (media !== 'disk' && media !== 'cdrom') throw new UsageError(`-drive media=${media}: there are disk and cdrom`);
+  for (const key of IDLE_DRIVE_KEYS) {
+    if (list.values.delete(key)) options.notes.push(`-drive ${key}= has no effect here`);
   }
   const chips = options.devices.filter((device) => device.type === 'pflash').length;
   const unit = bus === 'pflash' ? flashUnit(take('unit', String(chips))) : undefined;
@@ -77,6 +111,14 @@ export function addDrive(options: BackendOptions, value: string): void {
   const count = options.backends.filter(({ option }) => option === 'drive').length;
   const id = takeId('drive', list) ?? `drive${count}`;
   const values = parseValues('drive', list, row.properties);
+  if (media === 'cdrom') {
+    if (options.cdrom !== undefined) throw new UsageError(`-drive ${value}: there is one CD-ROM at most`);
+    options.cdrom = id;
+    values.readonly = true;
+    options.notes.push(
+      `${values.file} is a read-only virtio disk: there is no CD-ROM drive; hybrid images boot from it`,
+    );
+  }
   push(options, { option: 'drive', id, type, values });
   const device = INTERFACES[bus];
   if (device) options.devices.push({ type: device, drive: id, ...(unit === undefined ? {} : { unit }) });
@@ -92,10 +134,11 @@ export function addNic(options: BackendOptions, value: string): void {
   const list = parseProperties('nic', value);
   if (list.name === 'none') return;
   const row = findRow('netdev', list.name);
-  const model = list.values.get('model') ?? DEFAULT_NIC;
-  const mac = list.values.get('mac');
-  list.values.delete('model');
-  list.values.delete('mac');
+  const asked = list.values.get('model') ?? list.values.get('type') ?? DEFAULT_NIC;
+  const model = Object.hasOwn(NIC_MODELS, asked) ? NIC_MODELS[asked] : asked;
+  if (!findDevice(model)) throw noDevice(model, 'nic');
+  const mac = list.values.get('mac') ?? list.values.get('macaddr');
+  for (const key of ['model', 'type', 'mac', 'macaddr']) list.values.delete(key);
   const id = takeId('nic', list) ?? `nic${options.backends.filter(({ option }) => option === 'netdev').length}`;
   push(options, { option: 'netdev', id, type: list.name, values: parseValues('nic', list, row.properties) });
   options.devices.push({ type: model, netdev: id, ...(mac === undefined ? {} : { mac }) });

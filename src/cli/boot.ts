@@ -1,9 +1,10 @@
 /** The part of the command that needs a machine: sub-commands that boot a guest, and what can be asked about devices. */
 import { cpuHelp } from './cpu-help.ts';
-import { parseCommandLine, type RunOptions } from './options.ts';
+import { parseCommandLine } from './options.ts';
 import type { CliHost } from './process.ts';
 import type { Question } from './questions.ts';
 import { runGuest } from './run.ts';
+import type { RunOptions } from './run-options.ts';
 import type { MachineExtras } from './session.ts';
 
 /** Sub-commands that boot a guest as without them, and do something more. */

@@ -1,7 +1,7 @@
 /** Where the guest's consoles lead: the standard output, files, or nowhere. */
 import type { ConsoleSource } from '../machine/events.ts';
-import type { RunOptions, Sink } from './options.ts';
 import type { CliHost } from './process.ts';
+import type { RunOptions, Sink } from './run-options.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface OpenSink {
@@ -40,11 +40,17 @@ export function openSinks(options: RunOptions, host: CliHost, stdio: Stdio): Map
   return sinks;
 }
 
-/** The terminal is that of -chardev stdio or of the serial ports. Throws UsageError if both are asked for. */
+/** The terminal is that of -chardev stdio, of -display curses or of the serial ports. Throws UsageError if two are asked for. */
 export function withoutTwoTerminals(options: RunOptions): RunOptions {
-  if (!options.backends.some(({ option, type }) => option === 'chardev' && type === 'stdio')) return options;
-  if (options.serial.some(({ kind }) => kind === 'stdio')) {
-    throw new UsageError('-chardev stdio and -serial stdio exclude each other: there is one terminal');
+  const hasChardev = options.backends.some(({ option, type }) => option === 'chardev' && type === 'stdio');
+  if (!hasChardev && !options.curses) return options;
+  if (hasChardev && options.curses) {
+    throw new UsageError('-chardev stdio and -display curses exclude each other: there is one terminal');
   }
-  return { ...options, serial: options.serial.length > 0 ? options.serial : [{ kind: 'none' }] };
+  if (options.serial.some(({ kind }) => kind === 'stdio')) {
+    const other = hasChardev ? '-chardev stdio' : '-display curses';
+    throw new UsageError(`${other} and -serial stdio exclude each other: there is one terminal`);
+  }
+  const debugcon: Sink = options.curses && options.debugcon.kind === 'stdio' ? { kind: 'none' } : options.debugcon;
+  return { ...options, debugcon, serial: options.serial.length > 0 ? options.serial : [{ kind: 'none' }] };
 }

@@ -1,6 +1,6 @@
 /** What runs if the command line names nothing: the hypervisor that comes with the package, and what its guest cost. */
 import { createRequire } from 'node:module';
-import type { RunOptions } from './options.ts';
+import type { RunOptions } from './run-options.ts';
 
 const EXIT_PORT = 0xf4;
 

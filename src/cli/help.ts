@@ -21,7 +21,8 @@ Options have one dash or two.
   -cpu MODEL[,+FEATURE][,-FEATURE]
                          the processor's model; -cpu help lists models and features
   -smp N                 processors: 1 to 8, which take turns; 1 if absent
-  -accel bare            the guest owns the processor
+  -accel bare            the guest owns the processor; kvm, tcg and the like mean the same
+  -boot order=c|d        what comes first: disks, or the image of -cdrom
   -machine pc|q35|microvm
                          the board
   -machine linux-boot=unpack|image|image32|image16
@@ -31,9 +32,10 @@ Options have one dash or two.
                          a device; -device help lists them, -device NAME,help its properties
   -drive file=FILE[,if=virtio|nvme|pflash|none][,format=FORMAT][,id=ID][,readonly=on][,snapshot=on]
                          a disk, which boots where there is neither kernel nor firmware; -drive
-                         help lists formats; -hda FILE is -drive file=FILE
+                         help lists formats; -hda FILE is -drive file=FILE, -cdrom FILE a
+                         read-only disk
   -snapshot              what is written to disks is forgotten at the end
-  -netdev TYPE,id=ID.., -nic TYPE[,model=DEVICE].., -chardev TYPE,id=ID..
+  -netdev TYPE,id=ID.., -nic TYPE[,model=DEVICE].., -net nic -net user, -chardev TYPE,id=ID..
                          what devices stand on; -netdev help, -chardev help
   -virtfs local,path=FOLDER,mount_tag=TAG[,readonly=on]
                          shares a folder by 9P; also as -fsdev local,id=ID,path=FOLDER
@@ -53,14 +55,20 @@ Options have one dash or two.
                          writes a trace to stderr, or where -D FILE says; vmexit: every VM exit
                          of a guest's guest as a line of JSON
   -vga std|none          a VGA, which only programs can look at; std if absent on a pc
+  -display curses        text modes of the screen on this terminal, whose keys the guest gets
+  --screenshot FILE      keeps the screen at the end, as PNG, or PPM for FILE.ppm
   -display none, -monitor none, -net none, -parallel none, -nodefaults
                          accepted: there is nothing to switch off
-  --json                 what stat and vmcs print as lines of JSON
+  -name, -uuid, -enable-kvm and others of QEMU's
+                         accepted with a note, where they change nothing here
+  -pidfile FILE          keeps the number of the process while it runs
+  --json[=FILE]          what stat and vmcs print as lines of JSON, in a file of their own
   --report               says at the end what the machine did
   --break REASON|any|failure[,rip=ADDRESS][,nth=N]
                          ends the run at the (Nth) VM exit of that reason, by Linux's name, or
                          VM entry that fails, before the hypervisor's next instruction
   --limit N              ends the run after N instructions
+  --timeout SECONDS      ends the run after so much time of the host
   --help, --version
 
   vmlaunch -kernel kernel.elf -append 'console=ttyS0' -m 256M -nographic
@@ -70,5 +78,12 @@ Options have one dash or two.
 
 Keys on a terminal: Ctrl-A x leaves, Ctrl-A Ctrl-A types Ctrl-A.
 SIGTERM presses the power button, where the guest listens; once more ends the run, as SIGINT does.
-Exit code: 0, or (N << 1) | 1 by isa-debug-exit; 1 for errors and for a guest that crashed by pvpanic.
+Exit codes:
+  0                      the guest ended: powered off, reset with -no-reboot; or a --break came
+  (N << 1) | 1           isa-debug-exit, where N was written
+  1                      errors, and a guest that crashed by pvpanic
+  100                    the guest halted with nothing to wake it
+  102                    triple fault with -no-reboot, or three in a row without output
+  104, 106, 124          the --limit was reached; a --break never came; the --timeout was over
+  128 + N                signal N ended the run
 `;

@@ -5,8 +5,14 @@
 import type { Machine } from '../machine/machine.ts';
 import type { CliHost, Interrupt } from './process.ts';
 
-/** As QEMU ends by these signals; by the others as a shell shows a process that they ended (128 and their number). */
-const EXIT_CODES: Record<Interrupt, number> = { SIGINT: 0, SIGTERM: 0, SIGHUP: 0, SIGQUIT: 128 + 3, SIGPIPE: 128 + 13 };
+/** As a shell shows a process that a signal ended: 128 and its number. */
+const EXIT_CODES: Record<Interrupt, number> = {
+  SIGHUP: 128 + 1,
+  SIGINT: 128 + 2,
+  SIGQUIT: 128 + 3,
+  SIGPIPE: 128 + 13,
+  SIGTERM: 128 + 15,
+};
 
 export class Interrupts {
   readonly #stopListening: () => void;

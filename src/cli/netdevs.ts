@@ -5,7 +5,7 @@ import type { SocketAddress } from '../net/sockets.ts';
 import type { HostForward } from '../net/user/options.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 import type { CliHost } from './process.ts';
-import { checkKeys, parseNumber, parseProperties } from './properties.ts';
+import { checkKeys, type PropertyList, parseNumber } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -92,9 +92,7 @@ export interface DumpRequest {
   maxBytes: number;
 }
 
-export function parseObject(value: string): DumpRequest {
-  const list = parseProperties('object', value);
-  if (list.name !== 'filter-dump') throw new UsageError(`-object ${list.name}: there is filter-dump`);
+export function parseFilterDump(value: string, list: PropertyList): DumpRequest {
   checkKeys('object', list, ['id', 'netdev', 'file', 'maxlen']);
   const [netdev, file, maxlen] = ['netdev', 'file', 'maxlen'].map((key) => list.values.get(key));
   if (!netdev || !file) throw new UsageError(`-object ${value}: netdev= and file= are needed`);

@@ -1,5 +1,5 @@
 /** What the command uses of its process, as a parameter, so that tests can stand in for it. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { openLog } from './log-file.ts';
 
 export interface CliHost {
@@ -8,6 +8,8 @@ export interface CliHost {
   readFile(path: string): Uint8Array;
   /** Creates or empties a file for writing. What cannot be written any more is lost, after a line on the error output. */
   openFile(path: string): { write(bytes: Uint8Array | string): void; close(): void };
+  /** Writes the number of the process into a file; what it returns removes the file. */
+  keepPid(path: string): () => void;
   /** Null if there is no input. */
   input: CliInput | null;
   /** Calls back on an interrupt from outside, or if something failed and nothing caught it; returns how to stop listening. */
@@ -48,6 +50,10 @@ export function processHost(): CliHost {
     error,
     readFile: (path) => readFileSync(path),
     openFile: (path) => openLog(path, error),
+    keepPid: (path) => {
+      writeFileSync(path, `${process.pid}\n`);
+      return () => rmSync(path, { force: true });
+    },
     input: processInput(),
     onInterrupt: (callback) => {
       broken = callback;

@@ -5,14 +5,18 @@ import { DEFAULT_DATE, type MachineOptions } from '../machine/options.ts';
 import { openBackends } from './backends.ts';
 import { openSinks, openStdio, type Stdio } from './consoles.ts';
 import { CrashWatch } from './crash-report.ts';
+import { TerminalScreen, typeAt } from './curses.ts';
 import { openFirmware } from './firmware.ts';
 import { keyFilter } from './keys.ts';
 import { withDumps } from './netdevs.ts';
-import type { RunOptions } from './options.ts';
 import type { CliHost } from './process.ts';
+import type { RunOptions } from './run-options.ts';
 import { StdioChardev } from './stdio-chardev.ts';
 import { makeTracer } from './trace.ts';
 import { exitLine, failureLine } from './vmexits.ts';
+
+/** The screen is looked at ten times a second. */
+const REDRAW_MS = 100;
 
 /** What a machine is made of besides the command line; tests put their own processor here. */
 export type MachineExtras = Pick<MachineOptions, 'createCore'>;
@@ -34,6 +38,8 @@ export interface Session {
 
 /** Opens all that `options` name and connects it. Throws if that is not possible. */
 export async function openSession(options: RunOptions, { host, extras, ends }: Surroundings): Promise<Session> {
+  for (const note of options.notes) host.error(`vmlaunch: note: ${note}\n`);
+  if (options.pidFile !== undefined) ends.push(host.keepPid(options.pidFile));
   const stdio = openStdio(host);
   const sinks = openSinks(options, host, stdio);
   for (const sink of new Set(sinks.values())) ends.push(() => sink.close());
@@ -64,6 +70,7 @@ export async function openSession(options: RunOptions, { host, extras, ends }: S
   });
   machine.on('log', (line) => host.error(`vmlaunch: ${line}\n`));
   await openVsock(machine, ends);
+  if (options.curses) ends.push(showScreen(machine, host));
   return { machine, stdio, crash, listen: () => listen(machine, options, typist) };
 }
 
@@ -130,6 +137,18 @@ async function openVsock({ vsock }: Machine, ends: Surroundings['ends']): Promis
   ends.push(() => sockets.close());
 }
 
+/** Shows the screen on the terminal until what it returns is called. */
+function showScreen(machine: Machine, host: CliHost): () => void {
+  const screen = new TerminalScreen((text) => host.out(text));
+  const draw = (): void => screen.draw(machine.screen.cells());
+  const timer = setInterval(draw, REDRAW_MS);
+  return () => {
+    clearInterval(timer);
+    draw();
+    screen.close();
+  };
+}
+
 /** Who types, and what hears it: -chardev stdio, or the first serial port at the terminal. */
 interface Typist {
   input: CliHost['input'];
@@ -137,14 +156,18 @@ interface Typist {
   port: number;
 }
 
-function findTypist({ serial }: RunOptions, chardevs: readonly unknown[], host: CliHost): Typist {
+function findTypist({ serial, curses }: RunOptions, chardevs: readonly unknown[], host: CliHost): Typist {
   const terminal = chardevs.find((chardev) => chardev instanceof StdioChardev);
   const port = serial.length === 0 ? 0 : serial.findIndex(({ kind }) => kind === 'stdio');
-  return { input: terminal || port >= 0 ? host.input : null, terminal, port };
+  return { input: terminal || curses || port >= 0 ? host.input : null, terminal, port };
 }
 
-function listen(machine: Machine, { nographic }: RunOptions, { input, terminal, port }: Typist): () => void {
-  const send = (bytes: Uint8Array): void => (terminal ? terminal.type(bytes) : machine.send(bytes, port));
+function listen(machine: Machine, { nographic, curses }: RunOptions, { input, terminal, port }: Typist): () => void {
+  const send = (bytes: Uint8Array): void => {
+    if (terminal) terminal.type(bytes);
+    else if (curses) typeAt(machine.keyboard, bytes);
+    else machine.send(bytes, port);
+  };
   const stop = input?.start(
     input.isTerminal ? keyFilter({ passesCtrlC: nographic, send, leave: () => machine.stop() }) : send,
     () => machine.closeInput(),

@@ -3,8 +3,8 @@ import { Efer } from '../core/enums.gen.ts';
 import type { Core, TracedEvent, Tracer } from '../index.ts';
 import { disassemble } from '../isa/disasm.ts';
 import { readLinear } from '../machine/host/translate.ts';
-import type { RunOptions } from './options.ts';
 import type { CliHost } from './process.ts';
+import type { RunOptions } from './run-options.ts';
 
 const LONGEST_INSTRUCTION = 15;
 const BYTES_COLUMN = 3 * 11;

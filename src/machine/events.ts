@@ -10,7 +10,7 @@ export type Outcome =
   /** isa-debug-exit; `code` is the value written. */
   | { reason: 'debug-exit'; code: number }
   /** Triple fault. */
-  | { reason: 'shutdown' }
+  | { reason: 'shutdown'; rip?: bigint }
   /** The guest asked for a reset. */
   | { reason: 'reset' }
   | { reason: 'powered-off' }
@@ -39,8 +39,8 @@ export interface MachineEvents {
   exit: (outcome: Outcome) => void;
   /** A VM exit of a guest hypervisor's guest, where `recordExits` asks for it; and always a VM entry that failed. */
   vmexit: (record: ExitRecord, cpu: number) => void;
-  /** The machine was reset and starts over. */
-  reboot: (cause: 'shutdown' | 'reset') => void;
+  /** The machine was reset and starts over; after a triple fault `rip` is where it happened. */
+  reboot: (cause: 'shutdown' | 'reset', rip?: bigint) => void;
   /** A line for people about what went wrong in a device: a driver that broke a rule, a backend that failed. */
   log: (line: string) => void;
 }

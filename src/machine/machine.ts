@@ -133,7 +133,7 @@ export class Machine {
    */
   async run(limits: RunLimits = {}): Promise<Outcome> {
     checkLimits(limits);
-    const outcome = await this.#loop.run(limits, (cause) => this.#restart(cause));
+    const outcome = await this.#loop.run(limits, (...why) => this.#restart(...why));
     this.#events.emit('exit', outcome);
     return outcome;
   }
@@ -149,7 +149,7 @@ export class Machine {
    */
   step(count = 1): Outcome | null {
     checkCount(count);
-    return this.#loop.step(count, (cause) => this.#restart(cause));
+    return this.#loop.step(count, (...why) => this.#restart(...why));
   }
 
   /** Types into a serial port. Text is sent as UTF-8. */
@@ -220,9 +220,9 @@ export class Machine {
     return makeReport(this.#loop.figures, this.#exits, this.#board.bus, this.balloon);
   }
 
-  #restart(cause: 'shutdown' | 'reset'): void {
+  #restart(cause: 'shutdown' | 'reset', rip?: bigint): void {
     this.#board.reset();
     this.#boot.load(this.core, this.#board);
-    this.#events.emit('reboot', cause);
+    this.#events.emit('reboot', cause, rip);
   }
 }

@@ -12,11 +12,12 @@ const boot = async (
   line: string,
   program: FakeInstruction[],
   host: FakeHost = fakeHost(),
+  subCommand: readonly string[] = [],
 ): Promise<{ code: number; host: FakeHost }> => {
   host.files.set('boot.bin', Uint8Array.of(0x90, 0xf4));
   const { createCore } = fakeCore(program);
   const args = `-device loader,file=boot.bin,addr=0x7c00 -m 1M ${line}`.trim().split(' ');
-  return { code: await command(args, host, { createCore }), host };
+  return { code: await command([...subCommand, ...args], host, { createCore }), host };
 };
 const say = (text: string, port = 0x3f8): FakeInstruction => out(port, ...new TextEncoder().encode(text));
 
@@ -66,11 +67,11 @@ describe('the command', () => {
     expect(run.code).toBe(code);
   });
 
-  it('exits with 0 when the guest ends by itself, and says how', async () => {
+  it('exits with a code of its own when the guest comes to nothing, and says how', async () => {
     const halted = await boot('', [hlt]);
-    expect([halted.code, halted.host.errors]).toEqual([0, 'vmlaunch: the guest halted with nothing to wake it\n']);
+    expect([halted.code, halted.host.errors]).toEqual([100, 'vmlaunch: the guest halted with nothing to wake it\n']);
     const faulted = await boot('-no-reboot', [() => Stop.SHUTDOWN]);
-    expect([faulted.code, faulted.host.errors]).toEqual([0, 'vmlaunch: the guest triple-faulted\n']);
+    expect([faulted.code, faulted.host.errors]).toEqual([102, 'vmlaunch: the guest triple-faulted at RIP 0x7c00\n']);
   });
 
   it('begins its own last words on a line of their own', async () => {
@@ -85,6 +86,55 @@ describe('the command', () => {
     await boot('', [() => (++boots < 3 ? Stop.SHUTDOWN : Stop.HALT)]);
     expect(boots).toBe(3);
   });
+
+  it('ends a guest that triple-faults three times in a row without a word', async () => {
+    let boots = 0;
+    const { code, host } = await boot('', [() => (++boots, Stop.SHUTDOWN)]);
+    expect([boots, code]).toEqual([3, 102]);
+    expect(host.errors.split('\n')).toEqual([
+      'vmlaunch: the guest triple-faulted at RIP 0x7c00, and starts over',
+      'vmlaunch: the guest triple-faulted at RIP 0x7c00, and starts over',
+      'vmlaunch: the guest triple-faulted at RIP 0x7c00, 3 times in a row without output',
+      '',
+    ]);
+  });
+
+  it('ends after the time that --timeout gives, with the code of timeout(1)', async () => {
+    const { code, host } = await boot('--timeout 1', [forever]);
+    expect([code, host.errors]).toEqual([124, 'vmlaunch: ended after 1 seconds\n']);
+  });
+
+  it('tells of an exit to break at that never came by a code of its own', async () => {
+    const { code, host } = await boot('--break CPUID', [hlt]);
+    expect([code, host.errors]).toEqual([
+      106,
+      'vmlaunch: the guest halted with nothing to wake it; the exit to break at did not come\n',
+    ]);
+  });
+
+  it('keeps the number of the process in a file while it runs', async () => {
+    const host = fakeHost({});
+    let kept: unknown;
+    await boot('-pidfile run.pid', [meanwhile(() => (kept = host.files.get('run.pid'))), hlt], host);
+    expect([kept, host.files.has('run.pid')]).toEqual(['4711\n', false]);
+  });
+
+  it('writes tables as JSON into a file of their own, beside the console', async () => {
+    const host = fakeHost({});
+    await boot('--json=out.json', [say('words\n'), hlt], host, ['stat']);
+    expect(host.output).toBe('words\n');
+    expect(JSON.parse(String(host.files.get('out.json')))).toMatchObject({ exits: expect.any(Array) });
+  });
+
+  it.each([['-hdc'], ['-device pvpanic'], ['-nic user'], ['-serial file:x']])(
+    'boots no demo where %s asks for more',
+    async (args) => {
+      const host = fakeHost();
+      const words = args === '-hdc' ? ['-append', 'x'] : args.split(' ');
+      expect(await command(words, host)).toBe(1);
+      expect(host.errors).toMatch(/there is nothing to boot|-append needs a -kernel/);
+    },
+  );
 
   it('sends consoles where they belong', async () => {
     const program = [say('one'), say('two', 0x2f8), say('three', 0xe9), hlt];
@@ -103,7 +153,7 @@ describe('the command', () => {
 
   it('reports and stops at a limit when asked to', async () => {
     const { code, host } = await boot('--report --limit 1000', [forever]);
-    expect(code).toBe(0);
+    expect(code).toBe(104);
     expect(host.errors).toContain('the limit of instructions is reached');
     expect(host.errors).toContain('instructions  1,000 in');
   });
@@ -111,7 +161,7 @@ describe('the command', () => {
   it('ends on an interrupt from outside and lets go of the terminal', async () => {
     const host = fakeHost();
     const { code } = await boot('', [meanwhile(() => host.interrupt()), forever], host);
-    expect([code, host.isReading(), host.errors]).toEqual([0, false, 'vmlaunch: ended by a signal\n']);
+    expect([code, host.isReading(), host.errors]).toEqual([130, false, 'vmlaunch: ended by a signal\n']);
   });
 
   it('presses the power button on SIGTERM where the guest listens, and ends at the second', async () => {

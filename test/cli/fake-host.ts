@@ -39,6 +39,10 @@ export function fakeHost(files: Record<string, Uint8Array | string> = {}, termin
         close: () => {},
       };
     },
+    keepPid: (path) => {
+      host.files.set(path, '4711\n');
+      return () => void host.files.delete(path);
+    },
     input: {
       isTerminal: terminal,
       start: (listener, onEnd) => {

@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { openBackends } from '../../src/cli/backends.ts';
 import { parseForward, withDumps } from '../../src/cli/netdevs.ts';
-import { parseCommandLine, type RunOptions } from '../../src/cli/options.ts';
+import { parseCommandLine } from '../../src/cli/options.ts';
+import type { RunOptions } from '../../src/cli/run-options.ts';
 import { fakeHost } from './fake-host.ts';
 
 function parse(...args: string[]): RunOptions {

@@ -46,7 +46,7 @@ export interface RunLimits {
 }
 
 /** Puts the machine back to where it began. */
-export type Restart = (cause: 'shutdown' | 'reset') => void;
+export type Restart = (cause: 'shutdown' | 'reset', rip?: bigint) => void;
 
 type LoopState = {
   turns: ReturnType<RoundRobin['save']>;
@@ -74,6 +74,8 @@ export class RunLoop implements Saved<LoopState> {
   /** Processors in HLT or waiting for SIPI. */
   readonly #asleep: Set<Core>;
   readonly #sleep = new Sleep();
+  /** The processor that is in shutdown, or was last. */
+  #fallen: Core;
   /** As much time of the host's has passed. */
   readonly #letPass: (ns: number) => void;
   #waitsForInput: boolean;
@@ -90,6 +92,7 @@ export class RunLoop implements Saved<LoopState> {
   constructor({ turns, exits, console, options }: RunLoopParts) {
     this.#turns = turns;
     this.#cores = turns.cores;
+    this.#fallen = turns.cores[0];
     this.#exits = exits;
     this.#console = console;
     this.#options = options;
@@ -286,6 +289,7 @@ export class RunLoop implements Saved<LoopState> {
       const stop = isStepping(tracer) ? stepTraced(core, this.#cores, tracer, this.#asleep.has(core), run) : run();
       if (stop === Stop.HALT || stop === Stop.WAIT_FOR_SIPI) this.#asleep.add(core);
       else this.#asleep.delete(core);
+      if (stop === Stop.SHUTDOWN) this.#fallen = core;
       const hit = this.#exits.end(core, stop);
       this.#ending ??= hit;
       return stop;
@@ -335,13 +339,14 @@ export class RunLoop implements Saved<LoopState> {
   }
 
   #restart(cause: 'shutdown' | 'reset', restart: Restart): Outcome | null {
-    if (!this.#options.reboot) return { reason: cause };
+    const rip = cause === 'shutdown' ? this.#fallen.get('rip') : undefined;
+    if (!this.#options.reboot) return cause === 'shutdown' ? { reason: cause, rip } : { reason: cause };
     const { retired, now } = this.#turns;
     this.#turns.reset();
     this.#exits.reset();
     this.#pastInstructions += retired - this.#turns.retired;
     this.#pastNs += now - this.#turns.now;
-    restart(cause);
+    restart(cause, rip);
     return null;
   }
 }

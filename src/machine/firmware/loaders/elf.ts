@@ -12,7 +12,9 @@ const LITTLE_ENDIAN = 1;
 const Type = { EXEC: 2, DYN: 3 } as const;
 const Machine = { I386: 3, X86_64: 62 } as const;
 const PT_LOAD = 1;
+const PT_INTERP = 3;
 const PT_NOTE = 4;
+const LONGEST_PATH = 100;
 
 export interface ElfSegment {
   type: number;
@@ -106,11 +108,22 @@ function readSegments(view: DataView, bits: 32 | 64): ElfSegment[] {
   for (let i = 0; i < count; i++) {
     const at = table + i * expected;
     const segment = readSegment(view, at, bits);
+    if (segment.type === PT_INTERP) throw notAKernel(view, segment);
     if (segment.type !== PT_LOAD && segment.type !== PT_NOTE) continue;
     checkSegment(segment, segments.length, view.byteLength);
     segments.push(segment);
   }
   return segments;
+}
+
+/** A program says who is to load it. */
+function notAKernel(view: DataView, { offset, fileBytes }: ElfSegment): ImageError {
+  const length = Math.min(fileBytes, LONGEST_PATH, Math.max(0, view.byteLength - offset));
+  const path = new TextDecoder('latin1').decode(
+    new Uint8Array(view.buffer, view.byteOffset + Math.min(offset, view.byteLength - length), length),
+  );
+  const loader = path.replace(/[^ -~].*$/s, '');
+  return new ImageError(`this ELF file is a program for the loader '${loader}' of an operating system, and no kernel`);
 }
 
 function readSegment(view: DataView, at: number, bits: 32 | 64): ElfSegment {
