@@ -18,7 +18,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build as bundleWith, transform } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
-import { classNames, packageSources } from './package-sources.ts';
+import { classNames, packageSources, peers } from './package-sources.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -111,12 +111,12 @@ async function bundle(core: string): Promise<void> {
     chunkNames: '[name]-[hash]',
     format: 'esm',
     target: 'es2022',
-    external: ['node:*', '@xterm/xterm', '@xterm/addon-fit'],
+    external: ['node:*'],
     loader: { '.css': 'text' },
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [packageSources(root, core), classNames],
+    plugins: [packageSources(root, core), classNames, peers],
     write: false,
   });
   for (const { path, text } of outputFiles) {

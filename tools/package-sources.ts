@@ -1,6 +1,6 @@
 /**
  * The places in src/ where the package differs from a checkout, as plugins for esbuild: where the processor's module
- * comes from, the module as JavaScript, and classes that keep their names where identifiers are minified.
+ * comes from, the module as JavaScript, classes that keep their names where identifiers are minified, and xterm.js.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,6 +18,14 @@ export const classNames: Plugin = {
       const text = readFileSync(path, 'utf8');
       return { contents: text.replace(CLASS, "$& static readonly name: string = '$1';"), loader: 'ts' };
     });
+  },
+};
+
+/** Leaves the code of xterm.js to the page that shows it; its style sheet comes with the element. */
+export const peers: Plugin = {
+  name: 'peers',
+  setup(build) {
+    build.onResolve({ filter: /^@xterm\/[\w-]+$/ }, ({ path }) => ({ path, external: true }));
   },
 };
 
