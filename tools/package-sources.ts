@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, deflateRawSync } from 'node:zlib';
-import type { Plugin } from 'esbuild';
+import { type Plugin, transform } from 'esbuild';
 import { Z85 } from '../src/entries/packed-core.ts';
 
 const CLASS = /^(?:export )?(?:abstract )?class (\w+)(?:<[^{]*>)?(?: (?:extends|implements) [^{]+)? \{$/gm;
@@ -26,6 +26,21 @@ export const peers: Plugin = {
   name: 'peers',
   setup(build) {
     build.onResolve({ filter: /^@xterm\/[\w-]+$/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+
+/** Makes short texts of style sheets. */
+export const styles: Plugin = {
+  name: 'styles',
+  setup(build) {
+    build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), {
+        loader: 'css',
+        minify: true,
+        legalComments: 'none',
+      });
+      return { contents: code, loader: 'text' };
+    });
   },
 };
 
