@@ -96,9 +96,8 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** Whether one of the two is the beginning of the other: 'mem' of 'memory'. */
-const isShortFor = (one: string, other: string): boolean =>
-  Math.min(one.length, other.length) > 2 && (one.startsWith(other) || other.startsWith(one));
+/** Whether a name was cut short: 'mem' for 'memory'. */
+const isShortFor = (name: string, known: string): boolean => name.length > 2 && known.startsWith(name);
 
 /** What somebody meant who wrote an unknown name, and all that is there otherwise. */
 export function suggest(name: string, known: readonly string[]): string {

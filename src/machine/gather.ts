@@ -30,7 +30,7 @@ const WHAT = 'Machine.create';
 /** Loads what is to be loaded. Throws OptionError, and what the signal says. */
 export async function gather(asked: CreateOptions): Promise<MachineOptions> {
   // What is no object is refused with all other options.
-  if (asked === null || typeof asked !== 'object') return asked;
+  if (asked === null || typeof asked !== 'object' || Array.isArray(asked)) return asked as MachineOptions;
   const { kernel, initrd, signal, progress, ...rest } = asked;
   check(`${WHAT}: signal`, signal, isOptional(isSignal));
   check(`${WHAT}: progress`, progress, isOptional(isFunction));
