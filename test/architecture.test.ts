@@ -14,13 +14,13 @@ interface Layer {
 }
 
 const SRC: Layer[] = [
+  { name: 'saved', holds: ['saved.ts', 'doors.ts'], below: [] },
   { name: 'isa', holds: ['isa/'], below: [] },
   { name: 'checks', holds: ['checks.ts'], below: [] },
-  { name: 'saved', holds: ['saved.ts'], below: [] },
   {
     name: 'core',
     holds: ['core/', 'cpu-models/'],
-    below: ['isa'],
+    below: ['isa', 'saved'],
   },
   { name: 'jit', holds: ['jit/'], below: ['core', 'isa'] },
   { name: 'kvm', holds: ['kvm/'], below: ['jit', 'core', 'isa'] },

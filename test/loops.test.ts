@@ -89,7 +89,7 @@ const REASONS: Record<string, string> = {
   'ops/frame.ts storeWrapping': 'the items of a frame: CAPACITY',
   'ops/fxsave.ts save': 'XMM registers: 16',
   'ops/fxsave.ts restore': 'XMM registers: 16',
-  'ops/io.ts exitsOnPort': 'the width of an access: 4 ports',
+  'vmx/intercepts.ts exitsOnPorts': 'the width of an access: 4 ports',
   'ops/io.ts stringIo': 'an iteration pays; SLICE ends it',
   'ops/linear-copy.ts probeWrite': 'the pages of a save area: 2',
   'ops/linear-copy.ts copyOut': 'the pieces of a save area',
@@ -107,7 +107,7 @@ const REASONS: Record<string, string> = {
   'ops/string.ts opCmps': 'a piece pays, SLICE ends it; elements of a piece: those of a page',
   'ops/task.ts readTss': 'the size of a TSS: 104 bytes',
   'ops/time.ts clockAt': 'up to the running record of a block',
-  'ops/vmx-cr.ts isTarget': 'CR3_TARGETS',
+  'vmx/control-registers.ts isCr3Target': 'CR3_TARGETS',
   'ops/wide.ts digit':
     'a digit of the quotient is 2 too large at most (Knuth, "The Art of Computer Programming", 4.3.1, theorem B)',
   'ops/x87/compare.ts withRegister': 'pops: 2',

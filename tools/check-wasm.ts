@@ -1,5 +1,5 @@
 /**
- * Fails if the built core or the package outgrew its limits, or if the interpreter lost its jump table: the optimiser
+ * Fails if the built core, a function or the package outgrew its limits, or if the interpreter lost its jump table: the optimiser
  * silently turns a `switch` of more than about a thousand cases into a chain of tests, ten times slower.
  * Usage: tsx tools/check-wasm.ts
  */
@@ -12,8 +12,11 @@ import { readRelocations } from '../src/core/relocate.ts';
 import { packPackage } from './pack.ts';
 import { readBodies } from './wasm-code.ts';
 
-/** Least targets of the interpreter's br_table. */
+/** Least and most targets of the interpreter's br_table. */
 const LEAST_TARGETS = 200;
+const MOST_TARGETS = 1000;
+/** Bytes of a function: Safari's engine never optimises one above 100,000, and says nothing. */
+const MOST_BODY = 95_000;
 /** Bytes of build/core.wasm, of the unpacked package, and of what a page loads, packed as servers pack it. */
 const MOST_WASM = 700_000;
 const MOST_PACKAGE = 1_500_000;
@@ -32,6 +35,10 @@ if (wasm.length >= MOST_WASM) problems.push(`core.wasm has ${wasm.length} bytes;
 if (widest.widestTable <= LEAST_TARGETS) {
   problems.push(`no function has a br_table of more than ${LEAST_TARGETS} targets: the interpreter's switch was lost`);
 }
+if (widest.widestTable >= MOST_TARGETS)
+  problems.push(`the interpreter has ${widest.widestTable} cases; the limit is ${MOST_TARGETS}`);
+if (largest.size >= MOST_BODY)
+  problems.push(`function ${largest.index} has ${largest.size} bytes; the limit is ${MOST_BODY}`);
 const sites = readRelocations(wasm)?.sites.length ?? 0;
 console.log(`relocation list: ${sites} addresses`);
 if (sites === 0) problems.push('core.wasm has no relocation list');

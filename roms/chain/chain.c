@@ -27,7 +27,7 @@ enum { PAGE = 0x1000, LARGE = 0x200000, RWX = 7, RX = 5, WRITE_BACK = 6 << 3, IS
 extern struct { uint64_t base, length; uint32_t type; } __attribute__((packed)) map[];
 extern uint16_t map_count;
 
-static uint64_t ept_pml4[512], ept_pdpt[512], ept_pd[4][512], ept_pt[512], msr_bitmap[512] __attribute__((aligned(4096)));
+static uint64_t ept_pml4[512], ept_pdpt[512], ept_pd[4][512], ept_pt[512], msr_bitmap[512], blank[512] __attribute__((aligned(4096)));
 
 /* Where RAM below 4 GiB ends: behind it lie devices. */
 static uint64_t ram_end(void) {
@@ -39,7 +39,10 @@ static uint64_t ram_end(void) {
   return end;
 }
 
-/* Guest-physical addresses are the machine's own; of the hypervisor's memory there is the page of its services alone. */
+/*
+ * Guest-physical addresses are the machine's own. Of the hypervisor's memory there is the page of its services alone: the
+ * others read as zeros, since kernels look for tables of the firmware up to 1 MiB, and nothing can be written there.
+ */
 static void map_guest(void) {
   uint64_t end = ram_end();
   ept_pml4[0] = (word)ept_pdpt | RWX;
@@ -55,7 +58,7 @@ static void map_guest(void) {
     uint64_t address = n * PAGE;
     int is_screen = address >= 0xa0000 && address < 0xc0000;
     ept_pt[n] = address | (is_screen ? 0 : WRITE_BACK) | RWX;
-    if (address >= BASE && address < END) ept_pt[n] = address == RESIDENT ? address | WRITE_BACK | RX : 0;
+    if (address >= BASE && address < END) ept_pt[n] = (address == RESIDENT ? address : (word)blank) | WRITE_BACK | RX;
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from '../cpu-models/index.ts';
+import { ApicReg, Attention } from './enums.gen.ts';
 import { LAYOUT } from './layout.gen.ts';
 import { MemorySlots, Ram } from './memory.ts';
 import { moduleFor } from './source.ts';
@@ -15,6 +16,7 @@ import {
   type ChipsetPins,
   type Core,
   type CoreSource,
+  type CoreState,
   type EventTrace,
   type FpuState,
   type GuestMemory,
@@ -82,12 +84,13 @@ const FRAME = 0x1000;
 const SLACK = WASM_PAGE;
 /** The part of a window that is a vCPU's state. */
 const STATE_BYTES = 0x10000;
+/** The page of the mailboxes, and what the I/O APIC has of the next. */
+const SHARED_BYTES = LAYOUT.IOAPIC - LAYOUT.MAILBOXES + 0x100;
 const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const FOUR_GIB = 0x1_0000_0000;
 const A20 = 1n << 20n;
 const ENTROPY = 0x9e37_79b9_7f4a_7c15n;
-const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
 /** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
 export async function createCore(options: CoreOptions): Promise<WasmCore> {
@@ -268,7 +271,7 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
 
   get(register: RegisterName): bigint {
     if (register === 'rflags') return BigInt.asUintN(64, this.#wasm.rflags());
-    if (register === 'cr8') return BigInt(this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] >> 4);
+    if (register === 'cr8') return BigInt(this.#state.bytes(LAYOUT.APIC + ApicReg.TPR, 1)[0] >> 4);
     return this.#state.get(register) ?? 0n;
   }
 
@@ -276,7 +279,7 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     if (register === 'rflags') {
       this.#wasm.setRflags(value);
       this.#wasm.updateMode();
-    } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] = Number(value & 15n) << 4;
+    } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + ApicReg.TPR, 1)[0] = Number(value & 15n) << 4;
     else this.#state.set(register, value);
     if (register === 'dr7') this.#wasm.updateDebug();
     if (['cr0', 'cr3', 'cr4', 'efer', 'xcr0', 'dr7'].includes(register)) {
@@ -321,6 +324,26 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     if (saved.length !== STATE_BYTES) throw new RangeError(`state of ${saved.length} bytes: must be ${STATE_BYTES}`);
     this.#state.bytes(LAYOUT.STATE, STATE_BYTES).set(saved);
     this.forgetCaches();
+  }
+
+  /** What `Core` calls so: the state by `save` and `load`. */
+  get saved(): this {
+    return this;
+  }
+
+  save(): CoreState {
+    const shared = this.#state.number('id') === 0 ? this.#shared.slice() : null;
+    return { block: this.saveState(), shared };
+  }
+
+  load({ block, shared }: CoreState): void {
+    if (shared) this.#shared.set(shared);
+    this.loadState(block);
+  }
+
+  /** Mailboxes and I/O APIC, which the vCPUs of a machine share. */
+  get #shared(): Uint8Array {
+    return new Uint8Array(this.backing.buffer, LAYOUT.MAILBOXES, SHARED_BYTES);
   }
 
   /** Drops what can be found again: translations and decoded code. What the guest sees does not change. */

@@ -3,6 +3,8 @@
  * processor only through these types; only src/core knows that it is WebAssembly.
  */
 
+import type { Saved } from '../saved.ts';
+import { RunStop } from './enums.gen.ts';
 import type { VmxView } from './vmx-types.ts';
 
 /** The bytes of the processor's module, or the module compiled (`WebAssembly.Module`, a name of the DOM's types). */
@@ -32,15 +34,15 @@ export const NEVER = 2n ** 62n;
 /** Why `run` came back. */
 export const Stop = {
   /** The budget is used up, or an event is due. */
-  BUDGET: 0,
+  BUDGET: RunStop.BUDGET,
   /** HLT with nothing to wake the processor yet. */
-  HALT: 1,
+  HALT: RunStop.HALT,
   /** Triple fault: the processor is in shutdown. */
-  SHUTDOWN: 2,
+  SHUTDOWN: RunStop.SHUTDOWN,
   /** Somebody called `requestStop` from a bus callback. */
-  REQUESTED: 3,
+  REQUESTED: RunStop.REQUESTED,
   /** Waiting for SIPI: an application processor that was not started yet. */
-  WAIT_FOR_SIPI: 4,
+  WAIT_FOR_SIPI: RunStop.WAIT_FOR_SIPI,
 } as const;
 export type Stop = (typeof Stop)[keyof typeof Stop];
 
@@ -146,6 +148,9 @@ export interface EventTrace {
   takeDelivery(): Delivery | null;
 }
 
+/** A processor's state block, and in the first one's the I/O APIC and the mailboxes, which all of them share. */
+export type CoreState = { block: Uint8Array; shared: Uint8Array | null };
+
 /** One virtual processor. */
 export interface Core {
   readonly memory: GuestMemory;
@@ -192,6 +197,8 @@ export interface Core {
 
   readonly chipset?: ChipsetPins;
   readonly memoryMap?: MemoryMap;
+  /** Absent where a processor's state cannot be had. */
+  readonly saved?: Saved<CoreState>;
   readonly trace?: EventTrace;
   /** Exits, failed entries, the current VMCS. */
   readonly vmx?: VmxView;

@@ -5,6 +5,7 @@
  * many microseconds pass as are written to port 8.
  */
 import type { GuestMemory, Width } from '../core/types.ts';
+import { type Doors, NO_DOORS } from '../doors.ts';
 import type { Saved } from '../saved.ts';
 import type { BlkBackend } from './backends.ts';
 import type { IoDevice } from './device.ts';
@@ -39,6 +40,7 @@ export interface FirmwareParts {
   spend: (ns: number) => void;
   /** One line for people about what went wrong. */
   log: (line: string) => void;
+  doors?: Doors;
 }
 
 export class FirmwareServices implements IoDevice, Saved<number> {
@@ -46,9 +48,14 @@ export class FirmwareServices implements IoDevice, Saved<number> {
   readonly #parts: FirmwareParts;
   #status: number = DiskStatus.DONE;
   #isGone = false;
+  /** A disk answered later. */
+  readonly #answer: (status: number) => void;
 
   constructor(parts: FirmwareParts) {
     this.#parts = parts;
+    this.#answer = (parts.doors ?? NO_DOORS).door('firmware.disk', (status: number) => {
+      this.#status = status;
+    });
   }
 
   /** What a disk still reads is not put into the memory of a machine that starts over. */
@@ -83,9 +90,7 @@ export class FirmwareServices implements IoDevice, Saved<number> {
       }
       this.#status = DiskStatus.BUSY;
       answer.then(
-        (status) => {
-          this.#status = status;
-        },
+        (status) => this.#answer(status),
         (error) => this.#fail(error),
       );
     } catch (error) {
@@ -99,7 +104,7 @@ export class FirmwareServices implements IoDevice, Saved<number> {
     this.#parts.log(`firmware: disk: ${error instanceof Error ? error.message : error}`);
   }
 
-  /** The status, or a promise of it. Throws RangeError where the guest names memory that is not there. */
+  /** The status, or a promise of it. Throws RangeError if the guest names memory that is not there. */
   #serve(pa: number): number | Promise<number> {
     const { disks, memory, wrote } = this.#parts;
     const bytes = memory.bytes(pa, REQUEST_BYTES);

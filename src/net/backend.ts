@@ -1,8 +1,9 @@
 /**
  * The seam between a network card and what is at the other end of its cable. Everything in src/net runs in Node and in
- * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
+ * web pages; anything that can carry Ethernet frames becomes a network by implementing NetBackend.
  */
 import { isObject } from '../checks.ts';
+import type { Doors } from '../doors.ts';
 import type { Plain } from '../saved.ts';
 
 /** What the sender left undone on a frame, to be done by whoever needs it. */
@@ -54,8 +55,10 @@ export interface NetCard {
   readonly takes: { readonly checksum: boolean; readonly segments: boolean };
   readonly clock: NetClock;
   readonly host: HostWork;
+  /** By which a network that is a part of the machine lets in what its host does. */
+  readonly doors: Doors;
   /**
-   * Hands a frame to the guest, which copies it. Returns false where there is no room: the backend may keep the frame
+   * Hands a frame to the guest, which copies it. Returns false if there is no room: the backend may keep the frame
    * until it hears `ready`. A card without a driver drops the frame and returns true.
    */
   receive(frame: Uint8Array, offload?: Offload): boolean;
@@ -64,6 +67,11 @@ export interface NetCard {
 }
 
 export interface NetBackend {
+  /**
+   * The network is a part of the machine: it does the same in equal runs, and whatever its host does comes in by the doors
+   * of the card. Otherwise every frame comes from outside.
+   */
+  readonly usesDoors?: boolean;
   /** Whether `send` takes frames with work left undone. */
   readonly takesOffload: boolean;
   /** Plugged into a card. After a power cycle of the machine it is another one, and the guest knows nothing any more. */

@@ -15,9 +15,9 @@ const NS_PER_SECOND = 1_000_000_000;
 const MOST_BYTES = 65550;
 
 export interface DumpOptions {
-  /** The date at power-on, in milliseconds since 1970; 0 where absent. */
+  /** The date at power-on, in milliseconds since 1970; 0 if absent. */
   start?: number;
-  /** Bytes of each frame that are kept; all where absent. */
+  /** Bytes of each frame that are kept; all if absent. */
   maxBytes?: number;
 }
 
@@ -60,6 +60,7 @@ export function dump(backend: NetBackend, write: (bytes: Uint8Array) => void, op
     },
     clock: card.clock,
     host: card.host,
+    doors: card.doors,
     setLink: (isUp) => card.setLink(isUp),
     receive(frame, offload) {
       const isTaken = card.receive(frame, offload);
@@ -68,12 +69,18 @@ export function dump(backend: NetBackend, write: (bytes: Uint8Array) => void, op
     },
   });
 
+  let inner: NetCard | null = null;
+
   return {
     takesOffload: backend.takesOffload,
+    usesDoors: backend.usesDoors,
     attach(card) {
       now = () => card.clock.now();
-      backend.attach(watched(card));
+      inner = watched(card);
+      backend.attach(inner);
     },
+    save: () => (inner && backend.save?.(inner)) ?? null,
+    load: (_card, state) => inner && backend.load?.(inner, state),
     send(frame, offload) {
       record(frame, offload);
       backend.send(frame, offload);

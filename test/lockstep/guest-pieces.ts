@@ -20,16 +20,9 @@ function encodingOf(name: string): number {
 /** What a guest does with RBX, and then with RDX; and what only CPL 0 may. All of it ends with VMCALL. */
 const CALL_SECOND = 'ff d2';
 const SECOND = ['8b 0a', '89 0a', CALL_SECOND, '90'] as const;
-const PRIVILEGED = [
-  '0f 22 c0',
-  '0f 22 e0',
-  '0f 22 d8',
-  '0f 01 3b',
-  '0f 06',
-  '0f 23 f8',
-  '0f 01 ca',
-  '0f 01 cb',
-] as const;
+/** To be done with the guest's own CR3 only, or its VPID and PCID would mean another address space. */
+const MOV_CR3 = '0f 22 d8';
+const PRIVILEGED = ['0f 22 c0', '0f 22 e0', MOV_CR3, '0f 01 3b', '0f 06', '0f 23 f8', '0f 01 ca', '0f 01 cb'] as const;
 const PLAIN = ACCESSES.flatMap((first) => SECOND.map((second) => `${first} ${second} 0f 01 c1`));
 export const GUEST_STUBS = [
   ...PLAIN,
@@ -74,8 +67,11 @@ function enter(code: Code, next: Random, guest: Guest, { stub, rbx, rdx }: Use, 
   const bad = chance(next, 2) && !TRANSLATING.test(picked) ? picked : undefined;
   if (bad) code.vmwrite(encodingOf(bad), next());
   code.mov(Reg.RBX, rbx).mov(Reg.RDX, rdx).mov(Reg.RCX, below(next, 0x10000));
-  code.mov(Reg.RAX, pick(next, [fields.GUEST_CR0, fields.GUEST_CR4, fields.GUEST_CR3]));
-  if (chance(next, 50)) code.hex('48 35').imm32(pick(next, [0x10000, 0x200000, 0x100000])); // xor rax, bit
+  if (GUEST_STUBS[stub].includes(MOV_CR3)) code.mov(Reg.RAX, fields.GUEST_CR3);
+  else {
+    code.mov(Reg.RAX, pick(next, [fields.GUEST_CR0, fields.GUEST_CR4, fields.GUEST_CR3]));
+    if (chance(next, 50)) code.hex('48 35').imm32(pick(next, [0x10000, 0x200000, 0x100000])); // xor rax, bit
+  }
   code.call(ENTER);
   return bad ? {} : fields;
 }

@@ -4,6 +4,7 @@
  * reports a fatal status and waits for a reset.
  */
 import type { GuestMemory, Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import { copyOf, type Saved } from '../../saved.ts';
 import type { BlkBackend } from '../backends.ts';
 import type { Defer } from '../clock.ts';
@@ -25,6 +26,7 @@ import {
   PAGE,
   Reg,
   Status,
+  shifted,
   VERSION,
 } from './spec.ts';
 import type { NvmeState } from './state.ts';
@@ -49,7 +51,7 @@ export interface NvmeParts {
   pairs: number;
   /** A completion was posted for an interrupt vector. */
   signal: (vector: number) => void;
-  /** The level of the interrupt pin, for those who do not use vectors. */
+  /** The level of the interrupt pin, for drivers that do not use vectors. */
   pin: (level: boolean) => void;
   /** As of DeviceContext. */
   defer: Defer;
@@ -57,6 +59,7 @@ export interface NvmeParts {
   charge?: (bytes: number) => void;
   /** The host works on something; the guest waits for it. */
   busy?: (work: Promise<unknown>) => void;
+  doors?: Doors;
   log: (line: string) => void;
 }
 
@@ -74,8 +77,10 @@ export class NvmeController implements IoDevice, Saved<NvmeState> {
   /** Goes on, a little later. */
   readonly #continueLater: () => void;
   #workLeft = 0;
-  /** Commands that the backend has not answered. */
-  #pending = 0;
+  /** Commands that the backend has not answered, numbered in their order: what is done with the answer. */
+  readonly #answers = new Map<number, (status: number) => void>();
+  readonly #answered: (number: number, status: number) => void;
+  #nextAnswer = 0;
   /** A command that is done in pieces; no other is begun before it is done. */
   #rest: { queue: SubmissionQueue; command: Command; rest: Pieces } | null = null;
 
@@ -83,6 +88,11 @@ export class NvmeController implements IoDevice, Saved<NvmeState> {
     const { memory, wrote, backend, vendor, serial, pairs } = parts;
     const { capacity, isReadOnly } = backend;
     this.#parts = parts;
+    this.#answered = (parts.doors ?? NO_DOORS).door('answer', (number: number, status: number) => {
+      const take = this.#answers.get(number);
+      this.#answers.delete(number);
+      take?.(status);
+    });
     this.#continueLater = parts.defer('turn', () => {
       if (this.#isRunning) this.#attempt(() => this.#turn());
     });
@@ -100,7 +110,7 @@ export class NvmeController implements IoDevice, Saved<NvmeState> {
 
   /** Throws Error while the backend is at work: the machine waits for that. */
   save(): NvmeState {
-    if (this.#pending > 0) throw new Error('nvme: the disk is at work');
+    if (this.#answers.size > 0) throw new Error('nvme: the disk is at work');
     const rest = this.#rest;
     return {
       registers: new Uint8Array(this.#registers.buffer.slice(0)),
@@ -319,21 +329,20 @@ export class NvmeController implements IoDevice, Saved<NvmeState> {
   }
 
   #finishLater(queue: SubmissionQueue, command: Command, work: Promise<void>): void {
+    const number = this.#nextAnswer++;
     queue.pending++;
-    this.#pending++;
-    const finish = (status: number): void => {
+    this.#answers.set(number, (status) => {
       queue.pending--;
-      this.#pending--;
       if (queue.isDeleted || !this.#isRunning) return;
       this.#attempt(() => {
         queue.completions.post(queue, command.cid, status, 0);
         this.#signal(new Set([queue.completions]));
         this.#turn();
       });
-    };
+    });
     const done = work.then(
-      () => finish(Status.SUCCESS),
-      (error) => finish(this.#statusOf(command, error)),
+      () => this.#answered(number, Status.SUCCESS),
+      (error) => this.#answered(number, this.#statusOf(command, error)),
     );
     this.#parts.busy?.(done);
   }
@@ -387,9 +396,4 @@ export class NvmeController implements IoDevice, Saved<NvmeState> {
   #logError(error: unknown): void {
     this.#parts.log(`nvme: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-function shifted(value: number, offset: number, width: Width): number {
-  const part = value >>> (8 * (offset & 3));
-  return width === 4 ? part >>> 0 : part & ((1 << (8 * width)) - 1);
 }

@@ -118,10 +118,16 @@ export interface FileTree {
   stat(path: Path): FileStat;
   /**
    * What `stat` tells of each step from `path` by `names`, of which none is a dot, up to the first that leads nowhere; it
-   * throws where that is the first. For trees that find a step faster from the one before.
+   * throws if that is the first. For trees that find a step faster from the one before.
    */
   walk?(path: Path, names: readonly string[]): FileStat[];
   list(path: Path): DirectoryEntry[];
+  /**
+   * The names of a list alone, and what some of them are, with mode 0 where there is no such file any more. For trees that
+   * know names much faster than files: a folder is then read in pieces.
+   */
+  names?(path: Path): string[];
+  entries?(path: Path, names: readonly string[]): DirectoryEntry[];
   /** Opens a regular file. */
   open(path: Path, how: OpenHow): OpenFile;
   makeDirectory(path: Path, mode: number): void;

@@ -6,12 +6,16 @@ import type { DirectoryEntry, FileChanges, FileStat, FileTree, OpenFile, OpenHow
 
 /** As WorkMeter counts: a system call takes about as long as a copy of so many bytes. */
 const CALL_WORK = 16 << 10;
+/** A name in a folder, without a look at its file. */
+const NAME_WORK = 2 << 10;
 
 export class MeteredTree implements FileTree {
   readonly #tree: FileTree;
   #work = 0;
 
   readonly walk?: FileTree['walk'];
+  readonly names?: FileTree['names'];
+  readonly entries?: FileTree['entries'];
 
   constructor(tree: FileTree) {
     this.#tree = tree;
@@ -21,6 +25,19 @@ export class MeteredTree implements FileTree {
         return tree.walk?.(path, names) ?? [];
       };
     }
+    const { names, entries } = tree;
+    if (!names || !entries) return;
+    this.names = (path) => {
+      this.#charge(path);
+      const found = names.call(tree, path);
+      this.#work += NAME_WORK * found.length;
+      return found;
+    };
+    this.entries = (path, wanted) => {
+      this.#charge(path);
+      this.#work += CALL_WORK * wanted.length;
+      return entries.call(tree, path, wanted);
+    };
   }
 
   get isReadOnly(): boolean {

@@ -14,7 +14,7 @@ import {
   type FileTree,
   FileType,
 } from './file-tree.ts';
-import { Listings } from './listings.ts';
+import { Folder, type FolderState, Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 import { walk } from './walk.ts';
 
@@ -22,6 +22,8 @@ const VERSION = '9P2000.L';
 const MAX_MESSAGE_BYTES = 1 << 20;
 const MIN_MESSAGE_BYTES = 4096;
 const MAX_WALK = 16;
+/** Entries of a folder in one answer: each may be a system call of the host. */
+const MOST_LISTED = 1024;
 const MAX_TARGET_LENGTH = 4095;
 const NO_TAG = 0xffff;
 
@@ -54,7 +56,7 @@ const CHANGES: ReadonlySet<number> = new Set<number>([
 ]);
 
 /** The agreed length of messages, the fids, and the folders that are being read, by their fids. */
-export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; entries: DirectoryEntry[] }[] };
+export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; folder: FolderState }[] };
 
 export class P9Server implements Saved<P9State> {
   readonly #tree: FileTree;
@@ -101,9 +103,9 @@ export class P9Server implements Saved<P9State> {
   }
 
   save(): P9State {
-    const listings = this.#listings.all.flatMap(({ reader, entries }) => {
+    const listings = this.#listings.all.flatMap(({ reader, folder }) => {
       const fid = this.#fids.numberOf(reader);
-      return fid === undefined ? [] : [{ fid, entries: copyOf([...entries]) }];
+      return fid === undefined ? [] : [{ fid, folder: folder.save() }];
     });
     return { limit: this.#limit, fids: this.#fids.save(), listings };
   }
@@ -111,7 +113,12 @@ export class P9Server implements Saved<P9State> {
   load({ limit, fids, listings }: P9State): void {
     this.#limit = limit;
     this.#fids.load(fids, (path, how) => this.#tree.open(path, how));
-    for (const { fid, entries } of listings) this.#listings.of(this.#fids.get(fid), true, () => copyOf(entries));
+    for (const { fid: number, folder } of listings) {
+      const fid = this.#fids.get(number);
+      const make = (): Folder =>
+        'entries' in folder ? Folder.of(copyOf(folder.entries)) : this.#namedFolder(fid, folder.names);
+      this.#listings.of(fid, true, make);
+    }
   }
 
   /** The answer to `message`, of `room` bytes at most. `room` is at least that of an Rlerror, 11 bytes. */
@@ -235,11 +242,14 @@ export class P9Server implements Saved<P9State> {
     if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const entries = this.#listings.of(fid, from === 0n, () => this.#entries(fid));
+    const folder = this.#listings.of(fid, from === 0n, () => this.#folder(fid));
+    const { length } = folder.names;
+    const first = from < BigInt(length) ? Number(from) : length;
     let end = HEADER_BYTES;
-    for (let at = from < BigInt(entries.length) ? Number(from) : entries.length; at < entries.length; at++) {
-      const { name, mode } = entries[at];
-      putQid(data, { ...entries[at], modified: 0n, size: 0n });
+    for (let at = first; at < Math.min(first + MOST_LISTED, length); at++) {
+      const entry = folder.entry(at);
+      const { name, mode } = entry;
+      putQid(data, { ...entry, modified: 0n, size: 0n });
       data
         .u64(BigInt(at + 1))
         .u8((mode & FileType.MASK) >> 12)
@@ -359,12 +369,29 @@ export class P9Server implements Saved<P9State> {
     return file ? file.stat() : this.#tree.stat(path);
   }
 
-  #entries({ path }: Fid): DirectoryEntry[] {
-    const dots = [
+  #folder(fid: Fid): Folder {
+    const tree = this.#tree;
+    if (!tree.names || !tree.entries) return Folder.of([...this.#dots(fid), ...tree.list(fid.path)]);
+    return this.#namedFolder(fid, ['.', '..', ...tree.names(fid.path)]);
+  }
+
+  /** A folder whose files are looked at when an answer needs them. Throws FileError EIO for a tree that cannot do so. */
+  #namedFolder(fid: Fid, names: readonly string[]): Folder {
+    const tree = this.#tree;
+    if (!tree.entries) throw new FileError(Errno.EIO);
+    const dots = this.#dots(fid);
+    const files = tree.entries.bind(tree, fid.path);
+    return new Folder(names, (from, to) => [
+      ...dots.slice(from, to),
+      ...files(names.slice(Math.max(from, dots.length), to)),
+    ]);
+  }
+
+  #dots({ path }: Fid): DirectoryEntry[] {
+    return [
       { name: '.', ...pick(this.#tree.stat(path)) },
       { name: '..', ...pick(this.#tree.stat(path.slice(0, -1))) },
     ];
-    return [...dots, ...this.#tree.list(path)];
   }
 }
 

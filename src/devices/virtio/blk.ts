@@ -3,6 +3,7 @@
  * which there is no room for that byte, or no whole header, is the driver's error. Backends may answer later.
  */
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { Plain } from '../../saved.ts';
 import type { BlkBackend } from '../backends.ts';
 import { DISCARD_PIECE, DISCARD_WORK, PIECE, ZEROES_PIECE, ZEROES_WORK } from '../work-meter.ts';
@@ -72,6 +73,7 @@ export interface BlkOptions {
   onError?: (error: unknown) => void;
   /** Told of work that the guest waits for. */
   busy?: (work: Promise<unknown>) => void;
+  doors?: Doors;
 }
 
 export class VirtioBlk implements VirtioDevice {
@@ -85,16 +87,23 @@ export class VirtioBlk implements VirtioDevice {
   readonly #onError: (error: unknown) => void;
   readonly #busy: (work: Promise<unknown>) => void;
   #host: VirtioHost | null = null;
-  /** Requests that the backend has not answered. */
-  #pending = 0;
+  /** Requests that the backend has not answered, by their chains: what is done with the answer. */
+  readonly #answers = new Map<number, (status: Outcome) => void>();
+  readonly #answered: (chain: number, status: Outcome) => void;
 
-  constructor(backend: BlkBackend, { serial = '', onError = () => {}, busy = () => {} }: BlkOptions = {}) {
+  constructor(
+    backend: BlkBackend,
+    { serial = '', onError = () => {}, busy = () => {}, doors = NO_DOORS }: BlkOptions = {},
+  ) {
     const { SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, RO, DISCARD, WRITE_ZEROES } = BlkFeature;
     this.#backend = backend;
     this.#serial = new Uint8Array(ID_BYTES);
     this.#serial.set(new TextEncoder().encode(serial).subarray(0, ID_BYTES));
     this.#onError = onError;
     this.#busy = busy;
+    this.#answered = doors.door('answer', (chain: number, status: Outcome) => {
+      this.#answers.get(chain)?.(status);
+    });
     const always = SEG_MAX | BLK_SIZE | FLUSH | TOPOLOGY;
     this.features = always | (backend.isReadOnly ? RO : CONFIG_WCE | DISCARD | WRITE_ZEROES);
     this.config = configOf(backend.capacity);
@@ -144,7 +153,7 @@ export class VirtioBlk implements VirtioDevice {
 
   /** What is in flight is saved with the queue. Throws Error while the backend is at work: the machine waits for that. */
   save(): null {
-    if (this.#pending > 0) throw new Error(`${this.name}: the disk is at work`);
+    if (this.#answers.size > 0) throw new Error(`${this.name}: the disk is at work`);
     return null;
   }
 
@@ -160,13 +169,15 @@ export class VirtioBlk implements VirtioDevice {
       finish(outcome);
       return;
     }
-    this.#pending++;
+    const take = (status: Outcome): void => {
+      if (this.#answers.get(chain.id) === take) this.#answers.delete(chain.id);
+      this.#host?.attempt(() => finish(status));
+    };
+    this.#answers.set(chain.id, take);
     const done = outcome.catch((error) => this.#fail(error));
+    // A chain of before a reset has lost its place to one of the same number: nobody hears of its end.
     this.#busy(
-      done.then((status) => {
-        this.#pending--;
-        this.#host?.attempt(() => finish(status));
-      }),
+      done.then((status) => (this.#answers.get(chain.id) === take ? this.#answered(chain.id, status) : undefined)),
     );
   }
 

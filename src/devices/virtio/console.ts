@@ -4,6 +4,7 @@
  * for a driver that is not up yet.
  */
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import { copyOf } from '../../saved.ts';
 import { ConsolePort, type PortParts, type PortState } from './console-port.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
@@ -53,9 +54,11 @@ export class VirtioConsole implements VirtioDevice {
   readonly #view = new DataView(this.config.buffer);
   #host: VirtioHost | null = null;
   #control: Uint8Array[] = [];
+  readonly #enterSize: (columns: number, rows: number) => void;
 
   /** Throws RangeError where there are too many ports or a name is too long. */
-  constructor(ports: readonly (PortParts | null)[]) {
+  constructor(ports: readonly (PortParts | null)[], doors: Doors = NO_DOORS) {
+    this.#enterSize = doors.door('resize', (columns: number, rows: number) => this.#resize(columns, rows));
     if (ports.length < 1 || ports.length > MAX_CONSOLE_PORTS) {
       throw new RangeError(`${ports.length} console ports are not possible: 1 to ${MAX_CONSOLE_PORTS}`);
     }
@@ -80,6 +83,10 @@ export class VirtioConsole implements VirtioDevice {
 
   /** Tells the guest the size of the window, in characters (below 65536). */
   resize(columns: number, rows: number): void {
+    this.#enterSize(columns, rows);
+  }
+
+  #resize(columns: number, rows: number): void {
     this.#setSize(columns, rows);
     this.#host?.configChanged();
     this.#host?.attempt(() => {

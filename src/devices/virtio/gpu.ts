@@ -4,6 +4,7 @@
  */
 import { check, isInteger } from '../../checks.ts';
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import { copyOf, type Plain } from '../../saved.ts';
 import type { Display, Picture } from '../display.ts';
 import { PIECE } from '../work-meter.ts';
@@ -53,6 +54,7 @@ export interface GpuParts {
   height: number;
   /** Bytes of ours that all resources together may take. */
   maxBytes: number;
+  doors?: Doors;
 }
 
 type Cursor = { x: number; y: number; hotX: number; hotY: number; resource: number };
@@ -74,6 +76,7 @@ export class VirtioGpu implements VirtioDevice, Display {
   readonly config = new Uint8Array(Config.BYTES);
   readonly #view = new DataView(this.config.buffer);
   readonly #maxBytes: number;
+  readonly #enterSize: (width: number, height: number) => void;
   readonly #resources = new Map<number, GpuResource>();
   #usedBytes = 0;
   #width: number;
@@ -83,7 +86,8 @@ export class VirtioGpu implements VirtioDevice, Display {
   #scanout: { id: number; rect: Rect; pixels: Uint8Array } | null = null;
   #cursor: Cursor = { x: 0, y: 0, hotX: 0, hotY: 0, resource: 0 };
 
-  constructor({ width, height, maxBytes }: GpuParts) {
+  constructor({ width, height, maxBytes, doors = NO_DOORS }: GpuParts) {
+    this.#enterSize = doors.door('resize', (columns: number, rows: number) => this.#resize(columns, rows));
     this.#width = width;
     this.#height = height;
     this.#maxBytes = maxBytes;
@@ -97,6 +101,10 @@ export class VirtioGpu implements VirtioDevice, Display {
   /** The screen got another size: the driver is told, and may follow. */
   resize(width: number, height: number): void {
     for (const [name, value] of Object.entries({ width, height })) check(`resize: ${name}`, value, isInteger(1, 16384));
+    this.#enterSize(width, height);
+  }
+
+  #resize(width: number, height: number): void {
     this.#width = width;
     this.#height = height;
     this.config[Config.EVENTS] |= EVENT_DISPLAY;

@@ -3,6 +3,7 @@
  * the device has (keys, axes) the driver asks for by writing what it wants to know into the configuration space.
  */
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import type { Virtqueue } from './queue.ts';
 
@@ -42,11 +43,15 @@ export class VirtioInput implements VirtioDevice {
   /** Lights that the driver switched on, by their evdev codes. */
   readonly lights = new Set<number>();
   readonly #profile: InputProfile;
+  readonly #enter: (...events: readonly [type: number, code: number, value: number][]) => void;
   #waiting: InputEvent[] = [];
   #host: VirtioHost | null = null;
 
-  constructor(profile: InputProfile) {
+  constructor(profile: InputProfile, doors: Doors = NO_DOORS) {
     this.#profile = profile;
+    this.#enter = doors.door('report', (...events: readonly [type: number, code: number, value: number][]) =>
+      this.#take(events),
+    );
     this.name = `virtio-input (${profile.name})`;
   }
 
@@ -54,8 +59,12 @@ export class VirtioInput implements VirtioDevice {
     this.#host = host;
   }
 
-  /** Sends events as one report; whole reports are lost where too many wait. */
+  /** Sends events as one report; whole reports are lost if too many wait. */
   report(...events: readonly InputEvent[]): void {
+    this.#enter(...events.map(([type, code, value]): [number, number, number] => [type, code, value]));
+  }
+
+  #take(events: readonly InputEvent[]): void {
     if (this.#waiting.length + events.length >= MAX_WAITING) return;
     this.#waiting.push(...events, [EventType.SYN, 0, 0]);
     const queue = this.#host?.queue(Queue.EVENTS);

@@ -3,6 +3,8 @@
  * driver left undone are made here, unless the backend takes such frames; then it takes long TCP segments uncut, too.
  * Frames to the guest are never dropped for want of buffers: the backend is told to wait.
  */
+
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { HostWork, NetBackend, NetCard, NetClock, NetTimer, Offload } from '../../net/backend.ts';
 import { completeChecksum } from '../../net/bytes.ts';
 import { copyOf, type Plain } from '../../saved.ts';
@@ -50,9 +52,10 @@ export interface NetOptions {
   backend: NetBackend;
   clock: NetClock;
   host: HostWork;
+  doors?: Doors;
   /** Six bytes; the first must be even. */
   mac: Uint8Array;
-  /** 68 to 65535; 1500 where absent. */
+  /** 68 to 65535; 1500 if absent. */
   mtu?: number;
   /** Features that the driver is not offered. */
   withhold?: bigint;
@@ -82,9 +85,12 @@ export class VirtioNet implements VirtioDevice, NetCard {
   readonly config = new Uint8Array(CONFIG.BYTES);
   readonly clock: NetClock;
   readonly host: HostWork;
+  readonly doors: Doors;
   /** Frames of the guest that made no sense; frames for it that came while it had no driver, or that had no room. */
   readonly dropped = { malformed: 0, unheard: 0, oversized: 0 };
   readonly #backend: NetBackend;
+  readonly #enter: (frame: Uint8Array, offload: Offload | null) => boolean;
+  readonly #plug: (isUp: boolean) => void;
   readonly #filter: NetFilter;
   readonly #mac: Uint8Array;
   #virtio!: VirtioHost;
@@ -100,7 +106,9 @@ export class VirtioNet implements VirtioDevice, NetCard {
   #receivedBytes = 0;
 
   /** Throws RangeError where the address or the MTU is none. */
-  constructor({ backend, clock, host, mac, mtu = DEFAULT_MTU, withhold = 0n, gatherNs = GATHER_NS }: NetOptions) {
+  constructor(options: NetOptions) {
+    const { backend, clock, host, doors = NO_DOORS, mac } = options;
+    const { mtu = DEFAULT_MTU, withhold = 0n, gatherNs = GATHER_NS } = options;
     if (mac.length !== 6 || mac[0] & 1) throw new RangeError(`MAC address ${[...mac]} is none of one card`);
     if (!Number.isInteger(mtu) || mtu < LEAST_MTU || mtu > MOST_MTU) {
       throw new RangeError(`an MTU of ${mtu} is not possible: ${LEAST_MTU} to ${MOST_MTU}`);
@@ -113,6 +121,11 @@ export class VirtioNet implements VirtioDevice, NetCard {
     this.features = Object.values(NetFeature).reduce((all, bit) => all | bit, 0n) & ~without;
     this.clock = clock;
     this.host = host;
+    this.doors = doors;
+    this.#enter = doors.door('frame', (frame: Uint8Array, offload: Offload | null) =>
+      this.#take(frame, offload ?? undefined),
+    );
+    this.#plug = doors.door('link', (isUp: boolean) => this.#setLink(isUp));
     this.#backend = backend;
     this.#gatherNs = gatherNs;
     this.#gathering = clock.timer('transmit', () => {
@@ -171,6 +184,10 @@ export class VirtioNet implements VirtioDevice, NetCard {
   }
 
   setLink(isUp: boolean): void {
+    this.#plug(isUp);
+  }
+
+  #setLink(isUp: boolean): void {
     if (isUp === (this.config[CONFIG.STATUS] === LINK_UP)) return;
     this.config[CONFIG.STATUS] = isUp ? LINK_UP : 0;
     this.#virtio.configChanged();
@@ -185,7 +202,12 @@ export class VirtioNet implements VirtioDevice, NetCard {
     }
   }
 
+  /** A frame comes from outside, but where its network is a part of the machine. */
   receive(frame: Uint8Array, offload?: Offload): boolean {
+    return this.#backend.usesDoors ? this.#take(frame, offload) : this.#enter(frame, offload ?? null);
+  }
+
+  #take(frame: Uint8Array, offload?: Offload): boolean {
     const queue = this.#virtio.queue(NetQueue.RECEIVE);
     if (!queue || this.config[CONFIG.STATUS] !== LINK_UP) {
       this.dropped.unheard++;

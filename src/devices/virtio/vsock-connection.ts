@@ -7,13 +7,17 @@ import { addChunk } from '../../net/chunks.ts';
 import { copyOf, type Saved } from '../../saved.ts';
 import { type Header, MAX_PAYLOAD_BYTES, Op, Shutdown } from './vsock-packet.ts';
 
-/** Room for what the guest sent and nobody took yet. */
+/** Room for what the guest sent and has not been taken yet. */
 export const BUFFER_BYTES = 256 << 10;
 /** So much must be free again before the guest is told. */
 const CREDIT_STEP = BUFFER_BYTES / 4;
 
 /** What a connection asks of its device. */
+export type VsockAction = 'send' | 'end' | 'destroy' | 'pause' | 'resume';
+
 export interface VsockCarrier {
+  /** The host's end does something: comes back as `perform`. */
+  act(connection: VsockConnection, action: VsockAction, bytes?: Uint8Array): void;
   /** Sends a packet without payload. */
   tell(connection: VsockConnection, op: Op, flags?: number): void;
   /** There is something to send, or room for it now. */
@@ -63,7 +67,7 @@ export type VsockConnectionState = {
 export class VsockConnection implements Saved<VsockConnectionState> {
   readonly hostPort: number;
   readonly guestPort: number;
-  /** To be set by whoever uses the connection. */
+  /** To be set by the user of the connection. */
   events: VsockEvents = {};
   readonly #carrier: VsockCarrier;
   #state: VsockConnectionState = {
@@ -114,18 +118,21 @@ export class VsockConnection implements Saved<VsockConnectionState> {
     check('vsock: send', bytes, isBytes);
     if (this.#state.isEnding) throw new Error('vsock: send after end');
     if (this.isClosed || this.#state.isOver || bytes.length === 0) return;
-    this.#state.outgoing.push(bytes.slice());
-    this.#carrier.wake(this);
+    this.#carrier.act(this, 'send', bytes);
   }
 
   /** Nothing more will be sent, when everything has gone. */
   end(): void {
-    this.#state.isEnding = true;
-    if (!this.isClosed) this.#carrier.wake(this);
+    if (this.isClosed) this.#state.isEnding = true;
+    else this.#carrier.act(this, 'end');
   }
 
   /** Breaks the connection off. */
   destroy(): void {
+    if (!this.isClosed) this.#carrier.act(this, 'destroy');
+  }
+
+  #break(): void {
     if (this.isClosed) return;
     if (!this.#state.isOver) this.#carrier.tell(this, Op.RST);
     this.close('broken');
@@ -134,12 +141,35 @@ export class VsockConnection implements Saved<VsockConnectionState> {
 
   /** Keeps what comes from now on, until `resume`; the guest stops when there is no room left. */
   pause(): void {
-    this.#state.isPaused = true;
+    if (this.isClosed) this.#state.isPaused = true;
+    else this.#carrier.act(this, 'pause');
   }
 
   resume(): void {
-    this.#state.isPaused = false;
-    this.#deliver();
+    if (this.isClosed) this.perform('resume');
+    else this.#carrier.act(this, 'resume');
+  }
+
+  /** For the device: what the host's end does, now that it came in by the door. */
+  perform(action: VsockAction, bytes: Uint8Array = new Uint8Array(0)): void {
+    switch (action) {
+      case 'send':
+        this.#state.outgoing.push(bytes.slice());
+        break;
+      case 'end':
+        this.#state.isEnding = true;
+        break;
+      case 'destroy':
+        this.#break();
+        return;
+      case 'pause':
+        this.#state.isPaused = true;
+        return;
+      case 'resume':
+        this.#state.isPaused = false;
+        this.#deliver();
+        break;
+    }
     this.#carrier.wake(this);
   }
 
@@ -158,7 +188,7 @@ export class VsockConnection implements Saved<VsockConnectionState> {
     this.events.close?.(reason);
   }
 
-  /** For the device: the next payload of at most `room` bytes, as far as the guest's buffer allows; null where none is. */
+  /** For the device: the next payload of at most `room` bytes, as far as the guest's buffer allows; null if none is. */
   take(room: number): Uint8Array | null {
     const [first] = this.#state.outgoing;
     if (this.#state.phase !== 'open' || !first) return null;
@@ -196,7 +226,7 @@ export class VsockConnection implements Saved<VsockConnectionState> {
     this.#state.askedForCredit = false;
     switch (header.op) {
       case Op.RESPONSE:
-        if (this.#state.phase !== 'connecting') this.destroy();
+        if (this.#state.phase !== 'connecting') this.#break();
         else {
           this.#state.phase = 'open';
           this.events.open?.();
@@ -217,7 +247,7 @@ export class VsockConnection implements Saved<VsockConnectionState> {
         this.#carrier.tell(this, Op.CREDIT_UPDATE);
         break;
       default:
-        this.destroy();
+        this.#break();
     }
     this.#carrier.wake(this);
   }
@@ -229,7 +259,7 @@ export class VsockConnection implements Saved<VsockConnectionState> {
   #hearData(payload: Uint8Array): void {
     const waiting = (this.#state.received - this.#state.forwarded) >>> 0;
     if (this.#state.phase !== 'open' || this.#state.peerSendsNoMore || waiting + payload.length > BUFFER_BYTES) {
-      this.destroy();
+      this.#break();
       return;
     }
     this.#state.received = (this.#state.received + payload.length) >>> 0;

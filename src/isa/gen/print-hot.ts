@@ -3,17 +3,9 @@
  * (assembly/isa/record.ts), `link` says where a block that ends goes on, `p` is a host pointer to memory.
  */
 import type { HotRow } from '../hot/row.ts';
+import { FAULT, LEAVE, NEXT, type Onward } from './onward.ts';
 import { printVector } from './print-hot-vector.ts';
 
-/** How a case goes on: after the record, and after a store that a write to code may have followed. */
-export interface Onward {
-  readonly next: string;
-  readonly stored: string;
-}
-
-const NEXT = 'i = after(i); continue;';
-const LEAVE = '{ link = LEAVE; break; }';
-export const FAULT = '{ link = FAULT; break; }';
 /** A case of its own. */
 const ALONE: Onward = { next: NEXT, stored: `if (p == <u32>BOUNCE && commitBounce()) ${LEAVE} ${NEXT}` };
 

@@ -16,7 +16,9 @@ import { ResetControl } from '../../devices/reset.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
+import { type Doors, doorsOf } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
+import { loadAll, type Plain, type Saved, saveAll } from '../../saved.ts';
 import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
 import type { FirmwareBoard } from '../firmware/bios-data.ts';
 import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
@@ -57,12 +59,20 @@ export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  doors: Doors;
   /** What devices do in a slice. */
   work: WorkMeter;
   log: (line: string) => void;
 }
 
-export class Board {
+/** The parts by their names, where memory beside RAM appears, and the embedder's ends. */
+type BoardState = {
+  parts: { [name: string]: Plain };
+  places: ReturnType<ExtraMemory['save']>;
+  links: ReturnType<GuestLinks['save']>;
+};
+
+export class Board implements Saved<BoardState> {
   readonly #parts: BoardParts;
   readonly #shadow: ShadowMemory;
   #pics: PicPair;
@@ -93,6 +103,18 @@ export class Board {
     this.#pics = new PicPair(this.#parts.intr);
     this.bus.clear();
     this.#build();
+  }
+
+  save(): BoardState {
+    const { extra, links, bus } = this.#parts;
+    return { parts: saveAll(bus.parts.all), places: extra.save(), links: links.save() };
+  }
+
+  /** Throws Error where the state is of another board. */
+  load({ parts, places, links }: BoardState): void {
+    this.#parts.links.load(links);
+    this.#parts.extra.load(places);
+    loadAll(this.bus.parts.all, parts);
   }
 
   /** Queues bytes for serial port `port`. Throws RangeError where there is none. */
@@ -170,7 +192,7 @@ export class Board {
 
   #addFirmware(): void {
     const { memory, wrote, spend, log } = this.#parts;
-    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log, doors: this.#parts.doors });
     this.#teardown.push(() => services.reset());
     this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
   }
@@ -200,7 +222,7 @@ export class Board {
     for (const [position, spec] of parts.devices.entries()) {
       const name = partName(parts.devices, position);
       const clock = scoped(parts.clock, name);
-      Object.assign(context, { position, name, clock, defer: deferOn(clock) });
+      Object.assign(context, { position, name, clock, defer: deferOn(clock), doors: doorsOf(parts.doors, name) });
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
@@ -259,6 +281,7 @@ export class Board {
       defer: deferOn(clock),
       charge: (bytes) => work.charge(bytes),
       busy,
+      doors: this.#parts.doors,
       host,
       onReset: (callback) => this.#teardown.push(callback),
       log,
@@ -282,8 +305,7 @@ export class Board {
     }
     const [key, value] = Object.entries(place).find(([, wish]) => wish !== undefined) ?? [];
     if (key) throw new RangeError(`${device.name}: ${key}=${value} is for the PCI bus`);
-    const transport = this.#virtioMmio.attach(parts);
-    this.bus.parts.keep(context.name, transport);
+    const transport = this.#virtioMmio.attach(`${context.name}.mmio`, parts);
     this.#teardown.push(() => transport.reset());
   }
 

@@ -6,6 +6,7 @@ import type { Device, Face, IrqLine } from '../../devices/device.ts';
 import type { Display } from '../../devices/display.ts';
 import type { PciFunction } from '../../devices/pci/function.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
+import type { Doors } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
 import type { AcpiDevice } from '../firmware/acpi-board.ts';
@@ -73,6 +74,8 @@ export interface DeviceContext {
   charge(bytes: number): void;
   /** While `work` goes on an idle guest waits for it, and its time stands still. */
   busy(work: Promise<unknown>): void;
+  /** By which whatever comes from outside reaches the device: they are called `virtio-net[0].NAME`. */
+  readonly doors: Doors;
   /** For devices whose answers come from outside of the machine, nobody knows when. */
   readonly host: HostWork;
   /** Called before the machine is reset and this device is made anew: to let go of backends. */

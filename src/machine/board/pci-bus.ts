@@ -9,7 +9,7 @@ import { addExpress, ExpressType } from '../../devices/pci/express.ts';
 import { Config, type PciFunction, type PciRange } from '../../devices/pci/function.ts';
 import { type Ecam, HostBridge, type ShadowArea } from '../../devices/pci/host-bridge.ts';
 import { ChipsetRegisters, IsaBridge, RCBA_BYTES } from '../../devices/pci/isa-bridge.ts';
-import { RootPort } from '../../devices/pci/root-port.ts';
+import { type PciFunctions, RootPort } from '../../devices/pci/root-port.ts';
 import type { Plain } from '../../saved.ts';
 import type { Movable, PcBus } from './bus.ts';
 import type { Interrupts } from './interrupts.ts';
@@ -45,19 +45,14 @@ export interface PciPlace {
   slot: number;
   number: number;
   fn: PciFunction;
-  /** The root port that it is behind; absent on bus 0. */
-  port?: RootPort;
 }
-
-/** By slot and number. */
-type Functions = Map<number, PciFunction>;
 
 export class PciBus {
   readonly hostBridge: HostBridge;
   readonly isaBridge: IsaBridge;
   readonly #parts: PciBusParts;
-  readonly #functions: Functions = new Map();
-  readonly #behind = new Map<RootPort, Functions>();
+  readonly #functions: PciFunctions = new Map();
+  readonly #rootPorts: RootPort[] = [];
   readonly #pirqs: Pirqs;
   /** CONFIG_ADDRESS. */
   #address = 0;
@@ -89,9 +84,7 @@ export class PciBus {
   /** Every root port with its slot and the functions behind it. */
   get ports(): readonly { port: RootPort; slot: number; behind: readonly PciPlace[] }[] {
     return this.places.flatMap(({ fn, slot }) =>
-      fn instanceof RootPort
-        ? [{ port: fn, slot, behind: placesOf(this.#behind.get(fn)).map((place) => ({ ...place, port: fn })) }]
-        : [],
+      fn instanceof RootPort ? [{ port: fn, slot, behind: placesOf(fn.behind) }] : [],
     );
   }
 
@@ -103,15 +96,12 @@ export class PciBus {
 
   /** Puts a function at `address` ('SLOT' or 'SLOT.FUNCTION', hexadecimal), of bus 0 or behind `port`; else where room is. */
   add(fn: PciFunction, address?: string, port?: RootPort): void {
-    const isPort = fn instanceof RootPort;
-    if (port && isPort) throw new RangeError(`${fn.name}: a root port goes on bus pcie.0`);
-    const functions = port ? this.#behind.get(port) : this.#functions;
-    if (!functions) throw new RangeError(`${fn.name}: ${port?.name} is not on this bus`);
+    const functions = port ? port.behind : this.#functions;
     const [slot, number] = address === undefined ? [port ? 0 : this.#freeSlot(fn), 0] : parseAddress(fn, address);
     if (port && slot > 0) throw new RangeError(`${fn.name}: addr=${address}: ${port.name} has slot 0 only`);
     const other = functions.get(slot * FUNCTIONS + number);
     if (other) throw new RangeError(`${fn.name}: PCI address ${slot.toString(16)}.${number} belongs to ${other.name}`);
-    if (isPort) this.#behind.set(fn, new Map());
+    if (fn instanceof RootPort) this.#rootPorts.push(fn);
     functions.set(slot * FUNCTIONS + number, fn);
     if (port) this.#connectBehind(fn, port);
     else this.#connect(fn, slot);
@@ -121,7 +111,7 @@ export class PciBus {
 
   /** All functions are there. */
   complete(): void {
-    for (const { port, behind } of this.ports) port.complete(behind.length > 0);
+    for (const port of this.#rootPorts) port.complete();
   }
 
   #put(slot: number, fn: PciFunction): void {
@@ -187,8 +177,7 @@ export class PciBus {
   #at(place: number): PciFunction | undefined {
     const number = place >> 8;
     if (number === 0) return this.#functions.get(place);
-    for (const [port, functions] of this.#behind) if (port.secondary === number) return functions.get(place & 0xff);
-    return undefined;
+    return this.#rootPorts.find(({ secondary }) => secondary === number)?.behind.get(place & 0xff);
   }
 
   #freeSlot(fn: PciFunction): number {
@@ -242,7 +231,7 @@ export class PciBus {
 }
 
 /** In their order. */
-function placesOf(functions: Functions = new Map()): PciPlace[] {
+function placesOf(functions: PciFunctions): PciPlace[] {
   return [...functions.entries()].sort(([a], [b]) => a - b).map(([at, fn]) => ({ slot: at >> 3, number: at & 7, fn }));
 }
 

@@ -30,10 +30,12 @@ export interface ConnectionParts {
   /** Makes the timer of this connection. */
   timer: (fires: () => void) => NetTimer;
   host: HostWork;
-  /** Sends a segment. Returns false where the guest has no room. */
+  /** Sends a segment. Returns false if the guest has no room. */
   emit: (head: Outgoing, length: number, fill: (target: Uint8Array) => void, mss: number) => boolean;
   /** What we can take in one frame, told in our SYN. */
   ourMss: number;
+  /** Bytes that a stream of the host's has not sent yet. */
+  buffered: (stream: HostStream | null) => number;
   /** Connections there are. */
   count: () => number;
   /** Most bytes of payload in one frame to the guest, whose segments are `mss` long. */
@@ -112,8 +114,8 @@ export class TcpConnection implements StreamEvents, Saved<ConnectionState> {
   }
 
   /** After `load`: goes on with the stream of the host, where the host can. Returns whether it does. */
-  resume(sockets: HostSockets): boolean {
-    this.#stream = sockets.resume?.(copyOf(this.#place), this) ?? null;
+  resume(sockets: HostSockets, events: StreamEvents): boolean {
+    this.#stream = sockets.resume?.(copyOf(this.#place), events) ?? null;
     return this.#stream !== null;
   }
 
@@ -221,7 +223,7 @@ export class TcpConnection implements StreamEvents, Saved<ConnectionState> {
   }
 
   get #room(): number {
-    return Math.max(0, this.#share - (this.#stream?.buffered ?? 0));
+    return Math.max(0, this.#share - this.#parts.buffered(this.#stream));
   }
 
   #synchronize(syn: Segment): void {

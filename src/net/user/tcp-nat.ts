@@ -1,7 +1,8 @@
 /** TCP between the guest and the host: the connections there are, and how new ones begin on either side. */
 import { copyOf, type Saved } from '../../saved.ts';
 import { BROADCAST_IP } from '../addresses.ts';
-import type { HostSockets, Listener, SocketAddress } from '../sockets.ts';
+import type { NetCard } from '../backend.ts';
+import type { HostSockets, HostStream, Listener, SocketAddress, StreamEvents, StreamFailure } from '../sockets.ts';
 import { quoteOf } from './icmp.ts';
 import type { Lan } from './lan.ts';
 import type { Packet } from './packet.ts';
@@ -38,6 +39,11 @@ const nothing = (): void => {};
 export class TcpNat implements Saved<TcpState> {
   readonly #sockets: HostSockets;
   readonly #unreachable: (quote: Packet) => void;
+  /** The doors by which the host's streams come: begun by the host, and whatever happens on any of them. */
+  #accept: (pair: Pair, from: SocketAddress) => void = nothing;
+  #happen: (key: string, what: keyof StreamEvents, data: Uint8Array | StreamFailure | null) => void = nothing;
+  /** Opens the stream that is being accepted. */
+  #opening: ((events: StreamEvents) => HostStream) | null = null;
   readonly #lan: Lan;
   readonly #connections = new Map<string, Entry>();
   /** Those that may have something to say. */
@@ -49,6 +55,39 @@ export class TcpNat implements Saved<TcpState> {
     this.#unreachable = unreachable;
     this.#sockets = sockets;
     this.#lan = lan;
+  }
+
+  /** Plugged into a card: its doors are the ones. */
+  attach({ doors }: NetCard): void {
+    this.reset();
+    this.#accept = doors.door('tcp.accept', (pair: Pair, from: SocketAddress) => {
+      const connection = this.#make(pair, null, from, true);
+      if (this.#opening) connection.open(this.#opening(this.#eventsOf(pair, connection)));
+    });
+    this.#happen = doors.door(
+      'tcp',
+      (key: string, what: keyof StreamEvents, data: Uint8Array | StreamFailure | null) => {
+        const connection = this.#connections.get(key)?.connection;
+        if (what === 'data') connection?.data(data as Uint8Array);
+        else if (what === 'failed') connection?.failed(data as StreamFailure);
+        else connection?.[what]();
+      },
+    );
+  }
+
+  /** What happens on the stream of a connection, as long as there is the connection. */
+  #eventsOf(pair: Pair, connection: TcpConnection): StreamEvents {
+    const key = keyOf(pair);
+    const happen = (what: keyof StreamEvents, data: Uint8Array | StreamFailure | null = null): void => {
+      if (this.#connections.get(key)?.connection === connection) this.#happen(key, what, data);
+    };
+    return {
+      connected: () => happen('connected'),
+      data: (bytes) => happen('data', bytes),
+      ended: () => happen('ended'),
+      drained: () => happen('drained'),
+      failed: (why) => happen('failed', why),
+    };
   }
 
   get size(): number {
@@ -73,7 +112,7 @@ export class TcpNat implements Saved<TcpState> {
     if ((flags & (Flag.SYN | Flag.ACK)) !== Flag.SYN || !to) this.#refuse(pair, segment);
     else if (this.#connections.size < MOST_CONNECTIONS) {
       const connection = this.#make(pair, quoteOf(packet), to, false);
-      connection.accept(segment, this.#sockets.connect(to, connection));
+      connection.accept(segment, this.#sockets.connect(to, this.#eventsOf(pair, connection)));
     }
   }
 
@@ -89,8 +128,9 @@ export class TcpNat implements Saved<TcpState> {
         return;
       }
       this.#lan.card.host.arrived();
-      const connection = this.#make(pair, null, from, true);
-      connection.open(open(connection));
+      this.#opening = open;
+      this.#accept(pair, from);
+      this.#opening = null;
     });
   }
 
@@ -125,7 +165,8 @@ export class TcpNat implements Saved<TcpState> {
       const connection = this.#make(copyOf(pair), copyOf(quote), peer, isIncoming);
       connection.load(state);
       if (isTouched) this.#touched.add(connection);
-      if (!connection.resume(this.#sockets)) this.#sockets.after(0, () => connection.failed('reset'));
+      const events = this.#eventsOf(pair, connection);
+      if (!connection.resume(this.#sockets, events)) this.#sockets.after(0, () => events.failed('reset'));
     }
     this.#iss = iss;
   }
@@ -140,6 +181,7 @@ export class TcpNat implements Saved<TcpState> {
       timer: (fires: () => void) => card.clock.timer(`tcp ${key}`, fires),
       host: card.host,
       iss: this.#iss,
+      buffered: (stream: HostStream | null) => card.doors.ask('tcp.buffered', () => stream?.buffered ?? 0),
       count: () => Math.max(1, this.#connections.size),
       ourMss: card.takes.segments ? OUR_MSS : 1460,
       most: (mss: number) => (card.takes.segments ? OUR_MSS - (OUR_MSS % mss) : mss),

@@ -4,11 +4,11 @@
  * something was sent to; forwarded ports take them from everywhere.
  */
 import { copyOf, type Saved } from '../../saved.ts';
-import type { HostWork } from '../backend.ts';
+import type { HostWork, NetCard } from '../backend.ts';
 import type { HostDatagrams, HostSockets, OnDatagram, SocketAddress } from '../sockets.ts';
 import type { Packet } from './packet.ts';
 
-/** Host milliseconds: until a socket that nobody uses is closed, and for which an answer is waited. */
+/** Host milliseconds: until an unused socket is closed, and how long an answer is waited for. */
 const IDLE_MS = 60_000;
 const ANSWER_MS = 1000;
 const MOST_FLOWS = 512;
@@ -53,15 +53,48 @@ export type UdpState = {
   forwards: { key: string; peers: { key: string; from: SocketAddress }[] }[];
 };
 
+const nothing = (): void => {};
 const keyOf = ({ address, port }: SocketAddress): string => `${address}:${port}`;
 
 export class UdpNat implements Saved<UdpState> {
   readonly #parts: UdpParts;
   readonly #flows = new Map<string, Flow>();
   readonly #forwards = new Map<string, { socket: HostDatagrams; peers: Map<string, SocketAddress> }>();
+  /** The doors by which datagrams come, for a flow or a forwarded port, and other news of a flow. */
+  #arrive: (key: string, from: SocketAddress, bytes: Uint8Array) => void = nothing;
+  #forwarded: (known: Endpoint, guest: Endpoint, bytes: Uint8Array) => void = nothing;
+  #happen: (key: string, what: 'refused' | 'idle') => void = nothing;
 
   constructor(parts: UdpParts) {
     this.#parts = parts;
+  }
+
+  /** Plugged into a card: its doors are the ones. */
+  attach({ doors }: NetCard): void {
+    const { host, deliver, refused } = this.#parts;
+    this.reset();
+    this.#arrive = doors.door('udp', (key: string, from: SocketAddress, bytes: Uint8Array) => {
+      const flow = this.#flows.get(key);
+      const known = flow?.peers.get(keyOf(from));
+      if (!flow || !known) return;
+      host().arrived();
+      flow.stopWaiting();
+      this.#touch(key, flow);
+      deliver(known, flow.guest, bytes);
+    });
+    this.#forwarded = doors.door('udp.forwarded', (known: Endpoint, guest: Endpoint, bytes: Uint8Array) => {
+      host().arrived();
+      deliver(known, guest, bytes);
+    });
+    this.#happen = doors.door('udp.flow', (key: string, what: 'refused' | 'idle') => {
+      const flow = this.#flows.get(key);
+      if (what === 'idle') this.#drop(key);
+      else if (flow) {
+        host().arrived();
+        flow.stopWaiting();
+        if (flow.quote) refused(flow.quote);
+      }
+    });
   }
 
   /** Leads a port of the host to one of the guest; `knownAs` says as whom the guest sees an address of the host's side. */
@@ -71,8 +104,7 @@ export class UdpNat implements Saved<UdpState> {
       const known = { ip: knownAs(from.address), port: from.port };
       if (peers.size >= MOST_PEERS) peers.clear();
       peers.set(`${known.ip}:${known.port}`, from);
-      this.#parts.host().arrived();
-      this.#parts.deliver(known, guest, bytes);
+      this.#forwarded(known, guest, bytes);
     });
     this.#forwards.set(`${guest.ip}:${guest.port}`, { socket, peers });
     return socket;
@@ -145,20 +177,13 @@ export class UdpNat implements Saved<UdpState> {
   }
 
   #open(key: string, guest: Endpoint, only: SocketAddress | null): Flow {
-    const { sockets, host, deliver } = this.#parts;
+    const { sockets } = this.#parts;
     if (this.#flows.size >= MOST_FLOWS) this.#drop(this.#flows.keys().next().value as string);
     const receive: OnDatagram = (bytes, from) => {
-      const known = flow.peers.get(keyOf(from));
-      if (!known) return;
-      host().arrived();
-      flow.stopWaiting();
-      this.#touch(key, flow);
-      deliver(known, guest, bytes);
+      if (this.#flows.get(key) === flow) this.#arrive(key, from, bytes);
     };
     const refused = (): void => {
-      host().arrived();
-      flow.stopWaiting();
-      if (flow.quote) this.#parts.refused(flow.quote);
+      if (this.#flows.get(key) === flow) this.#happen(key, 'refused');
     };
     const flow: Flow = {
       guest,
@@ -175,7 +200,7 @@ export class UdpNat implements Saved<UdpState> {
 
   #touch(key: string, flow: Flow): void {
     flow.stopTimer();
-    flow.stopTimer = this.#parts.sockets.after(IDLE_MS, () => this.#drop(key));
+    flow.stopTimer = this.#parts.sockets.after(IDLE_MS, () => this.#happen(key, 'idle'));
   }
 
   #drop(key: string): void {

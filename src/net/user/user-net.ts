@@ -34,6 +34,7 @@ export type UserNetState = { lan: LanState; tcp: TcpState; udp: UdpState; dhcp: 
 
 export class UserNet implements NetBackend {
   readonly takesOffload = true;
+  readonly usesDoors = true;
   readonly #plan: Plan;
   readonly #sockets: HostSockets;
   readonly #resolver: SocketAddress | undefined;
@@ -91,8 +92,8 @@ export class UserNet implements NetBackend {
   }
 
   attach(card: NetCard): void {
-    this.#tcp.reset();
-    this.#udp.reset();
+    this.#tcp.attach(card);
+    this.#udp.attach(card);
     this.#dhcp = new DhcpServer(this.#plan);
     this.#lan.reset(card);
     this.#stopExpecting();
@@ -208,7 +209,7 @@ export class UserNet implements NetBackend {
     this.#sendUdp(from, { ip: ciaddr || BROADCAST_IP, port: DHCP_CLIENT_PORT }, reply);
   }
 
-  /** Where a connection to an address that the guest knows leads on the host; null where it leads nowhere. */
+  /** Where a connection to an address that the guest knows leads on the host; null if it leads nowhere. */
   #leadsTo(ip: number, port: number): SocketAddress | null {
     const { gateway, dns, subnet, isRestricted } = this.#plan;
     if (isRestricted) return null;
@@ -218,7 +219,7 @@ export class UserNet implements NetBackend {
     return isRoutable ? { address: formatIp(ip), port } : null;
   }
 
-  /** As whom the guest sees somebody on the host's side: what cannot be an address outside is the gateway. */
+  /** The address by which the guest sees a peer on the host's side: what cannot be an address outside is the gateway. */
   #knownAs(address: string): number {
     const text = address.replace(/^::ffff:/, '');
     const isOutside = /^\d+\.\d+\.\d+\.\d+$/.test(text) && !text.startsWith('127.');

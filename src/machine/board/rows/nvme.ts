@@ -21,6 +21,7 @@ export const nvme = device({
       defer: context.defer,
       charge: (bytes) => context.charge(bytes),
       busy: (work) => context.busy(work),
+      doors: context.doors,
       log: (line) => context.log(line),
     });
     context.onReset(() => made.reset());
