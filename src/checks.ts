@@ -3,6 +3,18 @@
  * the thing, its value and what it may be, before anything inside stumbles over it.
  */
 
+/** What is said of an option, an argument or a name that is not possible. `code` is for programs. */
+export class OptionError extends RangeError {
+  override readonly name: string = 'OptionError';
+  readonly code = 'ERR_OPTION';
+}
+
+/** What is said where something cannot be done now: the machine runs, is closed, or its run has ended. */
+export class StateError extends Error {
+  override readonly name: string = 'StateError';
+  readonly code = 'ERR_STATE';
+}
+
 /** What a value is to be, in words; null where it is that. */
 export type Check = (value: unknown) => string | null;
 export type Checks = Readonly<Record<string, Check>>;
@@ -84,11 +96,14 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
+/** Whether a name was cut short: 'mem' for 'memory'. */
+const isShortFor = (name: string, known: string): boolean => name.length > 2 && known.startsWith(name);
+
 /** The known name that is so near to an unknown one that it was meant. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   return known
     .map((one) => ({ one, far: distance(name.toLowerCase(), one.toLowerCase()) }))
-    .filter(({ one, far }) => far <= Math.max(1, Math.min(name.length, one.length) / 3))
+    .filter(({ one, far }) => isShortFor(name, one) || far <= Math.max(1, Math.min(name.length, one.length) / 3))
     .sort((a, b) => a.far - b.far)[0]?.one;
 }
 
@@ -98,42 +113,42 @@ export function suggest(name: string, known: readonly string[]): string {
   return near === undefined ? `there are ${known.join(', ') || 'none'}` : `did you mean '${near}'?`;
 }
 
-/** Throws RangeError where the value is not what it is to be. */
+/** Throws OptionError where the value is not what it is to be. */
 export function check(what: string, value: unknown, rule: Check): void {
   const wrong = rule(value);
-  if (wrong) throw new RangeError(`${what}: ${show(value)} is not ${wrong}`);
+  if (wrong) throw new OptionError(`${what}: ${show(value)} is not ${wrong}`);
 }
 
-/** Throws RangeError for options that are none, have a name that is unknown, or a value that is not possible. */
+/** Throws OptionError for options that are none, have a name that is unknown, or a value that is not possible. */
 export function checkOptions(what: string, options: unknown, rules: Checks): void {
   if (options === null || typeof options !== 'object' || Array.isArray(options)) {
-    throw new RangeError(`${what}: ${show(options)} is not an object of options`);
+    throw new OptionError(`${what}: ${show(options)} is not an object of options`);
   }
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(rules, name)) {
-      throw new RangeError(`${what}: there is no '${name}'; ${suggest(name, Object.keys(rules))}`);
+      throw new OptionError(`${what}: there is no '${name}'; ${suggest(name, Object.keys(rules))}`);
     }
     if (value !== undefined) check(`${what}: ${name}`, value, rules[name]);
   }
 }
 
-/** Throws RangeError where what is needed is not among the options. */
+/** Throws OptionError where what is needed is not among the options. */
 export function checkNeeded(what: string, options: object, names: readonly string[]): void {
   for (const name of names) {
-    if ((options as Record<string, unknown>)[name] === undefined) throw new RangeError(`${what}: ${name} is missing`);
+    if ((options as Record<string, unknown>)[name] === undefined) throw new OptionError(`${what}: ${name} is missing`);
   }
 }
 
-/** Throws RangeError where a list is none, or `rule` is not met by an element; `what` names the element. */
+/** Throws OptionError where a list is none, or `rule` is not met by an element; `what` names the element. */
 export function checkList(what: string, list: unknown, rule: (what: string, element: unknown) => void): void {
-  if (!Array.isArray(list)) throw new RangeError(`${what}: ${show(list)} is not a list`);
+  if (!Array.isArray(list)) throw new OptionError(`${what}: ${show(list)} is not a list`);
   for (const [index, element] of list.entries()) rule(`${what}[${index}]`, element);
 }
 
-/** Throws RangeError where a table by names is none, or `rule` is not met by a value. */
+/** Throws OptionError where a table by names is none, or `rule` is not met by a value. */
 export function checkTable(what: string, table: unknown, rule: Check): void {
   if (table === null || typeof table !== 'object' || Array.isArray(table)) {
-    throw new RangeError(`${what}: ${show(table)} is not an object by names`);
+    throw new OptionError(`${what}: ${show(table)} is not an object by names`);
   }
   for (const [name, value] of Object.entries(table)) check(`${what}.${name}`, value, rule);
 }

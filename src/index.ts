@@ -1,4 +1,5 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
+export { OptionError, StateError } from './checks.ts';
 export { CoreError } from './core/core-error.ts';
 export type { Bus, Core, CoreSource, GuestMemory, Width } from './core/types.ts';
 export { Stop } from './core/types.ts';
@@ -26,13 +27,16 @@ export { ImageError } from './machine/firmware/loaders/image-error.ts';
 export { LINUX_BOOTS, type LinuxBoot } from './machine/firmware/loaders/linux.ts';
 export type { BootModule } from './machine/firmware/loaders/multiboot.ts';
 export { SMBIOS_FIELDS, type SmbiosTexts, type SmbiosType } from './machine/firmware/smbios.ts';
+export type { CreateOptions } from './machine/gather.ts';
 export type { BalloonControl, BalloonFigures, BalloonStatistics } from './machine/host/balloon-control.ts';
+export type { ByteSource, Progress, SignalLike } from './machine/host/byte-source.ts';
+export type { WaitOptions } from './machine/host/console-waiter.ts';
 export type { GuestPort, GuestPortEvents } from './machine/host/guest-port.ts';
 export type { Keyboard, Mouse } from './machine/host/input.ts';
 export type { Frame, Screen } from './machine/host/screen.ts';
 export { readLinear, translate } from './machine/host/translate.ts';
 export type { VsockHub, VsockListener } from './machine/host/vsock-hub.ts';
-export { Machine } from './machine/machine.ts';
+export { Machine, type RunOptions } from './machine/machine.ts';
 export type { CoreFactory, MachineOptions } from './machine/options.ts';
 export { DEFAULT_DATE, MAX_VCPUS, parseMemory } from './machine/options.ts';
 export type { ExitBreak } from './machine/run/exit-break.ts';

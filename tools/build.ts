@@ -18,7 +18,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build as bundleWith, transform } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
-import { classNames, packageSources } from './package-sources.ts';
+import { classNames, packageSources, peers, styles } from './package-sources.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -54,6 +54,9 @@ export function isBuilt(): boolean {
   return existsSync(stampFile) && existsSync(join(dist, 'core.wasm')) && readFileSync(stampFile, 'utf8') === stamp();
 }
 
+/** The compiler indents by four blanks, which are a tenth of all declarations. */
+const INDENT = /^(?: {4})+/gm;
+
 /** The declarations that `exports` names. */
 const DECLARED = ['index', 'node/index', 'entries/worker', 'entries/worker-thread', 'element/vm-launch'].map(
   (name) => `${name}.d.ts`,
@@ -69,7 +72,10 @@ function trimDeclarations(): void {
     if (needed.has(path)) return;
     needed.add(path);
     const text = readFileSync(path, 'utf8').replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2');
-    writeFileSync(path, text);
+    writeFileSync(
+      path,
+      text.replaceAll(INDENT, (indent) => '\t'.repeat(indent.length / 4)),
+    );
     for (const [, target] of text.matchAll(/(?:from|import\() ?['"](\.[^'"]*)\.js['"]/g)) {
       visit(join(dirname(path), `${target}.d.ts`));
     }
@@ -111,12 +117,11 @@ async function bundle(core: string): Promise<void> {
     chunkNames: '[name]-[hash]',
     format: 'esm',
     target: 'es2022',
-    external: ['node:*', '@xterm/xterm', '@xterm/addon-fit'],
-    loader: { '.css': 'text' },
+    external: ['node:*'],
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [packageSources(root, core), classNames],
+    plugins: [packageSources(root, core), classNames, peers, styles],
     write: false,
   });
   for (const { path, text } of outputFiles) {

@@ -1,11 +1,11 @@
 /**
  * The places in src/ where the package differs from a checkout, as plugins for esbuild: where the processor's module
- * comes from, the module as JavaScript, and classes that keep their names where identifiers are minified.
+ * comes from, the module as JavaScript, classes that keep their names where identifiers are minified, and xterm.js.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, deflateRawSync } from 'node:zlib';
-import type { Plugin } from 'esbuild';
+import { type Plugin, transform } from 'esbuild';
 import { Z85 } from '../src/entries/packed-core.ts';
 
 const CLASS = /^(?:export )?(?:abstract )?class (\w+)(?:<[^{]*>)?(?: (?:extends|implements) [^{]+)? \{$/gm;
@@ -17,6 +17,29 @@ export const classNames: Plugin = {
     build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8');
       return { contents: text.replace(CLASS, "$& static readonly name: string = '$1';"), loader: 'ts' };
+    });
+  },
+};
+
+/** Leaves the code of xterm.js to the page that shows it; its style sheet comes with the element. */
+export const peers: Plugin = {
+  name: 'peers',
+  setup(build) {
+    build.onResolve({ filter: /^@xterm\/[\w-]+$/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+
+/** Makes short texts of style sheets. */
+export const styles: Plugin = {
+  name: 'styles',
+  setup(build) {
+    build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), {
+        loader: 'css',
+        minify: true,
+        legalComments: 'none',
+      });
+      return { contents: code, loader: 'text' };
     });
   },
 };

@@ -84,8 +84,8 @@ export class VmLaunch extends Base {
     this.#setRunning(true);
     this.#tell('');
     try {
-      const machine = await WorkerMachine.create(await this.#options());
-      if (start !== this.#start) machine.close();
+      const machine = await WorkerMachine.create(this.#options());
+      if (start !== this.#start) await machine.close();
       else await this.#run(machine);
     } catch (error) {
       if (start === this.#start) this.#fail((error as Error).message);
@@ -137,13 +137,12 @@ export class VmLaunch extends Base {
     if (tab === 'screen') this.#find<HTMLElement>('canvas').focus();
   }
 
-  async #options(): Promise<WorkerMachineOptions> {
-    const kernel = await this.#bytes('kernel');
+  #options(): WorkerMachineOptions {
+    const kernel = this.#source('kernel');
     if (!kernel) throw new Error('choose a kernel, or drop one here');
-    const initrd = await this.#bytes('initrd');
     return {
       kernel,
-      modules: initrd ? [{ bytes: initrd, commandLine: '' }] : [],
+      initrd: this.#source('initrd'),
       devices: [{ type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 }],
       waitForInput: true,
       date: new Date(),
@@ -154,14 +153,9 @@ export class VmLaunch extends Base {
     };
   }
 
-  async #bytes(what: 'kernel' | 'initrd'): Promise<Uint8Array | undefined> {
-    const file = this.files[what];
-    if (file) return new Uint8Array(await file.arrayBuffer());
+  #source(what: 'kernel' | 'initrd'): Blob | URL | undefined {
     const address = this.getAttribute(what);
-    if (!address) return undefined;
-    const response = await fetch(address);
-    if (!response.ok) throw new Error(`${what} ${address}: ${response.status} ${response.statusText}`);
-    return new Uint8Array(await response.arrayBuffer());
+    return this.files[what] ?? (address ? new URL(address, document.baseURI) : undefined);
   }
 
   #print(text: string): void {
@@ -232,7 +226,7 @@ export class VmLaunch extends Base {
 
   #dismiss(): void {
     this.#start++;
-    this.#machine?.close();
+    void this.#machine?.close();
     this.#machine = null;
     if (this.#root.childElementCount > 0) this.#setRunning(false);
   }

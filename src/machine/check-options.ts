@@ -25,10 +25,12 @@ import { REASON_NAMES } from '../isa/vmx/reasons.ts';
 import { isBackend } from '../net/backend.ts';
 import { LINUX_BOOTS } from './firmware/loaders/linux.ts';
 import { SMBIOS_FIELDS } from './firmware/smbios.ts';
+import { isSignal } from './host/byte-source.ts';
 import type { MachineOptions } from './options.ts';
 
 const WHAT = 'Machine.create';
 const isAnything: Check = () => null;
+const isPattern: Check = (value) => (value instanceof RegExp ? null : 'a RegExp');
 const LAST_ADDRESS = 0xffff_ffff;
 const SECTOR = 512;
 
@@ -94,7 +96,8 @@ const CUSTOM: Checks = {
   device: isObject(['read', 'write'], { maxWidth: isOneOf(1, 2, 4, 8) }),
 };
 
-const LIMITS: Checks = { instructions: isNumber, exit: isObject([]) };
+const LIMITS: Checks = { instructions: isNumber, exit: isObject([]), signal: isSignal };
+const WAIT: Checks = { signal: isSignal, timeoutMs: isInteger(0, 2 ** 31 - 1) };
 const EXIT: Checks = {
   reason: isOneOf(...REASON_NAMES, 'VMLAUNCH_VMRESUME'),
   rip: isBigInt,
@@ -112,6 +115,18 @@ export function checkLimits(limits: object): void {
 /** How many instructions to step by. */
 export const checkCount = (count: unknown): void =>
   check('Machine.step: count', count, isInteger(0, Number.MAX_SAFE_INTEGER));
+
+/** What to wait for on the console. */
+export function checkWait(pattern: unknown, options: object): void {
+  check('Machine.waitFor', pattern, isEither(isText, isPattern));
+  checkOptions('Machine.waitFor', options, WAIT);
+}
+
+/** Where in memory, and how much. */
+export function checkMemory(what: string, address: unknown, length: unknown): void {
+  check(`Machine.${what}: address`, address, isInteger(0, Number.MAX_SAFE_INTEGER));
+  check(`Machine.${what}: length`, length, isInteger(0, Number.MAX_SAFE_INTEGER));
+}
 
 /** What can be typed. */
 export const checkInput = (input: unknown): void => check('Machine.send', input, isEither(isText, isBytes));

@@ -1,6 +1,6 @@
 /** What a machine tells its embedder while it runs, by typed events. */
 
-import { check, isFunction, suggest } from '../checks.ts';
+import { check, isFunction, OptionError, suggest } from '../checks.ts';
 import type { ExitRecord } from '../core/vmx-types.ts';
 
 /** How a run ended. */
@@ -54,9 +54,10 @@ export class Emitter<Events extends { [Name in keyof Events]: (...args: never[])
     this.#names = names;
   }
 
-  /** Adds a listener and returns the function that removes it. Throws RangeError for an event that there is not. */
+  /** Adds a listener and returns the function that removes it. Throws OptionError for an event that there is not. */
   on<Name extends keyof Events & string>(name: Name, listener: Events[Name]): () => void {
-    if (!this.#names.includes(name)) throw new RangeError(`there is no event '${name}'; ${suggest(name, this.#names)}`);
+    if (!this.#names.includes(name))
+      throw new OptionError(`there is no event '${name}'; ${suggest(name, this.#names)}`);
     check(`listener of '${name}'`, listener, isFunction);
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
@@ -64,6 +65,21 @@ export class Emitter<Events extends { [Name in keyof Events]: (...args: never[])
     return () => {
       listeners.delete(listener);
     };
+  }
+
+  /** Adds a listener for the next event of this name alone. Returns the function that removes it. */
+  once<Name extends keyof Events & string>(name: Name, listener: Events[Name]): () => void {
+    check(`listener of '${name}'`, listener, isFunction);
+    const remove = this.on(name, ((...args: never[]) => {
+      remove();
+      listener(...args);
+    }) as Events[Name]);
+    return remove;
+  }
+
+  /** Removes a listener that `on` added. */
+  off<Name extends keyof Events & string>(name: Name, listener: Events[Name]): void {
+    this.#listeners.get(name)?.delete(listener);
   }
 
   protected emit<Name extends keyof Events>(name: Name, ...args: Parameters<Events[Name]>): void {

@@ -1,18 +1,23 @@
 /** The PC: processors, their board and an image to boot. */
+import { StateError } from '../checks.ts';
 import type { Core } from '../core/types.ts';
 import { Board } from './board/board.ts';
 import { PcBus } from './board/bus.ts';
-import { checkCount, checkInput, checkLimits } from './check-options.ts';
+import { checkCount, checkInput, checkLimits, checkMemory, checkWait } from './check-options.ts';
 import { MachineEmitter, type MachineEvents, type Outcome } from './events.ts';
 import type { Boot } from './firmware/boot.ts';
+import { type CreateOptions, gather } from './gather.ts';
 import type { BalloonControl } from './host/balloon-control.ts';
+import { type SignalLike, throwIfAborted } from './host/byte-source.ts';
 import { ConsoleBuffer } from './host/console-buffer.ts';
+import { ConsoleWaiter, type WaitOptions } from './host/console-waiter.ts';
 import { GuestLinks } from './host/guest-links.ts';
 import type { GuestPort } from './host/guest-port.ts';
 import { Keyboard, Mouse } from './host/input.ts';
+import { pngOf } from './host/png.ts';
 import { Screen } from './host/screen.ts';
 import type { VsockHub } from './host/vsock-hub.ts';
-import { dateAt, type MachineOptions } from './options.ts';
+import { dateAt } from './options.ts';
 import { planMachine } from './plan.ts';
 import { Exits } from './run/exits.ts';
 import { addProcessors, processorWires } from './run/processors.ts';
@@ -22,6 +27,18 @@ import { type RunLimits, RunLoop } from './run/run-loop.ts';
 import type { InputEntry } from './state/host-input.ts';
 import { loadMachine, type MachineState, saveMachine } from './state/machine-state.ts';
 import { randomFor } from './state/random.ts';
+
+declare global {
+  /** Of hosts and type libraries that have no `await using` yet too. */
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
+
+export interface RunOptions extends RunLimits {
+  /** Stops the run, and rejects it with the signal's reason. */
+  signal?: SignalLike;
+}
 
 interface MachineParts {
   cores: readonly Core[];
@@ -50,8 +67,12 @@ export class Machine {
   readonly #type: (port: number, bytes: Uint8Array) => void;
   readonly #press: () => boolean;
 
-  /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
-  static async create(options: MachineOptions): Promise<Machine> {
+  readonly #waiter = new ConsoleWaiter();
+  #isClosed = false;
+
+  /** Makes a machine and loads its kernel. Throws OptionError, ImageError or CoreError where that is not possible. */
+  static async create(asked: CreateOptions): Promise<Machine> {
+    const options = await gather(asked);
     const plan = await planMachine(options);
     const { boot } = plan;
     const cores: Core[] = [];
@@ -59,6 +80,7 @@ export class Machine {
     const spend = (ns: number): void => turns.spend(ns);
     const bus = new PcBus(spend);
     await addProcessors(cores, plan, bus);
+    throwIfAborted(asked.signal);
     const events = new MachineEmitter();
     const output = new ConsoleBuffer((text, info) => events.emit('console', text, info));
     const exits = new Exits(cores, bus, options, (...exit) => events.emit('vmexit', ...exit));
@@ -111,6 +133,7 @@ export class Machine {
     this.#links = links;
     this.#board = board;
     this.#boot = boot;
+    events.on('console', (text) => this.#waiter.hear(text));
     this.#type = loop.input.door('serial', (port: number, bytes: Uint8Array) => {
       board.send(port, bytes);
       loop.poke();
@@ -122,20 +145,50 @@ export class Machine {
     });
   }
 
-  /** Adds a listener and returns the function that removes it. Throws RangeError for an event that there is not. */
+  /** Adds a listener and returns the function that removes it. Throws OptionError for an event that there is not. */
   on<Name extends keyof MachineEvents>(name: Name, listener: MachineEvents[Name]): () => void {
     return this.#events.on(name, listener);
   }
 
+  /** As `on`, for the next event alone. */
+  once<Name extends keyof MachineEvents>(name: Name, listener: MachineEvents[Name]): () => void {
+    return this.#events.once(name, listener);
+  }
+
+  /** Removes a listener. */
+  off<Name extends keyof MachineEvents>(name: Name, listener: MachineEvents[Name]): void {
+    this.#events.off(name, listener);
+  }
+
   /**
    * Runs until the guest ends, `stop` is called, `instructions` more are retired or `exit` happens; the event loop gets
-   * turns. Throws where the machine runs already.
+   * turns. Throws StateError where the machine runs already or is closed.
    */
-  async run(limits: RunLimits = {}): Promise<Outcome> {
-    checkLimits(limits);
-    const outcome = await this.#loop.run(limits, (...why) => this.#restart(...why));
-    this.#events.emit('exit', outcome);
-    return outcome;
+  async run(options: RunOptions = {}): Promise<Outcome> {
+    checkLimits(options);
+    this.#mustBeOpen();
+    const { signal, ...limits } = options;
+    throwIfAborted(signal);
+    const stop = (): void => this.stop();
+    signal?.addEventListener('abort', stop);
+    try {
+      const outcome = await this.#loop.run(limits, (...why) => this.#restart(...why));
+      this.#waiter.end(`the run ended (${outcome.reason})`);
+      this.#events.emit('exit', outcome);
+      if (outcome.reason === 'stopped') throwIfAborted(signal);
+      return outcome;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /**
+   * Waits for the guest to print what matches, and takes the output up to there: the next wait looks at what follows.
+   * Rejects with StateError where the run ends before, or after `timeoutMs`.
+   */
+  waitFor(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
+    checkWait(pattern, options);
+    return this.#waiter.waitFor(pattern, options);
   }
 
   /** Ends the current run with the outcome 'stopped'; without one it does nothing. */
@@ -149,6 +202,7 @@ export class Machine {
    */
   step(count = 1): Outcome | null {
     checkCount(count);
+    this.#mustBeOpen();
     return this.#loop.step(count, (...why) => this.#restart(...why));
   }
 
@@ -218,6 +272,41 @@ export class Machine {
   /** The numbers of all runs so far. */
   get report(): Report {
     return makeReport(this.#loop.figures, this.#exits, this.#board.bus, this.balloon);
+  }
+
+  /** The screen as a PNG file. */
+  screenshot(): Promise<Uint8Array> {
+    return pngOf(this.#board.display.picture());
+  }
+
+  /** A copy of physical memory. Throws RangeError outside RAM. */
+  readMemory(address: number, length: number): Uint8Array {
+    checkMemory('readMemory', address, length);
+    return this.core.memory.bytes(address, length).slice();
+  }
+
+  /** Writes physical memory; code that was run from there is read anew. Throws RangeError outside RAM. */
+  writeMemory(address: number, bytes: Uint8Array): void {
+    checkInput(bytes);
+    checkMemory('writeMemory', address, bytes.length);
+    this.core.memory.bytes(address, bytes.length).set(bytes);
+    for (const core of this.cores) core.invalidateCode(address, bytes.length);
+  }
+
+  /** Ends the run, and the machine for good. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#waiter.end('the machine was closed');
+    this.#loop.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new StateError('the machine is closed');
   }
 
   #restart(cause: 'shutdown' | 'reset', rip?: bigint): void {

@@ -1,4 +1,5 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
+import { OptionError } from '../checks.ts';
 import type { Bus, Core, CoreSource } from '../core/types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { FileTree } from '../devices/p9/file-tree.ts';
@@ -89,18 +90,18 @@ const VGA_SLOT: Readonly<Record<MachineType, string>> = { pc: '2', q35: '1', mic
 export const MAX_VCPUS = 8;
 const UNITS: Record<string, number> = { '': MIB, B: 1, K: 1024, M: MIB, G: 1024 * MIB, T: 1024 * 1024 * MIB };
 
-/** Bytes of a size in QEMU's notation: '256M', '1G', and '64' for 64 MiB. Throws RangeError where it makes no sense. */
+/** Bytes of a size in QEMU's notation: '256M', '1G', and '64' for 64 MiB. Throws OptionError where it makes no sense. */
 export function parseMemory(size: number | string = DEFAULT_MEMORY): number {
   const bytes = typeof size === 'number' ? size : parseSize(size);
   if (!Number.isInteger(bytes) || bytes < MIB || bytes > MAX_MEMORY || bytes % PAGE !== 0) {
-    throw new RangeError(`memory size ${size} is not possible: 1M to ${MAX_MEMORY / MIB}M in whole pages of 4K`);
+    throw new OptionError(`memory size ${size} is not possible: 1M to ${MAX_MEMORY / MIB}M in whole pages of 4K`);
   }
   return bytes;
 }
 
 function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([BKMGT]?)$/i.exec(text.trim());
-  if (!match) throw new RangeError(`memory size '${text}' is no number with a suffix of B, K, M, G or T`);
+  if (!match) throw new OptionError(`memory size '${text}' is no number with a suffix of B, K, M, G or T`);
   return Number(match[1]) * UNITS[match[2].toUpperCase()];
 }
 
@@ -110,14 +111,14 @@ export const dateAt = ({ date }: MachineOptions, ns = 0n): number =>
 
 /** Checks the type of the machine. */
 export function checkMachineType(type: MachineType): MachineType {
-  if (!MACHINE_TYPES.includes(type)) throw new RangeError(`machine '${type}': there are ${MACHINE_TYPES.join(', ')}`);
+  if (!MACHINE_TYPES.includes(type)) throw new OptionError(`machine '${type}': there are ${MACHINE_TYPES.join(', ')}`);
   return type;
 }
 
 /** Checks the number of serial ports. */
 export function checkSerialPorts(count: number): number {
   if (!Number.isInteger(count) || count < 0 || count > MAX_SERIAL_PORTS) {
-    throw new RangeError(`${count} serial ports are not possible: 0 to ${MAX_SERIAL_PORTS}`);
+    throw new OptionError(`${count} serial ports are not possible: 0 to ${MAX_SERIAL_PORTS}`);
   }
   return count;
 }
@@ -125,7 +126,7 @@ export function checkSerialPorts(count: number): number {
 /** Checks the number of processors. */
 export function checkVcpus(count: number): number {
   if (!Number.isInteger(count) || count < 1 || count > MAX_VCPUS) {
-    throw new RangeError(`${count} processors are not possible: 1 to ${MAX_VCPUS}`);
+    throw new OptionError(`${count} processors are not possible: 1 to ${MAX_VCPUS}`);
   }
   return count;
 }
@@ -133,6 +134,7 @@ export function checkVcpus(count: number): number {
 /** The devices that are asked for, with those that a machine has unless they are declined. */
 export function devicesOf({ machine = 'pc', vga, devices = [] }: MachineOptions): readonly DeviceSpec[] {
   const wanted = vga ?? (isPc(machine) && !devices.some(({ type }) => type === 'VGA') ? 'std' : 'none');
-  if (wanted !== 'std' && wanted !== 'none') throw new RangeError(`vga '${wanted}' is unknown: there are std and none`);
+  if (wanted !== 'std' && wanted !== 'none')
+    throw new OptionError(`vga '${wanted}' is unknown: there are std and none`);
   return wanted === 'std' ? [{ type: 'VGA', addr: VGA_SLOT[machine] }, ...devices] : devices;
 }

@@ -24,6 +24,9 @@ export const CALLS = {
   screenText: (machine: Machine) => machine.screen.text(),
   screenCells: (machine: Machine) => machine.screen.cells(),
   screenFrame: (machine: Machine) => machine.screen.frame(),
+  screenshot: (machine: Machine) => machine.screenshot(),
+  readMemory: (machine: Machine, address: number, length: number) => machine.readMemory(address, length),
+  writeMemory: (machine: Machine, address: number, bytes: Uint8Array) => machine.writeMemory(address, bytes),
   screenPicture: (machine: Machine, isFresh?: boolean) => pictureOf(machine, isFresh),
 } as const;
 

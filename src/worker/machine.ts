@@ -1,17 +1,22 @@
 /** A machine in a Worker, from outside: the same words as `Machine`, each with a promise for its answer. */
+import { type RunOptions, StateError, type WaitOptions } from '../index.ts';
 import { MachineEmitter, type MachineEvents } from '../machine/events.ts';
+import { gather } from '../machine/gather.ts';
+import { throwIfAborted } from '../machine/host/byte-source.ts';
+import { ConsoleWaiter } from '../machine/host/console-waiter.ts';
 import type { Answer, Arguments, CallName } from './calls.ts';
 import { type FromThread, type Port, revivedError, type ToThread, type WorkerMachineOptions } from './protocol.ts';
 
 interface Waiting {
   resolve(value: unknown): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
 }
 
 type Asked = { [Type in ToThread['type']]: Omit<Extract<ToThread, { type: Type }>, 'id'> }[ToThread['type']];
 
 export class RemoteMachine {
   readonly #events = new MachineEmitter();
+  readonly #waiter = new ConsoleWaiter();
   readonly #port: Port;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
@@ -39,19 +44,25 @@ export class RemoteMachine {
 
   protected constructor(port: Port) {
     this.#port = port;
+    this.on('console', (text) => this.#waiter.hear(text));
+    this.on('exit', ({ reason }) => this.#waiter.end(`the run ended (${reason})`));
     port.listen(
       (message) => this.#hear(message),
-      (message) => this.#end(new Error(`the Worker failed: ${message}`)),
+      (message) => this.#end(new StateError(`the Worker failed: ${message}`)),
     );
   }
 
   /** Makes the machine in the Worker. Rejects as `Machine.create` does. */
   protected async make(options: WorkerMachineOptions): Promise<void> {
+    const abort = (): void => this.#end(options.signal?.reason);
+    options.signal?.addEventListener('abort', abort);
     try {
-      await this.#ask({ type: 'create', options });
+      await this.#ask({ type: 'create', options: await gather(options) });
     } catch (error) {
-      this.close();
+      await this.close();
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -60,8 +71,46 @@ export class RemoteMachine {
     return this.#events.on(name, listener);
   }
 
-  run(...limits: Arguments<'run'>): Promise<Answer<'run'>> {
-    return this.#call('run', ...limits);
+  /** As `on`, for the next event alone. */
+  once<Name extends keyof MachineEvents>(name: Name, listener: MachineEvents[Name]): () => void {
+    return this.#events.once(name, listener);
+  }
+
+  /** Removes a listener. */
+  off<Name extends keyof MachineEvents>(name: Name, listener: MachineEvents[Name]): void {
+    this.#events.off(name, listener);
+  }
+
+  async run({ signal, ...limits }: RunOptions = {}): Promise<Answer<'run'>> {
+    throwIfAborted(signal);
+    const stop = (): void => void this.stop().catch(() => {});
+    signal?.addEventListener('abort', stop);
+    try {
+      const outcome = await this.#call('run', limits);
+      if (outcome.reason === 'stopped') throwIfAborted(signal);
+      return outcome;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Waits for the guest to print what matches, as `Machine.waitFor`. */
+  waitFor(pattern: RegExp | string, options: WaitOptions = {}): Promise<string> {
+    return this.#waiter.waitFor(pattern, options);
+  }
+
+  /** The screen as a PNG file. */
+  screenshot(): Promise<Uint8Array> {
+    return this.#call('screenshot');
+  }
+
+  /** A copy of physical memory. */
+  readMemory(address: number, length: number): Promise<Uint8Array> {
+    return this.#call('readMemory', address, length);
+  }
+
+  writeMemory(address: number, bytes: Uint8Array): Promise<void> {
+    return this.#call('writeMemory', address, bytes);
   }
 
   stop(): Promise<void> {
@@ -95,8 +144,12 @@ export class RemoteMachine {
   }
 
   /** Ends the Worker; what was asked and not answered is rejected. */
-  close(): void {
-    this.#end(new Error('the machine is closed'));
+  async close(): Promise<void> {
+    this.#end(new StateError('the machine is closed'));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #call<Name extends CallName>(name: Name, ...args: Arguments<Name>): Promise<Answer<Name>> {
@@ -104,7 +157,7 @@ export class RemoteMachine {
   }
 
   #ask(message: Asked): Promise<unknown> {
-    if (this.#isClosed) return Promise.reject(new Error('the machine is closed'));
+    if (this.#isClosed) return Promise.reject(new StateError('the machine is closed'));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       // Throws where something cannot be cloned.
@@ -124,10 +177,11 @@ export class RemoteMachine {
     else waiting?.reject(revivedError(message.error));
   }
 
-  #end(error: Error): void {
+  #end(error: unknown): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#port.close();
+    this.#waiter.end('the machine was closed');
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

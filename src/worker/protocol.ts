@@ -1,15 +1,15 @@
 /** What a machine in a Worker and its owner outside say to each other. All of it can be cloned. */
-import type { MachineEvents, MachineOptions } from '../index.ts';
+import type { CreateOptions, MachineEvents, MachineOptions } from '../index.ts';
 import type { CallName } from './calls.ts';
 
 /** What would not survive the way into a Worker: functions, and objects with methods. */
 type StaysOutside = 'chardevs' | 'createCore' | 'drives' | 'folders' | 'netdevs' | 'tracer';
 
 /** Options of a machine in a Worker; a device of `type: 'custom'` stays outside too. */
-export type WorkerMachineOptions = Omit<MachineOptions, StaysOutside>;
+export type WorkerMachineOptions = Omit<CreateOptions, StaysOutside>;
 
 export type ToThread =
-  | { type: 'create'; id: number; options: WorkerMachineOptions }
+  | { type: 'create'; id: number; options: MachineOptions }
   | { type: 'call'; id: number; name: CallName; args: readonly unknown[] };
 
 export type FromThread =
@@ -39,10 +39,10 @@ export function plainError(error: unknown): PlainError {
   return { name, message, stack, code: (error as { code?: string }).code };
 }
 
-/** The error of the other end: of the same class where that is one of JavaScript's, with the same name and code. */
+/** The error of the other end, with its name and code: a RangeError or TypeError where it was one. */
 export function revivedError({ name, message, code, stack }: PlainError): Error {
   const made =
-    name === 'RangeError'
+    name === 'RangeError' || code === 'ERR_OPTION'
       ? new RangeError(message)
       : name === 'TypeError'
         ? new TypeError(message)

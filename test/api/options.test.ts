@@ -15,7 +15,11 @@ const OPTIONS: Row[] = [
   ['another misspelt name', create({ memorySize: 1 }), /there is no 'memorySize'; there are .*memory/],
   ['the word of QEMU for processors', create({ smp: 2 }), /there is no 'smp'/],
   ['a text for a kernel', create({ kernel: 'text' }), /kernel: 'text' is not a Uint8Array/],
-  ['a buffer without a view', create({ kernel: new ArrayBuffer(8) }), /kernel: an ArrayBuffer is not a Uint8Array/],
+  [
+    'a buffer without a view for firmware',
+    create({ bios: new ArrayBuffer(8) }),
+    /bios: an ArrayBuffer is not a Uint8Array/,
+  ],
   ['a kernel as a promise', create({ kernel: Promise.resolve(kernel) }), /kernel: a Promise is not a Uint8Array/],
   [
     'words for a kernel',

@@ -1,6 +1,7 @@
 /** What is said of an image that cannot be used. The message names the thing, its value and the limit. */
 export class ImageError extends Error {
   override name = 'ImageError';
+  readonly code = 'ERR_IMAGE';
 }
 
 /** A number as the messages show it. */

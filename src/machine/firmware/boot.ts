@@ -1,4 +1,5 @@
 /** What the guest is started with, prepared once and put in place at every power-on: a kernel in RAM, or firmware. */
+import { OptionError } from '../../checks.ts';
 import type { Core } from '../../core/types.ts';
 import type { ExtraMemory, ExtraRegion } from '../board/extra-memory.ts';
 import { type FlashImage, flashRegion } from '../board/flash.ts';
@@ -54,12 +55,12 @@ export class Boot {
     memoryBytes: number,
   ): Promise<Boot> {
     if (asked.bios && flash.length > 0)
-      throw new RangeError('bios and pflash exclude each other: the processor starts in one of them');
+      throw new OptionError('bios and pflash exclude each other: the processor starts in one of them');
     // The processor starts in the first chip as it would in `bios`.
     const options = flash.length > 0 ? { ...asked, bios: flash[0].bytes } : asked;
     const { kernel, bios, flat, linuxBoot = 'unpack', devices = [] } = options;
     if (bios) {
-      if (kernel) throw new RangeError('firmware and a kernel exclude each other: the firmware boots what it finds');
+      if (kernel) throw new OptionError('firmware and a kernel exclude each other: the firmware boots what it finds');
       if (flash.length === 0) checkFirmware(bios);
       const images = flash.length > 0 ? flash : [{ unit: 0, base: FOUR_GIB - bios.length, bytes: bios }];
       const roms = images.map(({ unit, base, bytes }) => ({
@@ -71,7 +72,7 @@ export class Boot {
     }
     if (!kernel) {
       if (devices.some((device) => 'drive' in device)) return new Boot(options, []);
-      throw new RangeError('there is nothing to boot: neither a kernel nor firmware, nor a disk');
+      throw new OptionError('there is nothing to boot: neither a kernel nor firmware, nor a disk');
     }
     const limits = { mostBytes: memoryBytes, rest: restingHost() };
     const { unpacked, note } = flat || linuxBoot !== 'unpack' ? {} : await unpackLinux(kernel, limits);
@@ -135,7 +136,7 @@ export class Boot {
         ? null
         : placeFirmware(memory, layout, { board: board.firmware, mp: image?.knowsAcpi ? undefined : acpi });
     const state = image ?? disk;
-    if (!state) throw new RangeError('the firmware found no room');
+    if (!state) throw new OptionError('the firmware found no room');
     if (state.mode === 16 && !flat) board.startTicks();
     enter(core, layout, state);
   }

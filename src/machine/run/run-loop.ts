@@ -2,6 +2,7 @@
  * The run loop: processors and devices have their turns until something ends the run. Time is virtual: it is a function of
  * the instructions retired and of the guest's waiting, so that two runs with the same input are the same run.
  */
+import { StateError } from '../../checks.ts';
 import { type Core, Stop } from '../../core/types.ts';
 import { type ClockState, VirtualClock } from '../../devices/clock.ts';
 import { WorkMeter } from '../../devices/work-meter.ts';
@@ -116,7 +117,7 @@ export class RunLoop implements Saved<LoopState> {
     };
   }
 
-  /** Runs until something ends the run; the event loop gets turns. Throws Error where it runs already. */
+  /** Runs until something ends the run; the event loop gets turns. Throws StateError where it runs already. */
   async run(limits: RunLimits, restart: Restart): Promise<Outcome> {
     this.#mustRest();
     this.#exits.watch(limits.exit ?? null);
@@ -216,7 +217,7 @@ export class RunLoop implements Saved<LoopState> {
   }
 
   #mustRest(): void {
-    if (this.#running) throw new Error('the machine is running already');
+    if (this.#running) throw new StateError('the machine is running already');
   }
 
   /** Slices until something happened or the event loop is due. */
