@@ -3,7 +3,7 @@
  * on, and at the end of a frame. An instruction that crosses into the next page is decoded anew each time it runs.
  */
 import { cpu, FETCH_BUFFER, LINK_NONE, Seg, STEP_BLOCK } from '../cpu/state';
-import { attend, Attention, Pending, raise, Vector } from '../cpu/pending';
+import { attend, Attention, raise, Vector } from '../cpu/pending';
 import { Key, segBase, segLimit } from '../cpu/segments';
 import { isHeld, mayRun } from '../cpu/vector-state';
 import { fetchHost } from '../mmu/access';

@@ -1,6 +1,6 @@
 /** The printer's part for vector rows, and for those that leave what is rare to the handler. */
 import type { HotRow } from '../hot/row.ts';
-import { FAULT, type Onward } from './print-hot.ts';
+import { FAULT, type Onward } from './onward.ts';
 
 /** What two vectors become, as code. */
 const OPERATIONS: Record<string, (left: string, right: string) => string> = {
