@@ -3,20 +3,11 @@
  * (assembly/isa/record.ts), `link` says where a block that ends goes on, `p` is a host pointer to memory.
  */
 import type { HotRow } from '../hot/row.ts';
-import { FAULT, LEAVE, NEXT, type Onward } from './onward.ts';
+import { ALONE, FAULT, JOINED, type Onward } from './onward.ts';
 import { printVector } from './print-hot-vector.ts';
-
-/** A case of its own. */
-const ALONE: Onward = { next: NEXT, stored: `if (p == <u32>BOUNCE && commitBounce()) ${LEAVE} ${NEXT}` };
 
 const upper = (text: string) => text.toUpperCase();
 const unsigned = (width: number) => `u${width}`;
-
-/** Before the second of two joined records; a store may have changed that one, so that it is looked at anew. */
-const JOINED: Onward = {
-  next: 'i = after(i);',
-  stored: `if (p == <u32>BOUNCE) { if (commitBounce()) ${LEAVE} ${NEXT} } i = after(i);`,
-};
 
 /** The code of a case. `known` gives rows by name. */
 export function printCase(row: HotRow, known: (name: string) => HotRow): string {
