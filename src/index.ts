@@ -1,5 +1,6 @@
 /** The library: a PC to embed. Everything here works in Node and in web pages. */
-export type { Bus, Core, GuestMemory, Width } from './core/types.ts';
+export { CoreError } from './core/core-error.ts';
+export type { Bus, Core, CoreSource, GuestMemory, Width } from './core/types.ts';
 export { Stop } from './core/types.ts';
 export type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './core/vmx-types.ts';
 export type { Backends, BlkBackend, CharBackend, NetBackend } from './devices/backends.ts';

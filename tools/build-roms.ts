@@ -22,6 +22,7 @@ interface Rom {
 /** Images that are no ELF files, but bytes at an address. */
 interface FlatRom {
   name: string;
+  bits: Bits;
   sources: readonly string[];
   /** What the linker is told of the address. */
   place: readonly string[];
@@ -29,13 +30,25 @@ interface FlatRom {
 
 const FIRMWARE_PARTS = ['header', 'boot', 'disk', 'time', 'pci', 'system', 'keyboard', 'line', 'video', 'modes'];
 
+const BOOT_SECTOR = ['-Wl,-Ttext=0x7c00'];
+const COMMON = ['common/guest.c'];
+const HYPERVISOR = ['vmx/enter.S', 'vmx/vmx.c', ...COMMON];
+
 export const FLAT_ROMS: readonly FlatRom[] = [
   {
     name: 'firmware.bin',
+    bits: 32,
     sources: FIRMWARE_PARTS.map((part) => `firmware/${part}.S`),
     place: ['-T', 'firmware/link.ld'],
   },
-  { name: 'services.img', sources: ['services/disk.S'], place: ['-Wl,-Ttext=0x7c00'] },
+  { name: 'services.img', bits: 32, sources: ['services/disk.S'], place: BOOT_SECTOR },
+  {
+    name: 'chain.img',
+    bits: 64,
+    sources: [...['boot.S', 'resident.S', 'prepare.S', 'chain.c'].map((part) => `chain/${part}`), ...HYPERVISOR],
+    place: ['-T', 'chain/link.ld'],
+  },
+  { name: 'chain-guest.img', bits: 32, sources: ['chain/guest.S'], place: BOOT_SECTOR },
 ];
 
 /** Instruction sets that single sources may use; all others keep to the general registers. */
@@ -47,12 +60,11 @@ const EXTENSIONS: Record<string, readonly string[]> = {
   'bench/shani.c': ['-msse4.1', '-msha'],
 };
 
-const COMMON = ['common/guest.c'];
 const BENCH = ['main', 'kernels', 'core', 'sha256', 'events', 'system', 'float'].map((name) => `bench/${name}.c`);
 const FLOAT = ['bench/mandel87.c', 'bench/nbody.c', 'bench/chacha.c'];
 const FLOAT_64 = ['bench/avx2.c', 'bench/shani.c'];
 
-const VMX = ['common/start64.S', 'vmx/enter.S', 'vmx/vmx.c', ...COMMON];
+const VMX = ['common/start64.S', ...HYPERVISOR];
 
 export const ROMS: readonly Rom[] = [
   { name: 'hello.elf', bits: 64, sources: ['common/start64.S', 'hello/hello.c', ...COMMON] },
@@ -109,42 +121,45 @@ export function toolVersions(): string | undefined {
   }
 }
 
-/** Builds one image. A 64-bit one is wrapped as ELF32, which is what Multiboot loaders take. */
-export function buildRom(rom: Rom, output: string): void {
-  const scratch = mkdtempSync(join(tmpdir(), 'rom-'));
+/** Compiles the sources in `scratch`, and links them; returns the linked file. */
+function link(bits: Bits, sources: readonly string[], place: readonly string[], scratch: string): string {
+  const elf = join(scratch, 'image.elf');
+  const machine = bits === 64 ? ['-m64'] : ['-m32', '-march=i686'];
+  const gcc = (...args: string[]) => execFileSync('gcc', [...FLAGS, ...machine, ...args], { cwd: ROMS_FOLDER });
+  const objects = sources.map((source, k) => {
+    const object = join(scratch, `${k}.o`);
+    gcc(...(EXTENSIONS[source] ?? ['-mgeneral-regs-only']), '-c', '-o', object, source);
+    return object;
+  });
+  gcc(...LINK_FLAGS, ...place, '-o', elf, ...objects);
+  return elf;
+}
+
+function build(name: string, make: (scratch: string) => void): void {
+  const scratch = mkdtempSync(join(tmpdir(), `${name}-`));
   try {
-    const elf = join(scratch, 'image.elf');
-    const machine = rom.bits === 64 ? ['-m64'] : ['-m32', '-march=i686'];
-    const gcc = (...args: string[]) => execFileSync('gcc', [...FLAGS, ...machine, ...args], { cwd: ROMS_FOLDER });
-    const objects = rom.sources.map((source, k) => {
-      const object = join(scratch, `${k}.o`);
-      gcc(...(EXTENSIONS[source] ?? ['-mgeneral-regs-only']), '-c', '-o', object, source);
-      return object;
-    });
-    gcc(...LINK_FLAGS, '-T', 'common/link.ld', '-o', elf, ...objects);
-    execFileSync('objcopy', ['--strip-all', '-O', 'elf32-i386', elf, output]);
+    make(scratch);
   } finally {
     rmSync(scratch, { recursive: true });
   }
 }
 
+/** Builds one image. A 64-bit one is wrapped as ELF32, which is what Multiboot loaders take. */
+export function buildRom({ name, bits, sources }: Rom, output: string): void {
+  build(name, (scratch) => {
+    const elf = link(bits, sources, ['-T', 'common/link.ld'], scratch);
+    execFileSync('objcopy', ['--strip-all', '-O', 'elf32-i386', elf, output]);
+  });
+}
+
 /** Builds one of the images that are bytes at an address. */
-export function buildFlatRom({ sources, place }: FlatRom, output: string): void {
-  const scratch = mkdtempSync(join(tmpdir(), 'flat-rom-'));
-  try {
-    const elf = join(scratch, 'image.elf');
-    const gcc = (...args: string[]) => execFileSync('gcc', ['-m32', '-march=i686', ...args], { cwd: ROMS_FOLDER });
-    const objects = sources.map((source, k) => {
-      const object = join(scratch, `${k}.o`);
-      gcc('-c', '-o', object, source);
-      return object;
-    });
-    gcc('-nostdlib', '-static', '-no-pie', ...LINK_FLAGS, ...place, '-o', elf, ...objects);
-    execFileSync('objcopy', ['-O', 'binary', '-j', '.text', '-j', '.rom', elf, output]);
+export function buildFlatRom({ name, bits, sources, place }: FlatRom, output: string): void {
+  build(name, (scratch) => {
+    const elf = link(bits, sources, place, scratch);
+    const parts = ['.boot', '.text', '.rom'].flatMap((part) => ['-j', part]);
+    execFileSync('objcopy', ['-O', 'binary', ...parts, elf, output]);
     chmodSync(output, 0o644);
-  } finally {
-    rmSync(scratch, { recursive: true });
-  }
+  });
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

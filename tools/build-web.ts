@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
+import { packageSources } from './package-sources.ts';
 import { serve } from './static-server.ts';
 
 const DEFAULT_PORT = 8086;
@@ -16,6 +17,7 @@ const root = resolve(import.meta.dirname, '..');
 export async function buildWeb(): Promise<string> {
   const out = join(root, 'build/web');
   mkdirSync(out, { recursive: true });
+  const core = await buildWasm(root, 'release');
   await build({
     entryPoints: ['playground', 'vm-launch', 'machine-worker'].map((name) => join(root, `web/${name}.ts`)),
     outdir: out,
@@ -24,13 +26,13 @@ export async function buildWeb(): Promise<string> {
     splitting: true,
     format: 'esm',
     target: 'es2022',
-    external: ['node:*'],
+    plugins: [packageSources(root, core)],
     minify: true,
     logLevel: 'warning',
   });
   copyFileSync(join(root, 'web/index.html'), join(out, 'index.html'));
   copyFileSync(join(root, 'roms/hello.elf'), join(out, 'hello.elf'));
-  copyFileSync(await buildWasm(root, 'release'), join(out, 'core.wasm'));
+  copyFileSync(core, join(out, 'core.wasm'));
   return out;
 }
 

@@ -16,8 +16,9 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { buildSync } from 'esbuild';
+import { build as bundleWith, transform } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
+import { classNames, packageSources } from './package-sources.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -35,6 +36,7 @@ function stamp(): string {
     'tsconfig.build.json',
     'build/core.wasm.stamp',
     'tools/build.ts',
+    'tools/package-sources.ts',
     'package-lock.json',
     ...sources.sort(),
   ]) {
@@ -71,19 +73,28 @@ function trimDeclarations(): void {
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 
-/** What is imported or run by name. What these share lies in chunks beside, and so does what is loaded when it is needed. */
-const ENTRIES = ['index', 'node/index', 'cli/main'];
+/** What is imported or run by name, and its source. What they share lies in chunks, as does what is loaded when needed. */
+const ENTRIES = {
+  index: 'entries/page',
+  'index.node': 'entries/node',
+  inline: 'entries/inline',
+  'node/index': 'node/index',
+  'cli/main': 'cli/main',
+};
 /** Packages that go into the chunk that imports them, with their licences beside, so that the library depends on none. */
-const BUNDLED = ['fzstd'];
+const BUNDLED = ['fflate', 'fzstd'];
+/** Columns: a message about an error shows the line that it comes from. */
+const LONGEST_LINE = 160;
 
 /**
- * Comments and long names stay in the sources and the declarations. Chunks lie beside index.js, where the core looks for
- * core.wasm.
+ * Classes keep their names and lines are short, for those who read a stack trace; comments and the names of variables stay
+ * in the sources (decision 0040). Chunks lie beside index.js, where the core looks for core.wasm.
  */
-function bundle(): void {
-  buildSync({
-    entryPoints: ENTRIES.map((name) => join(root, `src/${name}.ts`)),
-    outbase: join(root, 'src'),
+async function bundle(core: string): Promise<void> {
+  const { outputFiles } = await bundleWith({
+    entryPoints: Object.fromEntries(
+      Object.entries(ENTRIES).map(([name, from]) => [name, join(root, `src/${from}.ts`)]),
+    ),
     outdir: dist,
     bundle: true,
     splitting: true,
@@ -94,8 +105,24 @@ function bundle(): void {
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
+    plugins: [packageSources(root, core), classNames],
+    write: false,
   });
+  for (const { path, text } of outputFiles) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, await withShortLines(text));
+  }
   for (const name of BUNDLED) copyFileSync(join(root, 'node_modules', name, 'LICENSE'), join(dist, `${name}.LICENSE`));
+}
+
+/**
+ * Breaks lines, and strings with them; but not where a file names another by `import.meta.url`: bundlers look for that
+ * expression as it stands, and these files are small.
+ */
+async function withShortLines(text: string): Promise<string> {
+  if (/new URL\([^)]*import\.meta\.url/.test(text)) return text;
+  const { code } = await transform(text, { minifyWhitespace: true, lineLimit: LONGEST_LINE, target: 'es2022' });
+  return code;
 }
 
 function filesOf(ending: string): string[] {
@@ -112,7 +139,7 @@ async function build(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   trimDeclarations();
-  bundle();
+  await bundle(core);
   copyFileSync(core, join(dist, 'core.wasm'));
   chmodSync(join(dist, 'cli/main.js'), 0o755);
   writeFileSync(stampFile, stamp());

@@ -1,5 +1,5 @@
 /** A machine in a Worker, so that the page stays responsive: it runs here and speaks to the page by messages. */
-import { Machine } from '../src/index.ts';
+import { Machine } from '../src/entries/page.ts';
 import type { FromWorker, PixelPicture, StartOptions, TextPicture, ToWorker } from './protocol.ts';
 
 const REPORT_MS = 1000;

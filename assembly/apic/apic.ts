@@ -60,8 +60,6 @@ export function apicBaseChanged(): void {
 }
 function publishApic(): void { publish(inX2apic() ? apicReg(Reg.ID) : apicReg(Reg.ID) >> 24, apicReg(Reg.LDR)); }
 
-// Priorities -----------------------------------------------------------------------------------------------------
-
 function highest(bank: u32): i32 {
   for (let word: i32 = 7; word >= 0; word--) {
     const bits = apicReg(bank + (<u32>word << 4));
@@ -151,8 +149,6 @@ function error(bits: u32): void {
   if (armed && (lvt & Lvt.MASKED) == 0) apicRaise(lvt & 0xff);
 }
 
-// Interprocessor interrupts -----------------------------------------------------------------------------------------
-
 function sendIpi(low: u32, destination: u32): void {
   const vector = low & 0xff;
   const mode = (low >> 8) & 7;
@@ -186,8 +182,6 @@ export function addresses(id: u32, destination: u32, logical: bool): bool {
   if ((apicReg(Reg.DFR) >> 28) == 15) return (ldr & wanted) != 0;
   return (ldr >> 4) == (wanted >> 4) && (ldr & wanted & 15) != 0;
 }
-
-// Timer ----------------------------------------------------------------------------------------------------------------
 
 /** log2 of the divisor of the 1 GHz timer clock. */
 @inline function timerShift(): u32 {
@@ -240,8 +234,6 @@ function writeLvtTimer(value: u32): void {
     cpu.tscDeadline = 0;
   }
 }
-
-// Registers ----------------------------------------------------------------------------------------------------------
 
 /** Reads of the APIC page; only aligned 4-byte accesses are architectural, others get the bytes they ask for. */
 export function apicRead(offset: u32, width: u32): u32 {
@@ -317,8 +309,6 @@ function writeRegister(r: u32, value: u32): void {
 @inline function maskLvt(value: u32, writable: u32): u32 {
   return (value & writable) | (softwareEnabled() ? 0 : <u32>Lvt.MASKED);
 }
-
-// x2APIC ---------------------------------------------------------------------------------------------------------------
 
 /** Is MSR 800H + `n` a register of x2APIC mode (SDM Vol. 3A, "x2APIC Register Address Space")? */
 function x2apicHas(n: u32, write: bool): bool {

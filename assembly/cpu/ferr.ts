@@ -4,11 +4,9 @@
  * the board makes of FERR#; IGNNE# lets the handler execute such instructions.
  */
 import { cpu } from './state';
-import { abandon, attend, Attention, Pending } from './pending';
+import { abandon, Activity, attend, Attention, Pending } from './pending';
 
 @external('env', 'ferr') declare function envFerr(asserted: u32): void;
-
-const HLT: u32 = 1;
 
 /** An exception is pending and CR0.NE = 0: may a waiting instruction run all the same? If not, it was abandoned. */
 export function ignoresError(): bool {
@@ -17,7 +15,7 @@ export function ignoresError(): bool {
     envFerr(1);
   }
   if (cpu.ignne != 0) return true;
-  cpu.activity = HLT;
+  cpu.activity = Activity.HLT;
   abandon(Pending.RESTART);
   attend(Attention.INACTIVE);
   return false;

@@ -24,6 +24,8 @@ export const enum Msr {
 export const MTRR_PAIRS: u32 = 8;
 export const MC_BANKS: u32 = 10;
 
+/** Bit of IA32_DEBUGCTL: single-step on branches. */
+export const DEBUGCTL_BTF: u64 = 2;
 /** Bits of IA32_DEBUGCTL that are not reserved: LBR and BTF. */
 export const DEBUGCTL_WRITABLE: u64 = 3;
 

@@ -11,8 +11,11 @@ export const enum Pending { NONE, EVENT, VM_EXIT, RESTART, VM_ENTRY, PAUSED }
 /** What the processor does between instructions. */
 export const enum Activity { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
 
-/** Interruption types, numbered as in the VM-entry interruption-information field (SDM Vol. 3C). */
-export const enum Event { EXTERNAL = 0, NMI = 2, FAULT = 3, SOFTWARE_INT = 4, PRIVILEGED_TRAP = 5, SOFTWARE_EXCEPTION = 6 }
+/**
+ * Interruption types, numbered as in the VM-entry interruption-information field (SDM Vol. 3C). OTHER names no exception of
+ * its own: a VM exit of the monitor trap flag that VM entry makes pending.
+ */
+export const enum Event { EXTERNAL = 0, NMI = 2, FAULT = 3, SOFTWARE_INT = 4, PRIVILEGED_TRAP = 5, SOFTWARE_EXCEPTION = 6, OTHER = 7 }
 
 export const enum Vector { DE, DB, NMI, BP, OF, BR, UD, NM, DF, MF_OVERRUN, TS, NP, SS, GP, PF, MF = 16, AC, MC, XM, VE, CP }
 

@@ -7,9 +7,9 @@
  *   flag; debug traps; VMX-preemption timer; NMI window, NMI, interrupt window, interrupt (interrupts.ts)
  */
 import { cpu } from '../cpu/state';
+import { Exit, exit } from '../cpu/exit';
 import { abandoned, Activity, Attention, clock, raise, Vector } from '../cpu/pending';
 import { inStackShadow } from '../cpu/rflags';
-import { Reason, vmExit } from '../vmx/exits';
 import { exitAndLook, takeInterrupt, takeSignalled } from './interrupts';
 
 /** Has the VMX-preemption timer run down? It stands still while the processor waits for SIPI. */
@@ -21,9 +21,9 @@ import { exitAndLook, takeInterrupt, takeSignalled } from './interrupts';
 export function takeEvent(): void {
   if ((cpu.attention & Attention.INTERRUPT) != 0) takeSignalled();
   if (abandoned()) return;
-  if (cpu.trapExit != 0) vmExit(cpu.trapExit, cpu.trapQualification);
-  else if (cpu.trapPending != 0) vmExit(Reason.MONITOR_TRAP_FLAG);
+  if (cpu.trapExit != 0) exit(cpu.trapExit, cpu.trapQualification);
+  else if (cpu.trapPending != 0) exit(Exit.MONITOR_TRAP_FLAG);
   else if (cpu.pendingDebug != 0 && !inStackShadow()) raise(Vector.DB);
-  else if (timerIsDue()) exitAndLook(Reason.PREEMPTION_TIMER, 0);
+  else if (timerIsDue()) exitAndLook(Exit.PREEMPTION_TIMER, 0);
   else if ((cpu.attention & (Attention.INTERRUPT | Attention.SHADOW)) == Attention.INTERRUPT) takeInterrupt();
 }

@@ -1,20 +1,20 @@
 /**
  * Event delivery (SDM Vol. 3A, "Interrupt and Exception Handling"): what becomes of the pending event. A fault on the way
- * (gates.ts) replaces the event or becomes a double fault; in VMX non-root operation either may be a VM exit.
+ * (gates.ts) replaces the event or becomes a double fault; in a guest either may be a VM exit.
  */
 import { cpu } from '../cpu/state';
+import { Exit, exit, Interruption, setExitEvent, setExitLength, setExitVectoring } from '../cpu/exit';
+import { inGuest } from '../cpu/intercepts';
 import { abandoned, Activity, attend, Attention, Event, Pending, spend, Vector, wake } from '../cpu/pending';
 import { Flag } from '../cpu/flags';
 import { inRealMode } from '../cpu/segments';
 import { clearResume, closeShadow, setResume } from '../cpu/rflags';
 import { Dr6 } from '../cpu/debug';
-import { Interruption } from '../vmx/controls';
-import { inNonRoot, Reason, vmExit } from '../vmx/exits';
-import { Field, field, setField } from '../vmx/vmcs';
-import { updateMode } from '../mmu/mode';
+import { exitsOnException } from '../vmx/intercepts';
+import { updateMode, updatePrivilege } from '../mmu/mode';
 import { setExt } from '../ops/descriptor';
 import { clearSwitched, switched } from '../ops/task';
-import { attempt, errorCode, hasErrorCode, oldFlags, pushesErrorCode } from './gates';
+import { attempt, delivery, pushesErrorCode } from './gates';
 
 @inline function isContributory(v: i32): bool { return v == Vector.DE || (v >= Vector.TS && v <= Vector.GP) || v == Vector.CP; }
 @inline function isPageFault(v: i32): bool { return v == Vector.PF || v == Vector.VE; }
@@ -41,17 +41,17 @@ export function deliverPending(): void {
     cpu.pending = Pending.NONE;
     cpu.delivering = first;
     clearSwitched();
-    cpu.deliveringType = type;
     attempt(type, cpl);
-    const errorPushed = hasErrorCode;
-    const code = errorCode;
+    const errorPushed = delivery.hasErrorCode;
+    const code = delivery.errorCode;
     cpu.injected = 0;
     if (!abandoned()) {
       cpu.delivering = -1;
       // SDM Vol. 3C, "Monitor Trap Flag": due after an event as after an instruction.
       if ((cpu.attention & Attention.TRAP) != 0) cpu.trapPending = 1;
       if (cpu.deferred != 0 && (cpu.rflags & Flag.IF) != 0) cpu.attention |= Attention.INTERRUPT;
-      updateMode();
+      if (switched) updateMode();
+      else updatePrivilege();
       return;
     }
     if (switched) cpl = cpu.cpl;
@@ -62,7 +62,7 @@ export function deliverPending(): void {
       if (cpu.pending == Pending.VM_EXIT) {
         vectoringInformation(first, type, errorPushed, code);
         if (!secondExits) {
-          if ((oldFlags & Flag.RF) != 0) setResume();
+          if ((delivery.flags & Flag.RF) != 0) setResume();
           else clearResume();
         }
       }
@@ -93,47 +93,45 @@ export function deliverPending(): void {
 }
 
 /**
- * In non-root operation, the exception bitmap (SDM Vol. 3C, "Exceptions"): true where the pending exception becomes a VM
+ * In a guest, the exception bitmap (SDM Vol. 3C, "Exceptions"): true where the pending exception becomes a VM
  * exit instead. INT n and interrupts are none of its business.
  */
 function exitsFor(type: i32): bool {
-  if (!inNonRoot()) return false;
+  if (!inGuest()) return false;
   if (type != Event.FAULT && type != Event.SOFTWARE_EXCEPTION && type != Event.PRIVILEGED_TRAP) return false;
   const v = <u32>cpu.vector;
-  let wanted = (cpu.exceptionBitmap >> v & 1) != 0;
-  if (v == Vector.PF) {
-    const matches = (cpu.errorCode & field<u32>(Field.PAGE_FAULT_ERROR_CODE_MASK)) == field<u32>(Field.PAGE_FAULT_ERROR_CODE_MATCH);
-    wanted = wanted == matches;
-  }
-  if (!wanted) return false;
+  if (!exitsOnException(v, cpu.errorCode)) return false;
   const debug = v == Vector.DB;
   const qualification: u64 = v == Vector.PF ? cpu.faultAddress : debug ? cpu.pendingDebug : 0;
   cpu.pending = Pending.NONE;
-  vmExit(Reason.EXCEPTION_NMI, qualification);
+  exit(Exit.EXCEPTION_NMI, qualification);
   const withCode = type == Event.FAULT && !inRealMode() && pushesErrorCode(v);
-  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0)
-    | (cpu.iretUnblocked != 0 ? <u32>Interruption.UNBLOCKED_BY_IRET : 0));
-  setField<u32>(Field.EXIT_INTERRUPTION_ERROR_CODE, cpu.errorCode);
-  if (type != Event.FAULT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
+  const unblocked: u32 = cpu.iretUnblocked != 0 ? <u32>Interruption.UNBLOCKED_BY_IRET : 0;
+  setExitEvent(eventInformation(v, type, withCode) | unblocked, cpu.errorCode);
+  if (type != Event.FAULT) setExitLength(cpu.eventLength);
   if (type == Event.FAULT && (!debug || (cpu.pendingDebug & Dr6.BD) != 0)) setResume();
   if (debug) cpu.pendingDebug = 0;
   return true;
 }
 
+/** An event as records of exits have it. */
+function eventInformation(v: u32, type: i32, withCode: bool): u32 {
+  return Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0);
+}
+
 /** The VM exit that is pending came while an event was being delivered. */
 function vectoringInformation(v: u32, type: i32, withCode: bool, code: u32): void {
-  setField<u32>(Field.IDT_VECTORING_INFORMATION, Interruption.VALID | v | (type << Interruption.TYPE_SHIFT) | (withCode ? <u32>Interruption.ERROR_CODE : 0));
-  setField<u32>(Field.IDT_VECTORING_ERROR_CODE, code);
+  setExitVectoring(eventInformation(v, type, withCode), code);
   closeShadow();
-  if (type >= Event.SOFTWARE_INT) setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, cpu.eventLength);
+  if (type >= Event.SOFTWARE_INT) setExitLength(cpu.eventLength);
 }
 
 /** SDM Vol. 3A, "Interrupt 8—Double Fault Exception (#DF)": a third fault shuts the processor down. */
 function shutDown(): void {
   cpu.pending = Pending.NONE;
   cpu.delivering = -1;
-  if (inNonRoot()) {
-    vmExit(Reason.TRIPLE_FAULT);
+  if (inGuest()) {
+    exit(Exit.TRIPLE_FAULT);
     updateMode();
     return;
   }

@@ -9,7 +9,7 @@ import { Flag, rflags } from '../cpu/flags';
 import { inLongMode, inRealMode, inV86, isCanonical, segBase, segRights, selector, setSegBase, setSelector } from '../cpu/segments';
 import { clearResume, closeShadow, resumeFlag, writeRflags } from '../cpu/rflags';
 import { readSystem } from '../mmu/access';
-import { selectBank } from '../mmu/tlb';
+import { selectClass } from '../mmu/tlb';
 import {
   baseOf, dplOf, ext, fetchDescriptor, fetchStack, isBig, isCode, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed,
   raiseFor, rightsOf, setExt, System, tssHolds, typeOf,
@@ -19,16 +19,19 @@ import { callV86, isRedirected } from '../ops/int';
 import { switched, switchTask, TaskSwitch } from '../ops/task';
 import { enterDebugException } from './debug';
 
-/** The event being delivered, which deliver.ts reads too. */
-let vector: u32 = 0;
-export let errorCode: u32 = 0;
-export let hasErrorCode: bool = false;
-/** INT n, INT3 and INTO: the gate's DPL counts. */
-let software: bool = false;
-/** What the frame says of the interrupted program. */
-let oldCpl: u32 = 0;
-let oldRip: u64 = 0;
-export let oldFlags: u64 = 0;
+/** The event that is being delivered, and what its frame says of the program that it interrupts. */
+@unmanaged
+class Delivery {
+  vector: u32;
+  errorCode: u32;
+  hasErrorCode: bool;
+  /** INT n, INT3 and INTO: the gate's DPL counts. */
+  isSoftware: bool;
+  cpl: u32;
+  rip: u64;
+  flags: u64;
+}
+export const delivery = changetype<Delivery>(memory.data(32));
 
 /** Does exception `v` push an error code outside real mode? (SDM Vol. 3A, "Protected-Mode Exceptions and Interrupts") */
 @inline export function pushesErrorCode(v: u32): bool {
@@ -36,23 +39,23 @@ export let oldFlags: u64 = 0;
 }
 /** Tries to deliver the event in cpu.vector to a program at `cpl`; a fault on the way is left pending and nothing is committed. */
 export function attempt(type: i32, cpl: u32): void {
-  oldCpl = cpl;
-  vector = <u32>cpu.vector;
-  errorCode = cpu.errorCode;
-  software = type == Event.SOFTWARE_INT || type == Event.SOFTWARE_EXCEPTION;
-  hasErrorCode = cpu.injected != 0 ? cpu.injected == 2 : type == Event.FAULT && !inRealMode() && pushesErrorCode(vector);
-  oldRip = cpu.blockRip;
-  if (software || type == Event.PRIVILEGED_TRAP) oldRip = (oldRip + cpu.eventLength) & cpu.laMask;
-  oldFlags = rflags();
+  delivery.cpl = cpl;
+  delivery.vector = <u32>cpu.vector;
+  delivery.errorCode = cpu.errorCode;
+  delivery.isSoftware = type == Event.SOFTWARE_INT || type == Event.SOFTWARE_EXCEPTION;
+  delivery.hasErrorCode = cpu.injected != 0 ? cpu.injected == 2 : type == Event.FAULT && !inRealMode() && pushesErrorCode(delivery.vector);
+  delivery.rip = cpu.blockRip;
+  if (delivery.isSoftware || type == Event.PRIVILEGED_TRAP) delivery.rip = (delivery.rip + cpu.eventLength) & cpu.laMask;
+  delivery.flags = rflags();
   // Injection changes neither RF nor DR6 and DR7 (SDM Vol. 3C, "Details of Vectored-Event Injection").
   if (cpu.injected == 0) {
     if (type == Event.FAULT) {
-      if (vector == Vector.PF) cpu.cr2 = cpu.faultAddress;
-      if (vector != Vector.DB || enterDebugException()) oldFlags |= Flag.RF;
-    } else if (type == Event.PRIVILEGED_TRAP && vector == Vector.DB) enterDebugException();
+      if (delivery.vector == Vector.PF) cpu.cr2 = cpu.faultAddress;
+      if (delivery.vector != Vector.DB || enterDebugException()) delivery.flags |= Flag.RF;
+    } else if (type == Event.PRIVILEGED_TRAP && delivery.vector == Vector.DB) enterDebugException();
   }
-  if (resumeFlag()) oldFlags |= Flag.RF;
-  setExt(software ? 0 : 1);
+  if (resumeFlag()) delivery.flags |= Flag.RF;
+  setExt(delivery.isSoftware ? 0 : 1);
   const held = cpu.pendingDebug;
   if (inRealMode()) deliverReal();
   else if (inLongMode()) deliverLong();
@@ -69,16 +72,16 @@ export function attempt(type: i32, cpl: u32): void {
 }
 
 function deliverReal(): void {
-  if (vector * 4 + 3 > cpu.idtrLimit) {
+  if (delivery.vector * 4 + 3 > cpu.idtrLimit) {
     raise(Vector.GP, 0);
     return;
   }
-  const entry = readSystem<u32>(cpu.idtrBase + vector * 4);
+  const entry = readSystem<u32>(cpu.idtrBase + delivery.vector * 4);
   if (abandoned()) return;
   beginFrame(2);
-  addItem(oldFlags);
+  addItem(delivery.flags);
   addItem(selector(Seg.CS));
-  addItem(oldRip);
+  addItem(delivery.rip);
   if (!pushFrame(0)) return;
   commitStackPointer();
   setSelector(Seg.CS, entry >> 16);
@@ -89,9 +92,9 @@ function deliverReal(): void {
 
 /** INT n that VM entry injects into virtual-8086 mode (SDM Vol. 3C, "Details of Vectored-Event Injection"). */
 function deliverV86(): void {
-  const redirected = isRedirected(vector);
+  const redirected = isRedirected(delivery.vector);
   if (abandoned()) return;
-  if (redirected) callV86(vector, oldRip);
+  if (redirected) callV86(delivery.vector, delivery.rip);
   else if ((cpu.rflags & Flag.IOPL) != Flag.IOPL) raise(Vector.GP, 0);
   else deliverProtected();
 }
@@ -100,7 +103,7 @@ function deliverV86(): void {
 @inline function become(cpl: u32): void {
   if (cpu.cpl == cpl) return;
   cpu.cpl = cpl;
-  selectBank();
+  selectClass();
 }
 
 /** Commits CS:RIP and RFLAGS of the handler. */
@@ -117,7 +120,7 @@ function checkGate(gate: u64, code: u32): bool {
   const type = typeOf(gate);
   let good = type == System.INTERRUPT32 || type == System.TRAP32;
   if (!inLongMode()) good = good || type == System.TASK_GATE || type == System.INTERRUPT16 || type == System.TRAP16;
-  if (!good || (software && dplOf(gate) < oldCpl)) raise(Vector.GP, code);
+  if (!good || (delivery.isSoftware && dplOf(gate) < delivery.cpl)) raise(Vector.GP, code);
   else if (!isPresent(gate)) raise(Vector.NP, code);
   return !abandoned();
 }
@@ -130,7 +133,7 @@ function handlerCode(sel: u32): u64 {
   }
   const cs = fetchDescriptor(sel, Vector.GP);
   if (abandoned()) return 0;
-  if (!isCode(cs) || dplOf(cs) > oldCpl || (inLongMode() && (!isLong(cs) || isBig(cs)))) {
+  if (!isCode(cs) || dplOf(cs) > delivery.cpl || (inLongMode() && (!isLong(cs) || isBig(cs)))) {
     raiseFor(Vector.GP, sel);
     return 0;
   }
@@ -145,12 +148,12 @@ function handlerCode(sel: u32): u64 {
 function deliverLong(): void {
   cpu.laMask = u64.MAX_VALUE;
   become(0);
-  const code = (vector << 3) | 2 | ext;
-  if (vector * 16 + 15 > cpu.idtrLimit) {
+  const code = (delivery.vector << 3) | 2 | ext;
+  if (delivery.vector * 16 + 15 > cpu.idtrLimit) {
     raise(Vector.GP, code);
     return;
   }
-  const at = cpu.idtrBase + (vector << 4);
+  const at = cpu.idtrBase + (delivery.vector << 4);
   const gate = readSystem<u64>(at);
   if (abandoned()) return;
   const upper = readSystem<u64>(at + 8);
@@ -159,8 +162,8 @@ function deliverLong(): void {
   const cs = handlerCode(sel);
   if (abandoned()) return;
   const rip = (gate & 0xffff) | ((gate >> 32) & 0xffff0000) | (upper << 32);
-  const inner = !isConforming(cs) && dplOf(cs) < oldCpl;
-  const cpl = inner ? dplOf(cs) : oldCpl;
+  const inner = !isConforming(cs) && dplOf(cs) < delivery.cpl;
+  const cpl = inner ? dplOf(cs) : delivery.cpl;
   const ist = <u32>(gate >> 32) & 7;
   let sp = gpr(Gpr.RSP);
   if (ist != 0 || inner) {
@@ -181,10 +184,10 @@ function deliverLong(): void {
   beginFrame(8);
   addItem(selector(Seg.SS));
   addItem(gpr(Gpr.RSP));
-  addItem(oldFlags);
+  addItem(delivery.flags);
   addItem(selector(Seg.CS));
-  addItem(oldRip);
-  if (hasErrorCode) addItem(errorCode);
+  addItem(delivery.rip);
+  if (delivery.hasErrorCode) addItem(delivery.errorCode);
   if (!storeFrame(0, 0, 0, sp & ~15, ext)) return;
   setGpr(Gpr.RSP, framePointer);
   if (inner) loadNull(Seg.SS, cpl, cpl);
@@ -194,18 +197,18 @@ function deliverLong(): void {
 /** SDM Vol. 3A, "Exception- or Interrupt-Handler Procedures"; Vol. 3B, "Interrupt and Exception Handling in V-8086". */
 function deliverProtected(): void {
   become(0);
-  const code = (vector << 3) | 2 | ext;
-  if (vector * 8 + 7 > cpu.idtrLimit) {
+  const code = (delivery.vector << 3) | 2 | ext;
+  if (delivery.vector * 8 + 7 > cpu.idtrLimit) {
     raise(Vector.GP, code);
     return;
   }
-  const gate = readSystem<u64>(cpu.idtrBase + (vector << 3));
+  const gate = readSystem<u64>(cpu.idtrBase + (delivery.vector << 3));
   if (abandoned() || !checkGate(gate, code)) return;
   const sel = <u32>(gate >> 16) & 0xffff;
   if (typeOf(gate) == System.TASK_GATE) {
-    become(oldCpl);
-    cpu.rflags = (cpu.rflags & ~(<u64>Flag.RF)) | (oldFlags & Flag.RF);
-    switchTask(sel, TaskSwitch.INTERRUPT, oldRip, 0, hasErrorCode ? <i64>errorCode : -1);
+    become(delivery.cpl);
+    cpu.rflags = (cpu.rflags & ~(<u64>Flag.RF)) | (delivery.flags & Flag.RF);
+    switchTask(sel, TaskSwitch.INTERRUPT, delivery.rip, 0, delivery.hasErrorCode ? <i64>delivery.errorCode : -1);
     cpu.rflags &= ~(<u64>Flag.RF);
     return;
   }
@@ -213,12 +216,12 @@ function deliverProtected(): void {
   if (abandoned()) return;
   const wide = (typeOf(gate) & 8) != 0;
   const rip = (gate & 0xffff) | (wide ? (gate >> 32) & 0xffff0000 : 0);
-  const inner = !isConforming(cs) && dplOf(cs) < oldCpl;
+  const inner = !isConforming(cs) && dplOf(cs) < delivery.cpl;
   if (inV86() && (!inner || dplOf(cs) != 0)) {
     raiseFor(Vector.GP, sel);
     return;
   }
-  const cpl = inner ? dplOf(cs) : oldCpl;
+  const cpl = inner ? dplOf(cs) : delivery.cpl;
   const clearIf = (typeOf(gate) & 1) == 0;
   if (inner) deliverInner(sel, cs, rip, cpl, wide, clearIf);
   else {
@@ -235,10 +238,10 @@ function deliverProtected(): void {
   }
 }
 function addFrame(): void {
-  addItem(oldFlags);
+  addItem(delivery.flags);
   addItem(selector(Seg.CS));
-  addItem(oldRip);
-  if (hasErrorCode) addItem(errorCode);
+  addItem(delivery.rip);
+  if (delivery.hasErrorCode) addItem(delivery.errorCode);
 }
 
 /** Through an interrupt or trap gate to an inner privilege level, from protected or virtual-8086 mode. */

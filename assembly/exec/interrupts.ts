@@ -3,22 +3,19 @@
  * Interrupts"; Vol. 3C, "Other Causes of VM Exits"). What is taken is left pending.
  */
 import { cpu, Seg } from '../cpu/state';
+import { Exit, exit, Interruption, lastExit } from '../cpu/exit';
+import { inGuest, Intercept, interceptBit, intercepts } from '../cpu/intercepts';
 import { abandon, Activity, Attention, Event, Pending, Vector, wake } from '../cpu/pending';
 import { Flag } from '../cpu/flags';
 import { setSegBase, setSelector } from '../cpu/segments';
 import { inShadow } from '../cpu/rflags';
-import { apicAccept, apicAcceptsExtInt, apicEnabled, apicRequest, apicWrite } from '../apic/apic';
+import { apicAccept, apicAcceptsExtInt, apicEnabled, apicRequest, apicWrite, Reg } from '../apic/apic';
 import { Signal, sipiVector, takeSignals } from '../apic/mailbox';
-import { ExitControl, Interruption, Pin, Primary } from '../vmx/controls';
-import { inNonRoot, intercepts, Reason, vmExit } from '../vmx/exits';
-import { entered } from '../vmx/entered';
-import { Field, setField } from '../vmx/vmcs';
-import { acceptVirtual, delivers, takePosted, virtualRequest } from '../vmx/virtual-apic';
+import { acknowledgesOnExit, hasVirtualInterrupts, hasVirtualNmis, notifiesOfPosted } from '../vmx/guest';
+import { acceptVirtual, takePosted, virtualRequest } from '../vmx/virtual-apic';
 import { interruptAcknowledge } from '../mmu/bus';
 import { updateMode } from '../mmu/mode';
 import { resetByInit } from './reset';
-
-const APIC_EOI: u32 = 0xb0;
 
 /** INIT, SIPI and NMI signals. In VMX operation INIT waits in the root and is a VM exit in the guest. */
 export function takeSignalled(): void {
@@ -26,28 +23,28 @@ export function takeSignalled(): void {
   if ((signals & Signal.NMI) != 0) cpu.nmiPending = 1;
   if ((signals & Signal.EXT_INT) != 0) cpu.extInt = 1;
   if ((signals & Signal.INIT) != 0) cpu.initPending = 1;
-  if (cpu.initPending != 0 && (cpu.vmxOn == 0 || inNonRoot())) {
-    if (!inNonRoot()) {
+  if (cpu.initPending != 0 && (cpu.vmxOn == 0 || inGuest())) {
+    if (!inGuest()) {
       cpu.initPending = 0;
       takeInit();
     } else if (cpu.activity != Activity.WAIT_FOR_SIPI) {
       cpu.initPending = 0;
-      exitAndLook(Reason.INIT_SIGNAL, 0);
+      exitAndLook(Exit.INIT_SIGNAL, 0);
       return;
     }
   }
   if ((signals & Signal.SIPI) == 0 || cpu.activity != Activity.WAIT_FOR_SIPI) return;
-  if (!inNonRoot()) takeSipi(sipiVector());
+  if (!inGuest()) takeSipi(sipiVector());
   else {
-    vmExit(Reason.SIPI_SIGNAL, sipiVector());
+    exit(Exit.SIPI_SIGNAL, sipiVector());
     cpu.attention |= Attention.INTERRUPT;
   }
 }
 
 /** A VM exit with its interruption information, after which the host looks at what else has come. */
-export function exitAndLook(reason: u32, information: u32): void {
-  vmExit(reason);
-  setField<u32>(Field.EXIT_INTERRUPTION_INFORMATION, information);
+export function exitAndLook(reason: Exit, information: u32): void {
+  exit(reason);
+  lastExit.interruption = information;
   cpu.attention |= Attention.INTERRUPT;
 }
 
@@ -56,7 +53,7 @@ export function takeInterrupt(): void {
   cpu.attention &= ~(<u32>Attention.INTERRUPT);
   cpu.deferred = 0;
   if (cpu.activity == Activity.WAIT_FOR_SIPI) return;
-  if (inNonRoot()) {
+  if (inGuest()) {
     takeInGuest();
     return;
   }
@@ -83,9 +80,13 @@ export function takeInterrupt(): void {
  */
 export function mayInterrupt(): bool {
   if ((cpu.deferred | cpu.nmiPending | cpu.initPending) != 0) return true;
-  return intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || delivers();
+  return waitsForWindow() || hasVirtualInterrupts();
 }
 
+/** Does the hypervisor wait for an event that could be delivered? */
+@inline function waitsForWindow(): bool {
+  return (cpu.intercepts & (interceptBit(Intercept.NMI_WINDOW) | interceptBit(Intercept.INTERRUPT_WINDOW))) != 0;
+}
 /** One more instruction, then here again. */
 function waitsForShadow(): bool {
   if (!inShadow()) return false;
@@ -105,39 +106,36 @@ function acknowledge(external: bool, request: i32): u32 {
   return <u32>request;
 }
 
-/** The same in VMX non-root operation: events exit, open a window that the hypervisor waits for, or are delivered. */
+/** The same in a guest: events exit, open a window that the hypervisor waits for, or are delivered. */
 function takeInGuest(): void {
-  const nmiExits = (cpu.pinControls & Pin.NMI) != 0;
-  const virtualNmis = (cpu.pinControls & Pin.VIRTUAL_NMIS) != 0;
-  const nmi = cpu.nmiPending != 0 && (cpu.nmiBlocked == 0 || virtualNmis);
-  const nmiWindow = intercepts(Primary.NMI_WINDOW) && cpu.nmiBlocked == 0;
+  const nmi = cpu.nmiPending != 0 && (cpu.nmiBlocked == 0 || hasVirtualNmis());
+  const nmiWindow = intercepts(Intercept.NMI_WINDOW) && cpu.nmiBlocked == 0;
   // Shutdown blocks interrupts, and what opens for them.
   const open = cpu.activity != Activity.SHUTDOWN;
-  const window = open && intercepts(Primary.INTERRUPT_WINDOW) && (cpu.rflags & Flag.IF) != 0;
+  const window = open && intercepts(Intercept.INTERRUPT_WINDOW) && (cpu.rflags & Flag.IF) != 0;
   const external = open && controllerRequests();
   const request = open && !external ? apicRequest() : -1;
   const interrupt = external || request >= 0;
-  const interruptExits = (cpu.pinControls & Pin.EXTERNAL_INTERRUPT) != 0;
-  const virtual = open && !intercepts(Primary.INTERRUPT_WINDOW) ? virtualRequest() : 0;
-  if (intercepts(Primary.NMI_WINDOW | Primary.INTERRUPT_WINDOW) || (cpu.nmiPending != 0 && !nmi)) cpu.deferred = 1;
+  const virtual = open && !intercepts(Intercept.INTERRUPT_WINDOW) ? virtualRequest() : 0;
+  if (waitsForWindow() || (cpu.nmiPending != 0 && !nmi)) cpu.deferred = 1;
   if (!nmi && !nmiWindow && !window && !interrupt && virtual == 0) return;
   if (waitsForShadow()) return;
-  if (nmiWindow) exitAndLook(Reason.NMI_WINDOW, 0);
+  if (nmiWindow) exitAndLook(Exit.NMI_WINDOW, 0);
   else if (nmi) {
-    if (nmiExits) {
+    if (intercepts(Intercept.NMI)) {
       cpu.nmiPending = 0;
-      exitAndLook(Reason.EXCEPTION_NMI, Interruption.VALID | (Event.NMI << Interruption.TYPE_SHIFT) | Vector.NMI);
+      exitAndLook(Exit.EXCEPTION_NMI, Interruption.VALID | (Event.NMI << Interruption.TYPE_SHIFT) | Vector.NMI);
     } else takeNmi();
-  } else if (window) exitAndLook(Reason.INTERRUPT_WINDOW, 0);
+  } else if (window) exitAndLook(Exit.INTERRUPT_WINDOW, 0);
   else if (!interrupt) takeVirtual(virtual);
-  else if (interruptExits) {
-    const acknowledges = (entered<u32>(Field.EXIT_CONTROLS) & ExitControl.ACKNOWLEDGE) != 0;
+  else if (intercepts(Intercept.INTERRUPT)) {
+    const acknowledges = acknowledgesOnExit();
     const vector = acknowledges ? acknowledge(external, request) : 0;
-    if ((cpu.pinControls & Pin.POSTED_INTERRUPTS) != 0 && vector == (entered<u32>(Field.POSTED_INTERRUPT_NOTIFICATION_VECTOR) & 0xffff)) {
-      apicWrite(APIC_EOI, 4, 0);
+    if (notifiesOfPosted(vector)) {
+      apicWrite(Reg.EOI, 4, 0);
       takePosted();
       cpu.attention |= Attention.INTERRUPT;
-    } else exitAndLook(Reason.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | vector : 0);
+    } else exitAndLook(Exit.EXTERNAL_INTERRUPT, acknowledges ? Interruption.VALID | vector : 0);
   } else if ((cpu.rflags & Flag.IF) == 0) cpu.deferred = 1;
   else take(acknowledge(external, request), Event.EXTERNAL);
 }

@@ -1,5 +1,7 @@
 /** The MSR areas of a VMCS: lists of {index u32, reserved u32, value u64} (SDM Vol. 3C, "Loading MSRs", "Saving MSRs"). */
 import { clock } from '../cpu/pending';
+import { areaAddress, areaCount, MsrArea } from '../vmx/guest';
+import { updateMode } from '../mmu/mode';
 import { Msr } from '../cpu/msr';
 import { inX2apic } from '../apic/apic';
 import { hostOf, physRead, physWrite, Slot, slotFlags } from '../cpu/phys';
@@ -12,9 +14,21 @@ const SMM_MONITOR_CTL: u32 = 0x9b;
 
 @inline function isX2apic(index: u32): bool { return (index & 0xffffff00) == 0x800; }
 
-/** Loads `count` MSRs from `pa`; 0, or the number of the first entry, from 1, that cannot be loaded. */
-export function loadMsrs(pa: u64, count: u32): u32 {
-  for (let n: u32 = 0; n < count; n++) {
+/** At VM entry: 0, or the number of the first entry, from 1, that cannot be loaded. */
+export function loadEntryMsrs(): u32 { return areaCount(MsrArea.ENTRY_LOAD) == 0 ? 0 : loadMsrs(MsrArea.ENTRY_LOAD); }
+/** At VM exit; false where one cannot be loaded. */
+export function loadExitMsrs(): bool {
+  if (areaCount(MsrArea.EXIT_LOAD) == 0) return true;
+  if (loadMsrs(MsrArea.EXIT_LOAD) != 0) return false;
+  updateMode();
+  return true;
+}
+/** At VM exit; false where one cannot be stored. */
+export function storeExitMsrs(): bool { return areaCount(MsrArea.EXIT_STORE) == 0 || storeMsrs(MsrArea.EXIT_STORE); }
+
+function loadMsrs(area: MsrArea): u32 {
+  const pa = areaAddress(area);
+  for (let n: u32 = 0, count = areaCount(area); n < count; n++) {
     const at = pa + <u64>n * ENTRY;
     const index = physRead<u32>(at);
     const reserved = physRead<u32>(at + 4) != 0;
@@ -24,9 +38,9 @@ export function loadMsrs(pa: u64, count: u32): u32 {
   return 0;
 }
 
-/** Stores `count` MSRs at `pa`; false where one cannot be stored. */
-export function storeMsrs(pa: u64, count: u32): bool {
-  for (let n: u32 = 0; n < count; n++) {
+function storeMsrs(area: MsrArea): bool {
+  const pa = areaAddress(area);
+  for (let n: u32 = 0, count = areaCount(area); n < count; n++) {
     const at = pa + <u64>n * ENTRY;
     const index = physRead<u32>(at);
     if (n >= MOST || physRead<u32>(at + 4) != 0 || (isX2apic(index) && inX2apic()) || !readMsr(index, clock())) return false;

@@ -7,12 +7,12 @@ import { modelWord, Word } from '../cpu/features';
 import { resetMsrs } from '../cpu/msr';
 import { Activity, Attention } from '../cpu/pending';
 import { State } from '../cpu/vector-state';
-import { enterRootOperation } from '../vmx/exits';
+import { enterRootOperation } from '../vmx/guest';
 import { NO_VMCS, setCurrent } from '../vmx/vmcs';
 import { resetApic } from '../apic/apic';
 import { resetIoapic } from '../apic/ioapic';
 import { updateMode } from '../mmu/mode';
-import { dropAllCode } from '../mmu/blocks';
+import { dropAllCode } from '../code/blocks';
 import { flushEverything } from '../mmu/tlb';
 
 const DATA: u32 = Rights.P | Rights.S | Rights.WRITABLE | Rights.ACCESSED;

@@ -1,13 +1,14 @@
 /** The outer loop: runs blocks, delivers events between them, and keeps within the budget whatever the guest does. */
 import { cpu } from '../cpu/state';
 import { Activity, Attention, clock, Pending, retired, spend } from '../cpu/pending';
+import { inGuest } from '../cpu/intercepts';
 import { setResume } from '../cpu/rflags';
 import { apicTimer } from '../apic/apic';
 import { answerBell } from '../apic/mailbox';
-import { inNonRoot } from '../vmx/exits';
-import { readFrameMessages } from '../mmu/blocks';
+import { readFrameMessages } from '../code/blocks';
 import { isModeCurrent } from '../mmu/mode';
-import { blockAtRip, cachedBlock, stepBlock } from './blocks';
+import { stepBlock } from './build';
+import { blockAtRip, cachedBlock } from './lookup';
 import { interpret } from './interpret.gen';
 import { takeEvent, timerIsDue } from './between';
 import { deliverPending } from './deliver';
@@ -67,7 +68,7 @@ function execute(left: u64): void {
   if (block === null) block = blockAtRip();
   if (block !== null && <u64>block.count <= left && cpu.budget > 0) {
     cpu.budget -= <i32>block.count;
-    interpret(changetype<usize>(block));
+    interpret(block);
   } else if (cpu.pending == Pending.NONE) step();
 }
 
@@ -82,7 +83,7 @@ function step(): void {
   if (block !== null) {
     setBudget(0);
     cpu.retiredEnd++;
-    interpret(changetype<usize>(block));
+    interpret(block);
   }
   if (!debugging) return;
   // An iteration of a string instruction traps too.
@@ -123,7 +124,7 @@ function attendTo(): i32 {
     case Activity.ACTIVE: return -1;
     case Activity.WAIT_FOR_SIPI: return Stop.WAIT_FOR_SIPI;
     // A guest that was entered in the shutdown state waits there for what causes a VM exit.
-    case Activity.SHUTDOWN: return inNonRoot() ? Stop.HALT : Stop.SHUTDOWN;
+    case Activity.SHUTDOWN: return inGuest() ? Stop.HALT : Stop.SHUTDOWN;
     default: return Stop.HALT;
   }
 }

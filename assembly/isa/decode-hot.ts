@@ -2,10 +2,10 @@
 import { isIntel } from '../cpu/features';
 import { SEG, Seg, ZERO } from '../cpu/state';
 import { d } from './decode-state';
-import { Rec } from './record';
+import { after, immediate, linkAt, NO_CHAIN, NOT_TAKEN, Rec, TAKEN } from './record';
 import { FUSION_COUNT, FUSIONS, Kind } from './tables.gen';
 
-/** Rotate kinds of a rule: ROL and ROR of 32 and 64 bits. Those whose OF stays come right before Intel's others. */
+/** Rotate kinds of a rule: ROL and ROR of 32, then of 64 bits. Those whose OF stays come right before Intel's others. */
 const ROTATES: u32 = 4;
 
 /** Can the hot kind compute this operand? FS and GS bases take the place of an absent index in 64-bit mode. */
@@ -27,43 +27,40 @@ export function hotFits(r: Rec, mode: u32, isMemory: bool, chosen: u32, opcode: 
   return chosen != Seg.CS && chosen != Seg.FS && chosen != Seg.GS;
 }
 
-/** The hot kind `kind` as the model's vendor does it: of shifts, rotates and products, which leave flags undefined. */
-export function kindByRule(kind: u32, rec: usize): u32 {
+/** Intel's hot kind `kind` of record `r` as the model's vendor does it: of shifts, rotates and products, which leave flags undefined. */
+export function kindByRule(kind: u32, r: Rec): u32 {
   if (kind < <u32>Kind.ROTATE_FIRST || kind >= <u32>Kind.AMD_FIRST) return kind;
   if (!isIntel()) return kind + (<u32>Kind.AMD_FIRST - <u32>Kind.ROTATE_FIRST);
-  const count = <u32>d.immediate & (d.size == 3 ? 63 : 31);
-  const keeps = kind < <u32>Kind.ROTATE_FIRST + ROTATES && d.pointer1 == <u32>rec + 24 && count > 1;
-  return keeps ? kind - ROTATES : kind;
+  if (kind >= <u32>Kind.ROTATE_FIRST + ROTATES || r.b != <u32>immediate(r)) return kind;
+  const is64 = ((kind - Kind.ROTATE_FIRST) & 2) != 0;
+  const count: u32 = load<u8>(immediate(r)) & (is64 ? 63 : 31);
+  return count > 1 ? kind - ROTATES : kind;
 }
 
-/** Fills the links of a hot jump: {delta, chain} taken and not taken, relative to the block's start. */
-export function hotJump(rec: usize, kind: u32, end: u32, relative: i64): void {
-  if (kind >= <u32>Kind.JCC_FIRST || kind == Kind.JMP) {
-    store<i32>(rec, <i32>(relative + end), 4);
-    store<u32>(rec, 0, 8);
-    store<i32>(rec, <i32>end, 12);
-    store<u32>(rec, 0, 16);
-  } else {
-    if (kind == Kind.CALL_32 || kind == Kind.CALL_64) {
-      store<i32>(rec, <i32>(relative + end), 4);
-      store<u32>(rec, 0, 8);
-    }
-    store<u32>(rec, end, 24);
-  }
+@inline function setLink(r: Rec, at: usize, delta: i32): void {
+  linkAt(r, at).delta = delta;
+  linkAt(r, at).chain = NO_CHAIN;
+}
+/** Fills the links of a hot jump that ends at byte `end` of its block; of a call, also where it returns to. */
+export function hotJump(r: Rec, kind: u32, end: u32, relative: i64): void {
+  const jumps = kind >= <u32>Kind.JCC_FIRST || kind == Kind.JMP;
+  if (jumps || kind == Kind.CALL_32 || kind == Kind.CALL_64) setLink(r, TAKEN, <i32>(relative + end));
+  if (jumps) setLink(r, NOT_TAKEN, <i32>end);
+  else r.imm = end;
 }
 
 /**
- * Joins a compare or test d.at `before` with the conditional jump d.at `rec` into one record, the links into the next.
- * True when there is such a kind.
+ * Joins a compare or test with the conditional jump in the record after it: the links stay there. True when there is such a
+ * kind.
  */
-export function fuse(before: usize, rec: usize): bool {
-  const first: u32 = load<u16>(before);
-  const condition = conditionOfJump(load<u16>(rec));
+export function fuse(compare: Rec): bool {
+  const first: u32 = compare.kind;
+  const condition = conditionOfJump(after(compare).kind);
   if (condition < 0) return false;
   for (let n: u32 = 0; n < FUSION_COUNT; n++) {
     const f = FUSIONS + n * 6;
     if (load<u16>(f) == first && load<u16>(f, 2) == condition) {
-      store<u16>(before, load<u16>(f, 4));
+      compare.kind = load<u16>(f, 4);
       return true;
     }
   }

@@ -5,7 +5,7 @@
 import { FPR, GPR, YMM } from '../cpu/state';
 import { byte, d, dword, gprAddress, word } from './decode-state';
 import { extra } from './modrm';
-import { Rec, RECORD } from './record';
+import { immediate, Rec, RECORD } from './record';
 import { PATTERNS } from './tables.gen';
 
 /** src/isa/gen/operands.ts, METHODS. */
@@ -70,12 +70,12 @@ export function decodeOperands(rec: usize, n: u32, mode: u32): void {
         else if (d.size == 1) { r.imm = <i32><i16>word(); }
         else r.imm = dword();
         d.immediate = <u64><i64>r.imm;
-        pointer = <u32>rec + 24;
+        pointer = <u32>immediate(r);
         break;
       case Method.SIMM8:
         r.imm = <i32><i8>byte();
         d.immediate = <u64><i64>r.imm;
-        pointer = <u32>rec + 24;
+        pointer = <u32>immediate(r);
         break;
       case Method.IMM_FULL:
         if (d.size == 3) {
@@ -88,7 +88,7 @@ export function decodeOperands(rec: usize, n: u32, mode: u32): void {
           else r.imm = dword();
           d.immediate = <u64><i64>r.imm;
         }
-        pointer = <u32>rec + 24;
+        pointer = <u32>immediate(r);
         break;
       case Method.REL:
         if (operandSize == Size.BYTE) d.relative = <i64><i8>byte();
@@ -98,7 +98,7 @@ export function decodeOperands(rec: usize, n: u32, mode: u32): void {
         break;
       case Method.ONE:
         d.immediate = 1;
-        pointer = <u32>rec + 24;
+        pointer = <u32>immediate(r);
         break;
       case Method.MOFFS:
         d.isMemory = true;

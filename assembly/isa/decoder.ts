@@ -9,7 +9,7 @@ import { byte, d } from './decode-state';
 import { decodeOperands } from './decode-operands';
 import { hotFits, hotJump, kindByRule } from './decode-hot';
 import { addRip, decodeMemory } from './modrm';
-import { Info, Rec } from './record';
+import { immediate, Info, Rec } from './record';
 import { DESCRIPTORS, Feature, HAS_MODRM, HOT_KINDS, HOT_PAIRS, Kind, SHAPES, TREE } from './tables.gen';
 
 /** Outcomes of decode. */
@@ -25,9 +25,10 @@ export const FEATURE_BYTES: usize = CPUID;
 
 /** Results of the last decode. */
 export let decodedLength: u32 = 0;
-/** Does the instruction end a block: 0 no, 1 falls through, 2 sets RIP itself, 3 links of its own. */
-export let decodedEnd: u32 = 0;
-/** Extra records taken behind the instruction's own (a 64-bit constant). */
+/** Does an instruction end its block? SLOW: what follows is looked up anew. JUMP: it sets RIP. LINKS: it has links of its own. */
+export const enum End { NONE, SLOW, JUMP, LINKS }
+export let decodedEnd: End = End.NONE;
+/** Extra records taken after the instruction's own (a 64-bit constant). */
 @inline export function decodedExtra(): u32 { return d.extra; }
 
 /**
@@ -174,7 +175,7 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   if (map == 1 && (opcode & 0xfd) == 0x20 && ((CONTROL_REGISTERS >> d.reg) & 1) == 0) return Decoded.UNDEFINED;
   if (d.memoryRip) addRip(r, rec, offset + length);
 
-  decodedEnd = (traits & Trait.JUMP) != 0 ? 2 : (traits & Trait.ENDS) != 0 ? 1 : 0;
+  decodedEnd = (traits & Trait.JUMP) != 0 ? End.JUMP : (traits & Trait.ENDS) != 0 ? End.SLOW : End.NONE;
   const chosen = d.segment >= 0 ? <u32>d.segment : (r.scale & 0x40) != 0 ? Seg.SS : Seg.DS;
   if (chosen == Seg.SS) r.scale |= 0x40;
 
@@ -185,17 +186,20 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   const kind: u32 = usable && !lock ? load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0)) : 0;
   if (kind != 0 && kind < <u32>Kind.FIRST_WHOLE && (key & Key.FLAT) != 0) {
     if (hotFits(r, mode, isMemory, chosen, opcode)) {
-      r.kind = <u16>kindByRule(kind, rec);
+      r.kind = <u16>kind;
       if (vector != 0) {
-        decodedEnd = 0;
+        decodedEnd = End.NONE;
         return Decoded.OK;
       }
       if (d.pointers > 0) r.a = d.pointer0;
       r.b = d.pointer1;
-      if (decodedEnd != 0) {
-        decodedEnd = 3;
-        hotJump(rec, kind, offset + length, d.relative);
-      } else store<u64>(rec, d.immediate, 24);
+      if (decodedEnd != End.NONE) {
+        decodedEnd = End.LINKS;
+        hotJump(r, kind, offset + length, d.relative);
+      } else {
+        store<u64>(immediate(r), d.immediate);
+        r.kind = <u16>kindByRule(kind, r);
+      }
       return Decoded.OK;
     }
   }

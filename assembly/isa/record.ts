@@ -7,9 +7,22 @@
  *
  *    0 kind u16 | 2 scale u8 | 3 offset u8 | 4 a | 8 b | 12 base | 16 index | 20 disp i32 | 24 imm i32 | 28 info
  *
- * A block (mmu/blocks.ts) is a header of the same size, then its records. The record after a jump is its links: {delta i32, chain u32} taken, then the same for not taken.
+ * A block (code/blocks.ts) is a header of the same size, then its records. A direct jump has a Link for each way at TAKEN and
+ * NOT_TAKEN; a compare or test that was joined with one has them in the record after it, which was the jump's.
  */
 import { cpu } from '../cpu/state';
+import { HEADER } from '../code/blocks';
+
+/** Where a jump goes: RIP of the block plus `delta`. */
+@unmanaged
+export class Link {
+  delta: i32;
+  /** The block there. With UNPROVED added it is so only where the block has this address in the running context. */
+  chain: u32;
+}
+export const UNPROVED: u32 = 1;
+/** No block is known: nothing ever lies at address 0, so that looking there proves nothing. */
+export const NO_CHAIN: u32 = UNPROVED;
 
 @unmanaged
 export class Rec {
@@ -28,12 +41,17 @@ export class Rec {
 }
 
 export const RECORD: usize = 32;
-export const BASE: usize = 12;
-export const INDEX: usize = 16;
-export const DISP: usize = 20;
-export const IMM: usize = 24;
-export const IMM64: usize = 24;
-export const INFO: usize = 28;
+export const IMM: usize = offsetof<Rec>('imm');
+/** Links in the record of a jump. */
+export const TAKEN: usize = offsetof<Rec>('a');
+export const NOT_TAKEN: usize = offsetof<Rec>('base');
+
+/** The record after `i`, and the first one of the block at `block`. */
+@inline export function after(i: Rec): Rec { return changetype<Rec>(changetype<usize>(i) + RECORD); }
+@inline export function firstOf(block: usize): Rec { return changetype<Rec>(block + HEADER); }
+/** Where the immediate lies: four bytes, in hot records eight. */
+@inline export function immediate(i: Rec): usize { return changetype<usize>(i) + IMM; }
+@inline export function linkAt(i: Rec, at: usize): Link { return changetype<Link>(changetype<usize>(i) + at); }
 
 /** Fields of Rec.info. */
 export const enum Info {
@@ -70,6 +88,6 @@ export const enum Info {
   const size = addressSize(i);
   return size == 2 ? u64.MAX_VALUE : size == 1 ? 0xffffffff : 0xffff;
 }
-/** RIP of the instruction, and of the one behind it. */
+/** RIP of the instruction, and of the one after it. */
 @inline export function ripOf(i: Rec): u64 { return (cpu.blockRip + i.offset) & cpu.laMask; }
 @inline export function nextRip(i: Rec): u64 { return (cpu.blockRip + i.offset + lengthOf(i)) & cpu.laMask; }

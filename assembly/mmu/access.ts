@@ -5,14 +5,15 @@
  */
 import { cpu, BOUNCE } from '../cpu/state';
 import { isIntel } from '../cpu/features';
+import { Exit, exit } from '../cpu/exit';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, inLongMode, isCanonical } from '../cpu/segments';
 import { Access, accessClass, Class, codeHost, fill, flushPage, lookup } from './tlb';
-import { translate, walkedFlags, walkedPa } from './walk';
+import { translate } from './walk';
+import { walked } from './walked';
 import { hostOf, Slot, slotFlags } from '../cpu/phys';
-import { codeWritten, holdsCode } from './blocks';
+import { holdsCode, tellCodeWritten } from './code-frames';
 import { mmioRead, mmioWrite } from './bus';
-import { Reason, vmExit } from '../vmx/exits';
 import { inApicAccessPage, readsVirtually, writesVirtually } from '../vmx/virtual-apic';
 import { hitsDataBreakpoint } from '../cpu/debug';
 
@@ -26,7 +27,7 @@ const enum Bounce { CODE, SPLIT, MMIO }
 export function pageFault(la: u64): void {
   flushPage(la);
   cpu.faultAddress = la;
-  raise(Vector.PF, cpu.walkError);
+  raise(Vector.PF, walked.error);
 }
 
 /** Physical address of `la` for this access; false with a pending #PF. */
@@ -48,7 +49,7 @@ function isVirtualized(pa: u64, size: u32, access: u32, keep: bool): bool {
     if (access == Access.READ && readsVirtually(offset, size)) return true;
     if (access == Access.WRITE && writesVirtually(offset, size) && (!keep || readsVirtually(offset, size))) return true;
   }
-  vmExit(Reason.APIC_ACCESS, offset | (cpu.delivering >= 0 ? <u32>ApicAccess.EVENT : access == Access.EXEC ? <u32>ApicAccess.FETCH : access << 12));
+  exit(Exit.APIC_ACCESS, offset | (cpu.delivering >= 0 ? <u32>ApicAccess.EVENT : access == Access.EXEC ? <u32>ApicAccess.FETCH : access << 12));
   return false;
 }
 /** True: part of an access that crosses pages is to the APIC-access page, and a VM exit is pending. */
@@ -82,21 +83,21 @@ export function readAs(la: u64, size: u32, cls: u32): u32 {
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (size <= inPage) {
     if (!physical(la, Access.READ, cls)) return 0;
-    const host = plainHost(walkedPa & cpu.a20Mask);
+    const host = plainHost(walked.pa & cpu.a20Mask);
     if (host == 0) {
-      if (inApicAccessPage(walkedPa) && !isVirtualized(walkedPa, size, Access.READ, false)) return 0;
-      readMmio(walkedPa & cpu.a20Mask, size, <u32>BOUNCE);
+      if (inApicAccessPage(walked.pa) && !isVirtualized(walked.pa, size, Access.READ, false)) return 0;
+      readMmio(walked.pa & cpu.a20Mask, size, <u32>BOUNCE);
       return abandoned() ? 0 : <u32>BOUNCE;
     }
     if (cpu.slowData == 0) {
-      if (cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.READ, walkedFlags);
+      if (cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.READ, walked.flags);
     } else hitsDataBreakpoint(la, size, false);
     return host;
   }
   if (!physical(la, Access.READ, cls)) return 0;
-  const pa1 = walkedPa & cpu.a20Mask;
+  const pa1 = walked.pa & cpu.a20Mask;
   if (!physical((la + inPage) & cpu.laMask, Access.READ, cls)) return 0;
-  const pa2 = walkedPa & cpu.a20Mask;
+  const pa2 = walked.pa & cpu.a20Mask;
   if (crossesApicPage(pa1, pa2, Access.READ)) return 0;
   if (cpu.slowData != 0) hitsDataBreakpoint(la, size, false);
   readPart(pa1, inPage, <u32>BOUNCE);
@@ -166,7 +167,7 @@ function writePart(pa: u64, size: u32, from: u32): bool {
     return cpu.attention != 0;
   }
   memory.copy(host, from, size);
-  return holdsCode(host) && codeWritten(host, size);
+  return holdsCode(host) && tellCodeWritten(host, size);
 }
 
 /**
@@ -186,7 +187,7 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
   if (cls == Class.USER_ALIGN && misaligned(la, size)) return 0;
   const inPage: u32 = 0x1000 - (<u32>la & 0xfff);
   if (!physical(la, Access.WRITE, cls)) return 0;
-  const pa = walkedPa & cpu.a20Mask;
+  const pa = walked.pa & cpu.a20Mask;
   cpu.bounceLength = size;
   cpu.bouncePa = pa;
   if (size <= inPage) {
@@ -199,11 +200,11 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
     }
     if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
     const code = holdsCode(host);
-    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.WRITE, walkedFlags, code);
+    if (cpu.slowData == 0 && cls != Class.USER_ALIGN && cls == accessClass()) fill(la, host & ~0xfff, Access.WRITE, walked.flags, code);
     return code ? bounceCode(host, size, keep) : host;
   }
   if (!physical((la + inPage) & cpu.laMask, Access.WRITE, cls)) return 0;
-  cpu.bouncePa2 = walkedPa & cpu.a20Mask;
+  cpu.bouncePa2 = walked.pa & cpu.a20Mask;
   if (crossesApicPage(pa, cpu.bouncePa2, Access.WRITE)) return 0;
   cpu.bounceKind = Bounce.SPLIT;
   if (cpu.slowData != 0) hitsDataBreakpoint(la, size, true);
@@ -218,7 +219,7 @@ export function writeAs(la: u64, size: u32, keep: bool, cls: u32): u32 {
 function bounceCode(host: u32, size: u32, keep: bool): u32 {
   cpu.bounceLength = size;
   cpu.bounceKind = Bounce.CODE;
-  cpu.rmw = host;
+  cpu.bounceHost = host;
   if (keep) memory.copy(BOUNCE, host, size);
   return <u32>BOUNCE;
 }
@@ -227,8 +228,8 @@ function bounceCode(host: u32, size: u32, keep: bool): u32 {
 export function commitBounce(): bool {
   const size = cpu.bounceLength;
   if (cpu.bounceKind == Bounce.CODE) {
-    memory.copy(cpu.rmw, BOUNCE, size);
-    return codeWritten(cpu.rmw, size);
+    memory.copy(cpu.bounceHost, BOUNCE, size);
+    return tellCodeWritten(cpu.bounceHost, size);
   }
   if (cpu.bounceKind == Bounce.MMIO) return writePart(cpu.bouncePa, size, <u32>BOUNCE);
   const first: u32 = 0x1000 - (<u32>cpu.bouncePa & 0xfff);
@@ -293,15 +294,15 @@ export function fetchHost(lip: u64): u32 {
   }
   const cls = accessClass() & 1;
   if (!physical(lip, Access.EXEC, cls)) return 0;
-  if (inApicAccessPage(walkedPa)) {
-    isVirtualized(walkedPa, 1, Access.EXEC, false);
+  if (inApicAccessPage(walked.pa)) {
+    isVirtualized(walked.pa, 1, Access.EXEC, false);
     return 0;
   }
-  host = hostOf(walkedPa & cpu.a20Mask);
+  host = hostOf(walked.pa & cpu.a20Mask);
   if (host == 0) {
     raise(Vector.GP, 0);
     return 0;
   }
-  fill(lip, host & ~0xfff, Access.EXEC, walkedFlags);
+  fill(lip, host & ~0xfff, Access.EXEC, walked.flags);
   return host;
 }

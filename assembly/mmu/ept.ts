@@ -6,14 +6,15 @@
  */
 import { cpu } from '../cpu/state';
 import { NESTED, NESTED_ENTRIES } from '../cpu/window';
-import { abandoned, raise, Vector } from '../cpu/pending';
-import { Cr0 } from '../cpu/control';
+import { Exit, exit, setExitLinear, setExitPhysical } from '../cpu/exit';
+import { abandoned } from '../cpu/pending';
 import { physRead, physWrite } from '../cpu/phys';
-import { offersEptVpid, Secondary } from '../vmx/controls';
-import { hasSecondary, Reason, vmExit } from '../vmx/exits';
+import { offersEptVpid } from '../vmx/controls';
+import { logPage } from '../vmx/pml';
+import { raiseVirtualizationException } from '../vmx/virtualization-exception';
 import { inApicAccessPage } from '../vmx/virtual-apic';
-import { entered } from '../vmx/entered';
-import { Field, field, setField } from '../vmx/vmcs';
+import { currentVpid } from '../vmx/guest';
+import { walked } from './walked';
 import { Access, contextTagOf, EntryFlag, flushCombined, regionOf } from './tlb';
 
 /** Why a guest-physical address is accessed. */
@@ -42,20 +43,22 @@ const HUGE: u32 = 0x40;
 /** Bits of IA32_VMX_EPT_VPID_CAP. */
 const enum Cap { EXECUTE_ONLY = 0, PAGES_2M = 16, PAGES_1G = 17, ADVANCED = 22 }
 
-/** The linear address that is being translated, and what guest paging says of it (Linear bits). */
-export let linearAddress: u64 = 0;
-let linearRights: u32 = 0;
 export function setLinear(la: u64, rights: u32): void {
-  linearAddress = la;
-  linearRights = rights;
+  walked.linear = la;
+  walked.rights = rights;
 }
 
 /** Translates through the tables at `eptp`, 0 for none, under the VPID of the current VMCS. Callers select the TLB bank. */
 export function useEptPointer(eptp: u64): void {
+  if (eptp != 0 && cachedFor != eptp) {
+    flushNested();
+    cachedFor = eptp;
+  }
   cpu.eptp = eptp;
-  cpu.contextTag = contextTagOf(hasSecondary(Secondary.VPID) ? entered<u16>(Field.VPID) : 0, eptp);
+  cpu.contextTag = contextTagOf(currentVpid(), eptp);
 }
 
+/** The EPT pointer that they came through. */
 let cachedFor: u64 = 0;
 /** The regions in which entries of large pages lie: see regionOf. */
 let largeRegions: u64 = 0;
@@ -63,6 +66,11 @@ let largeRegions: u64 = 0;
 export function flushNested(): void {
   memory.fill(NESTED, 0, NESTED_ENTRIES * 16);
   largeRegions = 0;
+}
+/** The same after the state block was put back. */
+export function resetNested(): void {
+  flushNested();
+  cachedFor = cpu.eptp;
 }
 /** Forgets that of `gpa`, with all of the GiB that came from large pages where its own may have been one. */
 function forget(gpa: u64): void {
@@ -90,20 +98,20 @@ export function forgetDirty(): void {
 
 @inline function slotOf(gpa: u64): usize { return NESTED + ((<usize>(gpa >> 12) & (NESTED_ENTRIES - 1)) << 4); }
 
+/** Does EPT tell execution in user mode from that of the supervisor ("mode-based execute control")? */
+@inline function tellsUserExecution(): bool { return cpu.eptKey != 0; }
+
 /** Rights that an access needs, as bits of entries. */
-@inline function needed(access: u32, purpose: Purpose): u32 {
+function needed(access: u32, purpose: Purpose): u32 {
   if (purpose == Purpose.TABLE) return (cpu.eptp & ACCESSED_DIRTY) != 0 ? Ept.R | Ept.W : <u32>Ept.R;
   if (purpose == Purpose.TABLE_UPDATE) return Ept.R | Ept.W;
-  if (access == Access.EXEC) return hasSecondary(Secondary.MODE_BASED_EXECUTE) && (linearRights & Linear.USER) != 0 ? <u32>Ept.XU : <u32>Ept.X;
+  if (access == Access.EXEC) return tellsUserExecution() && (walked.rights & Linear.USER) != 0 ? <u32>Ept.XU : <u32>Ept.X;
   return access == Access.WRITE ? <u32>Ept.W : <u32>Ept.R;
 }
 
 /** Physical address of guest-physical `gpa`. Test abandoned(): a VM exit (or #VE) may be pending instead. */
 export function nested(gpa: u64, access: u32, purpose: Purpose): u64 {
-  if (cachedFor != cpu.eptp) {
-    flushNested();
-    cachedFor = cpu.eptp;
-  }
+  if (!ASC_NO_ASSERT) assert(cachedFor == cpu.eptp, 'translations that came through another EPT pointer');
   const want = needed(access, purpose);
   const slot = slotOf(gpa);
   const tag = load<u64>(slot);
@@ -117,7 +125,7 @@ const path = memory.data<u64>([0, 0, 0, 0, 0]);
 
 function walkEpt(gpa: u64, want: u32, access: u32, purpose: Purpose): u64 {
   const dirtyBits = (cpu.eptp & ACCESSED_DIRTY) != 0;
-  const present: u64 = hasSecondary(Secondary.MODE_BASED_EXECUTE) ? Ept.R | Ept.W | Ept.X | Ept.XU : Ept.R | Ept.W | Ept.X;
+  const present: u64 = tellsUserExecution() ? Ept.R | Ept.W | Ept.X | Ept.XU : Ept.R | Ept.W | Ept.X;
   const top = <i32>(cpu.eptp >> 3) & 7;
   let table = cpu.eptp & FRAME;
   let rights: u64 = present;
@@ -130,8 +138,8 @@ function walkEpt(gpa: u64, want: u32, access: u32, purpose: Purpose): u64 {
     if ((entry & present) == 0) return violate(gpa, 0, entry, access, purpose);
     const leaf = level == 0 || (level < 3 && (entry & Ept.LEAF) != 0);
     if (isMisconfigured(entry, level, leaf)) {
-      setField<u64>(Field.GUEST_PHYSICAL_ADDRESS, gpa);
-      vmExit(Reason.EPT_MISCONFIG);
+      exit(Exit.EPT_MISCONFIG);
+      setExitPhysical(gpa);
       return 0;
     }
     rights &= entry;
@@ -160,7 +168,7 @@ function walkEpt(gpa: u64, want: u32, access: u32, purpose: Purpose): u64 {
 function isMisconfigured(entry: u64, level: i32, leaf: bool): bool {
   const rwx = <u32>entry & 7;
   if ((rwx & 3) == Ept.W) return true;
-  const executes = (entry & Ept.X) != 0 || (hasSecondary(Secondary.MODE_BASED_EXECUTE) && (entry & Ept.XU) != 0);
+  const executes = (entry & Ept.X) != 0 || (tellsUserExecution() && (entry & Ept.XU) != 0);
   if ((rwx & 3) == 0 && executes && !offersEptVpid(Cap.EXECUTE_ONLY)) return true;
   if ((entry & FRAME & ~cpu.physMask) != 0) return true;
   if (!leaf) return (entry & (level >= 3 ? 0xf8 : 0x78)) != 0;
@@ -172,24 +180,16 @@ function isMisconfigured(entry: u64, level: i32, leaf: bool): bool {
 
 /** Sets accessed bits along the path, and the dirty bit of the leaf. False: a VM exit of page-modification logging. */
 function setAccessed(top: i32, level: i32, leaf: u64, dirties: bool, gpa: u64): bool {
-  if (dirties && (leaf & Ept.D) == 0 && hasSecondary(Secondary.PML) && !logPage(gpa)) return false;
+  if (dirties && (leaf & Ept.D) == 0 && !logPage(gpa)) {
+    exit(Exit.PML_FULL, unblocked());
+    return false;
+  }
   for (let l = top; l >= level; l--) {
     const at = load<u64>(path + (l << 3));
     const entry = physRead<u64>(at);
     const bits: u64 = l == level && dirties ? Ept.A | Ept.D : Ept.A;
     if ((entry & bits) != bits) physWrite<u64>(at, entry | bits);
   }
-  return true;
-}
-/** SDM Vol. 3C, "Page-Modification Logging" */
-function logPage(gpa: u64): bool {
-  const index = field<u32>(Field.PML_INDEX) & 0xffff;
-  if (index > 511) {
-    vmExit(Reason.PML_FULL, unblocked());
-    return false;
-  }
-  physWrite<u64>(entered<u64>(Field.PML_ADDRESS) + (index << 3), gpa & ~0xfff);
-  setField<u32>(Field.PML_INDEX, (index - 1) & 0xffff);
   return true;
 }
 
@@ -203,37 +203,23 @@ function logPage(gpa: u64): bool {
 function violate(gpa: u64, rights: u64, entry: u64, access: u32, purpose: Purpose): u64 {
   forget(gpa);
   if (purpose == Purpose.PDPTE) setLinear(0, 0);
-  else flushCombined(linearAddress);
+  else flushCombined(walked.linear);
   let q: u64 = (rights & 7) << 3;
-  if (hasSecondary(Secondary.MODE_BASED_EXECUTE)) q |= (rights & Ept.XU) >> 4;
+  if (tellsUserExecution()) q |= (rights & Ept.XU) >> 4;
   if (purpose == Purpose.DATA) q |= access == Access.EXEC ? Qualification.FETCH : access == Access.WRITE ? Qualification.WRITE : Qualification.READ;
   else q |= needed(access, purpose) == Ept.R ? Qualification.READ : Qualification.READ | Qualification.WRITE;
   if (purpose != Purpose.PDPTE) q |= Qualification.LINEAR_VALID;
   if (purpose == Purpose.DATA) {
     q |= Qualification.TRANSLATED;
-    if (offersEptVpid(Cap.ADVANCED)) q |= linearRights;
+    if (offersEptVpid(Cap.ADVANCED)) q |= walked.rights;
   }
   q |= unblocked();
-  if (hasSecondary(Secondary.EPT_VIOLATION_VE) && (entry & SUPPRESS_VE) == 0 && raiseVe(gpa, q)) return 0;
-  setField<u64>(Field.GUEST_PHYSICAL_ADDRESS, gpa);
-  setField<u64>(Field.GUEST_LINEAR_ADDRESS, linearAddress);
-  vmExit(Reason.EPT_VIOLATION, q);
+  if ((entry & SUPPRESS_VE) == 0 && raiseVirtualizationException(gpa, walked.linear, q)) return 0;
+  exit(Exit.EPT_VIOLATION, q);
+  setExitPhysical(gpa);
+  setExitLinear(walked.linear);
   return 0;
 }
-/** SDM Vol. 3C, "Virtualization Exceptions": fills the information area unless it is in use. */
-function raiseVe(gpa: u64, qualification: u64): bool {
-  const area = entered<u64>(Field.VIRTUALIZATION_EXCEPTION_INFORMATION_ADDRESS);
-  if ((cpu.cr0 & Cr0.PE) == 0 || cpu.delivering >= 0 || physRead<u32>(area + 4) != 0) return false;
-  physWrite<u32>(area, Reason.EPT_VIOLATION);
-  physWrite<u32>(area + 4, 0xffffffff);
-  physWrite<u64>(area + 8, qualification);
-  physWrite<u64>(area + 16, linearAddress);
-  physWrite<u64>(area + 24, gpa);
-  physWrite<u16>(area + 32, field<u16>(Field.EPTP_INDEX));
-  raise(Vector.VE);
-  return true;
-}
-
 /** Exit qualifications of guest-physical accesses to the APIC-access page: while an event is delivered, and else. */
 const enum ApicAccess { EVENT = 10 << 12, INSTRUCTION = 15 << 12 }
 
@@ -247,6 +233,6 @@ const enum ApicAccess { EVENT = 10 << 12, INSTRUCTION = 15 << 12 }
  */
 export function guestPhysical(gpa: u64, access: u32, purpose: Purpose): u64 {
   const pa = nested(gpa, access, purpose);
-  if (inApicAccessPage(pa) && !abandoned()) vmExit(Reason.APIC_ACCESS, cpu.delivering >= 0 ? ApicAccess.EVENT : ApicAccess.INSTRUCTION);
+  if (inApicAccessPage(pa) && !abandoned()) exit(Exit.APIC_ACCESS, cpu.delivering >= 0 ? ApicAccess.EVENT : ApicAccess.INSTRUCTION);
   return pa;
 }

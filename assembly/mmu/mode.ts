@@ -3,7 +3,7 @@ import { cpu } from '../cpu/state';
 import { watchesData } from '../cpu/debug';
 import { computeModeKey } from '../cpu/segments';
 import { computeBlocked } from '../cpu/vector-state';
-import { isBankCurrent, selectBank } from './tlb';
+import { isBankCurrent, selectBank, selectClass } from './tlb';
 
 /** To be called after any change of CS, SS, DS, ES, CPL, EFLAGS.VM or AC, CR0, CR3, CR4, XCR0 or EFER. */
 export function updateMode(): void {
@@ -11,10 +11,10 @@ export function updateMode(): void {
   computeModeKey();
   selectBank();
 }
-/** The same for code that changes neither control registers nor XCR0. */
+/** The same for code that changes neither control registers nor XCR0, nor EFER. */
 export function updatePrivilege(): void {
   computeModeKey();
-  selectBank();
+  selectClass();
 }
 
 /** Does everything that is derived from registers follow from them as they are? For assertions: it computes it anew. */

@@ -12,7 +12,6 @@ import { cpu, BANKS } from '../cpu/state';
 import { JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB, TLB_USED } from '../cpu/window';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { Flag } from '../cpu/flags';
-import { Secondary } from '../vmx/controls';
 
 export const enum Access { READ, WRITE, EXEC }
 
@@ -73,17 +72,17 @@ let stamp: u32 = 0;
  *                                                                     Access Rights" (SDM Vol. 3A)
  *   bit 0      data breakpoints are armed: no page may be read or written without a look at them
  *   bits 2:1   the class of the access, which CPL, EFLAGS.AC, CR0.AM and CR4.SMAP make
- *   bit 3      mode-based execute control for EPT
+ *   bit 3      mode-based execute control for EPT (cpu.eptKey)
  *
  * What decides too and is not here flushes when it changes: PKRU and IA32_PKRS (flushKeyed), the APIC base, A20 and the
  * physical map (flushAll, flushEverything). CR3 and the EPT and paging-structure entries are software's to invalidate.
  */
 function keyOf(): u32 {
-  return cpu.slowData | accessClass() << CLASS_SHIFT | (cpu.secondaryControls & Secondary.MODE_BASED_EXECUTE) >> EXECUTE_SHIFT
+  return cpu.slowData | accessClass() << CLASS_SHIFT | cpu.eptKey
     | <u32>(cpu.cr0 & CR0_KEY) | <u32>(cpu.cr4 & CR4_KEY) | <u32>(cpu.efer & EFER_KEY);
 }
 const CLASS_SHIFT: u32 = 1;
-const EXECUTE_SHIFT: u32 = 19;
+const CLASSES: u32 = 6;
 const CR0_KEY: u64 = Cr0.WP | <u64>Cr0.PG;
 const CR4_KEY: u64 = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.LA57 | Cr4.SMEP | Cr4.SMAP | Cr4.PKE | Cr4.PKS;
 const EFER_KEY: u64 = Efer.LMA | Efer.NXE;
@@ -140,6 +139,17 @@ export function selectBank(): void {
     cpu.ctx = (load<u32>(running, 12) << 8) | cpu.modeKey;
     return;
   }
+  switchBank(running, wantedSpace, wantedKey);
+}
+/** selectBank where nothing changed but the class of accesses: CPL or EFLAGS.AC. */
+export function selectClass(): void {
+  const running = bankDescriptor();
+  const key = load<u32>(running, 8);
+  const wantedKey = (key & ~CLASSES) | (accessClass() << CLASS_SHIFT);
+  if (key == wantedKey) cpu.ctx = (load<u32>(running, 12) << 8) | cpu.modeKey;
+  else switchBank(running, load<u64>(running), wantedKey);
+}
+function switchBank(running: usize, wantedSpace: u64, wantedKey: u32): void {
   const partner = <usize>load<u32>(running, PARTNER);
   const found = isBankOf(partner, wantedSpace, wantedKey) ? partner : findBank(wantedSpace, wantedKey);
   store<u32>(running, <u32>found, PARTNER);
@@ -246,8 +256,8 @@ export function flushPage(la: u64): void { flushVpidPage(currentVpid(), la); }
 /** The same where an EPT entry is the cause: what came from a large page of the guest's own but not of EPT's may stay. */
 export function flushCombined(la: u64): void { dropPage(currentVpid(), la, WIDE_REGIONS, EntryFlag.WIDE); }
 
-/** Bit of the 2 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
-@inline export function regionOf(la: u64): u64 { return <u64>1 << (<u32>(la >> 21) * 0x9e3779b1 >> 26); }
+/** Bit of the 4 MiB that `la` lies in, the largest page of 32-bit paging, among the 64 of a bank's words for large pages and code. */
+@inline export function regionOf(la: u64): u64 { return <u64>1 << (<u32>(la >> 22) * 0x9e3779b1 >> 26); }
 
 /**
  * Drops what the caches know of the page of `la`, in every address space of a VPID. Entries that came from a large page
@@ -259,10 +269,11 @@ function dropPage(vpid: u32, la: u64, regions: usize, flag: u32): void {
   const region = regionOf(la);
   const page = la & ~0xfff;
   const place = (<usize>(<u32>la >> 8)) & 0x3ff0;
+  const tag = <u64>vpid << VPID_SHIFT;
   let renewed = false;
   for (let n: u32 = 0; n < COUNT; n++) {
     const d = descriptor(n);
-    if ((load<u64>(d) & VPID) >> VPID_SHIFT != vpid || load<u64>(d) == u64.MAX_VALUE) continue;
+    if ((load<u64>(d) & VPID) != tag || load<u64>(d) == u64.MAX_VALUE) continue;
     const entry = <usize>load<u32>(d, 32) + place;
     dropEntry(entry, page);
     dropEntry(entry + TABLE, page);
@@ -336,11 +347,8 @@ export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = f
     if (flags & EntryFlag.WIDE) store<u64>(d, load<u64>(d, WIDE_REGIONS) | regions, WIDE_REGIONS);
   }
 }
-/** The regions that the page of an entry may cover: a large one of 32-bit paging is of 4 MiB. */
-function regionsOf(la: u64, flags: u32): u64 {
-  if ((flags & EntryFlag.HUGE) != 0) return u64.MAX_VALUE;
-  return (flags & EntryFlag.LARGE) != 0 ? regionOf(la) | regionOf(la ^ 0x200000) : regionOf(la);
-}
+/** The regions that the page of an entry covers. */
+@inline function regionsOf(la: u64, flags: u32): u64 { return (flags & EntryFlag.HUGE) != 0 ? u64.MAX_VALUE : regionOf(la); }
 
 /** Host address of `la` if the running bank's table for `access` has its page, else 0. */
 @inline export function lookup(la: u64, size: u32, access: u32): u32 {

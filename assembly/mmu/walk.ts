@@ -9,16 +9,13 @@ import { abandoned } from '../cpu/pending';
 import { Access, Class, EntryFlag } from './tlb';
 import { guestPhysical, Linear, nested, Purpose, setLinear, sizeOf, tableAddress } from './ept';
 import { physRead, physWrite } from '../cpu/phys';
+import { walked } from './walked';
 
 /** Bits of a page-fault error code (SDM Vol. 3A, "Page-Fault Exceptions"). */
 export const enum PageFault { P = 1, W = 2, U = 4, RSVD = 8, I = 16, PK = 32 }
 const enum Entry { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100 }
 const NX: u64 = 0x8000000000000000;
 const FRAME: u64 = 0x000ffffffffff000;
-
-/** Results of the last successful translate: the physical address (through EPT where it is on), and TLB entry flags. */
-export let walkedPa: u64 = 0;
-export let walkedFlags: u32 = 0;
 
 /** Four-byte entries, two levels, 4 MiB pages; with PSE-36 these have 40-bit addresses. */
 class Paging32 {
@@ -59,23 +56,23 @@ class Paging64 {
 
 /**
  * Translates `la` for an access of kind `access` by class `cls` with the current paging mode, setting accessed and dirty
- * bits. True: walkedPa and walkedFlags are valid. False: cpu.walkError is the page-fault error code, unless
+ * bits. True: walked.pa and walked.flags are valid. False: walked.error is the page-fault error code, unless
  * abandoned(): EPT forbids it.
  */
 export function translate(la: u64, access: u32, cls: u32): bool {
   if (cpu.eptp == 0) return translateLinear(la, access, cls);
   setLinear(la, Linear.USER | Linear.WRITABLE);
   if (!translateLinear(la, access, cls)) return false;
-  const gpa = walkedPa;
-  walkedPa = nested(gpa, access, Purpose.DATA);
+  const gpa = walked.pa;
+  walked.pa = nested(gpa, access, Purpose.DATA);
   if (abandoned()) return false;
-  if ((cpu.cr0 & Cr0.PG) == 0 || (walkedFlags & EntryFlag.LARGE) != 0) walkedFlags |= sizeOf(gpa);
+  if ((cpu.cr0 & Cr0.PG) == 0 || (walked.flags & EntryFlag.LARGE) != 0) walked.flags |= sizeOf(gpa);
   return true;
 }
 function translateLinear(la: u64, access: u32, cls: u32): bool {
   if ((cpu.cr0 & Cr0.PG) == 0) {
-    walkedPa = la;
-    walkedFlags = EntryFlag.GLOBAL;
+    walked.pa = la;
+    walked.flags = EntryFlag.GLOBAL;
     return true;
   }
   if ((cpu.cr4 & Cr4.PAE) == 0) return walk<Paging32>(cpu.cr3 & 0xfffff000, la & 0xffffffff, 1, access, cls);
@@ -94,7 +91,7 @@ function deny(bits: u32, access: u32, cls: u32): bool {
   if ((cls & 1) != 0) code |= PageFault.U;
   const nx = (cpu.efer & Efer.NXE) != 0 && (cpu.cr4 & Cr4.PAE) != 0;
   if (access == Access.EXEC && (nx || (cpu.cr4 & Cr4.SMEP) != 0)) code |= PageFault.I;
-  cpu.walkError = code;
+  walked.error = code;
   return false;
 }
 
@@ -133,9 +130,9 @@ function walk<F>(root: u64, la: u64, top: i32, access: u32, cls: u32): bool {
       setLinear(la, ((rights & Entry.U) != 0 ? <u32>Linear.USER : 0) | ((rights & Entry.W) != 0 ? <u32>Linear.WRITABLE : 0)
         | (noExecute != 0 ? <u32>Linear.EXECUTE_DISABLE : 0));
     }
-    walkedPa = f.frame(entry, level, true) | (la & ((<u64>1 << shift) - 1));
-    walkedFlags = (entry & Entry.G) != 0 && (cpu.cr4 & Cr4.PGE) != 0 ? EntryFlag.GLOBAL : 0;
-    if (level > 0) walkedFlags |= level > 1 ? <u32>EntryFlag.LARGE | EntryFlag.HUGE : <u32>EntryFlag.LARGE;
+    walked.pa = f.frame(entry, level, true) | (la & ((<u64>1 << shift) - 1));
+    walked.flags = (entry & Entry.G) != 0 && (cpu.cr4 & Cr4.PGE) != 0 ? EntryFlag.GLOBAL : 0;
+    if (level > 0) walked.flags |= level > 1 ? <u32>EntryFlag.LARGE | EntryFlag.HUGE : <u32>EntryFlag.LARGE;
     return true;
   }
 }

@@ -6,19 +6,18 @@
 import { cpu, Seg } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
-import { in64, inProtected, Rights, segRights } from '../cpu/segments';
+import { in64, Rights, segRights } from '../cpu/segments';
+import { Exit } from '../cpu/exit';
 import { modelWord, Word } from '../cpu/features';
+import { inGuest, Intercept, intercepts } from '../cpu/intercepts';
 import { flushAll, flushSpace, selectBank } from '../mmu/tlb';
 import { loadPdptes } from '../mmu/walk';
 import { updateMode } from '../mmu/mode';
 import { Dr6, Dr7, updateDebug } from '../cpu/debug';
-import { Capability, Primary, Secondary } from '../vmx/controls';
-import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
+import { keepsFixedCr0, seenCr0, seenCr4, writtenCr0, writtenCr4 } from '../vmx/control-registers';
 import { Rec } from '../isa/record';
-import {
-  clearsNoTs, exitsOnLmsw, exitsOnReadCr, exitsOnWriteCr, seenCr0, seenCr4, seenCr8, setSeenCr8, writtenCr0, writtenCr4,
-} from './vmx-cr';
-import { instructionExit, registerNumber } from './vmx-exits';
+import { clearsNoTs, exitsOnReadCr, exitsOnWriteCr, lmswExits, seenCr8, setSeenCr8 } from './guest-cr';
+import { instructionExit, registerNumber } from './exits';
 
 const CR0_WRITABLE: u64 = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.NW | Cr0.CD | <u64>Cr0.PG;
 /** CR4 bits on which cached translations depend. */
@@ -30,13 +29,6 @@ const CR3_ADDRESS: u64 = 0x000ffffffffff000;
 const DR6_WRITABLE: u64 = 0xe00f;
 const DR7_WRITABLE: u64 = 0xffff23ff;
 
-/** CR0 bits that are fixed in VMX operation; an unrestricted guest may clear PE and PG. */
-function keepsFixed(value: u64): bool {
-  let fixed = modelWord(Capability.CR0_FIXED0);
-  if (hasSecondary(Secondary.UNRESTRICTED)) fixed &= ~(<u64>Cr0.PE | <u64>Cr0.PG);
-  return (value & fixed) == fixed;
-}
-
 /** Writes CR0. False with a pending #GP(0): nothing changed. */
 export function setCr0(written: u64): bool {
   const old = cpu.cr0;
@@ -45,7 +37,7 @@ export function setCr0(written: u64): bool {
   const paging = (value & Cr0.PG) != 0;
   const is64 = in64();
   if (written >> 32 != 0 || (paging && (value & Cr0.PE) == 0) || (value & (Cr0.NW | Cr0.CD)) == Cr0.NW) return fail();
-  if (cpu.vmxOn != 0 && !keepsFixed(value)) return fail();
+  if (cpu.vmxOn != 0 && !keepsFixedCr0(value)) return fail();
   let efer = cpu.efer;
   if ((changed & Cr0.PG) != 0) {
     if (paging) {
@@ -79,7 +71,7 @@ export function setCr3(written: u64): bool {
   cpu.cr3 = value;
   if (!pcids) flushSpace(0);
   else if ((written & CR3_NO_FLUSH) == 0) flushSpace(value & 0xfff);
-  updateMode();
+  else selectBank();
   return true;
 }
 
@@ -126,7 +118,7 @@ export function opMovFromCr<T, D>(i: Rec): void {
 export function opMovToCr<T, S>(i: Rec): void {
   if (!mayAccessCr(i.b)) return;
   const value = <u64>changetype<S>(0).read<T>(i);
-  if (inNonRoot() && exitsOnWriteCr(i, i.b, value)) return;
+  if (inGuest() && exitsOnWriteCr(i, i.b, value)) return;
   switch (i.b) {
     case 0: setCr0(writtenCr0(value)); break;
     case 2: cpu.cr2 = value; break;
@@ -148,7 +140,7 @@ export function opClts(i: Rec): void {
 /** LMSW changes PE, MP, EM and TS, and cannot clear PE. */
 export function opLmsw<S>(i: Rec): void {
   const word = <u64>changetype<S>(0).read<u16>(i);
-  if (abandoned() || exitsOnLmsw(i, word)) return;
+  if (abandoned() || lmswExits(i, word)) return;
   setCr0(writtenCr0((cpu.cr0 & ~(<u64>(Cr0.MP | Cr0.EM | Cr0.TS))) | (word & (Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS))));
 }
 
@@ -172,7 +164,7 @@ function debugRegister(i: Rec, from: u32): i32 {
   let n = i.b;
   // A VM exit comes even before faults of privilege and of CR4.DE.
   if (n > 7) raise(Vector.UD);
-  else if (intercepts(Primary.MOV_DR)) instructionExit(i, Reason.DR_ACCESS, n | from | (registerNumber(i.base) << 8));
+  else if (intercepts(Intercept.MOV_DR)) instructionExit(i, Exit.DR_ACCESS, n | from | (registerNumber(i.base) << 8));
   else if (cpu.cpl != 0) raise(Vector.GP, 0);
   else if ((n == 4 || n == 5) && (cpu.cr4 & Cr4.DE) != 0) raise(Vector.UD);
   if (abandoned()) return -1;

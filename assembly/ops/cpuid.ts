@@ -2,14 +2,15 @@
  * CPUID (SDM Vol. 2A, "CPUID—CPU Identification"): looks the leaf up in what the CPU model answers, and puts in the bits
  * that follow the state of the processor.
  */
-import { CPUID, cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { CPUID, cpu, Gpr, gpr, setGpr } from '../cpu/state';
 import { Cr4 } from '../cpu/control';
+import { Exit } from '../cpu/exit';
 import { in64 } from '../cpu/segments';
 import { cpuidEntry, isIntel } from '../cpu/features';
+import { Intercept } from '../cpu/intercepts';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { Rec } from '../isa/record';
-import { Reason } from '../vmx/exits';
-import { exitsAlways } from './vmx-exits';
+import { exitsIf } from './exits';
 
 const EXTENDED: u32 = 0x80000000;
 const MISC_LIMIT_CPUID: u64 = 1 << 22;
@@ -47,7 +48,7 @@ function xsaveSize(components: u64, compacted: bool): u32 {
 @inline function bit(value: u32, n: u32, on: bool): u32 { return on ? value | (1 << n) : value & ~(1 << n); }
 
 export function opCpuid(i: Rec): void {
-  if (exitsAlways(i, Reason.CPUID)) return;
+  if (exitsIf(i, Intercept.CPUID, Exit.CPUID)) return;
   const leaf = answering(<u32>gpr(Gpr.RAX));
   const subleaf = <u32>gpr(Gpr.RCX);
   const e = cpuidEntry(leaf, subleaf);

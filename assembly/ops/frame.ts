@@ -2,7 +2,7 @@
  * Stack frames of far transfers: built in a buffer and written in one piece, so that a fault in the middle of a frame
  * leaves memory and the stack pointer alone. Reads work the same way.
  */
-import { cpu, BOUNCE, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { BOUNCE, Gpr, gpr, Seg, setGpr } from '../cpu/state';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64, isCanonical, Rights, segBase, segLimit, segRights, withinSegment } from '../cpu/segments';
 import { Access, accessClass, Class, lookup } from '../mmu/tlb';
@@ -121,12 +121,12 @@ export function readFrame(width: u32, count: u32, skip: u32 = 0): bool {
   unit = width;
   const size = width * count;
   const sp = (gpr(Gpr.RSP) + skip) & mask;
-  const flat = in64() ? sp : segBase(Seg.SS) + sp;
-  if ((in64() || sp + size <= mask + 1) && lookup(flat & cpu.laMask, size, Access.READ) != 0) {
-    const p = stackPointer(segBase(Seg.SS), segLimit(Seg.SS), rights, sp, size, false, 0);
-    if (p == 0) return false;
-    copyFrame(BUFFER, p, size);
-    return true;
+  if (in64() || (sp + size <= mask + 1 && (rights & Rights.UNUSABLE) == 0 && withinSegment(segLimit(Seg.SS), rights, <u32>sp, size))) {
+    const p = lookup(in64() ? sp : (segBase(Seg.SS) + sp) & 0xffffffff, size, Access.READ);
+    if (p != 0) {
+      copyFrame(BUFFER, p, size);
+      return true;
+    }
   }
   for (let n: i32 = count - 1; n >= 0; n--) {
     const p = stackPointer(segBase(Seg.SS), segLimit(Seg.SS), rights, (sp + n * width) & mask, width, false, 0);

@@ -1,6 +1,7 @@
-/** Bodies of the hot records of vector instructions: see src/isa/gen/hot-vector.ts. */
+/** Bodies of the hot records of vector instructions: see src/isa/hot/vector.ts. */
 import { cpu } from '../cpu/state';
 import { vectorReadMiss, vectorWriteMiss } from '../isa/vector';
+import { Rec } from '../isa/record';
 import { hotOffset } from './hot';
 
 const WRITE: usize = 0x4000;
@@ -8,18 +9,18 @@ const WRITE: usize = 0x4000;
 @inline function entryOf(la: u64): usize { return <usize>cpu.bank + (<usize>(<u32>la >> 8) & 0x3ff0); }
 
 /** Host pointer to the memory operand of `size` bytes, whose address must have no bit of `mask`, for reading. */
-@inline export function hotVectorRead(rec: usize, size: u32, mask: u32): usize {
-  const la = hotOffset(rec) & cpu.laMask;
+@inline export function hotVectorRead(i: Rec, size: u32, mask: u32): usize {
+  const la = hotOffset(i) & cpu.laMask;
   const entry = entryOf(la);
   if (load<u64>(entry) == ((la + (size - 1)) & ~0xfff) && (<u32>la & mask) == 0) return <usize>(<u32>la + load<u32>(entry, 8));
-  return vectorReadMiss(la, size, mask, load<u8>(rec, 2) >> 6);
+  return vectorReadMiss(la, size, mask, i.scale >> 6);
 }
 /** hotVectorRead for writing; BOUNCE must be committed. */
-@inline export function hotVectorWrite(rec: usize, size: u32, mask: u32): usize {
-  const la = hotOffset(rec) & cpu.laMask;
+@inline export function hotVectorWrite(i: Rec, size: u32, mask: u32): usize {
+  const la = hotOffset(i) & cpu.laMask;
   const entry = entryOf(la);
   if (load<u64>(entry, WRITE) == ((la + (size - 1)) & ~0xfff) && (<u32>la & mask) == 0) return <usize>(<u32>la + load<u32>(entry, WRITE + 8));
-  return vectorWriteMiss(la, size, mask, load<u8>(rec, 2) >> 6, false);
+  return vectorWriteMiss(la, size, mask, i.scale >> 6, false);
 }
 
 @inline export function hotMuludq(a: v128, b: v128): v128 {

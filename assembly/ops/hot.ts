@@ -4,7 +4,7 @@
  */
 import { cpu, GPR } from '../cpu/state';
 import { cf, flagsAdd, flagsDec, flagsInc, flagsLogic, flagsNotZero, flagsShift, flagsSub, setCarryOverflow, setCf, signExtend } from '../cpu/flags';
-import { BASE, DISP, INDEX } from '../isa/record';
+import { Rec } from '../isa/record';
 import { readMiss, writeMiss } from '../mmu/access';
 import { mulHighSigned } from './wide';
 import { callable, reachable } from './control';
@@ -21,24 +21,28 @@ export const enum Rule { INTEL, AMD, KEEP }
 
 const WRITE: usize = 0x4000;
 
-@inline export function hotOffset(rec: usize): u64 {
-  return load<u64>(load<u32>(rec, BASE)) + (load<u64>(load<u32>(rec, INDEX)) << load<u8>(rec, 2)) + <u64><i64>load<i32>(rec, DISP);
+@inline export function hotOffset(i: Rec): u64 {
+  return load<u64>(i.base) + (load<u64>(i.index) << i.scale) + <u64><i64>i.disp;
 }
+/** The same where there is no index. */
+@inline export function hotNear(i: Rec): u64 { return load<u64>(i.base) + <u64><i64>i.disp; }
 @inline function entryOf(la: u64): usize { return <usize>cpu.bank + (<usize>(<u32>la >> 8) & 0x3ff0); }
 
 /** Host pointer to the memory operand for reading. */
-@inline export function hotRead<T>(rec: usize): usize {
-  const la = hotOffset(rec) & cpu.laMask;
+@inline export function hotRead<T>(i: Rec): usize { return readAt<T>(i, hotOffset(i) & cpu.laMask); }
+@inline export function hotReadNear<T>(i: Rec): usize { return readAt<T>(i, hotNear(i) & cpu.laMask); }
+@inline function readAt<T>(i: Rec, la: u64): usize {
   const entry = entryOf(la);
   if (load<u64>(entry) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, 8));
-  return readMiss(la, sizeof<T>(), load<u8>(rec, 2) >> 6);
+  return readMiss(la, sizeof<T>(), i.scale >> 6);
 }
 /** Host pointer to the memory operand for writing; BOUNCE must be committed. */
-@inline export function hotWrite<T>(rec: usize, keep: bool): usize {
-  const la = hotOffset(rec) & cpu.laMask;
+@inline export function hotWrite<T>(i: Rec, keep: bool): usize { return writeAt<T>(i, hotOffset(i) & cpu.laMask, keep); }
+@inline export function hotWriteNear<T>(i: Rec, keep: bool): usize { return writeAt<T>(i, hotNear(i) & cpu.laMask, keep); }
+@inline function writeAt<T>(i: Rec, la: u64, keep: bool): usize {
   const entry = entryOf(la);
   if (load<u64>(entry, WRITE) == ((la + (sizeof<T>() - 1)) & ~0xfff)) return <usize>(<u32>la + load<u32>(entry, WRITE + 8));
-  return writeMiss(la, sizeof<T>(), load<u8>(rec, 2) >> 6, keep);
+  return writeMiss(la, sizeof<T>(), i.scale >> 6, keep);
 }
 /** Where the TLB has what lies at `la`; 0 where somebody else must look. */
 @inline export function hotHit(la: u64, size: u32): usize {

@@ -2,6 +2,8 @@
  * Port I/O (SDM Vol. 1, "Input/Output"). Whatever can fault is looked at before the port: an IN cannot be taken back.
  */
 import { cpu, Gpr, GPR, gpr, Seg, setGpr, setReg } from '../cpu/state';
+import { Exit, setExitLinear, setExitOperands } from '../cpu/exit';
+import { Intercept, intercepts } from '../cpu/intercepts';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { Cr0 } from '../cpu/control';
 import { Flag } from '../cpu/flags';
@@ -12,13 +14,9 @@ import { readMiss, readSystem, writeMiss } from '../mmu/access';
 import { portIn, portOut } from '../mmu/bus';
 import { commitPointer } from '../isa/operand';
 import { addressMask, addressSize, Info, Rec, segmentOf } from '../isa/record';
-import { physRead } from '../cpu/phys';
-import { Primary } from '../vmx/controls';
-import { intercepts, Reason } from '../vmx/exits';
-import { entered } from '../vmx/entered';
-import { Field, setField } from '../vmx/vmcs';
+import { exitsOnPorts } from '../vmx/intercepts';
 import { pauses, SLICE } from './string';
-import { instructionExit, linearOf } from './vmx-exits';
+import { instructionExit, linearOf } from './exits';
 
 /** What an iteration of a repeated INS or OUTS costs, in instructions that take as long. */
 const ITERATION_COST: u32 = 16;
@@ -48,18 +46,10 @@ function mayAccess(port: u32, width: u32): bool {
 /** Bits of the exit qualification (SDM Vol. 3C, "Exit Qualification for I/O Instructions"). */
 const enum IoExit { IN = 8, STRING = 0x10, REP = 0x20, IMMEDIATE = 0x40 }
 
-/** True: access to `width` ports from `port` on causes a VM exit. A range that wraps around always does with bitmaps. */
+/** True: access to `width` ports from `port` on causes a VM exit. */
 function exitsOnPort(i: Rec, port: u32, width: u32, how: u32): bool {
-  if (!intercepts(Primary.UNCONDITIONAL_IO | Primary.IO_BITMAPS)) return false;
-  if (intercepts(Primary.IO_BITMAPS)) {
-    let wanted = false;
-    for (let p = port; p < port + width; p++) {
-      const bitmap = entered<u64>(p < 0x8000 ? Field.IO_BITMAP_A_ADDRESS : Field.IO_BITMAP_B_ADDRESS);
-      if (p > 0xffff || (physRead<u8>(bitmap + ((p & 0x7fff) >> 3)) >> <u8>(p & 7) & 1) != 0) wanted = true;
-    }
-    if (!wanted) return false;
-  }
-  instructionExit(i, Reason.IO_INSTRUCTION, (width - 1) | how | (port << 16));
+  if (!intercepts(Intercept.PORTS) || !exitsOnPorts(port, width)) return false;
+  instructionExit(i, Exit.IO_INSTRUCTION, (width - 1) | how | (port << 16));
   return true;
 }
 /** The same for INS and OUTS. */
@@ -67,8 +57,8 @@ function exitsOnString(i: Rec, port: u32, width: u32, input: bool): bool {
   const repeated = (i.info & (Info.REP | Info.REPNE)) != 0;
   if (!exitsOnPort(i, port, width, IoExit.STRING | (input ? IoExit.IN : 0) | (repeated ? IoExit.REP : 0))) return false;
   const s: u32 = input ? Seg.ES : segmentOf(i);
-  setField<u64>(Field.GUEST_LINEAR_ADDRESS, linearOf(s, gpr(input ? Gpr.RDI : Gpr.RSI) & addressMask(i)));
-  setField<u32>(Field.EXIT_INSTRUCTION_INFORMATION, (addressSize(i) << 7) | (s << 15));
+  setExitLinear(linearOf(s, gpr(input ? Gpr.RDI : Gpr.RSI) & addressMask(i)));
+  setExitOperands((addressSize(i) << 7) | (s << 15));
   return true;
 }
 @inline function immediateBit(i: Rec): u32 { return (i.b & ~3) == 0xe4 ? <u32>IoExit.IMMEDIATE : 0; }

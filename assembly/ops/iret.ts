@@ -1,5 +1,6 @@
 /** IRET in all its forms (SDM Vol. 2A, "IRET/IRETD/IRETQ—Interrupt Return"). */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { Intercept, intercepts } from '../cpu/intercepts';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
 import { in64, inLongMode, inRealMode, inV86, isCanonical, Rights, segBase, segLimit, segRights, setSegment, setSelector } from '../cpu/segments';
@@ -8,7 +9,7 @@ import { updateMode, updatePrivilege } from '../mmu/mode';
 import { nextRip, Rec } from '../isa/record';
 import { checkCode, dplOf, fetchDescriptor, fetchStack, isConforming, isLong, isNull, isPresent, limitOf, loadNull, loadSegment, markAccessed, raiseFor } from './descriptor';
 import { item, raisedStackPointer, readFrame } from './frame';
-import { Pin } from '../vmx/controls';
+import { hasVirtualNmis } from '../vmx/guest';
 import { setRealSegment } from './segments';
 import { returnToTask } from './task';
 
@@ -28,7 +29,7 @@ export function changeableFlags(size: u32): u64 {
  * that of virtual NMIs, or none (SDM Vol. 3C, "Changes to Instruction Behavior in VMX Non-Root Operation").
  */
 function unblockNmi(): void {
-  if ((cpu.pinControls & (Pin.NMI | Pin.VIRTUAL_NMIS)) == Pin.NMI) return;
+  if (intercepts(Intercept.NMI) && !hasVirtualNmis()) return;
   cpu.iretUnblocked = cpu.nmiBlocked;
   cpu.nmiBlocked = 0;
   if (cpu.nmiPending != 0 || cpu.deferred != 0) attend(Attention.INTERRUPT);

@@ -3,7 +3,9 @@
  * values that the manual forbids are #GP(0).
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
-import { abandoned, raise, Vector } from '../cpu/pending';
+import { Exit } from '../cpu/exit';
+import { Intercept, intercepts } from '../cpu/intercepts';
+import { raise, Vector } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, isIntel, modelWord, Offer, offers, Word } from '../cpu/features';
@@ -14,17 +16,13 @@ import { updateMode } from '../mmu/mode';
 import { FEATURE_BYTES } from '../isa/decoder';
 import { Feature } from '../isa/tables.gen';
 import { Rec } from '../isa/record';
-import { Capability, capability, Primary, Secondary } from '../vmx/controls';
-import { hasSecondary, inNonRoot, intercepts, Reason } from '../vmx/exits';
-import { endVirtualInterrupt, setVirtualTpr, virtualReg, virtualSelfIpi } from '../vmx/virtual-apic';
-import { entered } from '../vmx/entered';
-import { Field } from '../vmx/vmcs';
-import { physRead } from '../cpu/phys';
+import { capabilityMsr } from '../vmx/controls';
+import { exitsOnMsr } from '../vmx/intercepts';
+import { readsVirtualMsr, virtualMsr, writesVirtualMsr, writeVirtualMsr } from '../vmx/virtual-apic';
 import { clockAt, seenTsc } from './time';
-import { instructionExit } from './vmx-exits';
+import { instructionExit } from './exits';
 
 const enum ApicBase { BSP = 0x100, X2APIC = 0x400, ENABLE = 0x800 }
-const enum MtrrType { UC, WC, WT = 4, WP, WB }
 /** IA32_MTRRCAP: write combining, fixed ranges, and the number of variable ones. */
 const MTRR_CAPABILITIES: u64 = 0x500 | MTRR_PAIRS;
 /** IA32_MCG_CAP: MCG_CTL present, and the number of banks. */
@@ -96,8 +94,8 @@ function readIntel(index: u32): bool {
     case Msr.LASTBRANCH_FROM:
     case Msr.LASTBRANCH_TO:
     case Msr.LASTINT_FROM:
-    case Msr.LASTINT_TO: return found(0);
-    case Msr.SMI_COUNT: return found(cpu.smiCount);
+    case Msr.LASTINT_TO:
+    case Msr.SMI_COUNT: return found(0);
     case Msr.FEATURE_CONTROL: return offers(Offer.VMX) && found(cpu.featureControl);
     case Msr.PLATFORM_INFO:
     case Msr.PERF_STATUS: return found(RATIO << 8);
@@ -106,14 +104,9 @@ function readIntel(index: u32): bool {
     case Msr.DEBUGCTL: return found(heldMsr(MsrSlot.DEBUGCTL));
     default: break;
   }
-  // The capability MSRs lie in the model's words in their own order; some exist only where what they tell of does.
-  const n = index - Msr.VMX_BASIC;
   if (!offers(Offer.VMX) || index > <u32>Msr.VMX_VMFUNC || index < <u32>Msr.VMX_BASIC) return false;
-  const secondary = capability(Capability.SECONDARY);
-  if (index == Msr.VMX_VMFUNC && (secondary & Secondary.VM_FUNCTIONS) == 0) return false;
-  if (index == Msr.VMX_EPT_VPID_CAP && (secondary & (Secondary.EPT | Secondary.VPID)) == 0) return false;
-  if (index == Msr.VMX_PROCBASED_CTLS2 && secondary == 0) return false;
-  return found(modelWord(Capability.BASIC + (n << 3)));
+  const word = capabilityMsr(index);
+  return word != 0 && found(modelWord(word));
 }
 
 /** Slot of an MSR that gives back what was written (MTRRs, machine-check banks, AMD's configuration); -1 for others. */
@@ -313,46 +306,18 @@ function writeIntel(index: u32, value: u64): bool {
   }
 }
 
-/** Bytes of the MSR bitmaps before those for C0000000H on, and before those for writes. */
-const enum Bitmap { HIGH = 1024, WRITE = 2048, MSRS = 0x2000 }
-
-/** True: accessing MSR `index` in non-root operation causes a VM exit (SDM Vol. 3C, "MSR-Bitmap Address"). */
-function exitsOnMsr(i: Rec, index: u32, reason: u32, from: u64): bool {
-  if (!inNonRoot()) return false;
-  const high = index >= 0xc0000000;
-  const n = high ? index - 0xc0000000 : index;
-  if (intercepts(Primary.MSR_BITMAPS) && n < <u32>Bitmap.MSRS) {
-    const at = entered<u64>(Field.MSR_BITMAPS_ADDRESS) + from + (high ? <u64>Bitmap.HIGH : 0) + (n >> 3);
-    if ((physRead<u8>(at) >> <u8>(n & 7) & 1) == 0) return false;
-  }
-  instructionExit(i, reason);
+/** True: accessing MSR `index` causes a VM exit. */
+function msrExits(i: Rec, index: u32, write: bool): bool {
+  if (!intercepts(Intercept.MSRS) || !exitsOnMsr(index, write)) return false;
+  instructionExit(i, write ? Exit.MSR_WRITE : Exit.MSR_READ);
   return true;
-}
-
-const enum X2apic { TPR = 0x808, EOI = 0x80b, SELF_IPI = 0x83f }
-
-/** Registers of x2APIC mode that the virtual-APIC page serves (SDM Vol. 3C, "Virtualizing MSR-Based APIC Accesses"). */
-function readVirtualMsr(index: u32): bool {
-  if (!hasSecondary(Secondary.X2APIC_MODE) || index - Msr.X2APIC >= 0x100) return false;
-  if (index != X2apic.TPR && !hasSecondary(Secondary.APIC_REGISTERS)) return false;
-  const offset = (index & 0xff) << 4;
-  return found(<u64>virtualReg(offset) | (<u64>virtualReg(offset + 4) << 32));
-}
-function writeVirtualMsr(index: u32, value: u64): bool {
-  if (!hasSecondary(Secondary.X2APIC_MODE) || index - Msr.X2APIC >= 0x100) return false;
-  const delivers = hasSecondary(Secondary.VIRTUAL_INTERRUPTS);
-  if (index != X2apic.TPR && !(delivers && (index == X2apic.EOI || index == X2apic.SELF_IPI))) return false;
-  if (value > (index == X2apic.EOI ? 0 : 0xff)) raise(Vector.GP, 0);
-  else if (index == X2apic.TPR) setVirtualTpr(<u32>value);
-  else if (index == X2apic.EOI) endVirtualInterrupt();
-  else virtualSelfIpi(<u32>value);
-  return !abandoned();
 }
 
 export function opRdmsr(i: Rec): void {
   const index = <u32>gpr(Gpr.RCX);
-  if (exitsOnMsr(i, index, Reason.MSR_READ, 0)) return;
-  if (!readVirtualMsr(index) && !readMsr(index, clockAt(i))) {
+  if (msrExits(i, index, false)) return;
+  if (readsVirtualMsr(index)) msrValue = virtualMsr(index);
+  else if (!readMsr(index, clockAt(i))) {
     raise(Vector.GP, 0);
     return;
   }
@@ -362,7 +327,7 @@ export function opRdmsr(i: Rec): void {
 }
 export function opWrmsr(i: Rec): void {
   const index = <u32>gpr(Gpr.RCX);
-  if (exitsOnMsr(i, index, Reason.MSR_WRITE, Bitmap.WRITE)) return;
+  if (msrExits(i, index, true)) return;
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-  if (!writeVirtualMsr(index, value) && !abandoned() && !writeMsr(index, value, clockAt(i))) raise(Vector.GP, 0);
+  if (!(writesVirtualMsr(index) ? writeVirtualMsr(index, value) : writeMsr(index, value, clockAt(i)))) raise(Vector.GP, 0);
 }

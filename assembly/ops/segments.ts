@@ -2,13 +2,16 @@
 import { cpu, Seg } from '../cpu/state';
 import { isIntel } from '../cpu/features';
 import { abandoned, raise, Vector } from '../cpu/pending';
-import { in64, inProtected, inV86, Rights, selector, setSegBase, setSegment, setSelector } from '../cpu/segments';
+import { in64, inProtected, inV86, Rights, setSegBase, setSegment, setSelector } from '../cpu/segments';
 import { openStackShadow } from '../cpu/rflags';
 import { updateMode } from '../mmu/mode';
 import { read } from '../mmu/access';
 import { Rec } from '../isa/record';
 import { memoryAddress } from '../isa/operand';
-import { dplOf, fetchDescriptor, isCode, isConforming, isNull, isPresent, isWritableData, loadNull, loadSegment, markAccessed, raiseFor, typeOf } from './descriptor';
+import {
+  dplOf, fetchDescriptor, isConforming, isNull, isPresent, isWritableData, loadNull, loadSegment, markAccessed,
+  raiseFor, typeOf,
+} from './descriptor';
 import { closeStack, openStack, pop, popPart } from './stack-access';
 
 const V86_RIGHTS: u32 = 0xf3;

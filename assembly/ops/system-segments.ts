@@ -1,13 +1,13 @@
 /** LDTR and TR, and the instructions that only ask what a selector is worth (SDM Vol. 3A, "Pointer Validation"). */
 import { cpu, Seg } from '../cpu/state';
+import { Exit } from '../cpu/exit';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { changeFlags, Flag } from '../cpu/flags';
 import { isCanonicalForRegister } from '../cpu/features';
 import { inLongMode, Rights, selector, setSegment } from '../cpu/segments';
 import { preventedByUmip } from './control-regs';
 import { Rec } from '../isa/record';
-import { Reason } from '../vmx/exits';
-import { exitsOnTable } from './vmx-exits';
+import { exitsOnTable } from './exits';
 import {
   baseOf, dplOf, fetchDescriptor, fetchUpper, inTable, isConforming, isNull, isPresent, limitOf, loadNull, raiseFor, rightsOf, setTypeByte, System, typeOf,
 } from './descriptor';
@@ -35,7 +35,7 @@ function loadSystemSegment(s: u32, sel: u32, d: u64, rights: u32): void {
 const enum Access { SLDT, STR, LLDT, LTR }
 
 export function opLldt<S>(i: Rec): void {
-  if (exitsOnTable(i, Reason.LDTR_TR, Access.LLDT)) return;
+  if (exitsOnTable(i, Exit.LDTR_TR, Access.LLDT)) return;
   const sel = <u32>changetype<S>(0).read<u16>(i);
   if (abandoned()) return;
   if (isNull(sel)) {
@@ -54,7 +54,7 @@ export function opLldt<S>(i: Rec): void {
 }
 
 export function opLtr<S>(i: Rec): void {
-  if (exitsOnTable(i, Reason.LDTR_TR, Access.LTR)) return;
+  if (exitsOnTable(i, Exit.LDTR_TR, Access.LTR)) return;
   const sel = <u32>changetype<S>(0).read<u16>(i);
   if (abandoned()) return;
   if (isNull(sel)) {
@@ -75,7 +75,7 @@ export function opLtr<S>(i: Rec): void {
 
 /** False with a pending #GP(0) where UMIP prevents it outside CPL 0, or with a VM exit. */
 function maySee(i: Rec, access: Access): bool {
-  return !preventedByUmip() && !exitsOnTable(i, Reason.LDTR_TR, access);
+  return !preventedByUmip() && !exitsOnTable(i, Exit.LDTR_TR, access);
 }
 export function opSldt<T, D>(i: Rec): void { if (maySee(i, Access.SLDT)) changetype<D>(0).write<T>(i, <T>selector(Seg.LDTR)); }
 export function opSldtMem<D>(i: Rec): void { if (maySee(i, Access.SLDT)) changetype<D>(0).write<u16>(i, <u16>selector(Seg.LDTR)); }

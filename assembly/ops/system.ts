@@ -3,27 +3,23 @@
  * time, idling, protection keys, segment bases.
  */
 import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { Exit, lastExit } from '../cpu/exit';
+import { Intercept, intercepts } from '../cpu/intercepts';
 import { abandoned, Activity, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
-import { Cr0, Cr4 } from '../cpu/control';
+import { Cr4 } from '../cpu/control';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
-import { in64, inLongMode, inProtected, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
+import { in64, isCanonical, linearAddress, segBase, setSegBase } from '../cpu/segments';
 import { isCanonicalForRegister, modelWord, Offer, offers, Word } from '../cpu/features';
 import { flushAll, flushKeyed, flushPage, flushSpace } from '../mmu/tlb';
 import { checkAlignment, read, writeUnaligned } from '../mmu/access';
 import { updateMode } from '../mmu/mode';
-import { Field, field, setField } from '../vmx/vmcs';
 import { addressMask, operandSize, Rec, segmentOf } from '../isa/record';
 import { commitPointer, memoryAddress, readPointer, stackBit } from '../isa/operand';
 import { preventedByUmip } from './control-regs';
-import { Primary, Secondary } from '../vmx/controls';
-import { hasSecondary, intercepts, isDisabled, Reason } from '../vmx/exits';
-import {
-  displacement, exitsAlways, exitsIf, exitsIfSecondary, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber,
-} from './vmx-exits';
+import { exitsInPauseLoop } from '../vmx/intercepts';
+import { displacement, exitsIf, exitsOnTable, instructionExit, operandInformation, operandLinear, registerNumber } from './exits';
 import { clockAt, tscAt } from './time';
 import { inUse } from './xsave';
-
-// Descriptor-table registers -----------------------------------------------------------------------------------------
 
 /** What the VM-exit instruction information calls them. */
 const enum Table { SGDT, SIDT, LGDT, LIDT }
@@ -33,7 +29,7 @@ const enum Table { SGDT, SIDT, LGDT, LIDT }
   return sizeof<T>() == 8 ? load<u64>(p + 2) : sizeof<T>() == 4 ? load<u32>(p + 2) : load<u32>(p + 2) & 0xffffff;
 }
 @inline function tableOperand<T>(i: Rec, identity: Table): u32 {
-  if (exitsOnTable(i, Reason.GDTR_IDTR, identity)) return 0;
+  if (exitsOnTable(i, Exit.GDTR_IDTR, identity)) return 0;
   const p = readPointer(i, sizeof<T>() == 8 ? 10 : 6);
   if (p != 0 && sizeof<T>() == 8 && !isCanonicalForRegister(load<u64>(p + 2))) {
     raise(Vector.GP, 0);
@@ -55,7 +51,7 @@ export function opLidt<T>(i: Rec): void {
 }
 /** All 32 bits of the base are stored whatever the operand size, as on every processor since the 386. */
 function storeTable(i: Rec, limit: u32, base: u64, identity: Table): void {
-  if (preventedByUmip() || exitsOnTable(i, Reason.GDTR_IDTR, identity)) return;
+  if (preventedByUmip() || exitsOnTable(i, Exit.GDTR_IDTR, identity)) return;
   const size: u32 = in64() ? 10 : 6;
   const la = memoryAddress(i, size, true);
   if (abandoned() || !checkAlignment(la, 4)) return;
@@ -69,13 +65,11 @@ function storeTable(i: Rec, limit: u32, base: u64, identity: Table): void {
 export function opSgdt(i: Rec): void { storeTable(i, cpu.gdtrLimit, cpu.gdtrBase, Table.SGDT); }
 export function opSidt(i: Rec): void { storeTable(i, cpu.idtrLimit, cpu.idtrBase, Table.SIDT); }
 
-// Translations -------------------------------------------------------------------------------------------------------
-
 /** A non-canonical address makes INVLPG do nothing; limits and types of segments are not looked at. */
 export function opInvlpg<M>(i: Rec): void {
   const la = operandLinear(i);
-  if (intercepts(Primary.INVLPG)) {
-    instructionExit(i, Reason.INVLPG, la);
+  if (intercepts(Intercept.INVLPG)) {
+    instructionExit(i, Exit.INVLPG, la);
     return;
   }
   if (in64() && !isCanonical(la)) return;
@@ -86,9 +80,9 @@ const enum Invpcid { ADDRESS, CONTEXT, ALL, ALL_BUT_GLOBAL }
 
 /** SDM Vol. 2A, "INVPCID—Invalidate Process-Context Identifier". */
 export function opInvpcid<T, A>(i: Rec): void {
-  if (isDisabled(Secondary.INVPCID)) raise(Vector.UD);
+  if (intercepts(Intercept.NO_INVPCID)) raise(Vector.UD);
   else if (cpu.cpl != 0) raise(Vector.GP, 0);
-  else if (intercepts(Primary.INVLPG)) instructionExit(i, Reason.INVPCID, displacement(i), operandInformation(i, registerNumber(i.a)));
+  else if (intercepts(Intercept.INVPCID)) instructionExit(i, Exit.INVPCID, displacement(i), operandInformation(i, registerNumber(i.a)));
   if (abandoned()) return;
   const type = <u64>changetype<A>(0).read<T>(i);
   const p = readPointer(i, 16);
@@ -111,11 +105,9 @@ export function opInvpcid<T, A>(i: Rec): void {
 @inline function inV86(): bool { return (cpu.rflags & Flag.VM) != 0; }
 
 /** Caches have no contents of their own here, so that writing back and dropping them are both nothing. */
-export function opInvd(i: Rec): void { exitsAlways(i, Reason.INVD); }
-export function opWbinvd(i: Rec): void { exitsIfSecondary(i, Secondary.WBINVD, Reason.WBINVD); }
-export function opWbnoinvd(i: Rec): void { exitsIfSecondary(i, Secondary.WBINVD, Reason.WBINVD); }
-
-// Time and idling ----------------------------------------------------------------------------------------------------
+export function opInvd(i: Rec): void { exitsIf(i, Intercept.INVD, Exit.INVD); }
+export function opWbinvd(i: Rec): void { exitsIf(i, Intercept.WBINVD, Exit.WBINVD); }
+export function opWbnoinvd(i: Rec): void { exitsIf(i, Intercept.WBINVD, Exit.WBINVD); }
 
 function timeForbidden(): bool {
   if ((cpu.cr4 & Cr4.TSD) == 0 || cpu.cpl == 0) return false;
@@ -127,35 +119,28 @@ function timeForbidden(): bool {
   setGpr(Gpr.RDX, value >> 32);
 }
 export function opRdtsc(i: Rec): void {
-  if (!timeForbidden() && !exitsIf(i, Primary.RDTSC, Reason.RDTSC)) setEdxEax(tscAt(i));
+  if (!timeForbidden() && !exitsIf(i, Intercept.RDTSC, Exit.RDTSC)) setEdxEax(tscAt(i));
 }
 export function opRdtscp(i: Rec): void {
-  if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);
-  if (abandoned() || timeForbidden() || exitsIf(i, Primary.RDTSC, Reason.RDTSCP)) return;
+  if (intercepts(Intercept.NO_RDTSCP)) raise(Vector.UD);
+  if (abandoned() || timeForbidden() || exitsIf(i, Intercept.RDTSCP, Exit.RDTSCP)) return;
   setEdxEax(tscAt(i));
   setGpr(Gpr.RCX, cpu.tscAux & 0xffffffff);
 }
 /** There are no performance counters, so that every index is out of range. */
 export function opRdpmc(i: Rec): void {
   const forbidden = cpu.cpl != 0 && (cpu.cr4 & Cr4.PCE) == 0;
-  if (forbidden || !exitsIf(i, Primary.RDPMC, Reason.RDPMC)) raise(Vector.GP, 0);
+  if (forbidden || !exitsIf(i, Intercept.RDPMC, Exit.RDPMC)) raise(Vector.GP, 0);
 }
 
 export function opHlt(i: Rec): void {
-  if (exitsIf(i, Primary.HLT, Reason.HLT)) return;
+  if (exitsIf(i, Intercept.HLT, Exit.HLT)) return;
   cpu.activity = Activity.HLT;
   attend(Attention.INACTIVE);
 }
 export function opPause(i: Rec): void {
-  if (!exitsIf(i, Primary.PAUSE, Reason.PAUSE_INSTRUCTION) && hasSecondary(Secondary.PAUSE_LOOP) && cpu.cpl == 0) pauseInLoop(i);
-}
-/** SDM Vol. 3C, "Instructions That Cause VM Exits Conditionally": PAUSE-loop exiting. */
-function pauseInLoop(i: Rec): void {
-  const time = clockAt(i);
-  const first = cpu.pauseAt == 0 || time - cpu.pauseAt > <u64>field<u32>(Field.PLE_GAP);
-  cpu.pauseAt = time;
-  if (first) cpu.pauseLoopAt = time;
-  else if (time - cpu.pauseLoopAt > <u64>field<u32>(Field.PLE_WINDOW)) instructionExit(i, Reason.PAUSE_INSTRUCTION);
+  if (exitsIf(i, Intercept.PAUSE, Exit.PAUSE_INSTRUCTION) || !intercepts(Intercept.PAUSE_LOOP) || cpu.cpl != 0) return;
+  if (exitsInPauseLoop(clockAt(i))) instructionExit(i, Exit.PAUSE_INSTRUCTION);
 }
 
 /** MONITOR and MWAIT outside CPL 0 are #UD (SDM Vol. 2B), and so are they where IA32_MISC_ENABLE switched them off. */
@@ -167,7 +152,7 @@ function monitorForbidden(): bool {
 /** In the exit qualification of APIC-access exits: access for monitoring. */
 const APIC_ACCESS_MONITOR: u64 = 4 << 12;
 export function opMonitor(i: Rec): void {
-  if (monitorForbidden() || exitsIf(i, Primary.MONITOR, Reason.MONITOR_INSTRUCTION)) return;
+  if (monitorForbidden() || exitsIf(i, Intercept.MONITOR, Exit.MONITOR_INSTRUCTION)) return;
   if (<u32>gpr(Gpr.RCX) != 0) {
     raise(Vector.GP, 0);
     return;
@@ -176,18 +161,16 @@ export function opMonitor(i: Rec): void {
   if (abandoned()) return;
   read<u8>(la);
   if (!abandoned()) cpu.monitorPa = la;
-  else if (cpu.pending == Pending.VM_EXIT && field<u32>(Field.EXIT_REASON) == Reason.APIC_ACCESS) {
-    setField<u64>(Field.EXIT_QUALIFICATION, field<u64>(Field.EXIT_QUALIFICATION) | APIC_ACCESS_MONITOR);
+  else if (cpu.pending == Pending.VM_EXIT && lastExit.reason == Exit.APIC_ACCESS) {
+    lastExit.qualification |= APIC_ACCESS_MONITOR;
   }
 }
 /** Wakes at once, which is one of the implementation-dependent wake-ups: who waits looks at the line again. */
 export function opMwait(i: Rec): void {
   if (monitorForbidden()) return;
-  if (intercepts(Primary.MWAIT)) instructionExit(i, Reason.MWAIT_INSTRUCTION, cpu.monitorPa != 0 ? 1 : 0);
+  if (intercepts(Intercept.MWAIT)) instructionExit(i, Exit.MWAIT_INSTRUCTION, cpu.monitorPa != 0 ? 1 : 0);
   else if ((<u32>gpr(Gpr.RCX) & ~1) != 0) raise(Vector.GP, 0);
 }
-
-// Bases, keys, access flag -----------------------------------------------------------------------------------------------
 
 function basesForbidden(): bool {
   if ((cpu.cr4 & Cr4.FSGSBASE) != 0) return false;
@@ -235,11 +218,9 @@ export function opWrpkru(i: Rec): void {
   flushKeyed(Cr4.PKE);
 }
 export function opRdpid<T, D>(i: Rec): void {
-  if (isDisabled(Secondary.RDTSCP)) raise(Vector.UD);
+  if (intercepts(Intercept.NO_RDTSCP)) raise(Vector.UD);
   else changetype<D>(0).write<T>(i, <T>(cpu.tscAux & 0xffffffff));
 }
-
-// Extended control registers ---------------------------------------------------------------------------------------------
 
 const enum Xcr0 { X87 = 1, SSE = 2, AVX = 4 }
 
@@ -254,7 +235,7 @@ export function opXsetbv(i: Rec): void {
     raise(Vector.UD);
     return;
   }
-  if (cpu.cpl == 0 && exitsAlways(i, Reason.XSETBV)) return;
+  if (cpu.cpl == 0 && exitsIf(i, Intercept.XSETBV, Exit.XSETBV)) return;
   const value = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
   if (cpu.cpl != 0 || <u32>gpr(Gpr.RCX) != 0 || (value & ~modelWord(Word.XCR0)) != 0 || (value & Xcr0.X87) == 0
     || (value & (Xcr0.SSE | Xcr0.AVX)) == Xcr0.AVX) raise(Vector.GP, 0);
@@ -264,8 +245,6 @@ export function opXsetbv(i: Rec): void {
   }
 }
 
-// Random numbers -----------------------------------------------------------------------------------------------------
-
 /** splitmix64: any state is a good state, so that a snapshot of it is enough to go on. */
 function random(): u64 {
   cpu.random += 0x9e3779b97f4a7c15;
@@ -274,15 +253,13 @@ function random(): u64 {
   z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
   return z ^ (z >> 31);
 }
-@inline function randomTo<T, D>(i: Rec, control: u32, reason: u32): void {
-  if (exitsIfSecondary(i, control, reason, (registerNumber(i.base) << 3) | (operandSize(i) << 11))) return;
+@inline function randomTo<T, D>(i: Rec, what: Intercept, reason: Exit): void {
+  if (exitsIf(i, what, reason, (registerNumber(i.base) << 3) | (operandSize(i) << 11))) return;
   changetype<D>(0).write<T>(i, <T>random());
   setArithmeticFlags(Flag.CF);
 }
-export function opRdrand<T, D>(i: Rec): void { randomTo<T, D>(i, Secondary.RDRAND, Reason.RDRAND); }
-export function opRdseed<T, D>(i: Rec): void { randomTo<T, D>(i, Secondary.RDSEED, Reason.RDSEED); }
-
-// Nothing, and what is nothing ---------------------------------------------------------------------------------------
+export function opRdrand<T, D>(i: Rec): void { randomTo<T, D>(i, Intercept.RDRAND, Exit.RDRAND); }
+export function opRdseed<T, D>(i: Rec): void { randomTo<T, D>(i, Intercept.RDSEED, Exit.RDSEED); }
 
 export function opNop(i: Rec): void {}
 export function opEndbr32(i: Rec): void {}

@@ -1,5 +1,7 @@
 /** Hardware task switching (SDM Vol. 3A, "Task Switching"). */
-import { cpu, Gpr, gpr, Seg, setGpr } from '../cpu/state';
+import { cpu, gpr, Seg, setGpr } from '../cpu/state';
+import { Exit, exit, setExitLength } from '../cpu/exit';
+import { Intercept, intercepts } from '../cpu/intercepts';
 import { abandoned, Pending, raise, Vector } from '../cpu/pending';
 import { Flag, rflags } from '../cpu/flags';
 import { inLongMode, Rights, segBase, segLimit, segRights, selector, setSegment } from '../cpu/segments';
@@ -15,8 +17,6 @@ import {
   markAccessed, raiseFor, rightsOf, setTypeByte, System, typeOf,
 } from './descriptor';
 import { addItem, beginFrame, commitStackPointer, pushFrame } from './frame';
-import { inNonRoot, Reason, vmExit } from '../vmx/exits';
-import { Field, setField } from '../vmx/vmcs';
 import { setRealSegment } from './segments';
 
 /** What asks for the switch. */
@@ -66,7 +66,7 @@ export function switchTask(sel: u32, how: TaskSwitch, rip: u64, offset: u32, err
     raiseFor(Vector.TS, sel);
     return;
   }
-  if (inNonRoot()) {
+  if (intercepts(Intercept.TASK_SWITCH)) {
     exitOnSwitch(sel, how, rip, offset);
     return;
   }
@@ -84,11 +84,11 @@ export function switchTask(sel: u32, how: TaskSwitch, rip: u64, offset: u32, err
   if (cpu.pending == Pending.EVENT) cpu.blockRip = cpu.blockRip - offset;
 }
 
-/** In non-root operation a task switch becomes a VM exit instead (SDM Vol. 3C, "Treatment of Task Switches"). */
+/** In a guest a task switch becomes a VM exit instead (SDM Vol. 3C, "Treatment of Task Switches"). */
 function exitOnSwitch(sel: u32, how: TaskSwitch, rip: u64, offset: u32): void {
   const source: u64 = how == TaskSwitch.INTERRUPT ? 3 : how == TaskSwitch.JMP ? 2 : how == TaskSwitch.IRET ? 1 : 0;
-  vmExit(Reason.TASK_SWITCH, (source << 30) | sel);
-  setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, how == TaskSwitch.INTERRUPT ? 0 : <u32>(rip - cpu.blockRip) - offset);
+  exit(Exit.TASK_SWITCH, (source << 30) | sel);
+  setExitLength(how == TaskSwitch.INTERRUPT ? 0 : <u32>(rip - cpu.blockRip) - offset);
 }
 
 /** Copies the new TSS, so that nothing of it can fault later. */

@@ -1,12 +1,9 @@
 /** Time as an instruction sees it: one retired instruction is one nanosecond is one tick of the TSC. */
 import { cpu } from '../cpu/state';
 import { clock } from '../cpu/pending';
-import { Block, HEADER, weightOf } from '../mmu/blocks';
+import { Block, HEADER, weightOf } from '../code/blocks';
 import { Rec } from '../isa/record';
-import { Primary, Secondary } from '../vmx/controls';
-import { hasSecondary, intercepts } from '../vmx/exits';
-import { entered } from '../vmx/entered';
-import { Field, field } from '../vmx/vmcs';
+import { guestTscMultiplier, guestTscOffset, hasGuestTsc } from '../vmx/time';
 import { mulHigh } from './wide';
 
 /** The clock at instruction `i` of the running block, whose instructions were taken from the budget when it began. */
@@ -20,8 +17,9 @@ export function clockAt(i: Rec): u64 {
 
 /** The time-stamp counter as a guest reads it where it is `tsc` (SDM Vol. 3C, "Time-Stamp Counter Offset and Multiplier"). */
 export function seenTsc(tsc: u64): u64 {
-  if (!intercepts(Primary.TSC_OFFSETTING)) return tsc;
-  return field<u64>(Field.TSC_OFFSET) + (hasSecondary(Secondary.TSC_SCALING) ? scaled(tsc, entered<u64>(Field.TSC_MULTIPLIER)) : tsc);
+  if (!hasGuestTsc()) return tsc;
+  const multiplier = guestTscMultiplier();
+  return guestTscOffset() + (multiplier != 0 ? scaled(tsc, multiplier) : tsc);
 }
 /** Bits 111:48 of the product. */
 @inline function scaled(a: u64, b: u64): u64 { return (mulHigh(a, b) << 16) | (a * b >> 48); }

@@ -3,33 +3,29 @@
  * arithmetic flags.
  */
 import { cpu, Gpr, gpr, Seg } from '../cpu/state';
-import { abandon, abandoned, attend, Attention, Pending, raise, Vector } from '../cpu/pending';
+import { Exit } from '../cpu/exit';
+import { recordFailure } from '../cpu/exit-records';
+import { inGuest } from '../cpu/intercepts';
+import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
 import { Flag, setArithmeticFlags } from '../cpu/flags';
-import { Cr0, Cr4 } from '../cpu/control';
+import { Cr4 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { in64, inLongMode, inProtected, isCanonical, Rights, segRights } from '../cpu/segments';
 import { beganInStackShadow } from '../cpu/rflags';
 import { Capability, capability, Misc, offersEptVpid, Secondary } from '../vmx/controls';
-import { hasSecondary, inNonRoot, Reason } from '../vmx/exits';
-import { entered, setEntered, takeFields } from '../vmx/entered';
+import { beginEntry, hasGuest, VmError } from '../vmx/begin-entry';
+import { hasSecondary } from '../vmx/guest';
+import { entered, setEntered } from '../vmx/entered';
 import { Field, fieldOffset, isRegionAddress, NO_VMCS, readField, Region, regionHost, revision, setCurrent, setField, SHADOW_VMCS, typeOf, writeField } from '../vmx/vmcs';
-import { checkControls } from '../vmx/check-controls';
-import { checkHost } from '../vmx/check-host';
-import { recordFailure } from '../vmx/record';
 import { Rule } from '../vmx/fields.gen';
 import { isEptPointer } from '../vmx/eptp';
 import { flushAllVpids, flushEpt, flushVpid, flushVpidPage, selectBank } from '../mmu/tlb';
 import { flushNested, useEptPointer } from '../mmu/ept';
 import { physRead } from '../cpu/phys';
 import { commitPointer, readPointer, writePointer } from '../isa/operand';
-import { isMemory, nextRip, Rec } from '../isa/record';
-import { displacement, instructionExit, operandInformation, registerNumber } from './vmx-exits';
+import { nextRip, Rec } from '../isa/record';
+import { displacement, instructionExit, operandInformation, registerNumber } from './exits';
 
-/** VM-instruction errors (SDM Vol. 3C, "VM-Instruction Error Numbers"). */
-const enum VmError {
-  NO_VMCS, VMCALL_IN_ROOT, CLEAR_ADDRESS, CLEAR_VMXON, LAUNCH_NOT_CLEAR, RESUME_NOT_LAUNCHED, CONTROLS = 7, HOST, LOAD_ADDRESS, LOAD_VMXON,
-  LOAD_REVISION, UNSUPPORTED_FIELD, READ_ONLY_FIELD, VMXON_IN_ROOT = 15, BLOCKED_BY_MOV_SS = 26, INVALIDATE_OPERAND = 28,
-}
 const FEATURE_LOCKED: u64 = 1;
 const FEATURE_VMX: u64 = 4;
 
@@ -51,13 +47,13 @@ function isUndefined(): bool {
   return true;
 }
 /** What VMX instructions but VMXON check first. True: an event is pending. */
-function forbidden(i: Rec, reason: u32, reg2: u32 = 0): bool {
+function forbidden(i: Rec, reason: Exit, reg2: u32 = 0): bool {
   if (cpu.vmxOn == 0) {
     raise(Vector.UD);
     return true;
   }
   if (isUndefined()) return true;
-  if (inNonRoot()) instructionExit(i, reason, displacement(i), operandInformation(i, reg2));
+  if (inGuest()) instructionExit(i, reason, displacement(i), operandInformation(i, reg2));
   else if (cpu.cpl != 0) raise(Vector.GP, 0);
   return abandoned();
 }
@@ -75,7 +71,7 @@ export function opVmxon(i: Rec): void {
   }
   if (isUndefined()) return;
   if (cpu.vmxOn != 0) {
-    if (!forbidden(i, Reason.VMON)) fail(VmError.VMXON_IN_ROOT);
+    if (!forbidden(i, Exit.VMON)) fail(VmError.VMXON_IN_ROOT);
     return;
   }
   const cr0 = modelWord(Capability.CR0_FIXED0), cr4 = modelWord(Capability.CR4_FIXED0);
@@ -97,7 +93,7 @@ export function opVmxon(i: Rec): void {
 }
 
 export function opVmxoff(i: Rec): void {
-  if (forbidden(i, Reason.VMOFF)) return;
+  if (forbidden(i, Exit.VMOFF)) return;
   cpu.vmxOn = 0;
   setCurrent(NO_VMCS, 0);
   succeed();
@@ -106,7 +102,7 @@ export function opVmxoff(i: Rec): void {
 }
 
 export function opVmclear(i: Rec): void {
-  if (forbidden(i, Reason.VMCLEAR)) return;
+  if (forbidden(i, Exit.VMCLEAR)) return;
   const pa = addressOperand(i);
   if (abandoned()) return;
   if (!isRegionAddress(pa)) fail(VmError.CLEAR_ADDRESS);
@@ -120,7 +116,7 @@ export function opVmclear(i: Rec): void {
 }
 
 export function opVmptrld(i: Rec): void {
-  if (forbidden(i, Reason.VMPTRLD)) return;
+  if (forbidden(i, Exit.VMPTRLD)) return;
   const pa = addressOperand(i);
   if (abandoned()) return;
   if (!isRegionAddress(pa)) fail(VmError.LOAD_ADDRESS);
@@ -138,7 +134,7 @@ export function opVmptrld(i: Rec): void {
 }
 
 export function opVmptrst(i: Rec): void {
-  if (forbidden(i, Reason.VMPTRST)) return;
+  if (forbidden(i, Exit.VMPTRST)) return;
   const p = writePointer(i, 8, false);
   if (p == 0) return;
   store<u64>(p, cpu.vmcsPa);
@@ -150,9 +146,9 @@ export function opVmptrst(i: Rec): void {
  * The region that VMREAD and VMWRITE mean: the current VMCS, or in non-root operation under VMCS shadowing the one that
  * the link pointer names. 0: the instruction is done with, or an event is pending.
  */
-function region(i: Rec, encoding: u64, reason: u32, bitmap: u32, reg2: u32): u32 {
+function region(i: Rec, encoding: u64, reason: Exit, bitmap: u32, reg2: u32): u32 {
   if (cpu.vmcs != 0 && (cpu.nonRoot | cpu.cpl) == 0 && in64()) return abandoned() ? 0 : cpu.vmcs;
-  if (inNonRoot() && hasSecondary(Secondary.VMCS_SHADOWING) && !isUndefined() && encoding >> 15 == 0) {
+  if (inGuest() && hasSecondary(Secondary.VMCS_SHADOWING) && !isUndefined() && encoding >> 15 == 0) {
     const at = entered<u64>(bitmap) + (encoding >> 3);
     if ((physRead<u8>(at) >> <u8>(encoding & 7) & 1) == 0) {
       if (cpu.cpl != 0) {
@@ -169,7 +165,7 @@ function region(i: Rec, encoding: u64, reason: u32, bitmap: u32, reg2: u32): u32
 }
 export function opVmread<T, D, S>(i: Rec): void {
   const encoding = <u64>changetype<S>(0).read<T>(i);
-  const host = region(i, encoding, Reason.VMREAD, Field.VMREAD_BITMAP_ADDRESS, registerNumber(i.a));
+  const host = region(i, encoding, Exit.VMREAD, Field.VMREAD_BITMAP_ADDRESS, registerNumber(i.a));
   if (host == 0) return;
   const offset = fieldOffset(encoding);
   if (offset < 0) {
@@ -182,7 +178,7 @@ export function opVmread<T, D, S>(i: Rec): void {
 
 export function opVmwrite<T, D, S>(i: Rec): void {
   const encoding = <u64>changetype<D>(0).read<T>(i);
-  const host = region(i, encoding, Reason.VMWRITE, Field.VMWRITE_BITMAP_ADDRESS, registerNumber(i.a));
+  const host = region(i, encoding, Exit.VMWRITE, Field.VMWRITE_BITMAP_ADDRESS, registerNumber(i.a));
   if (host == 0) return;
   const value = <u64>changetype<S>(0).read<T>(i);
   if (abandoned()) return;
@@ -195,46 +191,25 @@ export function opVmwrite<T, D, S>(i: Rec): void {
   }
 }
 
-export function opVmlaunch(i: Rec): void { enter(i, Reason.VMLAUNCH, false); }
-export function opVmresume(i: Rec): void { enter(i, Reason.VMRESUME, true); }
+export function opVmlaunch(i: Rec): void { enter(i, Exit.VMLAUNCH, false); }
+export function opVmresume(i: Rec): void { enter(i, Exit.VMRESUME, true); }
 
 /** SDM Vol. 3C, "VM Entries": what fails here leaves the processor where it is; what fails later is a VM exit. */
-function enter(i: Rec, reason: u32, resume: bool): void {
+function enter(i: Rec, reason: Exit, resume: bool): void {
   if (forbidden(i, reason)) return;
-  if (cpu.vmcs == 0 || (load<u32>(cpu.vmcs) & SHADOW_VMCS) != 0) refuse(VmError.NO_VMCS);
-  else if (beganInStackShadow()) refuse(VmError.BLOCKED_BY_MOV_SS);
-  else {
-    const launched = load<u32>(cpu.vmcs, Region.LAUNCHED) != 0;
-    if (launched != resume) refuse(resume ? VmError.RESUME_NOT_LAUNCHED : VmError.LAUNCH_NOT_CLEAR);
-    else {
-      takeFields();
-      let error = VmError.CONTROLS;
-      let rule = checkControls();
-      if (rule == Rule.NONE) {
-        error = VmError.HOST;
-        rule = checkHost();
-      }
-      if (rule == Rule.NONE) {
-        abandon(Pending.VM_ENTRY);
-        return;
-      }
-      refuse(error, rule);
-    }
-  }
-  cpu.blockRip = nextRip(i);
-}
-/** The VM entry fails, for all to see. */
-function refuse(error: VmError, rule: u32 = Rule.NONE): void {
-  cpu.brokenRule = rule;
+  const error = !hasGuest() ? VmError.NO_VMCS : beganInStackShadow() ? VmError.BLOCKED_BY_MOV_SS : beginEntry(resume);
+  if (error == VmError.NONE) return;
+  if (error == VmError.NO_VMCS || error == VmError.BLOCKED_BY_MOV_SS) cpu.brokenRule = Rule.NONE;
   if (error == VmError.NO_VMCS) failInvalid();
   else fail(error);
   recordFailure(error);
+  cpu.blockRip = nextRip(i);
 }
 
 /** VMCALL in root operation would be for a dual-monitor treatment of SMIs, which there is not. */
 export function opVmcall(i: Rec): void {
   if (cpu.vmxOn == 0) raise(Vector.UD);
-  else if (inNonRoot()) instructionExit(i, Reason.VMCALL);
+  else if (inGuest()) instructionExit(i, Exit.VMCALL);
   else if (!isUndefined()) {
     if (cpu.cpl != 0) raise(Vector.GP, 0);
     else fail(VmError.VMCALL_IN_ROOT);
@@ -250,7 +225,7 @@ const enum InvalidateCap { INVEPT = 20, INVEPT_TYPES = 24, INVVPID = 32, INVVPID
 
 export function opInvept<T, A>(i: Rec): void {
   if (!offersEptVpid(InvalidateCap.INVEPT)) raise(Vector.UD);
-  else if (!forbidden(i, Reason.INVEPT, registerNumber(i.a))) {
+  else if (!forbidden(i, Exit.INVEPT, registerNumber(i.a))) {
     const type = <u64>changetype<A>(0).read<T>(i);
     const p = readPointer(i, 16);
     if (p == 0) return;
@@ -268,7 +243,7 @@ export function opInvept<T, A>(i: Rec): void {
 
 export function opInvvpid<T, A>(i: Rec): void {
   if (!offersEptVpid(InvalidateCap.INVVPID)) raise(Vector.UD);
-  else if (!forbidden(i, Reason.INVVPID, registerNumber(i.a))) {
+  else if (!forbidden(i, Exit.INVVPID, registerNumber(i.a))) {
     const type = <u64>changetype<A>(0).read<T>(i);
     const p = readPointer(i, 16);
     if (p == 0) return;
@@ -291,7 +266,7 @@ const FUNCTIONS: u32 = 64;
 
 /** SDM Vol. 3C, "VM Functions": the one there is, EPTP switching. */
 export function opVmfunc(i: Rec): void {
-  if (!inNonRoot() || !hasSecondary(Secondary.VM_FUNCTIONS) || <u32>gpr(Gpr.RAX) >= FUNCTIONS) {
+  if (!inGuest() || !hasSecondary(Secondary.VM_FUNCTIONS) || <u32>gpr(Gpr.RAX) >= FUNCTIONS) {
     raise(Vector.UD);
     return;
   }
@@ -299,7 +274,7 @@ export function opVmfunc(i: Rec): void {
   const enabled = <u32>gpr(Gpr.RAX) == EPTP_SWITCHING && (entered<u64>(Field.VM_FUNCTION_CONTROLS) & 1) != 0;
   const eptp = enabled && index < EPTP_LIST_ENTRIES ? physRead<u64>(entered<u64>(Field.EPTP_LIST_ADDRESS) + (index << 3)) : u64.MAX_VALUE;
   if (!isEptPointer(eptp)) {
-    instructionExit(i, Reason.VMFUNC);
+    instructionExit(i, Exit.VMFUNC);
     return;
   }
   setEntered<u64>(Field.EPTP, eptp);

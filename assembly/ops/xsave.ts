@@ -4,19 +4,19 @@
  */
 import { cpu, FPR, Gpr, gpr, YMM } from '../cpu/state';
 import { Cr0, Cr4 } from '../cpu/control';
+import { Exit } from '../cpu/exit';
 import { cpuidEntry, isIntel } from '../cpu/features';
+import { Intercept, intercepts } from '../cpu/intercepts';
 import { heldMsr, MsrSlot } from '../cpu/msr';
 import { abandoned, raise, Vector } from '../cpu/pending';
 import { in64 } from '../cpu/segments';
 import { State as Part } from '../cpu/vector-state';
 import { Rec } from '../isa/record';
 import { flushKeyed } from '../mmu/tlb';
-import { Secondary } from '../vmx/controls';
-import { hasSecondary, isDisabled, Reason } from '../vmx/exits';
-import { Field, field } from '../vmx/vmcs';
+import { exitsOnComponents } from '../vmx/intercepts';
 import { alignedArea, loadX87, MXCSR_MASK, saveX87 } from './fxsave';
 import { copyIn, copyOut, probeWrite } from './linear-copy';
-import { displacement, instructionExit, operandInformation } from './vmx-exits';
+import { displacement, instructionExit, operandInformation } from './exits';
 import { initFpu } from './x87/control';
 
 const enum Area { MXCSR = 24, ST = 32, XMM = 160, HEADER = 512, EXTENDED = 576, AVX_BYTES = 256, PKRU = 2688, PKRU_BYTES = 8 }
@@ -175,20 +175,20 @@ function loadHalves(to: usize, offset: u32, count: u32, saved: bool): void {
 }
 
 /** What XSAVES and XRSTORS check first. True: an event is pending. */
-function forbidden(i: Rec, reason: u32): bool {
-  if (isDisabled(Secondary.XSAVES) || (cpu.cr4 & Cr4.OSXSAVE) == 0) raise(Vector.UD);
+function forbidden(i: Rec, reason: Exit): bool {
+  if (intercepts(Intercept.NO_XSAVES) || (cpu.cr4 & Cr4.OSXSAVE) == 0) raise(Vector.UD);
   else if (cpu.cpl != 0) raise(Vector.GP, 0);
-  else if (hasSecondary(Secondary.XSAVES)) {
+  else if (intercepts(Intercept.XSAVES)) {
     const mask = (gpr(Gpr.RDX) << 32) | (gpr(Gpr.RAX) & 0xffffffff);
-    if ((mask & heldMsr(MsrSlot.XSS) & field<u64>(Field.XSS_EXITING_BITMAP)) != 0) instructionExit(i, reason, displacement(i), operandInformation(i));
+    if (exitsOnComponents(mask & heldMsr(MsrSlot.XSS))) instructionExit(i, reason, displacement(i), operandInformation(i));
   }
   return abandoned();
 }
 function saves(i: Rec, wide: bool): void {
-  if (!forbidden(i, Reason.XSAVES)) save(i, wide, true, true, true);
+  if (!forbidden(i, Exit.XSAVES)) save(i, wide, true, true, true);
 }
 function restores(i: Rec, wide: bool): void {
-  if (!forbidden(i, Reason.XRSTORS)) restore(i, wide, true);
+  if (!forbidden(i, Exit.XRSTORS)) restore(i, wide, true);
 }
 
 export function opXsave(i: Rec): void { save(i, false, false, false, false); }

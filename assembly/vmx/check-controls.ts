@@ -3,11 +3,13 @@
  * texts are in src/isa/vmx/rules.ts, in the same order.
  */
 import { cpu } from '../cpu/state';
+import { Interruption } from '../cpu/exit';
 import { Event, Vector } from '../cpu/pending';
 import { Cr0 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { physRead } from '../cpu/phys';
-import { capability, Capability, EntryControl, ExitControl, Interruption, isAllowed, Misc, Pin, Primary, Secondary } from './controls';
+import { Reg } from '../apic/apic';
+import { capability, Capability, ExitControl, isAllowed, Misc, Pin, Primary, Secondary } from './controls';
 import { isAddress, secondaryControls } from './check-fields';
 import { isEptPointer } from './eptp';
 import { Rule } from './fields.gen';
@@ -15,10 +17,6 @@ import { Clean, entered, isClean } from './entered';
 import { Field } from './vmcs';
 
 const EPTP_SWITCHING: u64 = 1;
-/** VTPR's place in the virtual-APIC page. */
-const VTPR: u64 = 0x80;
-/** Type of an injected event that is a pending MTF VM exit; type 1 is reserved. */
-const OTHER_EVENT: u32 = 7;
 
 export function checkControls(): Rule {
   let rule = isClean(Clean.CONTROLS) ? Rule.NONE : checkGroup();
@@ -87,7 +85,7 @@ function checkExecution(): Rule {
 function checkThreshold(): Rule {
   if ((entered<u32>(Field.PRIMARY_CONTROLS) & Primary.TPR_SHADOW) == 0) return Rule.NONE;
   if ((secondaryControls() & (Secondary.VIRTUAL_INTERRUPTS | Secondary.APIC_ACCESSES)) != 0) return Rule.NONE;
-  const vtpr = <u32>physRead<u8>(entered<u64>(Field.VIRTUAL_APIC_ADDRESS) + VTPR);
+  const vtpr = <u32>physRead<u8>(entered<u64>(Field.VIRTUAL_APIC_ADDRESS) + Reg.TPR);
   return entered<u32>(Field.TPR_THRESHOLD) > vtpr >> 4 ? Rule.TPR_THRESHOLD_ABOVE : Rule.NONE;
 }
 
@@ -120,14 +118,14 @@ function checkEvent(info: u32): Rule {
   const vector = info & Interruption.VECTOR;
   const fault = type == Event.FAULT;
   const trap = (capability(Capability.TRUE_PRIMARY) & Primary.MONITOR_TRAP) != 0;
-  if (type == 1 || (type == OTHER_EVENT && !trap)) return Rule.EVENT_TYPE;
-  if ((type == Event.NMI && vector != Vector.NMI) || (fault && vector > 31) || (type == OTHER_EVENT && vector != 0)) return Rule.EVENT_VECTOR;
+  if (type == 1 || (type == <u32>Event.OTHER && !trap)) return Rule.EVENT_TYPE;
+  if ((type == Event.NMI && vector != Vector.NMI) || (fault && vector > 31) || (type == <u32>Event.OTHER && vector != 0)) return Rule.EVENT_VECTOR;
   const real = (secondaryControls() & Secondary.UNRESTRICTED) != 0 && (entered<u64>(Field.GUEST_CR0) & Cr0.PE) == 0;
   const delivers = (info & Interruption.ERROR_CODE) != 0;
   if (delivers != (fault && !real && (CODES >> vector & 1) != 0)) return Rule.EVENT_ERROR_CODE;
   if ((info & RESERVED) != 0) return Rule.EVENT_RESERVED;
   if (delivers && entered<u32>(Field.ENTRY_EXCEPTION_ERROR_CODE) > 0xffff) return Rule.EVENT_CODE_HIGH;
-  if (type >= <u32>Event.SOFTWARE_INT && type != OTHER_EVENT) {
+  if (type >= <u32>Event.SOFTWARE_INT && type != <u32>Event.OTHER) {
     const length = entered<u32>(Field.ENTRY_INSTRUCTION_LENGTH);
     if (length > 15 || (length == 0 && (modelWord(Capability.MISC) & Misc.ZERO_LENGTH) == 0)) return Rule.EVENT_LENGTH;
   }

@@ -3,14 +3,15 @@
  * Rule.NONE; entryQualification says more to the guest's hypervisor.
  */
 import { cpu } from '../cpu/state';
-import { Event, Vector } from '../cpu/pending';
+import { Interruption } from '../cpu/exit';
+import { Activity, Event, Vector } from '../cpu/pending';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { Flag } from '../cpu/flags';
 import { modelWord, Offer, offers } from '../cpu/features';
 import { DEBUGCTL_WRITABLE, isPat } from '../cpu/msr';
 import { physRead } from '../cpu/phys';
 import { Rights } from '../cpu/segments';
-import { Blocking, Capability, EntryControl, Interruption, Pin, Secondary } from './controls';
+import { Blocking, Capability, EntryControl, Pin, Secondary } from './controls';
 import { areCanonical, hasReservedEfer, isAddress, isFixed, isLmaLme, secondaryControls } from './check-fields';
 import { checkSegments } from './check-segments';
 import { Rule } from './fields.gen';
@@ -102,23 +103,19 @@ function injectsFault(vector: u32): bool {
   return injects(Event.FAULT) && (entered<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & Interruption.VECTOR) == vector;
 }
 
-/** Activity states in the VMCS. */
-const enum State { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI }
 /** Bit of IA32_VMX_MISC before those for the activity states. */
 const MISC_ACTIVE: u32 = 5;
-/** Type of an injected event that is a pending MTF VM exit. */
-const OTHER_EVENT: u32 = 7;
 
 /** "Checks on Guest Non-Register State": activity state. */
 function checkActivity(): Rule {
   const state = entered<u32>(Field.GUEST_ACTIVITY_STATE);
-  if (state == State.ACTIVE) return Rule.NONE;
-  if (state > <u32>State.WAIT_FOR_SIPI || (modelWord(Capability.MISC) >> (MISC_ACTIVE + state) & 1) == 0) return Rule.ACTIVITY;
-  if (state == State.HLT && (entered<u32>(Field.GUEST_SS_ACCESS_RIGHTS) & 0x60) != 0) return Rule.ACTIVITY_HLT;
+  if (state == Activity.ACTIVE) return Rule.NONE;
+  if (state > <u32>Activity.WAIT_FOR_SIPI || (modelWord(Capability.MISC) >> (MISC_ACTIVE + state) & 1) == 0) return Rule.ACTIVITY;
+  if (state == Activity.HLT && (entered<u32>(Field.GUEST_SS_ACCESS_RIGHTS) & 0x60) != 0) return Rule.ACTIVITY_HLT;
   if ((entered<u32>(Field.GUEST_INTERRUPTIBILITY_STATE) & (Blocking.STI | Blocking.MOV_SS)) != 0) return Rule.ACTIVITY_BLOCKED;
   if ((entered<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & Interruption.VALID) == 0) return Rule.NONE;
-  const waking = state == State.HLT && (injects(Event.EXTERNAL) || injectsFault(Vector.DB) || injects(OTHER_EVENT));
-  const urgent = state != <u32>State.WAIT_FOR_SIPI && (injects(Event.NMI) || injectsFault(Vector.MC));
+  const waking = state == Activity.HLT && (injects(Event.EXTERNAL) || injectsFault(Vector.DB) || injects(Event.OTHER));
+  const urgent = state != <u32>Activity.WAIT_FOR_SIPI && (injects(Event.NMI) || injectsFault(Vector.MC));
   return waking || urgent ? Rule.NONE : Rule.ACTIVITY_EVENT;
 }
 
@@ -147,7 +144,7 @@ function checkPendingDebug(): Rule {
   const pending = entered<u64>(Field.GUEST_PENDING_DEBUG_EXCEPTIONS);
   if ((pending & ~ALLOWED) != 0) return Rule.PENDING_RESERVED;
   const blocked = (entered<u32>(Field.GUEST_INTERRUPTIBILITY_STATE) & (Blocking.STI | Blocking.MOV_SS)) != 0;
-  if (blocked || entered<u32>(Field.GUEST_ACTIVITY_STATE) == State.HLT) {
+  if (blocked || entered<u32>(Field.GUEST_ACTIVITY_STATE) == Activity.HLT) {
     const steps = (entered<u64>(Field.GUEST_RFLAGS) & Flag.TF) != 0 && (entered<u64>(Field.GUEST_DEBUGCTL) & BTF) == 0;
     if (((pending & BS) != 0) != steps) return Rule.PENDING_BS;
   }

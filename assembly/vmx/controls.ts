@@ -1,5 +1,6 @@
 /** VM-execution, VM-exit and VM-entry controls (SDM Vol. 3C, "VM-Execution Control Fields" and the two after it). */
 import { modelWord } from '../cpu/features';
+import { Msr } from '../cpu/msr';
 
 export const enum Pin { EXTERNAL_INTERRUPT = 1, NMI = 8, VIRTUAL_NMIS = 0x20, PREEMPTION_TIMER = 0x40, POSTED_INTERRUPTS = 0x80 }
 export const enum Primary {
@@ -25,8 +26,6 @@ export const enum EntryControl {
 export const ENABLED_BREAKPOINT: u64 = 0x1000;
 /** Guest interruptibility state. */
 export const enum Blocking { STI = 1, MOV_SS = 2, SMI = 4, NMI = 8, ENCLAVE = 0x10 }
-/** Interruption information: vector in 7:0, type in 10:8. */
-export const enum Interruption { VECTOR = 0xff, TYPE_SHIFT = 8, ERROR_CODE = 0x800, UNBLOCKED_BY_IRET = 0x1000, VALID = 0x80000000 }
 
 /** Words of the model that hold the capability MSRs 480H to 491H. Keep in step with src/cpu-models/vmx.ts. */
 export const enum Capability {
@@ -37,6 +36,14 @@ export const enum Capability {
 /** Bits of IA32_VMX_MISC. */
 export const enum Misc { TIMER_RATE = 31, STORE_LMA = 0x20, HLT = 0x40, SHUTDOWN = 0x80, WAIT_FOR_SIPI = 0x100, WRITE_ALL = 0x20000000, ZERO_LENGTH = 0x40000000 }
 
+/** The word of the capability MSR `index` (480H to 491H); 0 where the MSR does not exist because what it tells of does not. */
+export function capabilityMsr(index: u32): u32 {
+  const word = Capability.BASIC + (index - Msr.VMX_BASIC << 3);
+  const secondary = capability(Capability.SECONDARY);
+  if (word == Capability.VMFUNC && (secondary & Secondary.VM_FUNCTIONS) == 0) return 0;
+  if (word == Capability.EPT_VPID && (secondary & (Secondary.EPT | Secondary.VPID)) == 0) return 0;
+  return word == Capability.SECONDARY && secondary == 0 ? 0 : word;
+}
 /** The settings of controls that may be 1. */
 @inline export function capability(word: u32): u32 { return <u32>(modelWord(word) >> 32); }
 /** Is bit `bit` of IA32_VMX_EPT_VPID_CAP set? */

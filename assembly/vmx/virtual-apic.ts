@@ -1,25 +1,26 @@
 /**
  * The virtual-APIC page and what the processor does with it for a guest (SDM Vol. 3C, "APIC Virtualization and Virtual
  * Interrupts"): accesses that are virtualized, virtual-interrupt delivery, posted interrupts. VM exits that such a write
- * causes come behind the instruction: cpu.trapExit.
+ * causes come after the instruction (exitAfter).
  */
 import { cpu } from '../cpu/state';
+import { Exit, exitAfter } from '../cpu/exit';
+import { Msr } from '../cpu/msr';
 import { attend, Attention } from '../cpu/pending';
 import { physRead, physWrite } from '../cpu/phys';
-import { Primary, Secondary } from './controls';
-import { hasSecondary, intercepts, Reason } from './exits';
+import { Reg } from '../apic/apic';
+import { Secondary } from './controls';
 import { entered } from './entered';
+import { hasSecondary, hasVirtualInterrupts, hasVirtualTpr } from './guest';
 import { Field, field, setField } from './vmcs';
 
-const enum Reg { ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR_HIGH = 0x310, LVT = 0x320, TIMER_INITIAL = 0x380, TIMER_CURRENT = 0x390, DIVIDE = 0x3e0, SELF_IPI = 0x3f0 }
 /** ICR bits that must be clear, or as they are, for an IPI to the sender itself: fixed, edge-triggered, shorthand self. */
 const ICR_CHECKED: u32 = 0xffffb700;
 const ICR_SELF: u32 = 0x40000;
 
 @inline function page(): u64 { return entered<u64>(Field.VIRTUAL_APIC_ADDRESS); }
-@inline export function virtualReg(offset: u32): u32 { return physRead<u32>(page() + offset); }
+@inline function virtualReg(offset: u32): u32 { return physRead<u32>(page() + offset); }
 @inline function setReg(offset: u32, value: u32): void { physWrite<u32>(page() + offset, value); }
-@inline export function delivers(): bool { return hasSecondary(Secondary.VIRTUAL_INTERRUPTS); }
 /** Guest interrupt status: RVI in the low byte, SVI in the high one. */
 @inline function requested(): u32 { return field<u32>(Field.GUEST_INTERRUPT_STATUS) & 0xff; }
 @inline function inService(): u32 { return (field<u32>(Field.GUEST_INTERRUPT_STATUS) >> 8) & 0xff; }
@@ -30,23 +31,23 @@ const ICR_SELF: u32 = 0x40000;
 
 /** Is a read of `size` bytes at `offset` virtualized (SDM, "Virtualizing Reads from the APIC-Access Page")? */
 export function readsVirtually(offset: u32, size: u32): bool {
-  if (!intercepts(Primary.TPR_SHADOW) || (offset & 15) + size > 4) return false;
+  if (!hasVirtualTpr() || (offset & 15) + size > 4) return false;
   const r = offset & 0xff0;
   if (!hasSecondary(Secondary.APIC_REGISTERS)) return r == Reg.TPR;
   return r == Reg.ID || r == Reg.VERSION || r == Reg.TPR || r == Reg.EOI || (r >= <u32>Reg.LDR && r <= <u32>Reg.ESR) || isLocal(r);
 }
 /** Is a write virtualized (SDM, "Virtualizing Writes to the APIC-Access Page")? */
 export function writesVirtually(offset: u32, size: u32): bool {
-  if (!intercepts(Primary.TPR_SHADOW) || (offset & 15) + size > 4) return false;
+  if (!hasVirtualTpr() || (offset & 15) + size > 4) return false;
   const r = offset & 0xff0;
   if (r == Reg.TPR) return true;
   if (hasSecondary(Secondary.APIC_REGISTERS)) {
     return r == Reg.ID || r == Reg.EOI || r == Reg.LDR || r == Reg.DFR || r == Reg.SVR || r == Reg.ESR || isLocal(r);
   }
-  return delivers() && (r == Reg.EOI || r == Reg.ICR);
+  return hasVirtualInterrupts() && (r == Reg.EOI || r == Reg.ICR_LOW);
 }
 @inline function isLocal(r: u32): bool {
-  return (r >= <u32>Reg.ICR && r <= 0x370) || r == Reg.TIMER_INITIAL || r == Reg.DIVIDE;
+  return (r >= <u32>Reg.ICR_LOW && r <= 0x370) || r == Reg.TIMER_INITIAL || r == Reg.TIMER_DIVIDE;
 }
 
 /** Bytes of the virtual-APIC page for a virtualized read. */
@@ -69,36 +70,31 @@ function written(r: u32): void {
       tprChanged();
       break;
     case Reg.EOI:
-      if (delivers()) {
+      if (hasVirtualInterrupts()) {
         setReg(Reg.EOI, 0);
         endVirtualInterrupt();
-      } else exitBehind(Reason.APIC_WRITE, r);
+      } else exitAfter(Exit.APIC_WRITE, r);
       break;
-    case Reg.ICR: {
-      const icr = virtualReg(Reg.ICR);
-      if (delivers() && (icr & ICR_CHECKED) == ICR_SELF && (icr & 0xf0) != 0) requestVirtual(icr & 0xff);
-      else exitBehind(Reason.APIC_WRITE, r);
+    case Reg.ICR_LOW: {
+      const icr = virtualReg(Reg.ICR_LOW);
+      if (hasVirtualInterrupts() && (icr & ICR_CHECKED) == ICR_SELF && (icr & 0xf0) != 0) requestVirtual(icr & 0xff);
+      else exitAfter(Exit.APIC_WRITE, r);
       break;
     }
     case Reg.ICR_HIGH: setReg(r, virtualReg(r) & 0xff000000); break;
-    default: exitBehind(Reason.APIC_WRITE, r);
+    default: exitAfter(Exit.APIC_WRITE, r);
   }
-}
-/** A VM exit behind the instruction. */
-function exitBehind(reason: u32, qualification: u32): void {
-  cpu.trapExit = reason;
-  cpu.trapQualification = qualification;
-  attend(Attention.INTERRUPT);
 }
 
 /** TPR virtualization, after VTPR changed. */
 function tprChanged(): void {
-  if (delivers()) {
+  if (hasVirtualInterrupts()) {
     updatePpr();
     attend(Attention.INTERRUPT);
-  } else if ((virtualReg(Reg.TPR) >> 4 & 15) < (entered<u32>(Field.TPR_THRESHOLD) & 15)) exitBehind(Reason.TPR_BELOW_THRESHOLD, 0);
+  } else if ((virtualReg(Reg.TPR) >> 4 & 15) < (entered<u32>(Field.TPR_THRESHOLD) & 15)) exitAfter(Exit.TPR_BELOW_THRESHOLD, 0);
 }
-/** VTPR by MOV to CR8 or WRMSR. */
+/** VTPR, read and written by instructions for CR8 and by RDMSR and WRMSR. */
+export function virtualTpr(): u32 { return virtualReg(Reg.TPR); }
 export function setVirtualTpr(value: u32): void {
   setReg(Reg.TPR, value);
   tprChanged();
@@ -119,13 +115,13 @@ function highest(bank: u32): u32 {
 }
 
 /** EOI virtualization; the EOI-exit bitmap may make it a VM exit. */
-export function endVirtualInterrupt(): void {
+function endVirtualInterrupt(): void {
   const vector = inService();
   const r = bitAt(Reg.ISR, vector);
   setReg(r, virtualReg(r) & ~(1 << (vector & 31)));
   setStatus(requested(), highest(Reg.ISR));
   updatePpr();
-  if ((field<u64>(Field.EOI_EXIT_BITMAP_0 + ((vector >> 6) << 3)) >> (vector & 63) & 1) != 0) exitBehind(Reason.EOI_INDUCED, vector);
+  if ((field<u64>(Field.EOI_EXIT_BITMAP_0 + ((vector >> 6) << 3)) >> (vector & 63) & 1) != 0) exitAfter(Exit.EOI_INDUCED, vector);
   else attend(Attention.INTERRUPT);
 }
 /** Self-IPI virtualization, and every other request of a virtual interrupt. */
@@ -136,14 +132,14 @@ function requestVirtual(vector: u32): void {
   attend(Attention.INTERRUPT);
 }
 /** WRMSR to the self-IPI register. */
-export function virtualSelfIpi(vector: u32): void {
+function virtualSelfIpi(vector: u32): void {
   setReg(Reg.SELF_IPI, vector);
-  if (vector < 16) exitBehind(Reason.APIC_WRITE, Reg.SELF_IPI);
+  if (vector < 16) exitAfter(Exit.APIC_WRITE, Reg.SELF_IPI);
   else requestVirtual(vector);
 }
 /** The virtual interrupt that is recognized, 0 for none (SDM, "Evaluation of Pending Virtual Interrupts"). */
 export function virtualRequest(): u32 {
-  if (!delivers()) return 0;
+  if (!hasVirtualInterrupts()) return 0;
   const rvi = requested();
   return (rvi >> 4) > (virtualReg(Reg.PPR) >> 4 & 15) ? rvi : 0;
 }
@@ -159,8 +155,8 @@ export function acceptVirtual(vector: u32): void {
 /** At VM entry: PPR virtualization, or the TPR threshold. */
 export function enterVirtualApic(): void {
   cpu.apicAccessPage = hasSecondary(Secondary.APIC_ACCESSES) ? entered<u64>(Field.APIC_ACCESS_ADDRESS) : u64.MAX_VALUE;
-  if (delivers()) updatePpr();
-  else if (intercepts(Primary.TPR_SHADOW) && hasSecondary(Secondary.APIC_ACCESSES)) tprChanged();
+  if (hasVirtualInterrupts()) updatePpr();
+  else if (hasVirtualTpr() && hasSecondary(Secondary.APIC_ACCESSES)) tprChanged();
 }
 
 /** Posted-interrupt processing: the requests of the descriptor become virtual ones. */
@@ -177,4 +173,28 @@ export function takePosted(): void {
     top = (word << 5) + 31 - <u32>clz<u32>(bits);
   }
   setStatus(max(requested(), top), inService());
+}
+
+const enum X2apic { TPR = 0x808, EOI = 0x80b, SELF_IPI = 0x83f }
+
+/** Does the page serve MSR `index` of x2APIC mode (SDM Vol. 3C, "Virtualizing MSR-Based APIC Accesses")? */
+export function readsVirtualMsr(index: u32): bool {
+  if (!hasSecondary(Secondary.X2APIC_MODE) || index - Msr.X2APIC >= 0x100) return false;
+  return index == X2apic.TPR || hasSecondary(Secondary.APIC_REGISTERS);
+}
+export function virtualMsr(index: u32): u64 {
+  const offset = (index & 0xff) << 4;
+  return <u64>virtualReg(offset) | (<u64>virtualReg(offset + 4) << 32);
+}
+export function writesVirtualMsr(index: u32): bool {
+  if (!hasSecondary(Secondary.X2APIC_MODE)) return false;
+  return index == X2apic.TPR || (hasVirtualInterrupts() && (index == X2apic.EOI || index == X2apic.SELF_IPI));
+}
+/** False: the value is #GP(0). */
+export function writeVirtualMsr(index: u32, value: u64): bool {
+  if (value > (index == X2apic.EOI ? 0 : 0xff)) return false;
+  if (index == X2apic.TPR) setVirtualTpr(<u32>value);
+  else if (index == X2apic.EOI) endVirtualInterrupt();
+  else virtualSelfIpi(<u32>value);
+  return true;
 }

@@ -30,6 +30,10 @@ export function regionHost(pa: u64): u32 {
   const host = hostOf(pa, REGION_SIZE);
   return host != 0 && slotFlags == Slot.RAM ? host : 0;
 }
+/** What becomes of the current VMCS: launched, or with the indicator of a VMX abort. */
+export function setLaunched(): void { store<u32>(cpu.vmcs, 1, Region.LAUNCHED); }
+export function setAbort(indicator: u32): void { store<u32>(cpu.vmcs, indicator, Region.ABORT); }
+
 @inline export function revision(): u32 { return <u32>modelWord(Capability.BASIC) & 0x7fffffff; }
 
 /** Makes the region at `pa`, or none, the current VMCS. */

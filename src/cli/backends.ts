@@ -2,12 +2,12 @@
  * -drive, -netdev, -chardev, -fsdev and their short forms: each names a row of a table, which says what properties it has and how the backend
  * is opened. Parsing touches nothing; backends are opened when the machine is made, and closed when it has ended.
  */
-import type { Backends, DeviceSpec, FileTree } from '../index.ts';
-import { fillProperties } from '../machine/board/device-row.ts';
+import type { Backends, FileTree } from '../index.ts';
+import type { DeviceRequest } from '../machine/board/device-table.ts';
 import type { BackendRow, Opened } from './backend-row.ts';
 import { CHARDEVS } from './chardevs.ts';
 import { closeAll } from './close-all.ts';
-import { DRIVE_PROPERTIES, DRIVES } from './drives.ts';
+import { DRIVES } from './drives.ts';
 import { FSDEVS, takeMountTag } from './fsdevs.ts';
 import { NETDEVS } from './netdevs.ts';
 import type { CliHost } from './process.ts';
@@ -16,7 +16,7 @@ import { parseValues, propertyHelp } from './table.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A backend as the command line asks for it. */
-export interface BackendWish {
+export interface BackendRequest {
   option: 'drive' | 'netdev' | 'chardev' | 'fsdev';
   id: string;
   /** Name of the row. */
@@ -24,12 +24,12 @@ export interface BackendWish {
   values: Record<string, number | boolean | string>;
 }
 
-export interface BackendWishes {
-  backends: BackendWish[];
-  devices: DeviceSpec[];
+export interface BackendOptions {
+  backends: BackendRequest[];
+  devices: DeviceRequest[];
 }
 
-const TABLES: Record<BackendWish['option'], Readonly<Record<string, BackendRow<unknown>>>> = {
+const TABLES: Record<BackendRequest['option'], Readonly<Record<string, BackendRow<unknown>>>> = {
   drive: DRIVES,
   netdev: NETDEVS,
   chardev: CHARDEVS,
@@ -41,25 +41,25 @@ const INTERFACES: Record<string, string | null> = { none: null, virtio: 'virtio-
 const DEFAULT_NIC = 'virtio-net';
 
 /** -netdev TYPE,id=ID,..., -chardev TYPE,id=ID,... and -fsdev TYPE,id=ID,... */
-export function addBackend(wishes: BackendWishes, option: 'netdev' | 'chardev' | 'fsdev', value: string): void {
+export function addBackend(options: BackendOptions, option: 'netdev' | 'chardev' | 'fsdev', value: string): void {
   const list = parseProperties(option, value);
   const row = findRow(option, list.name);
   const id = takeId(option, list) ?? '';
   if (id === '') throw new UsageError(`-${option} ${value}: id= is missing`);
-  push(wishes, { option, id, type: list.name, values: parseValues(option, list, row.properties) });
+  push(options, { option, id, type: list.name, values: parseValues(option, list, row.properties) });
 }
 
 /** -virtfs TYPE,mount_tag=TAG,...: a -fsdev and its device in one. */
-export function addVirtfs(wishes: BackendWishes, value: string): void {
+export function addVirtfs(options: BackendOptions, value: string): void {
   const list = parseProperties('virtfs', value);
   const row = findRow('fsdev', list.name);
-  const id = takeId('virtfs', list) ?? `virtfs${wishes.backends.filter(({ option }) => option === 'fsdev').length}`;
-  wishes.devices.push(takeMountTag(list, id));
-  push(wishes, { option: 'fsdev', id, type: list.name, values: parseValues('virtfs', list, row.properties) });
+  const id = takeId('virtfs', list) ?? `virtfs${options.backends.filter(({ option }) => option === 'fsdev').length}`;
+  options.devices.push(takeMountTag(list, id));
+  push(options, { option: 'fsdev', id, type: list.name, values: parseValues('virtfs', list, row.properties) });
 }
 
 /** -drive file=FILE[,if=virtio|nvme|pflash|none][,unit=N][,format=FORMAT][,id=ID],... */
-export function addDrive(wishes: BackendWishes, value: string): void {
+export function addDrive(options: BackendOptions, value: string): void {
   const list = parseProperties('drive', value);
   const take = (key: string, other: string): string => {
     const text = list.values.get(key) ?? other;
@@ -70,17 +70,16 @@ export function addDrive(wishes: BackendWishes, value: string): void {
   if (!Object.hasOwn(INTERFACES, bus)) {
     throw new UsageError(`-drive if=${bus}: there are ${Object.keys(INTERFACES).join(', ')}`);
   }
-  const chips = wishes.devices.filter((device) => device.type === 'pflash').length;
+  const chips = options.devices.filter((device) => device.type === 'pflash').length;
   const unit = bus === 'pflash' ? flashUnit(take('unit', String(chips))) : undefined;
   const type = take('format', 'auto');
   const row = findRow('drive', type);
-  const count = wishes.backends.filter(({ option }) => option === 'drive').length;
+  const count = options.backends.filter(({ option }) => option === 'drive').length;
   const id = takeId('drive', list) ?? `drive${count}`;
-  const values = parseValues('drive', list, { ...DRIVE_PROPERTIES, ...row.properties });
-  push(wishes, { option: 'drive', id, type, values });
+  const values = parseValues('drive', list, row.properties);
+  push(options, { option: 'drive', id, type, values });
   const device = INTERFACES[bus];
-  if (device)
-    wishes.devices.push({ type: device, drive: id, ...(unit === undefined ? {} : { unit }) } as unknown as DeviceSpec);
+  if (device) options.devices.push({ type: device, drive: id, ...(unit === undefined ? {} : { unit }) });
 }
 
 function flashUnit(text: string): number {
@@ -89,7 +88,7 @@ function flashUnit(text: string): number {
 }
 
 /** -nic TYPE[,model=DEVICE][,mac=ADDRESS],...: a -netdev and its card in one. */
-export function addNic(wishes: BackendWishes, value: string): void {
+export function addNic(options: BackendOptions, value: string): void {
   const list = parseProperties('nic', value);
   if (list.name === 'none') return;
   const row = findRow('netdev', list.name);
@@ -97,23 +96,22 @@ export function addNic(wishes: BackendWishes, value: string): void {
   const mac = list.values.get('mac');
   list.values.delete('model');
   list.values.delete('mac');
-  const id = takeId('nic', list) ?? `nic${wishes.backends.filter(({ option }) => option === 'netdev').length}`;
-  push(wishes, { option: 'netdev', id, type: list.name, values: parseValues('nic', list, row.properties) });
-  wishes.devices.push({ type: model, netdev: id, ...(mac === undefined ? {} : { mac }) } as unknown as DeviceSpec);
+  const id = takeId('nic', list) ?? `nic${options.backends.filter(({ option }) => option === 'netdev').length}`;
+  push(options, { option: 'netdev', id, type: list.name, values: parseValues('nic', list, row.properties) });
+  options.devices.push({ type: model, netdev: id, ...(mac === undefined ? {} : { mac }) });
 }
 
 /** What there is for `-OPTION help`. */
-export function backendHelp(option: BackendWish['option']): string {
-  const common = option === 'drive' ? { ...DRIVE_PROPERTIES } : {};
+export function backendHelp(option: BackendRequest['option']): string {
   const rows = Object.entries(TABLES[option]).map(
-    ([name, { about, properties }]) => `${name}: ${about}\n${propertyHelp({ ...common, ...properties })}`,
+    ([name, { about, properties }]) => `${name}: ${about}\n${propertyHelp(properties)}`,
   );
   return rows.join('') || `this version has no -${option} yet\n`;
 }
 
 /** Opens all backends, and returns how to close them. What was opened is closed where one fails. */
 export async function openBackends(
-  wishes: readonly BackendWish[],
+  requests: readonly BackendRequest[],
   host: CliHost,
 ): Promise<Backends & { folders?: Record<string, FileTree>; close(): Promise<void> }> {
   const opened: Record<string, Record<string, Opened<unknown>>> = {
@@ -127,11 +125,8 @@ export async function openBackends(
     return closeAll(all.map((one) => () => (one as { close?(): void | Promise<void> }).close?.()));
   };
   try {
-    for (const { option, id, type, values } of wishes) {
-      const row = findRow(option, type);
-      const properties = option === 'drive' ? { ...DRIVE_PROPERTIES, ...row.properties } : row.properties;
-      const filled = fillProperties(`-${option} ${id}`, properties, values);
-      opened[PLURALS[option]][id] = (await row.open(filled, host)) as Opened<unknown>;
+    for (const { option, id, type, values } of requests) {
+      opened[PLURALS[option]][id] = await findRow(option, type).open(`-${option} ${id}`, values, host);
     }
   } catch (error) {
     await close().catch(() => {});
@@ -140,11 +135,11 @@ export async function openBackends(
   return { ...opened, close };
 }
 
-function push(wishes: BackendWishes, wish: BackendWish): void {
-  if (wishes.backends.some(({ option, id }) => option === wish.option && id === wish.id)) {
-    throw new UsageError(`-${wish.option} id=${wish.id}: this id is taken`);
+function push(options: BackendOptions, request: BackendRequest): void {
+  if (options.backends.some(({ option, id }) => option === request.option && id === request.id)) {
+    throw new UsageError(`-${request.option} id=${request.id}: this id is taken`);
   }
-  wishes.backends.push(wish);
+  options.backends.push(request);
 }
 
 function takeId(option: string, list: PropertyList): string | undefined {
@@ -156,7 +151,7 @@ function takeId(option: string, list: PropertyList): string | undefined {
   return id;
 }
 
-function findRow(option: BackendWish['option'], name: string): BackendRow<unknown> {
+function findRow(option: BackendRequest['option'], name: string): BackendRow<unknown> {
   const table = TABLES[option];
   if (!Object.hasOwn(table, name)) {
     const what = option === 'drive' ? `-drive format=${name}` : `-${option} ${name}`;

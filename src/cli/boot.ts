@@ -3,7 +3,8 @@ import { cpuHelp } from './cpu-help.ts';
 import { parseCommandLine, type RunOptions } from './options.ts';
 import type { CliHost } from './process.ts';
 import type { Question } from './questions.ts';
-import { type MachineExtras, runGuest } from './run.ts';
+import { runGuest } from './run.ts';
+import type { MachineExtras } from './session.ts';
 
 /** Sub-commands that boot a guest as without them, and do something more. */
 const SUB_COMMANDS: Readonly<Partial<Record<string, (options: RunOptions) => void>>> = {

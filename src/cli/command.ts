@@ -4,7 +4,7 @@
  */
 import type { CliHost } from './process.ts';
 import { type Question, questionIn } from './questions.ts';
-import type { MachineExtras } from './run.ts';
+import type { MachineExtras } from './session.ts';
 import { VERSION } from './version.ts';
 
 /** Runs `vmlaunch` with `args`. Whatever goes wrong is one line on the error output and an exit code of 1. */

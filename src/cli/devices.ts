@@ -1,6 +1,6 @@
 /** -device: any row of the device table by QEMU's name, and the generic loader. */
-import type { BootMode, DeviceSpec } from '../index.ts';
-import { DEVICE_TABLE, findDevice } from '../machine/board/device-table.ts';
+import type { BootMode } from '../index.ts';
+import { DEVICE_TABLE, type DeviceRequest, findDevice } from '../machine/board/device-table.ts';
 import { checkKeys, type PropertyList, parseNumber, parseProperties } from './properties.ts';
 import { parseValues, propertyHelp } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -16,7 +16,7 @@ const LAST_ADDRESS = 0xffff_ffff;
 const COMMON = { id: { kind: 'text' } } as const;
 
 export type ParsedDevice =
-  | { kind: 'device'; spec: DeviceSpec }
+  | { kind: 'device'; request: DeviceRequest }
   | { kind: 'loader'; flat: FlatImage }
   | { kind: 'help'; text: string };
 
@@ -32,7 +32,7 @@ export function parseDevice(value: string): ParsedDevice {
   if (list.name === 'loader') return { kind: 'loader', flat: parseLoader(list) };
   if (!row) throw new UsageError(`-device ${list.name}: there is no such device; -device help lists them`);
   const values = parseValues('device', list, { ...row.properties, ...COMMON });
-  return { kind: 'device', spec: { type: name, ...values } as unknown as DeviceSpec };
+  return { kind: 'device', request: { type: name, ...values } };
 }
 
 function deviceHelp(): string {

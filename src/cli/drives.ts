@@ -1,10 +1,10 @@
 /** Formats of disk images, for -drive format=. */
 import type { BlkBackend } from '../index.ts';
-import type { Properties } from '../machine/board/device-row.ts';
+import type { Filled, Properties } from '../machine/board/device-row.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 
 /** What every format takes. */
-export const DRIVE_PROPERTIES = {
+const EVERY_FORMAT = {
   file: { kind: 'text', required: true, about: 'path of the image' },
   readonly: { kind: 'flag', initial: false },
   snapshot: { kind: 'flag', initial: false, about: 'writes are forgotten at the end' },
@@ -22,40 +22,35 @@ export const DRIVE_PROPERTIES = {
   },
 } as const satisfies Properties;
 
-interface Drive {
-  file: string;
-  readonly: boolean;
-  snapshot: boolean;
-  cache: string;
-  'file.locking': 'auto' | 'on' | 'off';
-  'load-snapshot'?: string;
-}
-
-const LOAD_SNAPSHOT = {
+const WITH_SNAPSHOTS = {
+  ...EVERY_FORMAT,
   'load-snapshot': { kind: 'text', about: 'an internal snapshot, to be read instead of the disk as it is' },
 } as const satisfies Properties;
 
-function row(format: 'raw' | 'qcow2' | undefined, about: string, properties: Properties): BackendRow<BlkBackend> {
-  return backend({
-    about,
-    properties,
-    async open(filled) {
-      const { openDisk } = await import('../node/image-file.ts');
-      const drive = filled as unknown as Drive;
-      return openDisk(drive.file, {
-        format,
-        isReadOnly: drive.readonly,
-        isTemporary: drive.snapshot,
-        isUnsafe: drive.cache === 'unsafe',
-        snapshot: drive['load-snapshot'],
-        locking: drive['file.locking'],
-      });
-    },
+type Drive = Filled<typeof EVERY_FORMAT> & Partial<Filled<typeof WITH_SNAPSHOTS>>;
+
+async function open(drive: Drive, format?: 'raw' | 'qcow2'): Promise<BlkBackend> {
+  const { openDisk } = await import('../node/image-file.ts');
+  return openDisk(drive.file, {
+    format,
+    isReadOnly: drive.readonly,
+    isTemporary: drive.snapshot,
+    isUnsafe: drive.cache === 'unsafe',
+    snapshot: drive['load-snapshot'],
+    locking: drive['file.locking'],
   });
 }
 
 export const DRIVES: Readonly<Record<string, BackendRow<BlkBackend>>> = {
-  auto: row(undefined, 'qcow2 where the image says so, raw otherwise', LOAD_SNAPSHOT),
-  raw: row('raw', 'the bytes of the disk', {}),
-  qcow2: row('qcow2', 'QEMU copy on write, versions 2 and 3, with backing files', LOAD_SNAPSHOT),
+  auto: backend({
+    about: 'qcow2 where the image says so, raw otherwise',
+    properties: WITH_SNAPSHOTS,
+    open: (drive) => open(drive),
+  }),
+  raw: backend({ about: 'the bytes of the disk', properties: EVERY_FORMAT, open: (drive) => open(drive, 'raw') }),
+  qcow2: backend({
+    about: 'QEMU copy on write, versions 2 and 3, with backing files',
+    properties: WITH_SNAPSHOTS,
+    open: (drive) => open(drive, 'qcow2'),
+  }),
 };

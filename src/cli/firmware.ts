@@ -5,11 +5,11 @@ import { checkKeys, parseProperties } from './properties.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A file of fw_cfg, from the command line or from a file of the host. */
-type FwCfgWish = { name: string; text: string } | { name: string; path: string };
+type FwCfgRequest = { name: string; text: string } | { name: string; path: string };
 
 export interface FirmwareOptions {
   bios?: string;
-  fwCfg: FwCfgWish[];
+  fwCfg: FwCfgRequest[];
   smbios: SmbiosTexts;
 }
 
@@ -40,11 +40,11 @@ export function addSmbios(options: FirmwareOptions, value: string): void {
   options.smbios = { ...options.smbios, [type]: texts };
 }
 
-/** Reads the files that the wishes name. */
+/** Reads the files that the options name. */
 export function openFirmware(
   { bios, fwCfg, smbios }: FirmwareOptions,
   readFile: (path: string) => Uint8Array,
 ): FirmwareWishes {
-  const files = fwCfg.map((wish) => [wish.name, 'path' in wish ? readFile(wish.path) : wish.text]);
+  const files = fwCfg.map((file) => [file.name, 'path' in file ? readFile(file.path) : file.text]);
   return { bios: bios === undefined ? undefined : readFile(bios), fwCfg: Object.fromEntries(files), smbios };
 }

@@ -1,5 +1,6 @@
 /** Kinds of shared folders, for -fsdev and -virtfs. */
-import type { DeviceSpec, FileTree } from '../index.ts';
+import type { FileTree } from '../index.ts';
+import type { DeviceRequest } from '../machine/board/device-table.ts';
 import { type BackendRow, backend } from './backend-row.ts';
 import type { PropertyList } from './properties.ts';
 import { UsageError } from './usage-error.ts';
@@ -25,7 +26,7 @@ export const FSDEVS: Readonly<Record<string, BackendRow<FileTree>>> = {
 };
 
 /** The device that -virtfs makes beside its -fsdev; takes the tag from the list. */
-export function takeMountTag(list: PropertyList, fsdev: string): DeviceSpec {
+export function takeMountTag(list: PropertyList, fsdev: string): DeviceRequest {
   const tag = list.values.get('mount_tag');
   list.values.delete('mount_tag');
   if (!tag) throw new UsageError('-virtfs needs mount_tag=TAG');

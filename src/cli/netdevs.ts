@@ -86,13 +86,13 @@ function parseAddress(key: string, value: string, address: string, port?: number
 }
 
 /** -object filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=N] */
-export interface DumpWish {
+export interface DumpRequest {
   netdev: string;
   file: string;
   maxBytes: number;
 }
 
-export function parseObject(value: string): DumpWish {
+export function parseObject(value: string): DumpRequest {
   const list = parseProperties('object', value);
   if (list.name !== 'filter-dump') throw new UsageError(`-object ${list.name}: there is filter-dump`);
   checkKeys('object', list, ['id', 'netdev', 'file', 'maxlen']);
@@ -106,7 +106,7 @@ export function parseObject(value: string): DumpWish {
 /** The networks with those written down that somebody asked for. Throws UsageError for one that does not exist. */
 export function withDumps(
   netdevs: Readonly<Record<string, NetBackend>>,
-  dumps: readonly DumpWish[],
+  dumps: readonly DumpRequest[],
   host: CliHost,
   start: number,
 ): { netdevs: Record<string, NetBackend>; close(): void } {

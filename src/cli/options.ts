@@ -1,12 +1,13 @@
 /** The command line in QEMU's words, with one dash or two, made into plain values. */
-import type { DeviceSpec, ExitBreak } from '../index.ts';
+import type { ExitBreak } from '../index.ts';
+import type { DeviceRequest } from '../machine/board/device-table.ts';
 import { MACHINE_TYPES, type MachineType } from '../machine/board/machine-type.ts';
 import { LINUX_BOOTS, type LinuxBoot } from '../machine/firmware/loaders/linux.ts';
 import { MAX_VCPUS } from '../machine/options.ts';
-import { addBackend, addDrive, addNic, addVirtfs, type BackendWish, backendHelp } from './backends.ts';
+import { addBackend, addDrive, addNic, addVirtfs, type BackendRequest, backendHelp } from './backends.ts';
 import { type FlatImage, parseDevice } from './devices.ts';
 import { addFwCfg, addSmbios, type FirmwareOptions } from './firmware.ts';
-import { type DumpWish, parseObject } from './netdevs.ts';
+import { type DumpRequest, parseObject } from './netdevs.ts';
 import { checkKeys, parseNumber, parseProperties, splitCommas } from './properties.ts';
 import { type Question, questionIn } from './questions.ts';
 import { UsageError } from './usage-error.ts';
@@ -20,6 +21,10 @@ export type TraceItem = (typeof TRACE_ITEMS)[number];
 
 export interface RunOptions {
   kernel?: string;
+  /** What the guest is told as the kernel's name instead of its path. */
+  kernelName?: string;
+  /** The hypervisor of the package runs, because nothing else was named. */
+  isDemo?: boolean;
   flat?: FlatImage;
   append?: string;
   /** Module files with their arguments. */
@@ -30,10 +35,10 @@ export interface RunOptions {
   cpu?: string;
   vcpus?: number;
   machine?: MachineType;
-  devices: DeviceSpec[];
-  backends: BackendWish[];
+  devices: DeviceRequest[];
+  backends: BackendRequest[];
   /** Networks to be written down. */
-  dumps: DumpWish[];
+  dumps: DumpRequest[];
   serial: Sink[];
   debugcon: Sink;
   nographic: boolean;
@@ -73,7 +78,7 @@ const VERSIONED = /^pc-(i440fx|q35)-\d+\.\d+$/;
 
 /** Options of the real thing that this version knows and has nothing behind yet. */
 const NOT_YET: Record<string, string> = {
-  cdrom: 'disks',
+  cdrom: 'a CD drive',
   s: 'a debug stub',
   S: 'a debug stub',
   gdb: 'a debug stub',
@@ -296,11 +301,11 @@ function addDevice(options: RunOptions, value: string): void {
   const parsed = parseDevice(value);
   if (parsed.kind === 'help') options.help = parsed.text;
   else if (parsed.kind === 'loader') options.flat = parsed.flat;
-  else options.devices.push(parsed.spec);
+  else options.devices.push(parsed.request);
 }
 
 /** An option whose value `help` asks what there is. */
-function withHelp(option: BackendWish['option'], handler: Handler): Handler {
+function withHelp(option: BackendRequest['option'], handler: Handler): Handler {
   return (options, value) => {
     if (value === 'help' || value === '?') options.help = backendHelp(option);
     else handler(options, value);

@@ -6,7 +6,7 @@
 import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from '../cpu-models/index.ts';
 import { LAYOUT } from './layout.gen.ts';
 import { MemorySlots, Ram } from './memory.ts';
-import { relocate } from './relocate.ts';
+import { moduleFor } from './source.ts';
 import { StateBlock } from './state.ts';
 import { StateTrace } from './trace.ts';
 import {
@@ -14,6 +14,8 @@ import {
   type Bus,
   type ChipsetPins,
   type Core,
+  type CoreSource,
+  type CoreState,
   type EventTrace,
   type FpuState,
   type GuestMemory,
@@ -37,7 +39,7 @@ export interface CoreOptions {
   /** The processor model, as `-cpu` says it or resolved; by default `max`. */
   cpu?: string | CpuModel;
   /** The processor module, as bytes or compiled; by default the one that lies beside this file. */
-  source?: BufferSource | WebAssembly.Module;
+  source?: CoreSource;
   /** vCPUs that the memory has room for (1 to 8, default 1), and which of them this one is (default 0). */
   vcpus?: number;
   id?: number;
@@ -81,36 +83,14 @@ const FRAME = 0x1000;
 const SLACK = WASM_PAGE;
 /** The part of a window that is a vCPU's state. */
 const STATE_BYTES = 0x10000;
+/** The page of the mailboxes, and what the I/O APIC has of the next. */
+const SHARED_BYTES = LAYOUT.IOAPIC - LAYOUT.MAILBOXES + 0x100;
 const MAX_VCPUS = 8;
 const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const FOUR_GIB = 0x1_0000_0000;
 const A20 = 1n << 20n;
 const ENTROPY = 0x9e37_79b9_7f4a_7c15n;
 const Attention = { INTERRUPT: 1, STOP: 16 } as const;
-
-async function defaultBytes(): Promise<Uint8Array> {
-  const url = import.meta.url.endsWith('.ts')
-    ? new URL('../../build/core-test.wasm', import.meta.url)
-    : new URL('./core.wasm', import.meta.url);
-  if (url.protocol !== 'file:') return new Uint8Array(await (await fetch(url)).arrayBuffer());
-  const { readFile } = await import('node:fs/promises');
-  return readFile(url);
-}
-
-/** The module for vCPU `id`: the constants of its window are compiled in. */
-async function moduleFor(source: CoreOptions['source'], id: number): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) {
-    if (id > 0)
-      throw new TypeError(`vCPU ${id} needs the bytes of the core: a compiled module has the window of vCPU 0`);
-    return source;
-  }
-  let bytes = source ?? (await defaultBytes());
-  if (id > 0) {
-    const view = ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : bytes;
-    bytes = relocate(new Uint8Array(view), LAYOUT.WINDOW + id * LAYOUT.WINDOW_SIZE) as Uint8Array<ArrayBuffer>;
-  }
-  return WebAssembly.compile(bytes as BufferSource);
-}
 
 /** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
 export async function createCore(options: CoreOptions): Promise<WasmCore> {
@@ -176,7 +156,6 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     this.trace = new StateTrace(this.#state);
     this.vmx = new StateVmxView(this.#state, model);
     this.#state.setNumber('id', id);
-    this.#state.setNumber('pool', ram.pool);
     this.#state.bytes(LAYOUT.CPUID, CPUID_PAGE_BYTES).set(encodeModel(model));
     wasm.init();
     this.#slots = new MemorySlots(wasm, ram, extraBytes);
@@ -345,6 +324,26 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     if (saved.length !== STATE_BYTES) throw new RangeError(`state of ${saved.length} bytes: must be ${STATE_BYTES}`);
     this.#state.bytes(LAYOUT.STATE, STATE_BYTES).set(saved);
     this.forgetCaches();
+  }
+
+  /** What `Core` calls so: the state by `save` and `load`. */
+  get saved(): this {
+    return this;
+  }
+
+  save(): CoreState {
+    const shared = this.#state.number('id') === 0 ? this.#shared.slice() : null;
+    return { block: this.saveState(), shared };
+  }
+
+  load({ block, shared }: CoreState): void {
+    if (shared) this.#shared.set(shared);
+    this.loadState(block);
+  }
+
+  /** Mailboxes and I/O APIC, which the vCPUs of a machine share. */
+  get #shared(): Uint8Array {
+    return new Uint8Array(this.backing.buffer, LAYOUT.MAILBOXES, SHARED_BYTES);
   }
 
   /** Drops what can be found again: translations and decoded code. What the guest sees does not change. */

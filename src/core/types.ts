@@ -3,7 +3,11 @@
  * processor only through these types; only src/core knows that it is WebAssembly.
  */
 
+import type { Saved } from '../saved.ts';
 import type { VmxView } from './vmx-types.ts';
+
+/** The bytes of the processor's module, or the module compiled (`WebAssembly.Module`, a name of the DOM's types). */
+export type CoreSource = Uint8Array | ArrayBuffer | object;
 
 /** Width of a port or MMIO access in bytes. Eight-byte MMIO is split by the processor into two accesses of four. */
 export type Width = 1 | 2 | 4;
@@ -143,6 +147,9 @@ export interface EventTrace {
   takeDelivery(): Delivery | null;
 }
 
+/** A processor's state block, and in the first one's the I/O APIC and the mailboxes, which all of them share. */
+export type CoreState = { block: Uint8Array; shared: Uint8Array | null };
+
 /** One virtual processor. */
 export interface Core {
   readonly memory: GuestMemory;
@@ -189,6 +196,8 @@ export interface Core {
 
   readonly chipset?: ChipsetPins;
   readonly memoryMap?: MemoryMap;
+  /** Absent where a processor's state cannot be had. */
+  readonly saved?: Saved<CoreState>;
   readonly trace?: EventTrace;
   /** Exits, failed entries, the current VMCS. */
   readonly vmx?: VmxView;

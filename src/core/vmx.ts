@@ -1,6 +1,6 @@
 /**
  * What people see of VMX: exits counted by reason, records of single exits, the current VMCS by the manual's names. Read
- * from the state block; the layouts are those of assembly/vmx/record.ts and src/isa/vmx/fields.ts.
+ * from the state block; the layouts are those of assembly/cpu/exit.ts and src/isa/vmx/fields.ts.
  */
 
 import type { CpuModel } from '../cpu-models/index.ts';
@@ -24,7 +24,7 @@ const EXIT_INFORMATION = [
   [4, 6],
   [8, 16],
   [24, 48],
-  [82, 86],
+  [84, 88],
 ] as const;
 const ENTRY_FAILURE = 0x8000_0000;
 const INSTRUCTION_FAILURE = 0x4000_0000;
@@ -174,7 +174,7 @@ export class StateVmxView implements VmxView {
       rip,
       instruction: found && !('invalid' in found) ? found.text : '',
       instructionLength: view.getUint16(4, true),
-      instructionInformation: view.getUint32(82, true),
+      instructionInformation: view.getUint32(84, true),
       guestPhysical: view.getBigUint64(24, true),
       guestLinear: view.getBigUint64(32, true),
       interruption: explainInterruption(view.getUint32(40, true)),

@@ -5,6 +5,7 @@
  *   0 PM1 status, 2 PM1 enable | 4 PM1 control | 8 timer, 32 bits at 3.579545 MHz
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import { type Clock, cyclesAt } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
@@ -23,12 +24,21 @@ export interface AcpiPmParts {
   powerOff: () => void;
 }
 
-export class AcpiPm implements IoDevice {
+/** What a guest can tell apart. */
+export type AcpiPmState = {
+  status: number;
+  enable: number;
+  control: number;
+};
+
+export class AcpiPm implements IoDevice, Saved<AcpiPmState> {
   readonly maxWidth = 4;
   readonly #parts: AcpiPmParts;
-  #status = 0;
-  #enable = 0;
-  #control: number = Control.SCI_ENABLE;
+  #state: AcpiPmState = {
+    status: 0,
+    enable: 0,
+    control: Control.SCI_ENABLE,
+  };
 
   constructor(parts: AcpiPmParts) {
     this.#parts = parts;
@@ -36,13 +46,21 @@ export class AcpiPm implements IoDevice {
 
   /** Whether the guest wants to hear of the power button. */
   get hearsPowerButton(): boolean {
-    return (this.#enable & POWER_BUTTON) !== 0;
+    return (this.#state.enable & POWER_BUTTON) !== 0;
   }
 
   /** Presses the power button. */
   pressPowerButton(): void {
-    this.#status |= POWER_BUTTON;
+    this.#state.status |= POWER_BUTTON;
     this.#update();
+  }
+
+  save(): AcpiPmState {
+    return copyOf(this.#state);
+  }
+
+  load(state: AcpiPmState): void {
+    this.#state = copyOf(state);
   }
 
   read(offset: number, width: Width): number {
@@ -63,11 +81,11 @@ export class AcpiPm implements IoDevice {
     const shift = 8 * (at & 1);
     switch (at & ~1) {
       case Register.STATUS:
-        return (this.#status >> shift) & 0xff;
+        return (this.#state.status >> shift) & 0xff;
       case Register.ENABLE:
-        return (this.#enable >> shift) & 0xff;
+        return (this.#state.enable >> shift) & 0xff;
       case Register.CONTROL:
-        return (this.#control >> shift) & 0xff;
+        return (this.#state.control >> shift) & 0xff;
       default:
         return 0;
     }
@@ -78,13 +96,13 @@ export class AcpiPm implements IoDevice {
     const put = (old: number): number => (old & ~(0xff << shift)) | (byte << shift);
     switch (at & ~1) {
       case Register.STATUS:
-        this.#status &= ~(byte << shift);
+        this.#state.status &= ~(byte << shift);
         break;
       case Register.ENABLE:
-        this.#enable = put(this.#enable);
+        this.#state.enable = put(this.#state.enable);
         break;
       case Register.CONTROL:
-        this.#control = (put(this.#control) & ~Control.SLEEP_ENABLE) | Control.SCI_ENABLE;
+        this.#state.control = (put(this.#state.control) & ~Control.SLEEP_ENABLE) | Control.SCI_ENABLE;
         if (put(0) & Control.SLEEP_ENABLE) this.#sleep();
         break;
     }
@@ -92,10 +110,10 @@ export class AcpiPm implements IoDevice {
   }
 
   #sleep(): void {
-    if (((this.#control >> Control.SLEEP_TYPE_SHIFT) & 7) === SLEEP_TYPE_S5) this.#parts.powerOff();
+    if (((this.#state.control >> Control.SLEEP_TYPE_SHIFT) & 7) === SLEEP_TYPE_S5) this.#parts.powerOff();
   }
 
   #update(): void {
-    this.#parts.sci((this.#status & this.#enable) !== 0);
+    this.#parts.sci((this.#state.status & this.#state.enable) !== 0);
   }
 }

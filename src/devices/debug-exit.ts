@@ -3,9 +3,10 @@
  * command line turns it into the process exit code (value << 1) | 1, as QEMU does.
  */
 import type { Width } from '../core/types.ts';
-import type { IoDevice } from './device.ts';
+import type { Face } from './device.ts';
 
-export class DebugExit implements IoDevice {
+export class DebugExit implements Face {
+  readonly stateOf = null;
   readonly maxWidth = 4;
   readonly #exit: (value: number) => void;
 

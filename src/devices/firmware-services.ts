@@ -5,6 +5,8 @@
  * many microseconds pass as are written to port 8.
  */
 import type { GuestMemory, Width } from '../core/types.ts';
+import { type Doors, NO_DOORS } from '../doors.ts';
+import type { Saved } from '../saved.ts';
 import type { BlkBackend } from './backends.ts';
 import type { IoDevice } from './device.ts';
 
@@ -38,21 +40,36 @@ export interface FirmwareParts {
   spend: (ns: number) => void;
   /** One line for people about what went wrong. */
   log: (line: string) => void;
+  doors?: Doors;
 }
 
-export class FirmwareServices implements IoDevice {
+export class FirmwareServices implements IoDevice, Saved<number> {
   readonly maxWidth = 4;
   readonly #parts: FirmwareParts;
   #status: number = DiskStatus.DONE;
   #isGone = false;
+  /** A disk answered later. */
+  readonly #answer: (status: number) => void;
 
   constructor(parts: FirmwareParts) {
     this.#parts = parts;
+    this.#answer = (parts.doors ?? NO_DOORS).door('firmware.disk', (status: number) => {
+      this.#status = status;
+    });
   }
 
   /** What a disk still reads is not put into the memory of a machine that starts over. */
   reset(): void {
     this.#isGone = true;
+  }
+
+  /** The status. Nothing is saved while a disk is at work: the machine waits for that. */
+  save(): number {
+    return this.#status;
+  }
+
+  load(status: number): void {
+    this.#status = status;
   }
 
   read(offset: number, _width: Width): number {
@@ -73,9 +90,7 @@ export class FirmwareServices implements IoDevice {
       }
       this.#status = DiskStatus.BUSY;
       answer.then(
-        (status) => {
-          this.#status = status;
-        },
+        (status) => this.#answer(status),
         (error) => this.#fail(error),
       );
     } catch (error) {

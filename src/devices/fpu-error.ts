@@ -4,6 +4,7 @@
  * recommended for it).
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
 export interface FpuErrorParts {
@@ -12,10 +13,17 @@ export interface FpuErrorParts {
   ignne: (asserted: boolean) => void;
 }
 
-export class FpuError implements IoDevice {
+/** What a guest can tell apart. */
+export type FpuErrorState = {
+  isAsserted: boolean;
+};
+
+export class FpuError implements IoDevice, Saved<FpuErrorState> {
   readonly maxWidth = 1;
   readonly #parts: FpuErrorParts;
-  #isAsserted = false;
+  #state: FpuErrorState = {
+    isAsserted: false,
+  };
 
   constructor(parts: FpuErrorParts) {
     this.#parts = parts;
@@ -23,9 +31,17 @@ export class FpuError implements IoDevice {
 
   /** The processor's FERR# pin. */
   ferr(asserted: boolean): void {
-    if (asserted && !this.#isAsserted) this.#parts.irq(true);
+    if (asserted && !this.#state.isAsserted) this.#parts.irq(true);
     if (!asserted) this.#parts.ignne(false);
-    this.#isAsserted = asserted;
+    this.#state.isAsserted = asserted;
+  }
+
+  save(): FpuErrorState {
+    return copyOf(this.#state);
+  }
+
+  load(state: FpuErrorState): void {
+    this.#state = copyOf(state);
   }
 
   read(_offset: number, _width: Width): number {
@@ -34,6 +50,6 @@ export class FpuError implements IoDevice {
 
   write(_offset: number, _width: Width, _value: number): void {
     this.#parts.irq(false);
-    if (this.#isAsserted) this.#parts.ignne(true);
+    if (this.#state.isAsserted) this.#parts.ignne(true);
   }
 }

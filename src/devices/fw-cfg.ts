@@ -3,6 +3,8 @@
  * memory (QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device"). Items are for reading; writes are errors.
  */
 import type { GuestMemory, Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
+import type { Defer } from './clock.ts';
 import type { IoDevice } from './device.ts';
 import { TURN_WORK } from './work-meter.ts';
 
@@ -48,7 +50,7 @@ export interface FwCfgMemory {
   /** Guest RAM was written. */
   wrote: (pa: number, length: number) => void;
   /** Runs the rest of a long transfer a little later; where absent it is done at once. */
-  defer?: (work: () => void) => void;
+  defer?: Defer;
   /** Told of work that was done, in the unit of WorkMeter. */
   charge?: (bytes: number) => void;
 }
@@ -69,7 +71,13 @@ export function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-export class FwCfg implements IoDevice {
+/** A transfer by DMA: where its request lies, what is to be copied where, and how much of that is done. */
+type Move = { request: number; source: Uint8Array; address: number; length: number; done: number };
+
+/** Which item is read and from where; the bytes are those of the selection, for an item may read otherwise the next time. */
+export type FwCfgState = { selected: Uint8Array; offset: number; addressHigh: number; moving: Move | null };
+
+export class FwCfg implements IoDevice, Saved<FwCfgState> {
   readonly maxWidth = 4;
   readonly #target: FwCfgMemory | null;
   readonly #items = new Map<number, FwCfgItem>();
@@ -78,11 +86,16 @@ export class FwCfg implements IoDevice {
   #offset = 0;
   #addressHigh = 0;
   /** A transfer goes on: another is not begun. */
-  #isMoving = false;
+  #moving: Move | null = null;
+  readonly #moveOn: () => void;
 
   /** Without `target` there is no DMA interface, and the ID register says so. */
   constructor(target: FwCfgMemory | null = null) {
     this.#target = target;
+    const turn = (): void => {
+      if (target) this.#move(target);
+    };
+    this.#moveOn = target?.defer?.('fw_cfg', turn) ?? turn;
     this.set(FwCfgKey.SIGNATURE, new TextEncoder().encode('QEMU'));
     this.set(FwCfgKey.ID, littleEndian(TRADITIONAL_INTERFACE | (target ? DMA_INTERFACE : 0), 4));
     this.#writeDirectory();
@@ -105,6 +118,19 @@ export class FwCfg implements IoDevice {
     this.#writeDirectory();
   }
 
+  save(): FwCfgState {
+    const [selected, offset, addressHigh, moving] = [this.#selected, this.#offset, this.#addressHigh, this.#moving];
+    return copyOf({ selected, offset, addressHigh, moving });
+  }
+
+  load(state: FwCfgState): void {
+    const { selected, offset, addressHigh, moving } = copyOf(state);
+    this.#selected = selected;
+    this.#offset = offset;
+    this.#addressHigh = addressHigh;
+    this.#moving = moving;
+  }
+
   read(offset: number, width: Width): number {
     if (offset >= DMA_OFFSET) return this.#target ? signature(offset - DMA_OFFSET, width) : 0;
     if (width === 2) return offset === 0 ? 0 : this.#next();
@@ -118,7 +144,7 @@ export class FwCfg implements IoDevice {
     if (offset === DMA_OFFSET + 4) {
       const address = this.#addressHigh * 2 ** 32 + swap(value);
       this.#addressHigh = 0;
-      if (!this.#isMoving) this.#transfer(this.#target, address);
+      if (!this.#moving) this.#transfer(this.#target, address);
     }
   }
 
@@ -149,7 +175,8 @@ export class FwCfg implements IoDevice {
       if (bytesOrNull(memory, address, length)) {
         const source = this.#selected.subarray(this.#offset, this.#offset + length);
         this.#offset += source.length;
-        this.#copy(target, source, { address, length }, () => answer(memory, wrote, at, 0));
+        this.#moving = { request: at, source, address, length, done: 0 };
+        this.#move(target);
         return;
       }
       isDone = length === 0;
@@ -158,32 +185,25 @@ export class FwCfg implements IoDevice {
     answer(memory, wrote, at, isDone ? 0 : Dma.ERROR);
   }
 
-  /** Copies `source` and zeros behind it, in turns. */
-  #copy(
-    { memory, wrote, defer = (work) => work(), charge = () => {} }: FwCfgMemory,
-    source: Uint8Array,
-    { address, length }: { address: number; length: number },
-    end: () => void,
-  ): void {
-    this.#isMoving = true;
-    let done = 0;
-    const turn = (): void => {
-      const part = Math.min(TURN_WORK, length - done);
-      memory
-        .bytes(address + done, part)
-        .fill(0)
-        .set(source.subarray(done, done + part));
-      wrote(address + done, part);
-      charge(part);
-      done += part;
-      if (done < length) {
-        defer(turn);
-        return;
-      }
-      this.#isMoving = false;
-      end();
-    };
-    turn();
+  /** Copies what is to be moved, and zeros behind it, in turns. */
+  #move(target: FwCfgMemory): void {
+    const { memory, wrote, charge = () => {} } = target;
+    const moving = this.#moving;
+    if (!moving) return;
+    const part = Math.min(TURN_WORK, moving.length - moving.done);
+    memory
+      .bytes(moving.address + moving.done, part)
+      .fill(0)
+      .set(moving.source.subarray(moving.done, moving.done + part));
+    wrote(moving.address + moving.done, part);
+    charge(part);
+    moving.done += part;
+    if (moving.done < moving.length) {
+      this.#moveOn();
+      return;
+    }
+    this.#moving = null;
+    answer(memory, wrote, moving.request, 0);
   }
 
   /** A big-endian count, then per file: size (4), select key (2), reserved (2), name (56). */

@@ -3,6 +3,7 @@
  * each one-shot or periodic, edge or level. In legacy replacement mode the first two take the wires of PIT and RTC.
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
@@ -30,16 +31,15 @@ const LOW = 0xffff_ffffn;
 /** The pins of the I/O APIC that the timers take over from PIT and RTC. */
 const LEGACY_PINS = [2, 8];
 
-interface Comparator {
+type ComparatorState = {
   config: number;
   value: bigint;
   period: bigint;
   /** The upper half of the value follows its lower half past "timer value set". */
   setsUpper: boolean;
-  timer: Timer | null;
-  lines: Map<number, IrqLine>;
-  raised: IrqLine | null;
-}
+  /** The pin that it holds up, level-triggered. */
+  raised: number | null;
+};
 
 export interface HpetParts {
   clock: Clock;
@@ -51,28 +51,49 @@ export interface HpetParts {
   legacy: (isReplaced: boolean) => void;
 }
 
-export class Hpet implements IoDevice {
+/** What a guest can tell apart. */
+export type HpetState = {
+  enable: number;
+  status: number;
+  /** What the counter has beyond the ticks since power-on, or at all while it stands. */
+  origin: bigint;
+  comparators: ComparatorState[];
+};
+
+export class Hpet implements IoDevice, Saved<HpetState> {
   readonly maxWidth = 4;
   readonly #parts: HpetParts;
   readonly #routes: number;
-  readonly #timers: Comparator[];
-  #enable = 0;
-  #status = 0;
-  /** What the counter has beyond the ticks since power-on, or at all while it stands. */
-  #origin = 0n;
-
-  constructor(parts: HpetParts) {
-    this.#parts = parts;
-    this.#routes = parts.pins.reduce((mask, pin) => mask | (1 << pin), 0) >>> 0;
-    this.#timers = Array.from({ length: TIMERS }, () => ({
+  readonly #timers: readonly Timer[];
+  /** Drivers by pin, each comparator's own. */
+  readonly #lines: readonly ReadonlyMap<number, IrqLine>[];
+  #state: HpetState = {
+    enable: 0,
+    status: 0,
+    origin: 0n,
+    comparators: Array.from({ length: TIMERS }, () => ({
       config: T.CAPABLE,
       value: 2n ** 64n - 1n,
       period: 0n,
       setsUpper: false,
-      timer: null,
-      lines: new Map(parts.pins.map((pin) => [pin, parts.line(pin)])),
       raised: null,
-    }));
+    })),
+  };
+
+  constructor(parts: HpetParts) {
+    this.#parts = parts;
+    this.#routes = parts.pins.reduce((mask, pin) => mask | (1 << pin), 0) >>> 0;
+    const comparators = this.#state.comparators.keys();
+    this.#timers = Array.from(comparators, (n) => parts.clock.timer(`hpet[${n}]`, () => this.#fires(n)));
+    this.#lines = this.#timers.map(() => new Map(parts.pins.map((pin) => [pin, parts.line(pin)])));
+  }
+
+  save(): HpetState {
+    return copyOf(this.#state);
+  }
+
+  load(state: HpetState): void {
+    this.#state = copyOf(state);
   }
 
   read(offset: number, width: Width): number {
@@ -92,7 +113,7 @@ export class Hpet implements IoDevice {
     else if (at === Register.STATUS && !isUpper) this.#clear(value);
     else if (at === Register.COUNTER) {
       const now = this.#ticks();
-      this.#origin = BigInt.asUintN(64, put(this.#counter()) - now);
+      this.#state.origin = BigInt.asUintN(64, put(this.#counter()) - now);
       this.#scheduleAll();
     } else if (at >= Register.TIMERS) this.#writeTimer(at, isUpper, value, put);
   }
@@ -102,13 +123,13 @@ export class Hpet implements IoDevice {
       case Register.CAPABILITIES:
         return (BigInt(TICK_FS) << 32n) | BigInt(HPET_ID);
       case Register.CONFIGURATION:
-        return BigInt(this.#enable);
+        return BigInt(this.#state.enable);
       case Register.STATUS:
-        return BigInt(this.#status);
+        return BigInt(this.#state.status);
       case Register.COUNTER:
         return this.#counter();
     }
-    const timer = this.#timers[(at - Register.TIMERS) >> 5];
+    const timer = this.#state.comparators[(at - Register.TIMERS) >> 5];
     if (at < Register.TIMERS || timer === undefined) return 0n;
     if ((at & 0x18) === 0) return (BigInt(this.#routes) << 32n) | BigInt(timer.config);
     return (at & 0x18) === 8 ? timer.value : 0n;
@@ -116,7 +137,7 @@ export class Hpet implements IoDevice {
 
   #writeTimer(at: number, isUpper: boolean, value: number, put: (old: bigint) => bigint): void {
     const n = (at - Register.TIMERS) >> 5;
-    const timer = this.#timers[n];
+    const timer = this.#state.comparators[n];
     if (timer === undefined) return;
     if ((at & 0x18) === 0 && !isUpper) {
       timer.config = (value & T.WRITABLE) | T.CAPABLE;
@@ -127,7 +148,7 @@ export class Hpet implements IoDevice {
   }
 
   /** In periodic mode a write is the period, and the next match too where "timer value set" was written before. */
-  #writeComparator(timer: Comparator, isUpper: boolean, put: (old: bigint) => bigint): void {
+  #writeComparator(timer: ComparatorState, isUpper: boolean, put: (old: bigint) => bigint): void {
     const sets = (timer.config & T.SET_VALUE) !== 0 || (isUpper && timer.setsUpper);
     timer.setsUpper = sets && !isUpper;
     if ((timer.config & T.PERIODIC) === 0 || sets) timer.value = put(timer.value) & sizeOf(timer);
@@ -136,28 +157,28 @@ export class Hpet implements IoDevice {
   }
 
   #ticks(): bigint {
-    return (this.#enable & Enable.COUNTER) === 0 ? 0n : this.#parts.clock.now() / TICK_NS;
+    return (this.#state.enable & Enable.COUNTER) === 0 ? 0n : this.#parts.clock.now() / TICK_NS;
   }
 
   #counter(): bigint {
-    return BigInt.asUintN(64, this.#origin + this.#ticks());
+    return BigInt.asUintN(64, this.#state.origin + this.#ticks());
   }
 
   #configure(value: number): void {
     const counter = this.#counter();
-    const wasLegacy = (this.#enable & Enable.LEGACY) !== 0;
-    this.#enable = value;
-    this.#origin = BigInt.asUintN(64, counter - this.#ticks());
+    const wasLegacy = (this.#state.enable & Enable.LEGACY) !== 0;
+    this.#state.enable = value;
+    this.#state.origin = BigInt.asUintN(64, counter - this.#ticks());
     const isLegacy = (value & Enable.LEGACY) !== 0;
     if (isLegacy !== wasLegacy) this.#parts.legacy(isLegacy);
     this.#scheduleAll();
   }
 
   #clear(mask: number): void {
-    this.#timers.forEach((timer, n) => {
+    this.#state.comparators.forEach((timer, n) => {
       if ((mask & (1 << n)) === 0) return;
-      this.#status &= ~(1 << n);
-      timer.raised?.(false);
+      this.#state.status &= ~(1 << n);
+      if (timer.raised !== null) this.#lines[n].get(timer.raised)?.(false);
       timer.raised = null;
     });
   }
@@ -168,39 +189,43 @@ export class Hpet implements IoDevice {
 
   /** Comes back when the counter meets the comparator, `least` ticks from now at the earliest. */
   #schedule(n: number, least = 0n): void {
-    const timer = this.#timers[n];
-    timer.timer?.cancel();
-    timer.timer = null;
-    if ((this.#enable & Enable.COUNTER) === 0 || (timer.config & T.INTERRUPT) === 0) return;
+    const timer = this.#state.comparators[n];
+    this.#timers[n].cancel();
+    if ((this.#state.enable & Enable.COUNTER) === 0 || (timer.config & T.INTERRUPT) === 0) return;
     const counter = this.#counter();
     const size = sizeOf(timer);
     if (timer.period > 0n && ((counter - timer.value - 1n) & size) < size >> 1n) this.#next(timer, counter);
     const ticks = ((timer.value - counter - least) & size) + least;
     const deadline = (this.#parts.clock.now() / TICK_NS + ticks) * TICK_NS;
-    timer.timer = this.#parts.clock.schedule(deadline, () => {
-      this.#interrupt(n, timer);
-      if (timer.period > 0n) this.#next(timer, this.#counter());
-      this.#schedule(n, 1n);
-    });
+    this.#timers[n].arm(deadline);
+  }
+
+  /** The counter meets the comparator. */
+  #fires(n: number): void {
+    const timer = this.#state.comparators[n];
+    this.#interrupt(n, timer);
+    if (timer.period > 0n) this.#next(timer, this.#counter());
+    this.#schedule(n, 1n);
   }
 
   /** Moves a periodic comparator to its first match past `counter`. */
-  #next(timer: Comparator, counter: bigint): void {
+  #next(timer: ComparatorState, counter: bigint): void {
     const size = sizeOf(timer);
     const missed = ((counter - timer.value) & size) / timer.period;
     timer.value = (timer.value + (missed + 1n) * timer.period) & size;
   }
 
-  #interrupt(n: number, timer: Comparator): void {
+  #interrupt(n: number, timer: ComparatorState): void {
     const isLevel = (timer.config & T.LEVEL) !== 0;
-    if (isLevel) this.#status |= 1 << n;
+    if (isLevel) this.#state.status |= 1 << n;
     if ((timer.config & T.INTERRUPT) === 0) return;
-    const isLegacy = (this.#enable & Enable.LEGACY) !== 0 && n < LEGACY_PINS.length;
-    const line = timer.lines.get(isLegacy ? LEGACY_PINS[n] : (timer.config >> ROUTE_SHIFT) & 31);
+    const isLegacy = (this.#state.enable & Enable.LEGACY) !== 0 && n < LEGACY_PINS.length;
+    const pin = isLegacy ? LEGACY_PINS[n] : (timer.config >> ROUTE_SHIFT) & 31;
+    const line = this.#lines[n].get(pin);
     line?.(true);
-    if (isLevel) timer.raised = line ?? null;
+    if (isLevel) timer.raised = line ? pin : null;
     else line?.(false);
   }
 }
 
-const sizeOf = (timer: Comparator): bigint => ((timer.config & T.HALF) !== 0 ? LOW : 2n ** 64n - 1n);
+const sizeOf = (timer: ComparatorState): bigint => ((timer.config & T.HALF) !== 0 ? LOW : 2n ** 64n - 1n);

@@ -1,4 +1,5 @@
 /** What keyboard and mouse have in common behind the controller: bytes both ways, one at a time (IBM PS/2 protocol). */
+import { copyOf, type Plain, type Saved } from '../saved.ts';
 
 export const Reply = { ACK: 0xfa, RESEND: 0xfe, PASSED: 0xaa } as const;
 /** Commands that both know. */
@@ -15,50 +16,73 @@ const FIRST_COMMAND = 0xe0;
 /** A guest that never reads does not pile up more. */
 const MOST_EVENTS = 1 << 16;
 
-export abstract class Ps2Device {
+/** What is under way between the device and its host. */
+export type Ps2State = {
+  replies: number[];
+  events: number[];
+  last: number;
+  argumentOf: number | null;
+};
+
+export abstract class Ps2Device<Own extends Plain = Plain> implements Saved<{ link: Ps2State; own: Own }> {
   /** Called when bytes came in that somebody may take. */
   ready: () => void = () => {};
-  #replies: number[] = [];
-  #events: number[] = [];
-  #last = 0;
-  #argumentOf: number | null = null;
+  #state: Ps2State = {
+    replies: [],
+    events: [],
+    last: 0,
+    argumentOf: null,
+  };
+
+  /** What the device itself knows. */
+  protected abstract own: Own;
+
+  save(): { link: Ps2State; own: Own } {
+    return copyOf({ link: this.#state, own: this.own });
+  }
+
+  load(state: { link: Ps2State; own: Own }): void {
+    const { link, own } = copyOf(state);
+    this.#state = link;
+    this.own = own;
+  }
 
   /** The next byte for the host, undefined where there is none. Replies go before events. */
   take(): number | undefined {
-    if (this.#replies.length === 0 && this.#events.length === 0) this.report();
-    const byte = this.#replies.shift() ?? this.#events.shift();
-    this.#last = byte ?? this.#last;
+    if (this.#state.replies.length === 0 && this.#state.events.length === 0) this.report();
+    const byte = this.#state.replies.shift() ?? this.#state.events.shift();
+    this.#state.last = byte ?? this.#state.last;
     return byte;
   }
 
   /** A byte from the host: a command, or the argument of the last one. */
   write(byte: number): void {
-    const command = this.#argumentOf;
-    this.#argumentOf = null;
+    const command = this.#state.argumentOf;
+    this.#state.argumentOf = null;
     if (command !== null && byte < FIRST_COMMAND) {
       this.reply(Reply.ACK);
       this.argument(command, byte);
-    } else if (byte === RESEND) this.reply(this.#last);
+    } else if (byte === RESEND) this.reply(this.#state.last);
     else this.command(byte);
     this.ready();
   }
 
   /** Queues events, all of them or none. */
   protected send(bytes: readonly number[]): void {
-    if (this.#events.length + bytes.length <= MOST_EVENTS) this.#events.push(...bytes);
+    if (this.#state.events.length + bytes.length <= MOST_EVENTS) this.#state.events.push(...bytes);
   }
 
   protected reply(...bytes: number[]): void {
-    this.#replies.push(...bytes);
+    this.#state.replies.push(...bytes);
   }
 
   protected expectArgument(command: number): void {
     this.reply(Reply.ACK);
-    this.#argumentOf = command;
+    this.#state.argumentOf = command;
   }
 
   protected forgetEvents(): void {
-    this.#events = [];
+    this.#state.events = [];
   }
 
   /** Sends what has gathered, where the device gathers. */

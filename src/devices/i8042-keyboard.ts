@@ -12,15 +12,21 @@ const FIRST_SET3 = 0xf7;
 const SET_2 = 2;
 const ID = [0xab, 0x83];
 
-export class Ps2Keyboard extends Ps2Device {
-  #scans = true;
+/** Whether keys are reported, and which lights are on. */
+export type KeyboardState = { scans: boolean; leds: number };
+
+export class Ps2Keyboard extends Ps2Device<KeyboardState> {
+  protected override own: KeyboardState = { scans: true, leds: 0 };
+
   /** Bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock. */
-  leds = 0;
+  get leds(): number {
+    return this.own.leds;
+  }
 
   /** Presses or releases a key, by its KeyboardEvent.code. Throws RangeError where there is none of that name. */
   key(code: string, isDown: boolean): void {
     const codes = scanCodes(code, isDown);
-    if (!this.#scans) return;
+    if (!this.own.scans) return;
     this.send(codes);
     this.ready();
   }
@@ -43,10 +49,10 @@ export class Ps2Keyboard extends Ps2Device {
       case Command.DEFAULTS:
       case Command.RESET:
         this.forgetEvents();
-        this.#scans = byte !== Command.DISABLE;
+        this.own.scans = byte !== Command.DISABLE;
         this.reply(Reply.ACK);
         if (byte !== Command.RESET) return;
-        this.leds = 0;
+        this.own.leds = 0;
         this.reply(Reply.PASSED);
         return;
       default:
@@ -56,7 +62,7 @@ export class Ps2Keyboard extends Ps2Device {
   }
 
   protected argument(command: number, byte: number): void {
-    if (command === LEDS) this.leds = byte & 7;
+    if (command === LEDS) this.own.leds = byte & 7;
     else if (command === SCAN_CODE_SET && byte === 0) this.reply(SET_2);
   }
 }

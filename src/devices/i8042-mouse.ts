@@ -19,19 +19,31 @@ const DEFAULTS = { rate: 100, resolution: 2, isStreaming: false, isRemote: false
 
 const limit = (value: number, most: number): number => Math.max(-most, Math.min(most - 1, value));
 
-export class Ps2Mouse extends Ps2Device {
-  #settings = { ...DEFAULTS };
-  #id: number = Id.PLAIN;
-  #rates: number[] = [];
-  #moved = { x: 0, y: 0, wheel: 0 };
-  #buttons = 0;
-  #hasNews = false;
+/** What a guest can tell apart. */
+export type MouseState = {
+  settings: { rate: number; resolution: number; isStreaming: boolean; isRemote: boolean; isScaled: boolean };
+  id: number;
+  rates: number[];
+  moved: { x: number; y: number; wheel: number };
+  buttons: number;
+  hasNews: boolean;
+};
+
+export class Ps2Mouse extends Ps2Device<MouseState> {
+  protected override own: MouseState = {
+    settings: { ...DEFAULTS },
+    id: Id.PLAIN,
+    rates: [],
+    moved: { x: 0, y: 0, wheel: 0 },
+    buttons: 0,
+    hasNews: false,
+  };
 
   /** Moves right, down and towards the user. */
   move(x: number, y: number, wheel = 0): void {
-    this.#moved.x += Math.trunc(x);
-    this.#moved.y += Math.trunc(y);
-    this.#moved.wheel += Math.trunc(wheel);
+    this.own.moved.x += Math.trunc(x);
+    this.own.moved.y += Math.trunc(y);
+    this.own.moved.wheel += Math.trunc(wheel);
     this.#tell();
   }
 
@@ -39,40 +51,40 @@ export class Ps2Mouse extends Ps2Device {
   button(button: number, isDown: boolean): void {
     const bit = BUTTON_BITS[button];
     if (bit === undefined) throw new RangeError(`mouse button ${button} does not exist: there are 0, 1 and 2`);
-    this.#buttons = isDown ? this.#buttons | bit : this.#buttons & ~bit;
+    this.own.buttons = isDown ? this.own.buttons | bit : this.own.buttons & ~bit;
     this.#tell();
   }
 
   #tell(): void {
-    if (!this.#settings.isStreaming || this.#settings.isRemote) return;
-    this.#hasNews = true;
+    if (!this.own.settings.isStreaming || this.own.settings.isRemote) return;
+    this.own.hasNews = true;
     this.ready();
   }
 
   protected override report(): void {
-    if (!this.#hasNews) return;
+    if (!this.own.hasNews) return;
     this.send(this.#packet());
-    const { x, y, wheel } = this.#moved;
-    this.#hasNews = x !== 0 || y !== 0 || wheel !== 0;
+    const { x, y, wheel } = this.own.moved;
+    this.own.hasNews = x !== 0 || y !== 0 || wheel !== 0;
   }
 
   #packet(): number[] {
-    const { x, y, wheel } = this.#moved;
+    const { x, y, wheel } = this.own.moved;
     const [right, up, back] = [limit(x, 256), limit(-y, 256), limit(wheel, 8)];
-    this.#moved = { x: x - right, y: y + up, wheel: this.#id === Id.WHEEL ? wheel - back : 0 };
-    const bytes = [8 | this.#buttons | (right < 0 ? 0x10 : 0) | (up < 0 ? 0x20 : 0), right & 0xff, up & 0xff];
-    return this.#id === Id.WHEEL ? [...bytes, back & 0xff] : bytes;
+    this.own.moved = { x: x - right, y: y + up, wheel: this.own.id === Id.WHEEL ? wheel - back : 0 };
+    const bytes = [8 | this.own.buttons | (right < 0 ? 0x10 : 0) | (up < 0 ? 0x20 : 0), right & 0xff, up & 0xff];
+    return this.own.id === Id.WHEEL ? [...bytes, back & 0xff] : bytes;
   }
 
   #setDefaults(): void {
-    this.#settings = { ...DEFAULTS };
-    this.#moved = { x: 0, y: 0, wheel: 0 };
-    this.#hasNews = false;
+    this.own.settings = { ...DEFAULTS };
+    this.own.moved = { x: 0, y: 0, wheel: 0 };
+    this.own.hasNews = false;
     this.forgetEvents();
   }
 
   protected command(byte: number): void {
-    const settings = this.#settings;
+    const settings = this.own.settings;
     if (byte === RESOLUTION || byte === Command.RATE) {
       this.expectArgument(byte);
       return;
@@ -94,7 +106,7 @@ export class Ps2Mouse extends Ps2Device {
         this.reply(...this.#packet());
         break;
       case Command.IDENTIFY:
-        this.reply(this.#id);
+        this.reply(this.own.id);
         break;
       case Command.ENABLE:
       case Command.DISABLE:
@@ -106,23 +118,23 @@ export class Ps2Mouse extends Ps2Device {
         break;
       case Command.RESET:
         this.#setDefaults();
-        this.#id = Id.PLAIN;
-        this.reply(Reply.PASSED, this.#id);
+        this.own.id = Id.PLAIN;
+        this.reply(Reply.PASSED, this.own.id);
         break;
     }
   }
 
   #status(): number {
-    const { isRemote, isStreaming, isScaled } = this.#settings;
-    return (isRemote ? 0x40 : 0) | (isStreaming ? 0x20 : 0) | (isScaled ? 0x10 : 0) | this.#buttons;
+    const { isRemote, isStreaming, isScaled } = this.own.settings;
+    return (isRemote ? 0x40 : 0) | (isStreaming ? 0x20 : 0) | (isScaled ? 0x10 : 0) | this.own.buttons;
   }
 
   protected argument(command: number, byte: number): void {
-    if (command === RESOLUTION) this.#settings.resolution = byte & 3;
+    if (command === RESOLUTION) this.own.settings.resolution = byte & 3;
     else {
-      this.#settings.rate = byte;
-      this.#rates = [...this.#rates, byte].slice(-KNOCK.length);
-      if (this.#rates.join() === KNOCK.join()) this.#id = Id.WHEEL;
+      this.own.settings.rate = byte;
+      this.own.rates = [...this.own.rates, byte].slice(-KNOCK.length);
+      if (this.own.rates.join() === KNOCK.join()) this.own.id = Id.WHEEL;
     }
   }
 }

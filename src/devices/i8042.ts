@@ -3,6 +3,7 @@
  * port of the PS/2): a one-byte output buffer that keyboard, mouse and controller share, and the reset and A20 lines.
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import type { A20Gate, IoDevice, IrqLine } from './device.ts';
 import type { Ps2Device } from './i8042-device.ts';
 import { Ps2Keyboard } from './i8042-keyboard.ts';
@@ -54,44 +55,69 @@ export interface I8042Parts {
   a20: A20Gate;
 }
 
-interface Output {
-  byte: number;
-  isMouse: boolean;
-}
+type Output = { byte: number; isMouse: boolean };
+
+/** What the controller itself knows. */
+export type I8042ControllerState = {
+  config: number;
+  /** What the controller itself has to say. */
+  replies: Output[];
+  output: Output | null;
+  lastByte: number;
+  /** The command that waits for its data byte. */
+  expecting: number | null;
+  lastWasCommand: boolean;
+};
+
+export type I8042State = {
+  controller: I8042ControllerState;
+  keyboard: ReturnType<Ps2Keyboard['save']>;
+  mouse: ReturnType<Ps2Mouse['save']>;
+};
 
 /** Offset 0 is port 0x60 (data), offset 4 is port 0x64 (status and command). */
-export class I8042 implements IoDevice {
+export class I8042 implements IoDevice, Saved<I8042State> {
   readonly maxWidth = 1;
   readonly keyboard = new Ps2Keyboard();
   readonly mouse = new Ps2Mouse();
   readonly #parts: I8042Parts;
-  #config: number = INITIAL_CONFIG;
-  /** What the controller itself has to say. */
-  #replies: Output[] = [];
-  #output: Output | null = null;
-  #lastByte = 0;
-  /** The command that waits for its data byte. */
-  #expecting: number | null = null;
-  #lastWasCommand = false;
+  #state: I8042ControllerState = {
+    config: INITIAL_CONFIG,
+    replies: [],
+    output: null,
+    lastByte: 0,
+    expecting: null,
+    lastWasCommand: false,
+  };
 
   constructor(parts: I8042Parts) {
     this.#parts = parts;
     this.keyboard.ready = this.mouse.ready = () => this.#fill();
   }
 
+  save(): I8042State {
+    return { controller: copyOf(this.#state), keyboard: this.keyboard.save(), mouse: this.mouse.save() };
+  }
+
+  load({ controller, keyboard, mouse }: I8042State): void {
+    this.#state = copyOf(controller);
+    this.keyboard.load(keyboard);
+    this.mouse.load(mouse);
+  }
+
   read(offset: number, _width: Width): number {
     if (offset !== 0) return this.#status();
-    if (this.#output) {
-      this.#lastByte = this.#output.byte;
-      this.#output = null;
+    if (this.#state.output) {
+      this.#state.lastByte = this.#state.output.byte;
+      this.#state.output = null;
       this.#drive();
       this.#fill();
     }
-    return this.#lastByte;
+    return this.#state.lastByte;
   }
 
   write(offset: number, _width: Width, value: number): void {
-    this.#lastWasCommand = offset !== 0;
+    this.#state.lastWasCommand = offset !== 0;
     if (offset === 0) this.#data(value);
     else this.#command(value);
     this.#fill();
@@ -100,19 +126,19 @@ export class I8042 implements IoDevice {
   #status(): number {
     return (
       Status.UNLOCKED |
-      (this.#config & Status.SYSTEM) |
-      (this.#output ? Status.FULL : 0) |
-      (this.#output?.isMouse ? Status.MOUSE : 0) |
-      (this.#lastWasCommand ? Status.COMMAND : 0)
+      (this.#state.config & Status.SYSTEM) |
+      (this.#state.output ? Status.FULL : 0) |
+      (this.#state.output?.isMouse ? Status.MOUSE : 0) |
+      (this.#state.lastWasCommand ? Status.COMMAND : 0)
     );
   }
 
   #data(value: number): void {
-    const command = this.#expecting;
-    this.#expecting = null;
+    const command = this.#state.expecting;
+    this.#state.expecting = null;
     switch (command) {
       case Command.WRITE_CONFIG:
-        this.#config = value;
+        this.#state.config = value;
         this.#drive();
         break;
       case Command.WRITE_OUTPUT:
@@ -128,27 +154,27 @@ export class I8042 implements IoDevice {
         break;
       default:
         // What is sent to the keyboard opens its port.
-        this.#config &= ~Config.NO_KEYBOARD;
+        this.#state.config &= ~Config.NO_KEYBOARD;
         this.keyboard.write(value);
     }
   }
 
   #command(value: number): void {
-    this.#expecting = null;
+    this.#state.expecting = null;
     if (value >= Command.PULSE && (value & RESET_LINE) === 0) this.#parts.reset();
     switch (value) {
       case Command.READ_CONFIG:
-        this.#reply(this.#config);
+        this.#reply(this.#state.config);
         break;
       case Command.WRITE_CONFIG:
       case Command.WRITE_OUTPUT:
       case Command.FROM_KEYBOARD:
       case Command.FROM_MOUSE:
       case Command.TO_MOUSE:
-        this.#expecting = value;
+        this.#state.expecting = value;
         break;
       case Command.TEST:
-        this.#config |= Config.SYSTEM;
+        this.#state.config |= Config.SYSTEM;
         this.#reply(0x55);
         break;
       case Command.TEST_MOUSE:
@@ -157,16 +183,16 @@ export class I8042 implements IoDevice {
         this.#reply(0);
         break;
       case Command.NO_MOUSE:
-        this.#config |= Config.NO_MOUSE;
+        this.#state.config |= Config.NO_MOUSE;
         break;
       case Command.MOUSE:
-        this.#config &= ~Config.NO_MOUSE;
+        this.#state.config &= ~Config.NO_MOUSE;
         break;
       case Command.NO_KEYBOARD:
-        this.#config |= Config.NO_KEYBOARD;
+        this.#state.config |= Config.NO_KEYBOARD;
         break;
       case Command.KEYBOARD:
-        this.#config &= ~Config.NO_KEYBOARD;
+        this.#state.config &= ~Config.NO_KEYBOARD;
         break;
       case Command.READ_INPUT:
         this.#reply(0x80);
@@ -182,24 +208,24 @@ export class I8042 implements IoDevice {
   }
 
   #outputPort(): number {
-    const full = this.#output ? (this.#output.isMouse ? OutputPort.MOUSE : OutputPort.KEYBOARD) : 0;
+    const full = this.#state.output ? (this.#state.output.isMouse ? OutputPort.MOUSE : OutputPort.KEYBOARD) : 0;
     return RESET_LINE | (this.#parts.a20.isOpen ? A20_LINE : 0) | full;
   }
 
   #reply(byte: number, isMouse = false): void {
-    this.#replies.push({ byte, isMouse });
+    this.#state.replies.push({ byte, isMouse });
   }
 
   /** Puts the next byte into the buffer once that is empty. */
   #fill(): void {
-    this.#output ??= this.#replies.shift() ?? this.#fromKeyboard() ?? this.#fromMouse();
+    this.#state.output ??= this.#state.replies.shift() ?? this.#fromKeyboard() ?? this.#fromMouse();
     this.#drive();
   }
 
   #fromKeyboard(): Output | null {
-    if (this.#config & Config.NO_KEYBOARD) return null;
+    if (this.#state.config & Config.NO_KEYBOARD) return null;
     let byte = this.keyboard.take();
-    if (byte !== undefined && this.#config & Config.TRANSLATE) {
+    if (byte !== undefined && this.#state.config & Config.TRANSLATE) {
       let release = 0;
       if (byte === Prefix.RELEASE) {
         release = 0x80;
@@ -211,13 +237,13 @@ export class I8042 implements IoDevice {
   }
 
   #fromMouse(): Output | null {
-    const byte = this.#config & Config.NO_MOUSE ? undefined : (this.mouse as Ps2Device).take();
+    const byte = this.#state.config & Config.NO_MOUSE ? undefined : (this.mouse as Ps2Device).take();
     return byte === undefined ? null : { byte, isMouse: true };
   }
 
   #drive(): void {
     const { keyboardIrq, mouseIrq } = this.#parts;
-    keyboardIrq(this.#output?.isMouse === false && (this.#config & Config.KEYBOARD_IRQ) !== 0);
-    mouseIrq(this.#output?.isMouse === true && (this.#config & Config.MOUSE_IRQ) !== 0);
+    keyboardIrq(this.#state.output?.isMouse === false && (this.#state.config & Config.KEYBOARD_IRQ) !== 0);
+    mouseIrq(this.#state.output?.isMouse === true && (this.#state.config & Config.MOUSE_IRQ) !== 0);
   }
 }

@@ -5,6 +5,7 @@
  * JESD68.01 "Common Flash Interface".
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import type { BlkBackend } from './backends.ts';
 import type { IoDevice } from './device.ts';
 
@@ -41,25 +42,47 @@ export interface PflashParts {
 
 type Mode = 'array' | 'status' | 'identifier' | 'query' | 'program' | 'erase' | 'count' | 'buffer' | 'confirm' | 'lock';
 
-export class Pflash implements IoDevice {
+/** What a guest can tell apart. */
+export type PflashState = {
+  mode: Mode;
+  /** As QEMU's and unlike the chip's, it is 0 until the first operation; OVMF knows flash by that. */
+  status: number;
+  /** A buffer write: where it begins, its length, what came so far by its place. */
+  start: number;
+  count: number;
+  buffer: { [at: number]: number };
+  /** What the backend has not got yet. */
+  dirty: { start: number; end: number } | null;
+};
+
+export class Pflash implements IoDevice, Saved<PflashState> {
   readonly maxWidth = 4;
   readonly #parts: PflashParts;
-  #mode: Mode = 'array';
-  /** As QEMU's and unlike the chip's, it is 0 until the first operation; OVMF knows flash by that. */
-  #status = 0;
-  /** A buffer write: where it begins, its length, what came so far by its place. */
-  #start = 0;
-  #count = 0;
-  readonly #buffer = new Map<number, number>();
-  /** What the backend has not got yet. */
-  #dirty: { start: number; end: number } | null = null;
+  #state: PflashState = {
+    mode: 'array',
+    status: 0,
+    start: 0,
+    count: 0,
+    buffer: {},
+    dirty: null,
+  };
 
   constructor(parts: PflashParts) {
     this.#parts = parts;
   }
 
+  save(): PflashState {
+    return copyOf(this.#state);
+  }
+
+  /** The array itself lies in memory beside RAM, which is put back with RAM. */
+  load(state: PflashState): void {
+    this.#state = copyOf(state);
+    this.#parts.show(state.mode === 'array');
+  }
+
   read(offset: number, width: Width): number {
-    switch (this.#mode) {
+    switch (this.#state.mode) {
       case 'array':
         return littleEndian(this.#parts.bytes(), offset, width);
       case 'identifier':
@@ -67,12 +90,12 @@ export class Pflash implements IoDevice {
       case 'query':
         return this.#query(offset & 0xff);
       default:
-        return this.#status;
+        return this.#state.status;
     }
   }
 
   write(offset: number, width: Width, value: number): void {
-    switch (this.#mode) {
+    switch (this.#state.mode) {
       case 'program':
         this.#program(offset, width, value);
         this.#enter('status');
@@ -83,10 +106,10 @@ export class Pflash implements IoDevice {
         this.#enter('status');
         break;
       case 'count':
-        this.#start = offset;
-        this.#count = (value & 0xffff) + 1;
-        this.#buffer.clear();
-        if (this.#count > 1 << BUFFER_BITS) {
+        this.#state.start = offset;
+        this.#state.count = (value & 0xffff) + 1;
+        this.#state.buffer = {};
+        if (this.#state.count > 1 << BUFFER_BITS) {
           this.#fail(Status.PROGRAM_ERROR);
           this.#enter('status');
         } else this.#enter('buffer');
@@ -96,12 +119,14 @@ export class Pflash implements IoDevice {
         break;
       case 'confirm':
         if ((value & 0xff) !== Command.CONFIRM) this.#fail(Status.PROGRAM_ERROR);
-        else for (const [n, byte] of this.#buffer) this.#program(this.#start + n, 1, byte);
+        else
+          for (const [n, byte] of Object.entries(this.#state.buffer))
+            this.#program(this.#state.start + Number(n), 1, byte);
         this.#enter('status');
         break;
       case 'lock':
         // Blocks are never locked: both setting and clearing lock bits succeed.
-        this.#status |= Status.READY;
+        this.#state.status |= Status.READY;
         this.#enter('status');
         break;
       default:
@@ -111,7 +136,7 @@ export class Pflash implements IoDevice {
 
   /** Power-on state. What was programmed stays. */
   reset(): void {
-    this.#status = 0;
+    this.#state.status = 0;
     this.#enter('array');
   }
 
@@ -134,14 +159,14 @@ export class Pflash implements IoDevice {
         this.#enter('erase');
         break;
       case Command.BUFFER:
-        this.#status |= Status.READY;
+        this.#state.status |= Status.READY;
         this.#enter('count');
         break;
       case Command.LOCK:
         this.#enter('lock');
         break;
       case Command.CLEAR_STATUS:
-        this.#status = 0;
+        this.#state.status = 0;
         this.#enter('array');
         break;
       default:
@@ -150,15 +175,15 @@ export class Pflash implements IoDevice {
   }
 
   #enter(mode: Mode): void {
-    const wasArray = this.#mode === 'array';
-    this.#mode = mode;
+    const wasArray = this.#state.mode === 'array';
+    this.#state.mode = mode;
     if (wasArray === (mode === 'array')) return;
     if (!wasArray) this.#writeBack();
     this.#parts.show(!wasArray);
   }
 
   #fail(bits: number): void {
-    this.#status |= Status.READY | bits;
+    this.#state.status |= Status.READY | bits;
   }
 
   /** Programming clears bits; only an erasure sets them. */
@@ -169,7 +194,7 @@ export class Pflash implements IoDevice {
       const end = Math.min(offset + width, bytes.length);
       for (let at = offset; at < end; at++) bytes[at] &= value >>> (8 * (at - offset));
       this.#soil(offset, end);
-      this.#status |= Status.READY;
+      this.#state.status |= Status.READY;
     }
   }
 
@@ -179,32 +204,32 @@ export class Pflash implements IoDevice {
       const start = offset - (offset % BLOCK);
       this.#parts.bytes().fill(0xff, start, start + BLOCK);
       this.#soil(start, start + BLOCK);
-      this.#status |= Status.READY;
+      this.#state.status |= Status.READY;
     }
   }
 
   #take(offset: number, width: number, value: number): void {
-    const at = offset - this.#start;
-    if (at < 0 || at + width > this.#count) {
+    const at = offset - this.#state.start;
+    if (at < 0 || at + width > this.#state.count) {
       this.#fail(Status.PROGRAM_ERROR);
       this.#enter('status');
       return;
     }
-    for (let n = 0; n < width; n++) this.#buffer.set(at + n, (value >>> (8 * n)) & 0xff);
-    if (this.#buffer.size === this.#count) this.#enter('confirm');
+    for (let n = 0; n < width; n++) this.#state.buffer[at + n] = (value >>> (8 * n)) & 0xff;
+    if (Object.keys(this.#state.buffer).length === this.#state.count) this.#enter('confirm');
   }
 
   #soil(start: number, end: number): void {
-    const { start: first, end: last } = this.#dirty ?? { start, end };
-    this.#dirty = { start: Math.min(first, start), end: Math.max(last, end) };
+    const { start: first, end: last } = this.#state.dirty ?? { start, end };
+    this.#state.dirty = { start: Math.min(first, start), end: Math.max(last, end) };
   }
 
   #writeBack(): void {
-    if (!this.#dirty) return;
+    if (!this.#state.dirty) return;
     const { backend, busy, bytes } = this.#parts;
-    const start = this.#dirty.start - (this.#dirty.start % SECTOR);
-    const end = Math.ceil(this.#dirty.end / SECTOR) * SECTOR;
-    this.#dirty = null;
+    const start = this.#state.dirty.start - (this.#state.dirty.start % SECTOR);
+    const end = Math.ceil(this.#state.dirty.end / SECTOR) * SECTOR;
+    this.#state.dirty = null;
     const written = backend.write(start, bytes().slice(start, end));
     if (written) busy(written);
   }

@@ -4,7 +4,8 @@
  * data sheet calls that a spurious IR7, but the controllers that guests of today know latch it, and test suites rely on it.
  */
 import type { Width } from '../core/types.ts';
-import type { IoDevice } from './device.ts';
+import { copyOf, type Saved } from '../saved.ts';
+import type { Face, IoDevice } from './device.ts';
 
 const CASCADE_LINE = 2;
 const SPURIOUS_LINE = 7;
@@ -16,28 +17,51 @@ const NONE = -1;
 
 type Expects = 'ICW2' | 'ICW3' | 'ICW4' | 'OCW1';
 
+/** What a guest can tell apart. */
+export type PicState = {
+  lines: number;
+  latched: number;
+  isr: number;
+  imr: number;
+  levelTriggered: number;
+  allLevel: boolean;
+  lowest: number;
+  vectorBase: number;
+  autoEoi: boolean;
+  rotateOnAutoEoi: boolean;
+  specialMask: boolean;
+  specialFullyNested: boolean;
+  readsIsr: boolean;
+  polls: boolean;
+  single: boolean;
+  needsIcw4: boolean;
+  /** Before its first initialization a controller is deaf. */
+  expects: Expects;
+};
+
 /** One 8259A. `output` is its INT pin. Offset 0 is A0 = 0, offset 1 is A0 = 1. */
-export class Pic implements IoDevice {
+export class Pic implements IoDevice, Saved<PicState> {
   readonly maxWidth = 1;
   readonly #output: (level: boolean) => void;
-  #lines = 0;
-  #latched = 0;
-  #isr = 0;
-  #imr = 0;
-  #levelTriggered = 0;
-  #allLevel = false;
-  #lowest = 7;
-  #vectorBase = 0;
-  #autoEoi = false;
-  #rotateOnAutoEoi = false;
-  #specialMask = false;
-  #specialFullyNested = false;
-  #readsIsr = false;
-  #polls = false;
-  #single = false;
-  #needsIcw4 = false;
-  /** Before its first initialization a controller is deaf. */
-  #expects: Expects = 'ICW2';
+  #state: PicState = {
+    lines: 0,
+    latched: 0,
+    isr: 0,
+    imr: 0,
+    levelTriggered: 0,
+    allLevel: false,
+    lowest: 7,
+    vectorBase: 0,
+    autoEoi: false,
+    rotateOnAutoEoi: false,
+    specialMask: false,
+    specialFullyNested: false,
+    readsIsr: false,
+    polls: false,
+    single: false,
+    needsIcw4: false,
+    expects: 'ICW2',
+  };
 
   constructor(output: (level: boolean) => void) {
     this.#output = output;
@@ -45,23 +69,23 @@ export class Pic implements IoDevice {
 
   /** The edge/level control register: a bit per line, 1 for level-triggered. */
   get levelTriggered(): number {
-    return this.#levelTriggered;
+    return this.#state.levelTriggered;
   }
 
   set levelTriggered(mask: number) {
-    this.#levelTriggered = mask;
+    this.#state.levelTriggered = mask;
     this.#update();
   }
 
   /** Drives input `line` (0 to 7). */
   setLine(line: number, level: boolean): void {
     const bit = 1 << line;
-    const was = (this.#lines & bit) !== 0;
+    const was = (this.#state.lines & bit) !== 0;
     if (was === level) return;
     if (level) {
-      this.#lines |= bit;
-      this.#latched |= bit;
-    } else this.#lines &= ~bit;
+      this.#state.lines |= bit;
+      this.#state.latched |= bit;
+    } else this.#state.lines &= ~bit;
     this.#update();
   }
 
@@ -70,13 +94,21 @@ export class Pic implements IoDevice {
     const line = this.#highestRequest();
     if (line !== NONE) this.#serve(line);
     const named = line === NONE ? SPURIOUS_LINE : line;
-    return { line: line === NONE ? NONE : line, vector: this.#vectorBase | named };
+    return { line: line === NONE ? NONE : line, vector: this.#state.vectorBase | named };
+  }
+
+  save(): PicState {
+    return copyOf(this.#state);
+  }
+
+  load(state: PicState): void {
+    this.#state = copyOf(state);
   }
 
   read(offset: number, _width: Width): number {
-    if (this.#polls) return this.#poll();
-    if (offset === 1) return this.#imr;
-    return this.#readsIsr ? this.#isr : this.#requests();
+    if (this.#state.polls) return this.#poll();
+    if (offset === 1) return this.#state.imr;
+    return this.#state.readsIsr ? this.#state.isr : this.#requests();
   }
 
   write(offset: number, _width: Width, value: number): void {
@@ -88,55 +120,55 @@ export class Pic implements IoDevice {
   }
 
   #requests(): number {
-    const level = this.#allLevel ? 0xff : this.#levelTriggered;
-    return (this.#latched & ~level) | (this.#lines & level);
+    const level = this.#state.allLevel ? 0xff : this.#state.levelTriggered;
+    return (this.#state.latched & ~level) | (this.#state.lines & level);
   }
 
   /** "Initialization Command Words 1 and 2": what an ICW1 resets. */
   #initialize(value: number): void {
-    this.#latched = 0;
-    this.#isr = 0;
-    this.#imr = 0;
-    this.#lowest = 7;
-    this.#specialMask = false;
-    this.#readsIsr = false;
-    this.#polls = false;
-    this.#single = (value & Icw1.SINGLE) !== 0;
-    this.#allLevel = (value & Icw1.LEVEL) !== 0;
-    this.#needsIcw4 = (value & Icw1.NEEDS_ICW4) !== 0;
-    if (!this.#needsIcw4) {
-      this.#autoEoi = false;
-      this.#specialFullyNested = false;
+    this.#state.latched = 0;
+    this.#state.isr = 0;
+    this.#state.imr = 0;
+    this.#state.lowest = 7;
+    this.#state.specialMask = false;
+    this.#state.readsIsr = false;
+    this.#state.polls = false;
+    this.#state.single = (value & Icw1.SINGLE) !== 0;
+    this.#state.allLevel = (value & Icw1.LEVEL) !== 0;
+    this.#state.needsIcw4 = (value & Icw1.NEEDS_ICW4) !== 0;
+    if (!this.#state.needsIcw4) {
+      this.#state.autoEoi = false;
+      this.#state.specialFullyNested = false;
     }
-    this.#rotateOnAutoEoi = false;
-    this.#expects = 'ICW2';
+    this.#state.rotateOnAutoEoi = false;
+    this.#state.expects = 'ICW2';
   }
 
   #writeData(value: number): void {
-    const lastWord = this.#needsIcw4 ? 'ICW4' : 'OCW1';
-    switch (this.#expects) {
+    const lastWord = this.#state.needsIcw4 ? 'ICW4' : 'OCW1';
+    switch (this.#state.expects) {
       case 'ICW2':
-        this.#vectorBase = value & 0xf8;
-        this.#expects = this.#single ? lastWord : 'ICW3';
+        this.#state.vectorBase = value & 0xf8;
+        this.#state.expects = this.#state.single ? lastWord : 'ICW3';
         break;
       case 'ICW3':
-        this.#expects = lastWord;
+        this.#state.expects = lastWord;
         break;
       case 'ICW4':
-        this.#autoEoi = (value & Icw4.AUTO_EOI) !== 0;
-        this.#specialFullyNested = (value & Icw4.SPECIAL_FULLY_NESTED) !== 0;
-        this.#expects = 'OCW1';
+        this.#state.autoEoi = (value & Icw4.AUTO_EOI) !== 0;
+        this.#state.specialFullyNested = (value & Icw4.SPECIAL_FULLY_NESTED) !== 0;
+        this.#state.expects = 'OCW1';
         break;
       case 'OCW1':
-        this.#imr = value;
+        this.#state.imr = value;
         break;
     }
   }
 
   #writeOcw3(value: number): void {
-    if (value & Ocw3.SET_SPECIAL_MASK) this.#specialMask = (value & Ocw3.SPECIAL_MASK) !== 0;
-    this.#polls = (value & Ocw3.POLL) !== 0;
-    if (value & Ocw3.READ) this.#readsIsr = (value & Ocw3.READ_ISR) !== 0;
+    if (value & Ocw3.SET_SPECIAL_MASK) this.#state.specialMask = (value & Ocw3.SPECIAL_MASK) !== 0;
+    this.#state.polls = (value & Ocw3.POLL) !== 0;
+    if (value & Ocw3.READ) this.#state.readsIsr = (value & Ocw3.READ_ISR) !== 0;
   }
 
   #writeOcw2(value: number): void {
@@ -145,37 +177,37 @@ export class Pic implements IoDevice {
     if (value & Ocw2.EOI) {
       const line = isSpecific ? value & 7 : this.#highestInService();
       if (line === NONE) return;
-      this.#isr &= ~(1 << line);
-      if (rotates) this.#lowest = line;
+      this.#state.isr &= ~(1 << line);
+      if (rotates) this.#state.lowest = line;
     } else if (isSpecific) {
-      if (rotates) this.#lowest = value & 7;
+      if (rotates) this.#state.lowest = value & 7;
     } else {
-      this.#rotateOnAutoEoi = rotates;
+      this.#state.rotateOnAutoEoi = rotates;
     }
   }
 
   /** In special mask mode a masked level is not in service for anybody else. */
   #effectiveIsr(): number {
-    return this.#specialMask ? this.#isr & ~this.#imr : this.#isr;
+    return this.#state.specialMask ? this.#state.isr & ~this.#state.imr : this.#state.isr;
   }
 
   #highestInService(): number {
     const inService = this.#effectiveIsr();
     for (let i = 1; i <= 8; i++) {
-      const line = (this.#lowest + i) & 7;
+      const line = (this.#state.lowest + i) & 7;
       if (inService & (1 << line)) return line;
     }
     return NONE;
   }
 
   #highestRequest(): number {
-    if (this.#expects !== 'OCW1') return NONE;
-    const requests = this.#requests() & ~this.#imr;
+    if (this.#state.expects !== 'OCW1') return NONE;
+    const requests = this.#requests() & ~this.#state.imr;
     const inService = this.#effectiveIsr();
     for (let i = 1; i <= 8; i++) {
-      const line = (this.#lowest + i) & 7;
+      const line = (this.#state.lowest + i) & 7;
       const bit = 1 << line;
-      const nests = this.#specialFullyNested && line === CASCADE_LINE;
+      const nests = this.#state.specialFullyNested && line === CASCADE_LINE;
       if (inService & bit && !nests) return NONE;
       if (requests & bit) return line;
       if (inService & bit) return NONE;
@@ -185,15 +217,15 @@ export class Pic implements IoDevice {
 
   #serve(line: number): void {
     const bit = 1 << line;
-    this.#latched &= ~bit;
-    if (!this.#autoEoi) this.#isr |= bit;
-    else if (this.#rotateOnAutoEoi) this.#lowest = line;
+    this.#state.latched &= ~bit;
+    if (!this.#state.autoEoi) this.#state.isr |= bit;
+    else if (this.#state.rotateOnAutoEoi) this.#state.lowest = line;
     this.#update();
   }
 
   /** "Poll Command": the read is the acknowledgement; bit 7 tells whether there was a request. */
   #poll(): number {
-    this.#polls = false;
+    this.#state.polls = false;
     const line = this.#highestRequest();
     if (line === NONE) return 0;
     this.#serve(line);
@@ -214,8 +246,8 @@ const SLAVE_ELCR_MASK = 0xde;
 export class PicPair {
   readonly master: Pic;
   readonly slave: Pic;
-  /** Ports 0x4d0 and 0x4d1: which lines are level-triggered; the board's own lines stay edge-triggered. */
-  readonly elcr: IoDevice;
+  /** Ports 0x4d0 and 0x4d1, a face of both: which lines are level-triggered; the board's own lines stay edge-triggered. */
+  readonly elcr: Face;
 
   constructor(intr: (level: boolean) => void) {
     this.master = new Pic(intr);
@@ -223,6 +255,7 @@ export class PicPair {
     this.master.levelTriggered = CASCADE_BIT;
     this.elcr = {
       maxWidth: 1,
+      stateOf: null,
       read: (offset) => (offset === 0 ? this.master.levelTriggered & ~CASCADE_BIT : this.slave.levelTriggered),
       write: (offset, _width, value) => {
         if (offset === 0) this.master.levelTriggered = (value & MASTER_ELCR_MASK) | CASCADE_BIT;

@@ -3,9 +3,10 @@
  * counter 2 drives the speaker; and port 0x61, through which the guest gates counter 2 and reads its output.
  */
 import type { Width } from '../core/types.ts';
+import type { Saved } from '../saved.ts';
 import { type Clock, cyclesAt, nsOfCycle, type Timer } from './clock.ts';
-import type { IoDevice, IrqLine } from './device.ts';
-import { PitCounter } from './pit-counter.ts';
+import type { Face, IoDevice, IrqLine } from './device.ts';
+import { PitCounter, type PitCounterState } from './pit-counter.ts';
 
 const PIT_HZ = 1_193_182n;
 /** Refresh requests toggle port 0x61 bit 4 every 18 ticks of counter 1, as the BIOS of the PC programs it. */
@@ -26,27 +27,41 @@ export interface PitParts {
   clock: Clock;
 }
 
+/** The counters, and what the guest wrote to port 0x61. */
+export type PitState = { counters: PitCounterState[]; port61: number };
+
 /** Ports 0x40 to 0x43. */
-export class Pit implements IoDevice {
+export class Pit implements IoDevice, Saved<PitState> {
   readonly maxWidth = 1;
   /** Port 0x61, system control port B. */
-  readonly controlPort: IoDevice;
+  readonly controlPort: Face;
   readonly #parts: PitParts;
   readonly #counters = [new PitCounter(true), new PitCounter(true), new PitCounter(false)];
-  #timer: Timer | null = null;
+  readonly #timer: Timer;
   #port61 = 0;
 
   constructor(parts: PitParts) {
     this.#parts = parts;
+    this.#timer = parts.clock.timer('pit', () => this.#follow());
     parts.irq(this.#counters[0].out);
     this.controlPort = {
       maxWidth: 1,
+      stateOf: this,
       read: () => this.#readControlPort(),
       write: (_offset, _width, value) => {
         this.#port61 = value & Port61.WRITABLE;
         this.#counters[2].setGate((value & Port61.GATE2) !== 0, this.#tick());
       },
     };
+  }
+
+  save(): PitState {
+    return { counters: this.#counters.map((counter) => counter.save()), port61: this.#port61 };
+  }
+
+  load({ counters, port61 }: PitState): void {
+    for (const [n, counter] of this.#counters.entries()) counter.load(counters[n]);
+    this.#port61 = port61;
   }
 
   read(offset: number, _width: Width): number {
@@ -82,10 +97,9 @@ export class Pit implements IoDevice {
     const [counter] = this.#counters;
     counter.sync(this.#tick());
     this.#parts.irq(counter.out);
-    this.#timer?.cancel();
     const next = counter.nextEvent;
-    this.#timer =
-      next === Number.POSITIVE_INFINITY ? null : this.#parts.clock.schedule(nsOfTick(next), () => this.#follow());
+    if (next === Number.POSITIVE_INFINITY) this.#timer.cancel();
+    else this.#timer.arm(nsOfTick(next));
   }
 
   #readControlPort(): number {

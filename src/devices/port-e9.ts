@@ -1,8 +1,9 @@
 /** The debug console of Bochs: bytes written come out, a read answers 0xe9 so that a guest can tell it is there. */
 import type { Width } from '../core/types.ts';
-import type { IoDevice } from './device.ts';
+import type { Face } from './device.ts';
 
-export class PortE9 implements IoDevice {
+export class PortE9 implements Face {
+  readonly stateOf = null;
   readonly maxWidth = 1;
   readonly #output: (byte: number) => void;
 

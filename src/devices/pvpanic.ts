@@ -3,11 +3,12 @@
  * events there are and writes those that happened.
  */
 import type { Width } from '../core/types.ts';
-import type { IoDevice } from './device.ts';
+import type { Face } from './device.ts';
 
 export const PanicEvent = { PANICKED: 1, CRASH_LOADED: 2 } as const;
 
-export class Pvpanic implements IoDevice {
+export class Pvpanic implements Face {
+  readonly stateOf = null;
   readonly maxWidth = 1;
   readonly #happened: (event: 'panicked' | 'crash-loaded') => void;
 

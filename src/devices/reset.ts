@@ -1,11 +1,12 @@
 /** The ways a PC resets itself beside its keyboard controller: port 0x92 and the chipset's reset register; and power-off. */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import type { A20Gate, IoDevice } from './device.ts';
 
 const A20_LINE = 2;
 
 /** A register one of whose bits resets where it goes from 0 to 1. */
-class ResetRegister implements IoDevice {
+class ResetRegister implements IoDevice, Saved<number> {
   readonly maxWidth = 1;
   readonly #reset: () => void;
   readonly #bit: number;
@@ -16,6 +17,14 @@ class ResetRegister implements IoDevice {
     this.#reset = reset;
     this.#bit = bit;
     this.#kept = kept;
+  }
+
+  save(): number {
+    return this.#value;
+  }
+
+  load(value: number): void {
+    this.#value = value;
   }
 
   read(_offset: number, _width: Width): number {
@@ -55,14 +64,29 @@ export class ResetControl extends ResetRegister {
   }
 }
 
+/** What a guest can tell apart. */
+export type ShutdownState = {
+  matched: number;
+};
+
 /** Bochs' power-off port 0x8900: the bytes of "Shutdown" in a row switch the machine off. */
-export class ShutdownPort implements IoDevice {
+export class ShutdownPort implements IoDevice, Saved<ShutdownState> {
   readonly maxWidth = 1;
   readonly #powerOff: () => void;
-  #matched = 0;
+  #state: ShutdownState = {
+    matched: 0,
+  };
 
   constructor(powerOff: () => void) {
     this.#powerOff = powerOff;
+  }
+
+  save(): ShutdownState {
+    return copyOf(this.#state);
+  }
+
+  load(state: ShutdownState): void {
+    this.#state = copyOf(state);
   }
 
   read(_offset: number, _width: Width): number {
@@ -71,10 +95,10 @@ export class ShutdownPort implements IoDevice {
 
   write(_offset: number, _width: Width, value: number): void {
     const word = 'Shutdown';
-    if (value === word.charCodeAt(this.#matched)) this.#matched++;
-    else this.#matched = value === word.charCodeAt(0) ? 1 : 0;
-    if (this.#matched < word.length) return;
-    this.#matched = 0;
+    if (value === word.charCodeAt(this.#state.matched)) this.#state.matched++;
+    else this.#state.matched = value === word.charCodeAt(0) ? 1 : 0;
+    if (this.#state.matched < word.length) return;
+    this.#state.matched = 0;
     this.#powerOff();
   }
 }

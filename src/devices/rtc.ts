@@ -3,6 +3,7 @@
  * divider is always on. Periodic, alarm and update-ended interrupts raise IRQ 8.
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import { type Clock, cyclesAt, NS_PER_SECOND, nsOfCycle, type Timer } from './clock.ts';
 import type { IoDevice, IrqLine } from './device.ts';
 
@@ -41,20 +42,38 @@ export interface RtcParts {
   start: number;
 }
 
+/** What a guest can tell apart. */
+export type RtcState = {
+  cmos: Uint8Array;
+  /** The date of virtual time 0 in seconds since 1970; the guest may move it. */
+  epochSeconds: number;
+  index: number;
+};
+
 /** Ports 0x70 (index; bit 7 is the NMI mask and ignored) and 0x71 (data). */
-export class Rtc implements IoDevice {
+export class Rtc implements IoDevice, Saved<RtcState> {
   readonly maxWidth = 1;
   readonly #parts: RtcParts;
-  readonly #cmos = new Uint8Array(CMOS_BYTES);
-  /** The date of virtual time 0 in seconds since 1970; the guest may move it. */
-  #epochSeconds: number;
-  #index = 0;
-  #periodic: Timer | null = null;
-  #second: Timer | null = null;
+  #state: RtcState = {
+    cmos: new Uint8Array(CMOS_BYTES),
+    epochSeconds: 0,
+    index: 0,
+  };
+  readonly #periodic: Timer;
+  readonly #second: Timer;
 
   constructor(parts: RtcParts) {
     this.#parts = parts;
-    this.#epochSeconds = Math.floor(parts.start / 1000);
+    this.#periodic = parts.clock.timer('rtc.periodic', () => {
+      this.#flag(C.PERIODIC);
+      this.#startPeriodic();
+    });
+    this.#second = parts.clock.timer('rtc.second', () => {
+      this.#refreshDate();
+      this.#flag(C.UPDATE | (this.#alarmMatches() ? C.ALARM : 0));
+      this.#startSeconds();
+    });
+    this.#state.epochSeconds = Math.floor(parts.start / 1000);
     this.#cmos[Register.A] = 0x26;
     this.#cmos[Register.B] = B.HOURS_24;
     this.#cmos[Register.D] = VALID_RAM;
@@ -65,12 +84,20 @@ export class Rtc implements IoDevice {
     this.#cmos[index] = value;
   }
 
+  save(): RtcState {
+    return copyOf(this.#state);
+  }
+
+  load(state: RtcState): void {
+    this.#state = copyOf(state);
+  }
+
   read(offset: number, _width: Width): number {
     if (offset === 0) return 0xff;
-    if (this.#index <= Register.YEAR || this.#index === Register.CENTURY) this.#refreshDate();
-    if (this.#index === Register.A) return this.#cmos[Register.A] | (this.#updates() ? UPDATE_IN_PROGRESS : 0);
-    const value = this.#cmos[this.#index];
-    if (this.#index === Register.C) {
+    if (this.#state.index <= Register.YEAR || this.#state.index === Register.CENTURY) this.#refreshDate();
+    if (this.#state.index === Register.A) return this.#cmos[Register.A] | (this.#updates() ? UPDATE_IN_PROGRESS : 0);
+    const value = this.#cmos[this.#state.index];
+    if (this.#state.index === Register.C) {
       this.#cmos[Register.C] = 0;
       this.#parts.irq(false);
     }
@@ -79,10 +106,10 @@ export class Rtc implements IoDevice {
 
   write(offset: number, _width: Width, value: number): void {
     if (offset === 0) {
-      this.#index = value & 0x7f;
+      this.#state.index = value & 0x7f;
       return;
     }
-    switch (this.#index) {
+    switch (this.#state.index) {
       case Register.A:
         this.#cmos[Register.A] = value & 0x7f;
         this.#startPeriodic();
@@ -96,6 +123,10 @@ export class Rtc implements IoDevice {
       default:
         this.#writeByte(value);
     }
+  }
+
+  get #cmos(): Uint8Array {
+    return this.#state.cmos;
   }
 
   get #isSet(): boolean {
@@ -112,9 +143,10 @@ export class Rtc implements IoDevice {
   }
 
   #writeByte(value: number): void {
-    const isDate = this.#index === Register.CENTURY || (this.#index <= Register.YEAR && !isAlarm(this.#index));
+    const isDate =
+      this.#state.index === Register.CENTURY || (this.#state.index <= Register.YEAR && !isAlarm(this.#state.index));
     if (isDate) this.#refreshDate();
-    this.#cmos[this.#index] = value;
+    this.#cmos[this.#state.index] = value;
     if (isDate && !this.#isSet) this.#adoptDate();
   }
 
@@ -130,7 +162,7 @@ export class Rtc implements IoDevice {
   /** Copies the running time into the registers; with SET they belong to the guest. */
   #refreshDate(): void {
     if (this.#isSet) return;
-    const seconds = this.#epochSeconds + this.#seconds;
+    const seconds = this.#state.epochSeconds + this.#seconds;
     const date = new Date(seconds * 1000);
     const cmos = this.#cmos;
     cmos[Register.SECONDS] = this.#encode(date.getUTCSeconds());
@@ -148,7 +180,7 @@ export class Rtc implements IoDevice {
     const year = at(Register.CENTURY) * 100 + at(Register.YEAR);
     const hours = this.#decodeHours(this.#cmos[Register.HOURS]);
     const date = Date.UTC(year, at(Register.MONTH) - 1, at(Register.DAY), hours, at(Register.MINUTES), at(0));
-    this.#epochSeconds = Math.floor(date / 1000) - this.#seconds;
+    this.#state.epochSeconds = Math.floor(date / 1000) - this.#seconds;
   }
 
   get #binary(): boolean {
@@ -182,29 +214,19 @@ export class Rtc implements IoDevice {
 
   /** Rate 1 and 2 stand for 256 and 128 Hz; rate r from 3 on for 32768 >> (r - 1) Hz. */
   #startPeriodic(): void {
-    this.#periodic?.cancel();
-    this.#periodic = null;
+    this.#periodic.cancel();
     const rate = this.#cmos[Register.A] & 15;
     if (rate === 0 || (this.#cmos[Register.B] & B.PERIODIC) === 0) return;
     const hz = BigInt(CRYSTAL_HZ >> ((rate <= 2 ? rate + 7 : rate) - 1));
     const beat = cyclesAt(this.#parts.clock.now(), hz) + 1n;
-    this.#periodic = this.#parts.clock.schedule(nsOfCycle(beat, hz), () => {
-      this.#flag(C.PERIODIC);
-      this.#startPeriodic();
-    });
+    this.#periodic.arm(nsOfCycle(beat, hz));
   }
 
   /** Seconds are watched while an interrupt depends on them. */
   #startSeconds(): void {
-    this.#second?.cancel();
-    this.#second = null;
+    this.#second.cancel();
     if ((this.#cmos[Register.B] & (B.ALARM | B.UPDATE)) === 0 || this.#isSet) return;
-    const next = BigInt(this.#seconds + 1) * NS_PER_SECOND;
-    this.#second = this.#parts.clock.schedule(next, () => {
-      this.#refreshDate();
-      this.#flag(C.UPDATE | (this.#alarmMatches() ? C.ALARM : 0));
-      this.#startSeconds();
-    });
+    this.#second.arm(BigInt(this.#seconds + 1) * NS_PER_SECOND);
   }
 
   /** "Don't care" is any alarm byte from 0xc0 to 0xff. */

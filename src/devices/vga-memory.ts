@@ -3,7 +3,7 @@
  * as text mode has them; or 64 KiB of a linear framebuffer. A plane's byte n lies at 4 n + plane of video memory.
  */
 import type { Width } from '../core/types.ts';
-import type { IoDevice } from './device.ts';
+import type { Face } from './device.ts';
 import { Dispi, Gfx, Seq, type VgaState } from './vga-state.ts';
 
 export const VGA_WINDOW_BYTES = 0x2_0000;
@@ -19,11 +19,13 @@ const WINDOWS = [
   [0x1_8000, 0x8000],
 ] as const;
 
-export class VgaMemory implements IoDevice {
+export class VgaMemory implements Face {
+  readonly stateOf = null;
   readonly maxWidth = 1;
   readonly #state: VgaState;
   readonly #bytes: () => Uint8Array;
-  readonly #latch = new Uint8Array(4);
+  /** The bytes of the last read: they are the card's to save. */
+  readonly latch = new Uint8Array(4);
 
   constructor(state: VgaState, bytes: () => Uint8Array) {
     this.#state = state;
@@ -38,11 +40,11 @@ export class VgaMemory implements IoDevice {
     if (this.#state.isDispi) return bytes[this.#banked(at)] ?? 0xff;
     if (this.#isChained()) return bytes[at];
     if (gfx[Gfx.MODE] & ODD_EVEN) return bytes[((at & ~1) << 1) | (gfx[Gfx.READ_MAP] & 2) | (at & 1)];
-    this.#latch.set(bytes.subarray(4 * at, 4 * at + 4));
-    if ((gfx[Gfx.MODE] & READ_COMPARE) === 0) return this.#latch[gfx[Gfx.READ_MAP] & 3];
+    this.latch.set(bytes.subarray(4 * at, 4 * at + 4));
+    if ((gfx[Gfx.MODE] & READ_COMPARE) === 0) return this.latch[gfx[Gfx.READ_MAP] & 3];
     let different = 0;
     for (let plane = 0; plane < 4; plane++) {
-      if (gfx[Gfx.DONT_CARE] & (1 << plane)) different |= this.#latch[plane] ^ spread(gfx[Gfx.COMPARE], plane);
+      if (gfx[Gfx.DONT_CARE] & (1 << plane)) different |= this.latch[plane] ^ spread(gfx[Gfx.COMPARE], plane);
     }
     return ~different & 0xff;
   }
@@ -87,7 +89,7 @@ export class VgaMemory implements IoDevice {
   #combined(plane: number, value: number): number {
     const { gfx } = this.#state;
     const mode = gfx[Gfx.MODE] & 3;
-    const latch = this.#latch[plane];
+    const latch = this.latch[plane];
     if (mode === 1) return latch;
     const turn = gfx[Gfx.ROTATE] & 7;
     const rotated = ((value >> turn) | (value << (8 - turn))) & 0xff;

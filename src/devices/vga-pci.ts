@@ -3,7 +3,7 @@
  * registers of VGA and display interface as memory.
  */
 import type { Width } from '../core/types.ts';
-import type { IoDevice } from './device.ts';
+import type { Face } from './device.ts';
 import { PciFunction } from './pci/function.ts';
 import { VGA_PORTS, type Vga } from './vga.ts';
 import { DISPI_REGISTERS } from './vga-state.ts';
@@ -26,7 +26,7 @@ export class VgaFunction extends PciFunction {
       subsystemVendor: SUBSYSTEM.VENDOR,
       subsystem: SUBSYSTEM.DEVICE,
     });
-    const nothing: IoDevice = { maxWidth: 4, read: () => 0, write: () => {} };
+    const nothing: Face = { maxWidth: 4, stateOf: null, read: () => 0, write: () => {} };
     this.addBar(
       0,
       { name: 'vga-memory', kind: 'memory', size: memoryBytes, device: nothing, moved },
@@ -37,12 +37,13 @@ export class VgaFunction extends PciFunction {
   }
 }
 
-function registers(vga: Vga): IoDevice {
+function registers(vga: Vga): Face {
   const dispi = (offset: number): number => (offset - Register.DISPI) >> 1;
   const isPort = (offset: number): boolean => offset >= Register.PORTS && offset < Register.PORTS_END;
   const isDispi = (offset: number): boolean => offset >= Register.DISPI && dispi(offset) < DISPI_REGISTERS;
   return {
     maxWidth: 2,
+    stateOf: vga,
     read: (offset: number, width: Width) => {
       if (isPort(offset) && width === 1) return vga.read(offset - Register.PORTS + FIRST_PORT, 1);
       if (isPort(offset)) return vga.read(offset - Register.PORTS + FIRST_PORT, 1) * 0x101;

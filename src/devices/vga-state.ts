@@ -2,6 +2,7 @@
  * The registers of a VGA (IBM "Personal System/2 Hardware Interface Technical Reference", "Video Subsystem") and of the
  * Bochs display interface beside it (QEMU documentation, "Standard VGA"), by index. They begin in text mode 3.
  */
+import { copyOf, type Saved } from '../saved.ts';
 
 export const Seq = { CLOCKING: 1, MAP_MASK: 2, CHARACTER_MAP: 3, MEMORY_MODE: 4 } as const;
 export const Gfx = {
@@ -48,7 +49,19 @@ export const DISPI_ID = 0xb0c5;
 const hex = (text: string, length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, n) => Number.parseInt(text.slice(2 * n, 2 * n + 2) || '0', 16));
 
-export class VgaState {
+export type VgaRegisters = {
+  misc: number;
+  seq: Uint8Array;
+  gfx: Uint8Array;
+  crtc: Uint8Array;
+  attr: Uint8Array;
+  dac: Uint8Array;
+  dacMask: number;
+  isBlank: boolean;
+  dispi: number[];
+};
+
+export class VgaState implements Saved<VgaRegisters> {
   /** 0x67: colour addresses, memory on, 400 lines. */
   misc = 0x67;
   seq = hex('0300030002', 8);
@@ -61,6 +74,16 @@ export class VgaState {
   /** The screen is blank while the guest changes the palette. */
   isBlank = false;
   dispi = Uint16Array.of(DISPI_ID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+  save(): VgaRegisters {
+    const { misc, seq, gfx, crtc, attr, dac, dacMask, isBlank, dispi } = this;
+    return copyOf({ misc, seq, gfx, crtc, attr, dac, dacMask, isBlank, dispi: [...dispi] });
+  }
+
+  load({ dispi, ...registers }: VgaRegisters): void {
+    Object.assign(this, copyOf(registers));
+    this.dispi.set(dispi);
+  }
 
   get isDispi(): boolean {
     return (this.dispi[Dispi.ENABLE] & DispiEnable.ON) !== 0;

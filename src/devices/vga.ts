@@ -3,12 +3,13 @@
  * it that would set modes: it begins in text mode, 80 by 25, as a BIOS leaves it.
  */
 import type { Width } from '../core/types.ts';
+import { copyOf, type Saved } from '../saved.ts';
 import { type Clock, NS_PER_SECOND } from './clock.ts';
-import type { IoDevice } from './device.ts';
+import type { Face, IoDevice } from './device.ts';
 import type { Display, Picture, TextScreen } from './display.ts';
 import { VgaMemory } from './vga-memory.ts';
 import { drawPicture, readText } from './vga-picture.ts';
-import { Attr, Crtc, DISPI_ID, DISPI_REGISTERS, Dispi, DispiEnable, VgaState } from './vga-state.ts';
+import { Attr, Crtc, DISPI_ID, DISPI_REGISTERS, Dispi, DispiEnable, type VgaRegisters, VgaState } from './vga-state.ts';
 
 export const VGA_PORTS = { BASE: 0x3b0, COUNT: 0x30 } as const;
 export const DISPI_PORTS = { BASE: 0x1ce, COUNT: 3 } as const;
@@ -47,25 +48,41 @@ export interface VgaParts {
   framebuffer: () => Uint8Array;
 }
 
-export class Vga implements IoDevice, Display {
+/** What the ports remember of the accesses before. */
+export type VgaIndexes = {
+  seqIndex: number;
+  gfxIndex: number;
+  crtcIndex: number;
+  attrIndex: number;
+  /** The attribute port takes an index next. */
+  takesIndex: boolean;
+  dacAt: number;
+  dacIsRead: boolean;
+  dispiIndex: number;
+};
+
+export type VgaSaved = { registers: VgaRegisters; indexes: VgaIndexes; planes: Uint8Array; latch: Uint8Array };
+
+export class Vga implements IoDevice, Display, Saved<VgaSaved> {
   readonly maxWidth = 1;
   readonly state = new VgaState();
   /** The window at 0xa0000. */
   readonly window: VgaMemory;
   /** Index and data of the display interface, at 0x1ce. */
-  readonly dispiPorts: IoDevice;
+  readonly dispiPorts: Face;
   readonly #planes = new Uint8Array(4 * KIB_64);
   readonly #framebuffer: () => Uint8Array;
   readonly #clock: Clock;
-  #seqIndex = 0;
-  #gfxIndex = 0;
-  #crtcIndex = 0;
-  #attrIndex = 0;
-  /** The attribute port takes an index next. */
-  #takesIndex = true;
-  #dacAt = 0;
-  #dacIsRead = false;
-  #dispiIndex = 0;
+  #state: VgaIndexes = {
+    seqIndex: 0,
+    gfxIndex: 0,
+    crtcIndex: 0,
+    attrIndex: 0,
+    takesIndex: true,
+    dacAt: 0,
+    dacIsRead: false,
+    dispiIndex: 0,
+  };
 
   constructor({ clock, framebuffer }: VgaParts) {
     this.#clock = clock;
@@ -74,12 +91,26 @@ export class Vga implements IoDevice, Display {
     for (let cell = 0; cell < TEXT_CELLS; cell++) this.#planes.set([0x20, 7], 4 * cell);
     this.dispiPorts = {
       maxWidth: 2,
-      read: (offset) => (offset === 0 ? this.#dispiIndex : this.readDispi(this.#dispiIndex)),
+      stateOf: this,
+      read: (offset) => (offset === 0 ? this.#state.dispiIndex : this.readDispi(this.#state.dispiIndex)),
       write: (offset, _width, value) => {
-        if (offset === 0) this.#dispiIndex = value;
-        else this.writeDispi(this.#dispiIndex, value);
+        if (offset === 0) this.#state.dispiIndex = value;
+        else this.writeDispi(this.#state.dispiIndex, value);
       },
     };
+  }
+
+  /** The framebuffer lies in memory beside RAM, which is put back with RAM. */
+  save(): VgaSaved {
+    const { planes, latch } = { planes: this.#planes.slice(), latch: this.window.latch.slice() };
+    return { registers: this.state.save(), indexes: copyOf(this.#state), planes, latch };
+  }
+
+  load({ registers, indexes, planes, latch }: VgaSaved): void {
+    this.state.load(registers);
+    this.#state = copyOf(indexes);
+    this.#planes.set(planes);
+    this.window.latch.set(latch);
   }
 
   /** What the present mode shows: the four planes, interleaved, or the framebuffer. */
@@ -101,41 +132,41 @@ export class Vga implements IoDevice, Display {
     const { seq, gfx, attr, dac, crtc } = this.state;
     switch (offset) {
       case Port.ATTRIBUTE:
-        return this.#attrIndex | (this.state.isBlank ? 0 : PALETTE_ON);
+        return this.#state.attrIndex | (this.state.isBlank ? 0 : PALETTE_ON);
       case Port.ATTRIBUTE_READ:
-        return attr[this.#attrIndex];
+        return attr[this.#state.attrIndex];
       case Port.SEQUENCER:
-        return this.#seqIndex;
+        return this.#state.seqIndex;
       case Port.SEQUENCER + 1:
-        return seq[this.#seqIndex];
+        return seq[this.#state.seqIndex];
       case Port.DAC_MASK:
         return this.state.dacMask;
       case Port.DAC_READ:
-        return this.#dacIsRead ? 3 : 0;
+        return this.#state.dacIsRead ? 3 : 0;
       case Port.DAC_WRITE:
-        return Math.floor(this.#dacAt / 3);
+        return Math.floor(this.#state.dacAt / 3);
       case Port.DAC_DATA: {
-        const value = dac[this.#dacAt];
-        this.#dacAt = (this.#dacAt + 1) % dac.length;
+        const value = dac[this.#state.dacAt];
+        this.#state.dacAt = (this.#state.dacAt + 1) % dac.length;
         return value;
       }
       case Port.MISC_READ:
         return this.state.misc;
       case Port.GRAPHICS:
-        return this.#gfxIndex;
+        return this.#state.gfxIndex;
       case Port.GRAPHICS + 1:
-        return gfx[this.#gfxIndex];
+        return gfx[this.#state.gfxIndex];
       case Port.MISC:
       case Port.FEATURE_READ:
         return 0;
     }
     switch (this.#switched(offset)) {
       case 4:
-        return this.#crtcIndex;
+        return this.#state.crtcIndex;
       case 5:
-        return crtc[this.#crtcIndex];
+        return crtc[this.#state.crtcIndex];
       case 0xa:
-        this.#takesIndex = true;
+        this.#state.takesIndex = true;
         return this.#status1();
       default:
         return 0xff;
@@ -152,32 +183,32 @@ export class Vga implements IoDevice, Display {
         this.state.misc = value;
         return;
       case Port.SEQUENCER:
-        this.#seqIndex = value & 7;
+        this.#state.seqIndex = value & 7;
         return;
       case Port.SEQUENCER + 1:
-        seq[this.#seqIndex] = value;
+        seq[this.#state.seqIndex] = value;
         return;
       case Port.DAC_MASK:
         this.state.dacMask = value;
         return;
       case Port.DAC_READ:
       case Port.DAC_WRITE:
-        this.#dacAt = 3 * value;
-        this.#dacIsRead = offset === Port.DAC_READ;
+        this.#state.dacAt = 3 * value;
+        this.#state.dacIsRead = offset === Port.DAC_READ;
         return;
       case Port.DAC_DATA:
-        dac[this.#dacAt] = value & 0x3f;
-        this.#dacAt = (this.#dacAt + 1) % dac.length;
+        dac[this.#state.dacAt] = value & 0x3f;
+        this.#state.dacAt = (this.#state.dacAt + 1) % dac.length;
         return;
       case Port.GRAPHICS:
-        this.#gfxIndex = value & 15;
+        this.#state.gfxIndex = value & 15;
         return;
       case Port.GRAPHICS + 1:
-        gfx[this.#gfxIndex] = value;
+        gfx[this.#state.gfxIndex] = value;
         return;
     }
     const at = this.#switched(offset);
-    if (at === 4) this.#crtcIndex = value & 31;
+    if (at === 4) this.#state.crtcIndex = value & 31;
     else if (at === 5) this.#writeCrtc(value);
   }
 
@@ -215,16 +246,16 @@ export class Vga implements IoDevice, Display {
   }
 
   #writeAttribute(value: number): void {
-    if (this.#takesIndex) {
-      this.#attrIndex = value & 31;
+    if (this.#state.takesIndex) {
+      this.#state.attrIndex = value & 31;
       this.state.isBlank = (value & PALETTE_ON) === 0;
-    } else if (this.#attrIndex <= Attr.COLOR_SELECT) this.state.attr[this.#attrIndex] = value;
-    this.#takesIndex = !this.#takesIndex;
+    } else if (this.#state.attrIndex <= Attr.COLOR_SELECT) this.state.attr[this.#state.attrIndex] = value;
+    this.#state.takesIndex = !this.#state.takesIndex;
   }
 
   #writeCrtc(value: number): void {
     const { crtc } = this.state;
-    const index = this.#crtcIndex;
+    const index = this.#state.crtcIndex;
     if (index > Crtc.OVERFLOW || (crtc[Crtc.VERTICAL_RETRACE_END] & LOCKED) === 0) crtc[index] = value;
     else if (index === Crtc.OVERFLOW) crtc[index] = (crtc[index] & ~LINE_COMPARE_8) | (value & LINE_COMPARE_8);
   }

@@ -19,6 +19,8 @@ import { addProcessors, processorWires } from './run/processors.ts';
 import { makeReport, type Report } from './run/report.ts';
 import { RoundRobin } from './run/round-robin.ts';
 import { type RunLimits, RunLoop } from './run/run-loop.ts';
+import type { InputEntry } from './state/host-input.ts';
+import { loadMachine, type MachineState, saveMachine } from './state/machine-state.ts';
 import { randomFor } from './state/random.ts';
 
 interface MachineParts {
@@ -45,6 +47,8 @@ export class Machine {
   readonly #links: GuestLinks;
   readonly #board: Board;
   readonly #boot: Boot;
+  readonly #type: (port: number, bytes: Uint8Array) => void;
+  readonly #press: () => boolean;
 
   /** Makes a machine and loads its kernel. Throws RangeError or ImageError where that is not possible. */
   static async create(options: MachineOptions): Promise<Machine> {
@@ -60,7 +64,7 @@ export class Machine {
     const exits = new Exits(cores, bus, options, (...exit) => events.emit('vmexit', ...exit));
     const loop = new RunLoop({ turns, exits, console: output, options });
     const now = (): number => dateAt(options, loop.clock.now());
-    const links = new GuestLinks(loop.hostWork, randomFor(options), options.folders, now);
+    const links = new GuestLinks(loop.hostWork, randomFor(options), options.folders, now, loop.input);
     const board = new Board({
       ...processorWires(cores),
       ...plan,
@@ -71,6 +75,7 @@ export class Machine {
       clock: loop.clock,
       work: loop.work,
       host: loop.hostWork,
+      doors: loop.input,
       ramBytes: plan.memoryBytes,
       commandLine: options.append ?? '',
       firmware: options,
@@ -97,8 +102,8 @@ export class Machine {
   private constructor({ cores, events, exits, loop, links, board, boot }: MachineParts) {
     this.core = cores[0];
     this.cores = cores;
-    this.keyboard = new Keyboard(() => board.i8042);
-    this.mouse = new Mouse(() => board.i8042);
+    this.keyboard = new Keyboard(() => board.i8042, loop.input);
+    this.mouse = new Mouse(() => board.i8042, loop.input);
     this.screen = new Screen(() => board.display);
     this.#events = events;
     this.#exits = exits;
@@ -106,6 +111,15 @@ export class Machine {
     this.#links = links;
     this.#board = board;
     this.#boot = boot;
+    this.#type = loop.input.door('serial', (port: number, bytes: Uint8Array) => {
+      board.send(port, bytes);
+      loop.poke();
+    });
+    this.#press = loop.input.door('power-button', () => {
+      const isHeard = board.pressPowerButton();
+      loop.poke();
+      return isHeard;
+    });
   }
 
   /** Adds a listener and returns the function that removes it. Throws RangeError for an event that there is not. */
@@ -141,15 +155,12 @@ export class Machine {
   /** Types into a serial port. Text is sent as UTF-8. */
   send(input: string | Uint8Array, port = 0): void {
     checkInput(input);
-    this.#board.send(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
-    this.#loop.poke();
+    this.#type(port, typeof input === 'string' ? new TextEncoder().encode(input) : input);
   }
 
   /** Presses the ACPI power button: the guest is asked to turn itself off. Returns whether it wants to hear of that. */
   powerButton(): boolean {
-    const isHeard = this.#board.pressPowerButton();
-    this.#loop.poke();
-    return isHeard;
+    return this.#press();
   }
 
   /**
@@ -178,6 +189,25 @@ export class Machine {
   /** Nobody will type any more: a guest that only waits for input has halted. */
   closeInput(): void {
     this.#loop.closeInput();
+  }
+
+  /**
+   * Everything of the machine that a guest can tell apart, between two runs. Waits for backends that are at work. Throws
+   * Error where a device of the embedder's has no state, and where the machine runs.
+   */
+  async save(): Promise<MachineState> {
+    await this.#loop.quiesce();
+    return saveMachine({ cores: this.cores, board: this.#board, loop: this.#loop });
+  }
+
+  /** Goes on from what a machine with the same options gave. Throws Error where it does not fit. */
+  load(state: MachineState): void {
+    loadMachine({ cores: this.cores, board: this.#board, loop: this.#loop }, state);
+  }
+
+  /** Everything that reaches the machine from outside, from now on; null ends that. */
+  record(listener: ((entry: InputEntry) => void) | null): void {
+    this.#loop.input.record(listener);
   }
 
   /** What happened at the making of the machine that its owner may want to know. */

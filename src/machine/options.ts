@@ -1,6 +1,5 @@
 /** What a machine can be made of, and the checks that say what is wrong with a wish. */
-import type { CoreOptions } from '../core/index.ts';
-import type { Bus, Core } from '../core/types.ts';
+import type { Bus, Core, CoreSource } from '../core/types.ts';
 import type { Backends } from '../devices/backends.ts';
 import type { FileTree } from '../devices/p9/file-tree.ts';
 import type { DeviceSpec } from './board/device-table.ts';
@@ -10,8 +9,6 @@ import type { FlatOptions } from './firmware/loaders/flat.ts';
 import type { LinuxBoot } from './firmware/loaders/linux.ts';
 import type { BootModule } from './firmware/loaders/multiboot.ts';
 import type { Tracer } from './run/tracer.ts';
-
-export type CoreSource = CoreOptions['source'];
 
 /** Makes the processor; the library's own by default. */
 export type CoreFactory = (options: {

@@ -3,9 +3,11 @@
  * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
  */
 import { isObject } from '../checks.ts';
+import type { Doors } from '../doors.ts';
+import type { Plain } from '../saved.ts';
 
 /** What the sender left undone on a frame, to be done by whoever needs it. */
-export interface Offload {
+export type Offload = {
   /**
    * Where the sum of TCP or UDP begins. It is not made yet: its field, at `checksumStart + checksumOffset`, holds the
    * sum of the pseudo header.
@@ -14,12 +16,24 @@ export interface Offload {
   checksumOffset: number;
   /** Bytes of payload per segment, where the frame is several segments of TCP over IPv4 in one; otherwise 0. */
   segmentBytes: number;
+};
+
+/** Something that is done later: its callback is known from the beginning, the time comes with `arm`. */
+export interface NetTimer {
+  /** When it fires, in nanoseconds since power-on; null while it is not armed. */
+  readonly deadline: bigint | null;
+  /** Lets it fire once, at the first instruction boundary that is reached at or after `deadline`, and at no other time. */
+  arm(deadline: bigint): void;
+  cancel(): void;
+  /** Ends it for good: its name is free again. */
+  remove(): void;
 }
 
 /** Virtual time, as devices know it: nanoseconds since power-on. */
 export interface NetClock {
   now(): bigint;
-  schedule(deadline: bigint, callback: () => void): { cancel(): void };
+  /** A timer of a name that its owner has no other of. Throws Error where it has. */
+  timer(name: string, fires: () => void): NetTimer;
 }
 
 /**
@@ -41,6 +55,8 @@ export interface NetCard {
   readonly takes: { readonly checksum: boolean; readonly segments: boolean };
   readonly clock: NetClock;
   readonly host: HostWork;
+  /** By which a network that is a part of the machine lets in what its host does. */
+  readonly doors: Doors;
   /**
    * Hands a frame to the guest, which copies it. Returns false where there is no room: the backend may keep the frame
    * until it hears `ready`. A card without a driver drops the frame and returns true.
@@ -51,6 +67,11 @@ export interface NetCard {
 }
 
 export interface NetBackend {
+  /**
+   * The network is a part of the machine: it does the same in equal runs, and whatever its host does comes in by the doors
+   * of the card. Otherwise every frame comes from outside.
+   */
+  readonly usesDoors?: boolean;
   /** Whether `send` takes frames with work left undone. */
   readonly takesOffload: boolean;
   /** Plugged into a card. After a power cycle of the machine it is another one, and the guest knows nothing any more. */
@@ -63,6 +84,12 @@ export interface NetBackend {
   ready?(): void;
   /** Ends all dealings with the host. */
   close?(): void;
+  /**
+   * What a guest can tell apart, as plain data; `card` is the one that asks. A network without `save` and `load` keeps
+   * nothing of the guest, or loses it when the machine is put back.
+   */
+  save?(card: NetCard): Plain;
+  load?(card: NetCard, state: Plain): void;
 }
 
 /** Whether a value is such a network. */

@@ -60,6 +60,7 @@ export function dump(backend: NetBackend, write: (bytes: Uint8Array) => void, op
     },
     clock: card.clock,
     host: card.host,
+    doors: card.doors,
     setLink: (isUp) => card.setLink(isUp),
     receive(frame, offload) {
       const isTaken = card.receive(frame, offload);
@@ -68,12 +69,18 @@ export function dump(backend: NetBackend, write: (bytes: Uint8Array) => void, op
     },
   });
 
+  let inner: NetCard | null = null;
+
   return {
     takesOffload: backend.takesOffload,
+    usesDoors: backend.usesDoors,
     attach(card) {
       now = () => card.clock.now();
-      backend.attach(watched(card));
+      inner = watched(card);
+      backend.attach(inner);
     },
+    save: () => (inner && backend.save?.(inner)) ?? null,
+    load: (_card, state) => inner && backend.load?.(inner, state),
     send(frame, offload) {
       record(frame, offload);
       backend.send(frame, offload);

@@ -32,10 +32,13 @@ export interface HostStream {
   resume(): void;
 }
 
-export interface SocketAddress {
+export type SocketAddress = {
   address: string;
   port: number;
-}
+};
+
+/** Where a stream leads, and how many bytes went each way: what a saved machine keeps of it. */
+export type StreamPlace = { peer: SocketAddress; isIncoming: boolean; sent: number; received: number };
 
 export interface HostDatagrams {
   /** The port that datagrams are sent from and come to. */
@@ -53,6 +56,11 @@ export type OnDatagram = (bytes: Uint8Array, from: SocketAddress) => void;
 
 export interface HostSockets {
   connect(to: SocketAddress, events: StreamEvents): HostStream;
+  /**
+   * Goes on with a stream where a machine that is put back left it; null where that cannot be. Hosts without this cannot:
+   * the guest sees its connection reset.
+   */
+  resume?(place: StreamPlace, events: StreamEvents): HostStream | null;
   /** Calls back for every connection; `open` must be called at once. Rejects where the port cannot be had. */
   listen(
     at: SocketAddress,

@@ -4,6 +4,8 @@
  * host's, for nobody knows when another machine will answer.
  */
 import { check } from '../checks.ts';
+import { NO_DOORS } from '../doors.ts';
+import { copyOf, type Plain } from '../saved.ts';
 import { isBackend, type NetBackend, type NetCard } from './backend.ts';
 
 const MOST_ADDRESSES = 1024;
@@ -14,6 +16,9 @@ interface Port {
   /** Takes a frame at once or holds it. */
   deliver(frame: Uint8Array): void;
 }
+
+/** What waits for a port's card, who is known to be behind it, and the uplink's state where this port speaks for it. */
+type PortState = { held: Uint8Array[]; addresses: string[]; uplink: Plain };
 
 const addressAt = (frame: Uint8Array, at: number): string => frame.subarray(at, at + 6).join();
 
@@ -46,6 +51,7 @@ export class Switch {
     return {
       takesOffload: false,
       attach: (own) => {
+        if (card && card === this.#timekeeper) this.#timekeeper = own;
         card = own;
         held = [];
         release();
@@ -58,6 +64,16 @@ export class Switch {
         let sent = 0;
         while (sent < held.length && card?.receive(held[sent])) sent++;
         held = held.slice(sent);
+      },
+      save: (): PortState => {
+        const addresses = [...this.#addresses].flatMap(([address, owner]) => (owner === port ? [address] : []));
+        return { held: copyOf(held), addresses, uplink: this.#saveUplink(card) };
+      },
+      load: (_card, state) => {
+        const { held: frames, addresses, uplink } = state as PortState;
+        held = copyOf(frames);
+        for (const address of addresses) this.#addresses.set(address, port);
+        if (uplink !== null) this.#loadUplink(uplink);
       },
       close: () => {
         card = null;
@@ -82,21 +98,41 @@ export class Switch {
     deliver: (frame) => this.#uplink?.send(frame),
   };
 
-  #isPlugged = false;
+  /** The uplink's card, and the machine's card whose time it has. */
+  #uplinkCard: NetCard | null = null;
+  #timekeeper: NetCard | null = null;
 
-  #plugUplink({ clock, host }: NetCard): void {
-    if (!this.#uplink || this.#isPlugged) return;
-    this.#isPlugged = true;
-    this.#uplink.attach({
+  #plugUplink(card: NetCard): void {
+    if (!this.#uplink || this.#timekeeper) return;
+    const { clock, host } = card;
+    this.#timekeeper = card;
+    this.#uplinkCard = {
       takes: { checksum: false, segments: false },
       clock,
       host,
+      // What comes through a switch comes from outside by the card's own door.
+      doors: NO_DOORS,
       setLink: () => {},
       receive: (frame) => {
         this.#forward(frame, this.#uplinkPort);
         return true;
       },
-    });
+    };
+    this.#uplink.attach(this.#uplinkCard);
+  }
+
+  /** The state of the uplink, and who is behind it, for the card whose time it has. */
+  #saveUplink(card: NetCard | null): Plain {
+    if (!this.#uplinkCard || card !== this.#timekeeper) return null;
+    const port = this.#uplinkPort;
+    const addresses = [...this.#addresses].flatMap(([address, owner]) => (owner === port ? [address] : []));
+    return { addresses, network: this.#uplink?.save?.(this.#uplinkCard) ?? null };
+  }
+
+  #loadUplink(state: Plain): void {
+    const { addresses, network } = state as { addresses: string[]; network: Plain };
+    for (const address of addresses) this.#addresses.set(address, this.#uplinkPort);
+    if (this.#uplinkCard && network !== null) this.#uplink?.load?.(this.#uplinkCard, network);
   }
 
   #forward(frame: Uint8Array, from: Port): void {

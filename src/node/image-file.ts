@@ -116,7 +116,7 @@ function scratchFile(): ByteFile {
 /** Node stops at the end of the data, whatever follows. */
 function unzlib(packed: Uint8Array, length: number): Uint8Array {
   const bytes = inflateRawSync(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: length });
-  if (bytes.length !== length) throw new ImageError(`a compressed cluster has ${bytes.length} bytes of ${length}`);
+  if (bytes.length !== length) throw new ImageError(`it holds ${bytes.length} bytes of ${length}`);
   return bytes;
 }
 

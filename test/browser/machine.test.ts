@@ -56,7 +56,7 @@ afterAll(async () => {
 });
 
 async function inNode(): Promise<Run> {
-  const { Machine }: typeof Library = await import(pathToFileURL(join(root, 'dist/index.js')).href);
+  const { Machine }: typeof Library = await import(pathToFileURL(join(root, 'dist/index.node.js')).href);
   const machine = await Machine.create({ ...GUEST, kernel: readFileSync(join(root, 'roms/hello.elf')) });
   let text = '';
   machine.on('console', (part) => {

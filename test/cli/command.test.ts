@@ -5,7 +5,7 @@ import { command } from '../../src/cli/command.ts';
 import { keyFilter } from '../../src/cli/keys.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { type Bus, Stop } from '../../src/index.ts';
-import { type FakeInstruction, fakeCore, forever, hlt, out, sti } from '../machine/fake-core.ts';
+import { type FakeInstruction, fakeCore, forever, haltAnd, hlt, meanwhile, out, sti } from '../machine/fake-core.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
 
 const boot = async (
@@ -95,10 +95,9 @@ describe('the command', () => {
 
   it('gives what is typed to the first serial port at the terminal', async () => {
     const host = fakeHost({}, true);
-    setTimeout(() => host.type('x'), 20);
     const wait: FakeInstruction = (bus) => (bus.portIn(0x2fd, 1) & 1 ? undefined : 'again');
     const echo: FakeInstruction = (bus) => bus.portOut(0xe9, 1, bus.portIn(0x2f8, 1));
-    await boot('-serial none -serial stdio', [wait, echo, hlt], host);
+    await boot('-serial none -serial stdio', [meanwhile(() => host.type('x')), wait, echo, hlt], host);
     expect(host.output).toBe('x');
   });
 
@@ -111,8 +110,7 @@ describe('the command', () => {
 
   it('ends on an interrupt from outside and lets go of the terminal', async () => {
     const host = fakeHost();
-    setTimeout(() => host.interrupt(), 20);
-    const { code } = await boot('', [forever], host);
+    const { code } = await boot('', [meanwhile(() => host.interrupt()), forever], host);
     expect([code, host.isReading(), host.errors]).toEqual([0, false, 'vmlaunch: ended by a signal\n']);
   });
 
@@ -123,14 +121,15 @@ describe('the command', () => {
       if (!(bus.portIn(PM1_STATUS, 2) & 0x100)) return 'again';
       return bus.portOut(PM1_CONTROL, 2, 0x3400);
     };
-    const terminate = async (program: FakeInstruction[], times: number) => {
-      const host = fakeHost();
-      for (let i = 1; i <= times; i++) setTimeout(() => host.interrupt('SIGTERM'), 20 * i);
-      return (await boot('', program, host)).host.errors;
-    };
-    expect(await terminate([listen, obey, forever], 1)).toBe('');
-    expect(await terminate([listen, forever], 2)).toBe('vmlaunch: ended by a signal\n');
-    expect(await terminate([forever], 1)).toBe('vmlaunch: ended by a signal\n');
+    const host = fakeHost();
+    const terminate = (): FakeInstruction => meanwhile(() => host.interrupt('SIGTERM'));
+    await boot('', [listen, terminate(), obey, forever], host);
+    expect(host.errors).toBe('');
+    for (const program of [[listen, terminate(), terminate()], [terminate()]]) {
+      host.errors = '';
+      await boot('', [...program, forever], host);
+      expect(host.errors).toBe('vmlaunch: ended by a signal\n');
+    }
   });
 
   it('reports a panic with the last words on the console and the registers', async () => {
@@ -160,22 +159,25 @@ describe('the command', () => {
     expect((await boot(`${line} -serial stdio`, program)).host.errors).toContain('there is one terminal');
   });
 
-  const echo: FakeInstruction[] = [
+  /** Waits for a letter, answers with it and waits again. */
+  const echo = (waits: FakeInstruction, waitsAgain: FakeInstruction): FakeInstruction[] => [
     out(0x20, 0x11),
     out(0x21, 0x20, 4, 3, 0),
     out(0x3f8 + 4, 8),
     out(0x3f8 + 1, 1),
     sti,
-    hlt,
+    waits,
     (bus) => bus.portOut(0x3f8, 1, bus.portIn(0x3f8, 1)),
-    hlt,
+    waitsAgain,
   ];
 
   it('types what comes from a terminal, until Ctrl-A x', async () => {
     const host = fakeHost({}, true);
-    setTimeout(() => host.type('q'), 20);
-    setTimeout(() => host.type('\x01x'), 60);
-    const { code } = await boot('-nographic', echo, host);
+    const program = echo(
+      haltAnd(() => host.type('q')),
+      haltAnd(() => host.type('\x01x')),
+    );
+    const { code } = await boot('-nographic', program, host);
     expect([code, host.output, host.errors]).toEqual([0, 'q', '']);
   });
 

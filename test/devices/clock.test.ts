@@ -12,7 +12,7 @@ describe('the virtual clock', () => {
         const clock = new HandClock();
         const fired: [number, number][] = [];
         for (const [index, deadline] of deadlines.entries()) {
-          clock.schedule(BigInt(deadline), () => fired.push([deadline, index]));
+          clock.timer(`${index}`, () => fired.push([deadline, index])).arm(BigInt(deadline));
         }
         clock.advance(50);
         const sorted = deadlines.map((deadline, index): [number, number] => [deadline, index]);
@@ -24,8 +24,9 @@ describe('the virtual clock', () => {
 
   it('forgets cancelled timers, also as its next deadline', () => {
     const clock = new HandClock();
-    const timer = clock.schedule(10n, () => expect.unreachable());
-    clock.schedule(20n, () => {});
+    const timer = clock.timer('cancelled', () => expect.unreachable());
+    timer.arm(10n);
+    clock.timer('other', () => {}).arm(20n);
     timer.cancel();
     expect(clock.nextDeadline).toBe(20n);
     clock.advance(30);
@@ -37,9 +38,10 @@ describe('the virtual clock', () => {
     const fired: string[] = [];
     const again = (): void => {
       fired.push('again');
-      clock.schedule(deadline, again);
+      timer.arm(deadline);
     };
-    clock.schedule(4n, again);
+    const timer = clock.timer('again', again);
+    timer.arm(4n);
     clock.runDue();
     expect([fired, clock.nextDeadline]).toEqual([['again'], deadline]);
     clock.runDue();
@@ -52,10 +54,10 @@ describe('the virtual clock', () => {
       () => 0n,
       () => reports++,
     );
-    clock.schedule(100n, () => {});
-    clock.schedule(200n, () => {});
+    clock.timer('a', () => {}).arm(100n);
+    clock.timer('b', () => {}).arm(200n);
     expect(reports).toBe(1);
-    clock.schedule(50n, () => {});
+    clock.timer('c', () => {}).arm(50n);
     expect(reports).toBe(2);
   });
 
@@ -71,9 +73,9 @@ describe('the virtual clock', () => {
 
   it('has no deadline in a time that no machine lives to see', () => {
     const clock = new HandClock();
-    clock.schedule(NEVER, () => expect.unreachable());
+    clock.timer('never', () => expect.unreachable()).arm(NEVER);
     expect(clock.nextDeadline).toBe(NEVER);
-    clock.schedule(NEVER - 1n, () => {});
+    clock.timer('late', () => {}).arm(NEVER - 1n);
     expect(clock.nextDeadline).toBe(NEVER - 1n);
   });
 });

@@ -57,7 +57,7 @@ describe('fw_cfg by DMA', () => {
     const device = new FwCfg({
       memory,
       wrote: () => {},
-      defer: (turn) => rest.push(turn),
+      defer: (_name, turn) => () => void rest.push(turn),
       charge: (bytes) => void (work += bytes),
     });
     device.addFile('opt/test', new Uint8Array(7 * MIB).fill(7));

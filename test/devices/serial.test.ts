@@ -42,7 +42,7 @@ beforeEach(() => {
 
 describe('the 16550 register file', () => {
   it('is reset as the table "UART Reset Configuration" says', () => {
-    const fresh = new Serial({ clock, irq: () => {}, output: () => {} });
+    const fresh = new Serial({ clock: new HandClock(), irq: () => {}, output: () => {} });
     const registers = [IER, IIR, LCR, MCR, LSR].map((offset) => fresh.read(offset, 1));
     expect(registers).toEqual([0, 1, 0, 0, Lsr.THR_EMPTY | Lsr.IDLE]);
   });

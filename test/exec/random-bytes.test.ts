@@ -10,8 +10,6 @@ const INSTRUCTIONS = 1_000_000;
 const SLICE = 500;
 /** Bytes that a program consists of, at CODE or wherever its mode begins. */
 const PROGRAM = 0x1000;
-/** Longest time of a slice in ms: far beyond what its instructions need, far below a repetition without end. */
-const PATIENCE = 2_000;
 
 interface Subject {
   lab: Lab;
@@ -91,7 +89,6 @@ describe('a million random instructions', () => {
     const { core } = lab;
     let total = 0;
     let programs = 0;
-    let longest = 0;
     while (total < INSTRUCTIONS && programs < INSTRUCTIONS / 100) {
       programs++;
       begin();
@@ -103,9 +100,7 @@ describe('a million random instructions', () => {
       core.set('rip', core.get('rip') + BigInt(next() % 64));
       for (let slices = 0; slices < 2; slices++) {
         const before = core.retired;
-        const began = performance.now();
         const stop = core.run(SLICE);
-        longest = Math.max(longest, performance.now() - began);
         const done = core.retired - before;
         expect(done).toBeLessThanOrEqual(SLICE + 32);
         total += Math.max(done, 1);
@@ -114,6 +109,5 @@ describe('a million random instructions', () => {
     }
     expect(total).toBeGreaterThanOrEqual(INSTRUCTIONS);
     for (const bytes of outside(lab)) expect(bytes.every((byte) => byte === 0)).toBe(true);
-    expect(longest).toBeLessThan(PATIENCE);
   });
 });

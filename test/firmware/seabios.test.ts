@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ramDisk } from '../../src/devices/block/raw.ts';
 import { Machine } from '../../src/machine/machine.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
 import { debianPackage } from '../linux/debian.ts';
@@ -42,6 +43,28 @@ describe('SeaBIOS', () => {
     expect(debugcon).not.toContain('Booting from');
   }, 60_000);
 
+  it('boots a disk behind a root port of a q35, whose bus and windows it sets up', async () => {
+    const disk = new Uint8Array(0x20_0000);
+    disk.set(readFileSync(new URL('../../roms/chain-guest.img', import.meta.url)));
+    const { outcome, serial0, debugcon } = await run({
+      machine: 'q35',
+      drives: { disk: ramDisk(disk) },
+      devices: [
+        { type: 'isa-debugcon' },
+        { type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 },
+        { type: 'pcie-root-port', id: 'port', addr: '6' },
+        { type: 'virtio-blk', drive: 'disk', bus: 'port' },
+      ],
+    });
+    expect(debugcon).toContain('Running on QEMU (q35)');
+    expect(debugcon).toContain('PCI: secondary bus = 0xff -> 0x1');
+    expect(debugcon).toContain('Moving pm_base to 0x600');
+    expect(serial0).toContain('guest: disk 80');
+    // SeaBIOS keeps the last letters back until the next tick.
+    expect(serial0).toContain('guest: the next sector says');
+    expect(outcome).toEqual({ reason: 'debug-exit', code: 0 });
+  }, 60_000);
+
   it('starts over after its own reset', async () => {
     const machine = await Machine.create({ bios, devices: [{ type: 'isa-debugcon' }], reboot: true });
     let text = '';
@@ -54,9 +77,9 @@ describe('SeaBIOS', () => {
 });
 
 it.each([
-  [{ bios: new Uint8Array(1000) }, 'the firmware image has 1000 bytes; 65536 to 8388608'],
-  [{ bios: new Uint8Array(0x2_0000), kernel: new Uint8Array(1) }, 'firmware and a kernel exclude each other'],
-  [{}, 'neither a kernel nor firmware'],
-])('a machine of %j is refused', async (options, message) => {
+  ['the firmware image has 1000 bytes; 65536 to 8388608', { bios: new Uint8Array(1000) }],
+  ['firmware and a kernel exclude each other', { bios: new Uint8Array(0x2_0000), kernel: new Uint8Array(1) }],
+  ['neither a kernel nor firmware', {}],
+])('a machine is refused: %s', async (message, options) => {
   await expect(Machine.create(options)).rejects.toThrow(message);
 });

@@ -14,8 +14,9 @@ mount -t devtmpfs dev /dev
 `;
 const WAIT_FOR_BUTTON = `
 event=$(grep -l '^Power Button' /sys/class/input/event*/device/name | head -n 1 | cut -d / -f 5)
+exec 3< /dev/input/$event
 echo "the guest listens to $(cat /sys/class/input/$event/device/name)"
-head -c 24 /dev/input/$event > /dev/null
+head -c 24 <&3 > /dev/null
 echo "the guest heard the button"
 poweroff -f
 `;
@@ -46,7 +47,7 @@ describe('a Linux guest of the command', () => {
     const { code, host } = await run(['button', 'evdev'], WAIT_FOR_BUTTON, [], (running) => {
       if (isAsked || !running.output.includes('the guest listens to Power Button')) return;
       isAsked = true;
-      setTimeout(() => running.interrupt('SIGTERM'), 50);
+      setImmediate(() => running.interrupt('SIGTERM'));
     });
     expect(host.output).toMatch(/the guest heard the button\s+.*reboot: Power down/);
     expect([code, host.errors]).toEqual([0, '']);

@@ -152,3 +152,26 @@ export const out =
 export const sti: FakeInstruction = (_bus, core) => core.set('rflags', IF | 2n);
 export const hlt: FakeInstruction = () => Stop.HALT;
 export const forever: FakeInstruction = () => 'again';
+
+/** Repeats itself until the host has had a turn and done `act` in it. */
+export function meanwhile(act: () => void): FakeInstruction {
+  let state: 'new' | 'asked' | 'done' = 'new';
+  return () => {
+    if (state === 'new') {
+      state = 'asked';
+      setImmediate(() => {
+        state = 'done';
+        act();
+      });
+    }
+    return state === 'done' ? undefined : 'again';
+  };
+}
+
+/** Halts, and the host does `act` in its next turn. */
+export function haltAnd(act: () => void): FakeInstruction {
+  return () => {
+    setImmediate(act);
+    return Stop.HALT;
+  };
+}

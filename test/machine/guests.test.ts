@@ -5,6 +5,7 @@ import { command } from '../../src/cli/command.ts';
 import type { BootMode, MachineOptions, Outcome, Tracer } from '../../src/index.ts';
 import { Machine } from '../../src/index.ts';
 import { fakeHost } from '../cli/fake-host.ts';
+import { machineCode } from '../machine-code.ts';
 import { elfImage, multiboot1Header, multiboot2Header } from './firmware/loaders/images.ts';
 
 const MIB = 0x10_0000;
@@ -18,134 +19,123 @@ const run = async (options: MachineOptions): Promise<{ outcome: Outcome; output:
   });
   return { outcome: await machine.run({ instructions: 1_000_000 }), output, machine };
 };
-const flat = (mode: BootMode, ...code: number[]): MachineOptions => ({
-  kernel: Uint8Array.from(code),
+const flat = (mode: BootMode, listing: string): MachineOptions => ({
+  kernel: machineCode(mode, 0x7c00, listing),
   flat: { address: 0x7c00, mode },
 });
 
-/** mov dx, 0x3f8; mov al, 'H'; out dx, al; mov al, 'i'; out dx, al; mov al, 3; out 0xf4, al */
-const HI_16 = [0xba, 0xf8, 0x03, 0xb0, 0x48, 0xee, 0xb0, 0x69, 0xee, 0xb0, 0x03, 0xe6, 0xf4];
-const HI_32 = [0x66, ...HI_16];
+const hi = (mode: BootMode): MachineOptions => {
+  const prefix = mode === 16 ? '' : '66 ';
+  return flat(
+    mode,
+    `
+    ${prefix}ba f8 03  mov dx, 0x3f8
+    b0 48     mov al, 'H'
+    ee        out dx, al
+    b0 69     mov al, 'i'
+    ee        out dx, al
+    b0 03     mov al, 3
+    e6 f4     out 0xf4, al
+    `,
+  );
+};
 
 describe('a flat guest', () => {
   it.each([16, 32, 64] as const)('speaks and ends in %i-bit mode', async (mode) => {
-    const { outcome, output, machine } = await run(flat(mode, ...(mode === 16 ? HI_16 : HI_32)));
+    const { outcome, output, machine } = await run(hi(mode));
     expect([output, outcome]).toEqual(['Hi', { reason: 'debug-exit', code: 3 }]);
     expect(machine.report).toMatchObject({ instructions: 7, ports: { reads: 0, writes: 3 } });
   });
 
   it('is in long mode under identity tables when entered in 64-bit mode', async () => {
-    // mov rax, 0x200000; mov dword [rax], 0x1234; mov eax, [rax]; out 0xf4, eax
-    const code = [0x48, 0xc7, 0xc0, 0, 0, 0x20, 0, 0xc7, 0x00, 0x34, 0x12, 0, 0, 0x8b, 0x00, 0xe7, 0xf4];
-    expect((await run(flat(64, ...code))).outcome).toEqual({ reason: 'debug-exit', code: 0x1234 });
+    const code = `
+      48 c7 c0 00 00 20 00  mov rax, 0x200000
+      c7 00 34 12 00 00     mov dword [rax], 0x1234
+      8b 00                 mov eax, [rax]
+      e7 f4                 out 0xf4, eax
+    `;
+    expect((await run(flat(64, code))).outcome).toEqual({ reason: 'debug-exit', code: 0x1234 });
   });
 
   it('finds a GDT behind its selectors', async () => {
-    // mov eax, 0x18; mov ds, eax; mov es, eax; jmp 0x10:0x7c10; .. 0x7c10: mov al, 9; out 0xf4, al
-    const code = [0xb8, 0x18, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0xea, 0x10, 0x7c, 0, 0, 0x10, 0, 0xb0, 9, 0xe6, 0xf4];
-    expect((await run(flat(32, ...code))).outcome).toEqual({ reason: 'debug-exit', code: 9 });
+    const code = `
+      b8 18 00 00 00              mov eax, 0x18
+      8e d8                       mov ds, eax
+      8e c0                       mov es, eax
+      ea 10 7c 00 00 10 00        jmp 0x10:next
+      b0 09                 next: mov al, 9
+      e6 f4                       out 0xf4, al
+    `;
+    expect((await run(flat(32, code))).outcome).toEqual({ reason: 'debug-exit', code: 9 });
   });
 
-  it.each<[string, number[], Outcome]>([
-    ['HLT with interrupts off', [0xf4], { reason: 'halted' }],
-    ['a triple fault', [0x0f, 0x0b], { reason: 'shutdown' }],
-    ['the keyboard controller', [0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe], { reason: 'reset' }],
-    ['nothing: it loops', [0xeb, 0xfe], { reason: 'limit' }],
+  it.each<[string, string, Outcome]>([
+    ['HLT with interrupts off', 'f4  hlt', { reason: 'halted' }],
+    ['a triple fault', '0f 0b  ud2', { reason: 'shutdown' }],
+    ['the keyboard controller', 'b0 fe  mov al, 0xfe\n e6 64  out 0x64, al\n eb fe  jmp $', { reason: 'reset' }],
+    ['nothing: it loops', 'eb fe  jmp $', { reason: 'limit' }],
   ])('ends by %s', async (_name, code, outcome) => {
-    expect((await run(flat(32, ...code))).outcome).toEqual(outcome);
+    expect((await run(flat(32, code))).outcome).toEqual(outcome);
   });
 
   it('starts over from its image when it resets the machine', async () => {
-    // inc byte [0x7c20]; cmp byte [0x600], 3; je done; inc byte [0x600]; mov al, 0xfe; out 0x64, al; jmp $; done: mov al, [0x7c20]; out 0xf4, al
-    const code = [
-      0xfe,
-      0x06,
-      0x20,
-      0x7c,
-      0x80,
-      0x3e,
-      0x00,
-      0x06,
-      0x03,
-      0x74,
-      0x0a,
-      0xfe,
-      0x06,
-      0x00,
-      0x06,
-      0xb0,
-      0xfe,
-      0xe6,
-      0x64,
-      0xeb,
-      0xfe,
-      0xa0,
-      0x20,
-      0x7c,
-      0xe6,
-      0xf4,
-      ...new Array(8).fill(0),
-    ];
-    const { outcome } = await run({ ...flat(16, ...code), reboot: true });
+    const code = `
+      fe 06 20 7c             inc byte [count]
+      80 3e 00 06 03          cmp byte [0x600], 3
+      74 0a                   je done
+      fe 06 00 06             inc byte [0x600]
+      b0 fe                   mov al, 0xfe
+      e6 64                   out 0x64, al
+      eb fe                   jmp $
+      a0 20 7c         done:  mov al, [count]
+      e6 f4                   out 0xf4, al
+      00 00 00 00 00 00       db 0, 0, 0, 0, 0, 0
+      00 00            count: db 0, 0
+    `;
+    const { outcome } = await run({ ...flat(16, code), reboot: true });
     expect(outcome).toEqual({ reason: 'debug-exit', code: 1 });
   });
 });
 
-/**
- * Real mode: [0x20] = 0:0x7c40; the timer at 169 ticks in mode 2; sti; then `wait`, cmp byte [0x600], 5, jb back to it;
- * mov al, cl; out 0xf4, al. At 0x7c40: inc byte [0x600]; end of interrupt; iret.
- */
-const timerGuest = (...wait: number[]): MachineOptions => {
+/** Real mode: the timer interrupts at every 169th of its ticks, and `wait` stands in a loop until it has done so five times. */
+const timerGuest = (wait: string): MachineOptions => {
   const code = new Uint8Array(0x49);
-  code.set([
-    0x31,
-    0xc0,
-    0x8e,
-    0xd8,
-    0xc7,
-    0x06,
-    0x20,
-    0x00,
-    0x40,
-    0x7c,
-    0xa3,
-    0x22,
-    0x00,
-    0xb0,
-    0x34,
-    0xe6,
-    0x43,
-    0xb0,
-    0xa9,
-    0xe6,
-    0x40,
-    0xb0,
-    0x00,
-    0xe6,
-    0x40,
-    0xfb,
-    ...wait,
-    0x80,
-    0x3e,
-    0x00,
-    0x06,
-    0x05,
-    0x72,
-    0xf9 - wait.length,
-    0x88,
-    0xc8,
-    0xe6,
-    0xf4,
-  ]);
-  code.set([0xfe, 0x06, 0x00, 0x06, 0xb0, 0x20, 0xe6, 0x20, 0xcf], 0x40);
-  return flat(16, ...code);
+  const back = (0xf9 - machineCode(16, 0, wait).length).toString(16);
+  const main = `
+    31 c0                    xor ax, ax
+    8e d8                    mov ds, ax
+    c7 06 20 00 40 7c        mov word [0x20], 0x7c40
+    a3 22 00                 mov [0x22], ax
+    b0 34                    mov al, 0x34  ; counter 0, two bytes, mode 2
+    e6 43                    out 0x43, al
+    b0 a9                    mov al, 169
+    e6 40                    out 0x40, al
+    b0 00                    mov al, 0
+    e6 40                    out 0x40, al
+    fb                       sti
+                       back:
+    ${wait}
+    80 3e 00 06 05           cmp byte [0x600], 5
+    72 ${back}               jb back
+    88 c8                    mov al, cl
+    e6 f4                    out 0xf4, al
+  `;
+  const handler = `
+    fe 06 00 06  inc byte [0x600]
+    b0 20        mov al, 0x20
+    e6 20        out 0x20, al  ; the end of the interrupt
+    cf           iret
+  `;
+  code.set(machineCode(16, 0x7c00, main));
+  code.set(machineCode(16, 0x7c40, handler), 0x40);
+  return { kernel: code, flat: { address: 0x7c00, mode: 16 } };
 };
-const HLT = [0xf4];
-const INC_ECX = [0x66, 0x41];
+const HLT = 'f4  hlt';
+const INC_ECX = '66 41  inc ecx';
 
 describe('the timer of a guest', () => {
   it('wakes it from HLT, and time jumps from tick to tick', async () => {
-    const { outcome, machine } = await run(timerGuest(...HLT));
+    const { outcome, machine } = await run(timerGuest(HLT));
     expect(outcome).toEqual({ reason: 'debug-exit', code: 0 });
     const { report } = machine;
     expect(report.instructions).toBe(11 + 5 * (1 + 4 + 2) + 2);
@@ -154,11 +144,11 @@ describe('the timer of a guest', () => {
   });
 
   it('interrupts it at the same instruction however it is run', async () => {
-    const whole = await run(timerGuest(...INC_ECX));
-    const sliced = await Machine.create({ memory: '4M', devices: [EXIT], ...timerGuest(...INC_ECX) });
+    const whole = await run(timerGuest(INC_ECX));
+    const sliced = await Machine.create({ memory: '4M', devices: [EXIT], ...timerGuest(INC_ECX) });
     let outcome: Outcome | null = null;
     while (!outcome) outcome = sliced.step(997);
-    const single = await run({ ...timerGuest(...INC_ECX), tracer: { instruction: () => {} } });
+    const single = await run({ ...timerGuest(INC_ECX), tracer: { instruction: () => {} } });
     expect(whole.outcome.reason).toBe('debug-exit');
     for (const other of [sliced, single.machine]) {
       expect(other.core.get('rcx')).toBe(whole.machine.core.get('rcx'));
@@ -169,16 +159,10 @@ describe('the timer of a guest', () => {
   });
 
   it('reaches it through the interrupt controller only while that lets it', async () => {
-    const options = timerGuest(...INC_ECX);
-    const masked = Uint8Array.from([
-      0xb0,
-      0x01,
-      0xe6,
-      0x21,
-      ...options.kernel!.subarray(0, 0x3c),
-      ...options.kernel!.subarray(0x40),
-    ]);
-    const { outcome } = await run({ ...options, kernel: masked });
+    const options = timerGuest(INC_ECX);
+    const mask = machineCode(16, 0x7c00, 'b0 01  mov al, 1\n e6 21  out 0x21, al');
+    const kernel = Uint8Array.from([...mask, ...options.kernel!.subarray(0, 0x3c), ...options.kernel!.subarray(0x40)]);
+    const { outcome } = await run({ ...options, kernel });
     expect(outcome).toEqual({ reason: 'limit' });
   });
 });
@@ -188,18 +172,30 @@ describe('a kernel', () => {
     [32, MIB],
     [64, MIB],
   ] as const)('as plain ELF%i is entered in its own mode', async (bits, entry) => {
-    // 32-bit: dec eax (0x48) counts; 64-bit: it is a prefix. mov eax, 5; dec eax / nop; out 0xf4, al
-    const code = Uint8Array.of(0xb8, 5, 0, 0, 0, 0x48, 0x90, 0xe6, 0xf4);
+    // What is an instruction in 32-bit mode is a prefix in 64-bit mode.
+    const count = bits === 32 ? '48  dec eax\n 90  nop' : '48 90  xchg rax, rax';
+    const code = machineCode(bits, entry, `b8 05 00 00 00  mov eax, 5\n ${count}\n e6 f4  out 0xf4, al`);
     const { outcome } = await run({ kernel: elfImage(bits, entry, [{ physical: entry, bytes: code }]) });
     expect(outcome).toEqual({ reason: 'debug-exit', code: bits === 32 ? 4 : 5 });
   });
 
   it('under Multiboot 1 finds the magic in EAX and its command line through EBX', async () => {
-    // cmp eax, 0x2badb002; jne $; mov esi, [ebx+16]; mov dx, 0x3f8; l: lodsb; test al, al; jz d; out dx, al; jmp l; d: out 0xf4, al
-    const code = [
-      0x3d, 0x02, 0xb0, 0xad, 0x2b, 0x75, 0xfe, 0x8b, 0x73, 0x10, 0x66, 0xba, 0xf8, 0x03, 0xac, 0x84, 0xc0, 0x74, 0x03,
-      0xee, 0xeb, 0xf8, 0xe6, 0xf4,
-    ];
+    const code = machineCode(
+      32,
+      MIB + 12,
+      `
+      3d 02 b0 ad 2b        cmp eax, 0x2badb002
+      75 fe                 jne $
+      8b 73 10              mov esi, [ebx+16]
+      66 ba f8 03           mov dx, 0x3f8
+      ac              next: lodsb
+      84 c0                 test al, al
+      74 03                 je done
+      ee                    out dx, al
+      eb f8                 jmp next
+      e6 f4           done: out 0xf4, al
+      `,
+    );
     const bytes = new Uint8Array([...multiboot1Header(0), ...code]);
     const kernel = elfImage(32, MIB + 12, [{ physical: MIB, bytes }]);
     const { outcome, output } = await run({ kernel, kernelName: 'k.elf', append: 'one two' });
@@ -207,9 +203,18 @@ describe('a kernel', () => {
   });
 
   it('under Multiboot 2 finds its magic in EAX and the size of its information at EBX', async () => {
-    // cmp eax, 0x36d76289; jne $; mov eax, [ebx]; and al, 7; out 0xf4, al
-    const code = [0x3d, 0x89, 0x62, 0xd7, 0x36, 0x75, 0xfe, 0x8b, 0x03, 0x24, 0x07, 0xe6, 0xf4];
     const header = multiboot2Header([]);
+    const code = machineCode(
+      32,
+      MIB + 4 + header.length,
+      `
+      3d 89 62 d7 36  cmp eax, 0x36d76289
+      75 fe           jne $
+      8b 03           mov eax, [ebx]
+      24 07           and al, 7
+      e6 f4           out 0xf4, al
+      `,
+    );
     const pad = new Uint8Array(4);
     const bytes = new Uint8Array([...pad, ...header, ...code]);
     const kernel = elfImage(32, MIB + 4 + header.length, [{ physical: MIB, bytes }]);
@@ -219,7 +224,7 @@ describe('a kernel', () => {
 
 describe('the trace of a guest', () => {
   it('lists its code, its steps and its exceptions', async () => {
-    const host = fakeHost({ 'g.bin': Uint8Array.of(0xb0, 0x07, 0x0f, 0x0b) });
+    const host = fakeHost({ 'g.bin': machineCode(32, 0x7c00, 'b0 07  mov al, 7\n 0f 0b  ud2') });
     const line = '-device loader,file=g.bin,addr=0x7c00,mode=32 -no-reboot -m 1M -d in_asm,int,exec -D t.txt';
     await command(line.split(' '), host);
     const lines = String(host.files.get('t.txt')).split('\n');
@@ -242,13 +247,13 @@ describe('the trace of a guest', () => {
         expect(isSoftware).toBe(false);
       },
     };
-    await run({ ...timerGuest(...HLT), tracer });
+    await run({ ...timerGuest(HLT), tracer });
     expect(vectors).toEqual([8, 8, 8, 8, 8]);
     expect([...at]).toEqual([0x7c1bn]);
   });
 
   it('counts the same instructions as a run without it', async () => {
-    const traced = await run({ ...flat(16, ...HI_16), tracer: { instruction: () => {} } });
+    const traced = await run({ ...hi(16), tracer: { instruction: () => {} } });
     expect(traced.machine.report.instructions).toBe(7);
   });
 });

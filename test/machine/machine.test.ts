@@ -6,7 +6,17 @@ import { Machine } from '../../src/machine/machine.ts';
 import type { MachineOptions } from '../../src/machine/options.ts';
 import { Pacer } from '../../src/machine/run/pacer.ts';
 import { formatReport } from '../../src/machine/run/report.ts';
-import { type FakeCore, type FakeInstruction, fakeCore, forever, hlt, out, sti } from './fake-core.ts';
+import {
+  type FakeCore,
+  type FakeInstruction,
+  fakeCore,
+  forever,
+  haltAnd,
+  hlt,
+  meanwhile,
+  out,
+  sti,
+} from './fake-core.ts';
 
 const COM1 = 0x3f8;
 const flatKernel = { kernel: Uint8Array.of(0x90), flat: { address: 0x7c00, mode: 16 } } as const;
@@ -50,8 +60,7 @@ describe('the outcome of a run', () => {
   });
 
   it('is "stopped" soon after stop, and the run can go on', async () => {
-    const { machine, core } = await machineOf([forever]);
-    setTimeout(() => machine.stop(), 30);
+    const { machine, core } = await machineOf([meanwhile(() => machine.stop()), forever]);
     expect(await machine.run()).toEqual({ reason: 'stopped' });
     const before = core.retired;
     expect(await machine.run({ instructions: 1000 })).toEqual({ reason: 'limit' });
@@ -152,18 +161,14 @@ describe('time that follows the host', () => {
   });
 
   it('wakes a sleeping guest for input', async () => {
-    const program = [
-      ...pics,
-      ...pitEvery(0xffff),
-      out(COM1 + 4, 8),
-      out(COM1 + 1, 1),
-      sti,
-      hlt,
-      out(0xcf9, 4),
-      forever,
-    ];
-    const { machine, core } = await machineOf(program, { clock: 'host' });
-    setTimeout(() => machine.send('x'), 10);
+    const timerMasked = out(0x21, 1);
+    const { machine, core } = await machineOf(
+      [
+        ...[...pics, timerMasked, ...pitEvery(0xffff), out(COM1 + 4, 8), out(COM1 + 1, 1), sti],
+        ...[haltAnd(() => machine.send('x')), out(0xcf9, 4), forever],
+      ],
+      { clock: 'host' },
+    );
     await machine.run();
     expect(core.interrupts).toEqual([0x24]);
   });
@@ -201,7 +206,7 @@ describe('the console', () => {
     ]);
   });
 
-  it('has as many serial ports as wished, each with its name', async () => {
+  it('has as many serial ports as are asked for, each with its name', async () => {
     const program = [out(COM1, 65), out(0x2f8, 66), out(0x3e8, 67), out(0x2e8, 68), hlt];
     const { machine, seen } = await machineOf(program, { serialPorts: 3 });
     await machine.run();
@@ -218,33 +223,32 @@ describe('the console', () => {
     expect(got).toEqual(['A']);
   });
 
-  const echo: FakeInstruction[] = [
+  /** Waits for a letter, answers with the next one and waits again. */
+  const echo = (waits = hlt, waitsAgain = hlt): FakeInstruction[] => [
     ...pics,
     out(COM1 + 4, 8),
     out(COM1 + 1, 1),
     sti,
-    hlt,
+    waits,
     (bus) => bus.portOut(COM1, 1, bus.portIn(COM1, 1) + 1),
-    hlt,
+    waitsAgain,
   ];
 
-  it('waits for input where that is wished, and types what is sent', async () => {
-    const { machine, core, seen } = await machineOf(echo, { waitForInput: true });
-    setTimeout(() => machine.send('a'), 10);
-    setTimeout(() => machine.stop(), 60);
+  it('waits for input where that is asked for, and types what is sent', async () => {
+    const [typed, stopped] = [haltAnd(() => machine.send('a')), haltAnd(() => machine.stop())];
+    const { machine, core, seen } = await machineOf(echo(typed, stopped), { waitForInput: true });
     expect(await machine.run()).toEqual({ reason: 'stopped' });
     expect(seen).toEqual(['serial0: b']);
     expect(core.interrupts).toEqual([0x24]);
   });
 
   it('waits no longer once the input is closed', async () => {
-    const { machine } = await machineOf(echo, { waitForInput: true });
-    setTimeout(() => machine.closeInput(), 10);
+    const { machine } = await machineOf(echo(haltAnd(() => machine.closeInput())), { waitForInput: true });
     expect(await machine.run()).toEqual({ reason: 'halted' });
   });
 
   it('takes input from a listener that answers a prompt', async () => {
-    const { machine, seen } = await machineOf([out(COM1, 63), ...echo], { waitForInput: true });
+    const { machine, seen } = await machineOf([out(COM1, 63), ...echo()], { waitForInput: true });
     const off = machine.on('console', () => {
       off();
       machine.send('x');

@@ -1,5 +1,6 @@
 // What is written down of a network is a pcap file with the frames of both directions at their virtual times.
 import { describe, expect, it } from 'vitest';
+import { NO_DOORS } from '../../src/doors.ts';
 import { type NetBackend, type NetCard, NO_HOST } from '../../src/net/backend.ts';
 import { addWords, fold, pseudoHeader, put16 } from '../../src/net/bytes.ts';
 import { dump } from '../../src/net/pcap.ts';
@@ -22,7 +23,7 @@ function make(maxBytes?: number) {
   const clock = new HandClock();
   const dumped = dump(backend, (bytes) => void written.push(bytes), { start: START, maxBytes });
   const takes = { checksum: true, segments: true };
-  dumped.attach({ takes, clock, host: NO_HOST, setLink: () => {}, receive: () => hasRoom });
+  dumped.attach({ takes, clock, host: NO_HOST, doors: NO_DOORS, setLink: () => {}, receive: () => hasRoom });
   const records = () =>
     written.slice(1).map((bytes) => {
       const view = new DataView(bytes.buffer);

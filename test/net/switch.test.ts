@@ -1,5 +1,6 @@
 // The virtual switch: it floods what it does not know, learns from senders, holds for the slow, and leads to an uplink.
 import { describe, expect, it } from 'vitest';
+import { NO_DOORS } from '../../src/doors.ts';
 import type { NetBackend, NetCard } from '../../src/net/backend.ts';
 import { Switch } from '../../src/net/switch.ts';
 import { HandClock } from '../devices/hand-clock.ts';
@@ -11,6 +12,7 @@ const ALL = Array(6).fill(0xff);
 class Card implements NetCard {
   readonly takes = { checksum: false, segments: false };
   readonly clock = new HandClock();
+  readonly doors = NO_DOORS;
   readonly got: number[] = [];
   pending = 0;
   hasRoom = true;

@@ -1,9 +1,11 @@
 // A cable between processes: frames arrive whole and in order, wait for a card without room, and liars are cut off.
 import { connect } from 'node:net';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import { NO_DOORS } from '../../src/doors.ts';
 import type { NetBackend, NetCard } from '../../src/net/backend.ts';
 import { SocketNet } from '../../src/node/socket-net.ts';
 import { HandClock } from '../devices/hand-clock.ts';
+import { eventually } from '../eventually.ts';
 
 const LOOPBACK = { address: '127.0.0.1', port: 0 };
 const open: NetBackend[] = [];
@@ -14,6 +16,7 @@ afterEach(() => {
 class Card implements NetCard {
   readonly takes = { checksum: false, segments: false };
   readonly clock = new HandClock();
+  readonly doors = NO_DOORS;
   readonly got: number[][] = [];
   room = Number.POSITIVE_INFINITY;
   readonly state = { begun: 0, expected: 0 };
@@ -51,10 +54,10 @@ describe('a cable between processes', () => {
     const far = new Card(client);
     const frames = Array.from({ length: 200 }, (_, n) => Array.from({ length: (n * 37) % 1500 }, () => n & 0xff));
     for (const frame of frames) client.send(Uint8Array.from(frame));
-    await vi.waitFor(() => expect(near.got).toEqual(frames));
+    await eventually(() => expect(near.got).toEqual(frames));
     expect([near.state, far.state]).toEqual(Array(2).fill({ begun: 1, expected: 0 }));
     server.send(Uint8Array.of(1, 2, 3));
-    await vi.waitFor(() => expect(far.got).toEqual([[1, 2, 3]]));
+    await eventually(() => expect(far.got).toEqual([[1, 2, 3]]));
   });
 
   it('holds frames for a card without room', async () => {
@@ -64,23 +67,23 @@ describe('a cable between processes', () => {
     const client = await SocketNet.connect({ ...LOOPBACK, port: server.port });
     new Card(client);
     for (let n = 0; n < 6; n++) client.send(Uint8Array.of(n));
-    await vi.waitFor(() => expect(near.got).toHaveLength(2));
+    await eventually(() => expect(near.got).toHaveLength(2));
     near.room = 10;
     server.ready();
-    await vi.waitFor(() => expect(near.got.flat()).toEqual([0, 1, 2, 3, 4, 5]));
+    await eventually(() => expect(near.got.flat()).toEqual([0, 1, 2, 3, 4, 5]));
   });
 
   it('takes another end after the first one left', async () => {
     const server = await SocketNet.listen(LOOPBACK);
     const near = new Card(server);
     const first = await SocketNet.connect({ ...LOOPBACK, port: server.port });
-    await vi.waitFor(() => expect(near.state.begun).toBe(1));
+    await eventually(() => expect(near.state.begun).toBe(1));
     first.close();
-    await vi.waitFor(() => expect(near.state).toEqual({ begun: 0, expected: 1 }));
+    await eventually(() => expect(near.state).toEqual({ begun: 0, expected: 1 }));
     const second = await SocketNet.connect({ ...LOOPBACK, port: server.port });
     open.push(second);
     second.send(Uint8Array.of(9));
-    await vi.waitFor(() => expect(near.got).toEqual([[9]]));
+    await eventually(() => expect(near.got).toEqual([[9]]));
   });
 
   it('cuts off whoever announces a frame of four thousand million bytes', async () => {

@@ -1,9 +1,10 @@
 // Node's sockets for the user-mode network, on loopback: streams with half-closing and back-pressure, failures, datagrams.
 import { createSocket } from 'node:dgram';
 import { type AddressInfo, createServer, connect as netConnect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { StreamEvents } from '../../src/net/sockets.ts';
 import { nodeSockets } from '../../src/node/sockets.ts';
+import { eventually } from '../eventually.ts';
 import { heldBy } from '../held-bytes.ts';
 
 const LOOPBACK = '127.0.0.1';
@@ -56,7 +57,7 @@ describe('a stream', () => {
     const stream = sockets.connect({ address: LOOPBACK, port }, log);
     stream.write(new TextEncoder().encode('hello'));
     stream.end();
-    await vi.waitFor(() => expect(log.lines).toEqual(['connected', 'heard hello', 'ended']));
+    await eventually(() => expect(log.lines).toEqual(['connected', 'heard hello', 'ended']));
   });
 
   it('is refused where nobody listens', async () => {
@@ -68,7 +69,7 @@ describe('a stream', () => {
     sockets.connect({ address: LOOPBACK, port }, log);
     const none = new Log();
     sockets.connect({ address: LOOPBACK, port: 0 }, none);
-    await vi.waitFor(() => expect([log.lines, none.lines]).toEqual([['refused'], ['refused']]));
+    await eventually(() => expect([log.lines, none.lines]).toEqual([['refused'], ['refused']]));
   });
 
   it('counts what the other side does not take, and says when it is taken', async () => {
@@ -79,11 +80,11 @@ describe('a stream', () => {
     });
     const log = new Log();
     const stream = sockets.connect({ address: LOOPBACK, port }, log);
-    await vi.waitFor(() => expect(log.lines).toEqual(['connected']));
+    await eventually(() => expect(log.lines).toEqual(['connected']));
     for (let n = 0; n < 400; n++) stream.write(new Uint8Array(65536));
     expect(stream.buffered).toBeGreaterThan(0);
     other.resume();
-    await vi.waitFor(() => expect(log.lines).toContain('drained'), { timeout: 10_000 });
+    await eventually(() => expect(log.lines).toContain('drained'));
     expect(stream.buffered).toBe(0);
     stream.abort();
   });
@@ -96,7 +97,7 @@ describe('a stream', () => {
     });
     const log = new Log();
     const stream = sockets.connect({ address: LOOPBACK, port }, log);
-    await vi.waitFor(() => expect(log.lines).toEqual(['connected']));
+    await eventually(() => expect(log.lines).toEqual(['connected']));
     stream.write(new Uint8Array(16 << 20));
     const count = 200_000;
     const held = heldBy(() => {
@@ -128,10 +129,10 @@ describe('a stream', () => {
     });
     const log = new Log();
     const stream = sockets.connect({ address: LOOPBACK, port }, log);
-    await vi.waitFor(() => expect(log.lines).toEqual(['connected']));
+    await eventually(() => expect(log.lines).toEqual(['connected']));
     for (let n = 0; n < 100; n++) stream.write(new Uint8Array(65536));
     stream.finish();
-    await vi.waitFor(() => expect([bytes, hasEnded]).toEqual([100 * 65536, true]), { timeout: 10_000 });
+    await eventually(() => expect([bytes, hasEnded]).toEqual([100 * 65536, true]));
     expect(log.lines).toEqual(['connected']);
   });
 
@@ -143,9 +144,9 @@ describe('a stream', () => {
     });
     const log = new Log();
     const stream = sockets.connect({ address: LOOPBACK, port }, log);
-    await vi.waitFor(() => expect(log.lines).toEqual(['connected', 'hello']));
+    await eventually(() => expect(log.lines).toEqual(['connected', 'hello']));
     stream.abort();
-    await vi.waitFor(() => expect(errors).toEqual(['ECONNRESET']));
+    await eventually(() => expect(errors).toEqual(['ECONNRESET']));
     expect(log.lines).toEqual(['connected', 'hello']);
   });
 });
@@ -161,7 +162,7 @@ describe('a listener', () => {
     let heard = '';
     caller.on('data', (bytes) => (heard += bytes));
     caller.end('hi');
-    await vi.waitFor(() => expect([heard, log.lines]).toEqual(['welcome', [LOOPBACK, 'hi', 'ended']]));
+    await eventually(() => expect([heard, log.lines]).toEqual(['welcome', [LOOPBACK, 'hi', 'ended']]));
     await expect(sockets.listen({ address: LOOPBACK, port: listener.port }, () => {})).rejects.toThrow(
       new RegExp(`cannot listen at 127.0.0.1:${listener.port}: .*EADDRINUSE`),
     );
@@ -186,10 +187,10 @@ describe('datagrams', () => {
       return socket;
     };
     ask();
-    await vi.waitFor(() => expect(heard).toEqual(['re: one']));
+    await eventually(() => expect(heard).toEqual(['re: one']));
     await new Promise<void>((resolve) => server.close(() => resolve()));
     ask().send(new TextEncoder().encode('two'), to);
-    await vi.waitFor(() => expect(heard.slice(0, 2)).toEqual(['re: one', 'refused']));
+    await eventually(() => expect(heard.slice(0, 2)).toEqual(['re: one', 'refused']));
   });
 
   it('go out from a port of their own and come back to it', async () => {
@@ -201,7 +202,7 @@ describe('datagrams', () => {
     const got: string[] = [];
     const socket = sockets.datagrams((bytes, from) => got.push(`${new TextDecoder().decode(bytes)} ${from.port}`));
     socket.send(new TextEncoder().encode('one'), { address: LOOPBACK, port });
-    await vi.waitFor(() => expect(got).toEqual([`re: one ${port}`]));
+    await eventually(() => expect(got).toEqual([`re: one ${port}`]));
     socket.send(new Uint8Array(1), { address: LOOPBACK, port: 0 });
     socket.close();
     socket.send(new Uint8Array(1), { address: LOOPBACK, port });
@@ -215,7 +216,7 @@ describe('datagrams', () => {
     );
     const other = sockets.datagrams(() => {});
     other.send(Uint8Array.of(7), { address: LOOPBACK, port: bound.port });
-    await vi.waitFor(() => expect(got).toEqual([7]));
+    await eventually(() => expect(got).toEqual([7]));
     other.close();
     bound.close();
   });
@@ -226,6 +227,6 @@ describe('the host', () => {
     const fired: number[] = [];
     sockets.after(1, () => fired.push(1))();
     sockets.after(1, () => fired.push(2));
-    await vi.waitFor(() => expect(fired).toEqual([2]));
+    await eventually(() => expect(fired).toEqual([2]));
   });
 });

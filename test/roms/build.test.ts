@@ -26,21 +26,26 @@ describe('a committed guest image', () => {
 const scratch = mkdtempSync(join(tmpdir(), 'roms-test-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-if (here === committed) {
-  describe('the same compiler', () => {
-    it.each(ROMS)('builds $name byte for byte', (rom) => {
-      const output = join(scratch, rom.name);
-      buildRom(rom, output);
-      expect(readFileSync(output).equals(readFileSync(join(folder, rom.name)))).toBe(true);
-    });
-    it.each(FLAT_ROMS)('builds $name byte for byte', (rom) => {
-      const output = join(scratch, rom.name);
-      buildFlatRom(rom, output);
-      expect(readFileSync(output).equals(readFileSync(join(folder, rom.name)))).toBe(true);
-    });
+/** Another compiler makes other bytes: then these are skipped, which .ci/run reports as lacking, and that it builds at all is tried. */
+const isSame = here === committed;
+
+describe('the compiler that the images were built with', () => {
+  it.runIf(isSame).each(ROMS)('builds $name byte for byte', (rom) => {
+    const output = join(scratch, rom.name);
+    buildRom(rom, output);
+    expect(readFileSync(output).equals(readFileSync(join(folder, rom.name)))).toBe(true);
   });
-} else {
-  console.warn(`the roms are not compared: built with\n${committed}here is\n${here ?? 'no gcc or binutils\n'}`);
+  it.runIf(isSame).each(FLAT_ROMS)('builds $name byte for byte', (rom) => {
+    const output = join(scratch, rom.name);
+    buildFlatRom(rom, output);
+    expect(readFileSync(output).equals(readFileSync(join(folder, rom.name)))).toBe(true);
+  });
+});
+
+if (!isSame) {
+  console.warn(
+    `LACKING: the roms are not compared: built with\n${committed}here is\n${here ?? 'no gcc or binutils\n'}`,
+  );
   describe('another compiler or none', () => {
     it.runIf(here).each(ROMS)('builds $name without a warning', (rom) => {
       const output = join(scratch, rom.name);

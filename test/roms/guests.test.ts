@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { benchImage, parseOutput, type Width } from '../../bench/guest-run.ts';
-import { Machine, type Outcome } from '../../src/index.ts';
+import { Machine, type Outcome, ramDisk } from '../../src/index.ts';
 
 const INSTRUCTION_LIMIT = 200e6;
 const SLOW = 60_000;
@@ -91,5 +91,47 @@ describe('the hypervisors', () => {
       expect(output).toContain(says);
       expect(outcome).toEqual({ reason: 'debug-exit', code: 0 });
     }
+  });
+});
+
+describe('the chain loader', () => {
+  const image = (name: string): Uint8Array => {
+    const bytes = new Uint8Array(0x8000);
+    bytes.set(readFileSync(file(`../../roms/${name}`)));
+    return bytes;
+  };
+  const runDisks = async (names: readonly string[], cpu = 'max') => {
+    const drives = Object.fromEntries(names.map((name, n) => [`disk${n}`, ramDisk(image(name))]));
+    const disks = names.map((_, n) => ({ type: 'virtio-blk', drive: `disk${n}` }) as const);
+    const devices = [...disks, { type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 } as const];
+    const machine = await Machine.create({ cpu, drives, devices, memory: '16M' });
+    let output = '';
+    machine.on('console', (text) => {
+      output += text;
+    });
+    const outcome = await machine.run({ instructions: INSTRUCTION_LIMIT });
+    return { output, outcome, exits: machine.report.exits };
+  };
+  const goodbye = 'guest: the next sector says goodbye\r\n';
+
+  it('boots the next disk in VMX non-root operation, where INT 10h, 12h and 13h are the firmware’s', async () => {
+    const { output, outcome, exits } = await runDisks(['chain.img', 'chain-guest.img']);
+    // 544 KiB are left to the guest, whose disk is the first; CPUID is the hypervisor's.
+    const sees = 'guest: disk 80 base memory 0220 vmx 00 monitor chain-loader\r\n';
+    expect(output).toBe(`chain: the next disk becomes a guest\r\n${sees}${goodbye}`);
+    expect(outcome).toEqual({ reason: 'debug-exit', code: 0 });
+    const reasons = exits.filter(({ level }) => level === 1).map(({ reason, count }) => [reason, count]);
+    expect(reasons).toEqual([['CPUID', 2]]);
+  });
+
+  it('is not needed by that disk, which then sees the whole machine', async () => {
+    const { output, outcome } = await runDisks(['chain-guest.img']);
+    expect(output).toMatch(/^guest: disk 80 base memory 027F vmx 01 monitor /);
+    expect([output.endsWith(goodbye), outcome]).toEqual([true, { reason: 'debug-exit', code: 0 }]);
+  });
+
+  it('says what it lacks: a second disk', async () => {
+    const { output } = await runDisks(['chain.img']);
+    expect(output).toContain('chain: there is no second disk with a boot sector');
   });
 });

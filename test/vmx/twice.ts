@@ -15,7 +15,7 @@ const STOP = 16;
 const WAYS = new Set([
   ...['budget', 'bank', 'ctx', 'retiredEnd', 'block', 'arenaTop', 'nextGeneration', 'runEnd', 'leave', 'attention'],
   ...['bounceLength', 'bounceKind', 'bouncePa', 'bouncePa2', 'rmw', 'operand', 'walkError', 'faultAddress'],
-  ...['lazyResult', 'lazyCarry', 'vector', 'errorCode', 'eventType', 'eventLength', 'deliveringType', 'recordExits'],
+  ...['lazyResult', 'lazyCarry', 'vector', 'errorCode', 'eventType', 'eventLength', 'recordExits'],
   ...['clean', 'exitCount', 'shadowAt', 'resumeAt', 'shadowsDebug'],
 ]);
 

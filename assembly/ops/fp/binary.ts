@@ -3,7 +3,7 @@ import {
   exponent, flag, flushed, infinity, invalid, isInfinite, isNaN, isNegative, isSignaling, isZero, magnitude, operand, pack, propagate,
   rounding, sign, signBit, significand, take,
 } from './ieee';
-import { add, div, Fx, mul, Rc, rSign, rZero, sqrt } from './soft';
+import { add, div, Fx, mul, Rc, rZero, sqrt } from './soft';
 
 /** Operations. ADDSUB subtracts in even lanes and adds in odd ones. CMP + predicate gives all ones or zero. */
 export const enum Op { ADD, SUB, MUL, DIV, SQRT, MIN, MAX, ADDSUB, CMP }

@@ -1,7 +1,7 @@
 /** Exact conversions between integers and floating-point formats; flags gather in ieee.ts. */
 import {
-  exponent, flag, flushed, Format, invalid, isInfinite, isNaN, isNegative, isSignaling, isZero, operand, pack, packAs, quiet, sign, significand,
-  infinity, signBit, use,
+  exponent, flag, flushed, Format, isInfinite, isNaN, isNegative, isSignaling, isZero, operand, pack, packAs, quiet,
+  sign, significand, infinity, signBit, use,
 } from './ieee';
 import { isOrdinary, isQuick, least } from './fast';
 import { Fx, Rc, setResult } from './soft';

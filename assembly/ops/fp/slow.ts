@@ -5,7 +5,6 @@ import { Format, use } from './ieee';
 /** Operands between vectors and lanes: 16 bytes each. */
 const A: usize = memory.data(48, 16);
 const B: usize = A + 16;
-const C: usize = A + 32;
 
 @inline export function formatOf<T>(): u32 { return sizeof<T>() == 8 ? Format.DOUBLE : Format.SINGLE; }
 

@@ -1,7 +1,7 @@
 /**
  * The hot records of the x87: what an instruction does in the common case. Each function either carries the instruction out
  * and returns true, or has changed nothing: then the handler does it. Nothing here raises, waits or reports an exception
- * that is not masked (src/isa/gen/hot-x87.ts).
+ * that is not masked (src/isa/hot/x87.ts).
  */
 import { cpu, FPR } from '../../cpu/state';
 import { Flag, setArithmeticFlags } from '../../cpu/flags';
@@ -52,10 +52,9 @@ const SIGN: u32 = 0x8000;
   cpu.fdp = la;
   cpu.fdpSelector = selector(segmentOf(i));
 }
-@inline function addressOf(rec: usize): u64 { return hotOffset(rec) & cpu.laMask; }
+@inline function addressOf(i: Rec): u64 { return hotOffset(i) & cpu.laMask; }
 
-export function hotFld(rec: usize): bool {
-  const i = changetype<Rec>(rec);
+export function hotFld(i: Rec): bool {
   const top = topNumber(), from = (top + i.b) & 7, to = (top + 7) & 7;
   if (!isFull(from) || isFull(to) || !ready()) return false;
   note(i);
@@ -65,8 +64,7 @@ export function hotFld(rec: usize): bool {
   return true;
 }
 /** FST and FSTP ST(i). */
-export function hotFst(rec: usize): bool {
-  const i = changetype<Rec>(rec);
+export function hotFst(i: Rec): bool {
   const top = topNumber(), to = (top + i.b) & 7;
   if (!isFull(top) || !ready()) return false;
   note(i);
@@ -76,8 +74,7 @@ export function hotFst(rec: usize): bool {
   if ((i.b & SECOND) != 0) pop(top);
   return true;
 }
-export function hotFxch(rec: usize): bool {
-  const i = changetype<Rec>(rec);
+export function hotFxch(i: Rec): bool {
   const top = topNumber(), other = (top + i.b) & 7;
   if (!isFull(top) || !isFull(other) || !ready()) return false;
   note(i);
@@ -88,14 +85,12 @@ export function hotFxch(rec: usize): bool {
   return true;
 }
 /** FLD1 (D9 E8) and FLDZ (D9 EE). */
-export function hotConstant(rec: usize): bool {
+export function hotConstant(i: Rec): bool {
   if (!ready()) return false;
-  const i = changetype<Rec>(rec);
   return (i.b & 7) == 0 ? pushed(i, INTEGER_BIT, BIAS) : pushed(i, 0, 0);
 }
 /** FCHS (D9 E0) and FABS (D9 E1). */
-export function hotSign(rec: usize): bool {
-  const i = changetype<Rec>(rec);
+export function hotSign(i: Rec): bool {
   const top = topNumber();
   if (!isFull(top) || !ready()) return false;
   note(i);
@@ -107,8 +102,7 @@ export function hotSign(rec: usize): bool {
 
 const enum Binary { ADD, MUL, DIV }
 /** ST(0) OP ST(i), or with SECOND set ST(i) OP ST(0), for the operations that are not commutative. */
-@inline function onRegisters(rec: usize, op: Binary): bool {
-  const i = changetype<Rec>(rec);
+@inline function onRegisters(i: Rec, op: Binary): bool {
   const top = topNumber(), other = (top + i.b) & 7;
   if (!isFull(top) || !isFull(other) || !ready()) return false;
   const first = register(top), second = register(other);
@@ -125,9 +119,9 @@ const enum Binary { ADD, MUL, DIV }
   if ((i.b & POPS) != 0) pop(top);
   return true;
 }
-export function hotAdd(rec: usize): bool { return onRegisters(rec, Binary.ADD); }
-export function hotMul(rec: usize): bool { return onRegisters(rec, Binary.MUL); }
-export function hotDiv(rec: usize): bool { return onRegisters(rec, Binary.DIV); }
+export function hotAdd(i: Rec): bool { return onRegisters(i, Binary.ADD); }
+export function hotMul(i: Rec): bool { return onRegisters(i, Binary.MUL); }
+export function hotDiv(i: Rec): bool { return onRegisters(i, Binary.DIV); }
 
 /** The order of two numbers as condition codes, UNORDERED for what is neither normal nor zero. */
 function order(a: u64, aTop: u32, b: u64, bTop: u32): u32 {
@@ -143,8 +137,8 @@ function order(a: u64, aTop: u32, b: u64, bTop: u32): u32 {
 @inline function setCodes(codes: u32): void { cpu.fsw = (cpu.fsw & ~(Order.UNORDERED | Fsw.C1)) | codes; }
 
 /** FCOM, FUCOM and their popping forms. */
-export function hotCompare(rec: usize): bool {
-  const i = changetype<Rec>(rec), top = topNumber();
+export function hotCompare(i: Rec): bool {
+  const top = topNumber();
   const codes = orderOfRegisters(top, (top + i.b) & 7);
   if (codes == Order.UNORDERED) return false;
   note(i);
@@ -153,8 +147,8 @@ export function hotCompare(rec: usize): bool {
   return true;
 }
 /** FCOMPP and FUCOMPP. */
-export function hotComparePop(rec: usize): bool {
-  const i = changetype<Rec>(rec), top = topNumber(), other = (top + 1) & 7;
+export function hotComparePop(i: Rec): bool {
+  const top = topNumber(), other = (top + 1) & 7;
   const codes = orderOfRegisters(top, other);
   if (codes == Order.UNORDERED) return false;
   note(i);
@@ -164,8 +158,8 @@ export function hotComparePop(rec: usize): bool {
   return true;
 }
 /** FCOMI, FUCOMI and their popping forms: C1 stays. */
-export function hotCompareFlags(rec: usize): bool {
-  const i = changetype<Rec>(rec), top = topNumber();
+export function hotCompareFlags(i: Rec): bool {
+  const top = topNumber();
   const codes = orderOfRegisters(top, (top + i.b) & 7);
   if (codes == Order.UNORDERED) return false;
   note(i);
@@ -175,33 +169,32 @@ export function hotCompareFlags(rec: usize): bool {
 }
 
 /** Loads what a float or double stands for; `top` 0 says that it is not normal. */
-@inline function loadReal(rec: usize, la: u64, sig: u64, top: u32, isNull: bool, sign: u32): bool {
+@inline function loadReal(i: Rec, la: u64, sig: u64, top: u32, isNull: bool, sign: u32): bool {
   if (top == 0 && !isNull) return false;
-  const i = changetype<Rec>(rec);
   if (!(top == 0 ? pushed(i, 0, sign) : pushed(i, sig, top))) return false;
   noteData(i, la);
   return true;
 }
-export function hotLoadSingle(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 4);
+export function hotLoadSingle(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 4);
   if (p == 0 || !ready()) return false;
   const bits = load<u32>(p);
-  return loadReal(rec, la, singleSig(bits), singleTop(bits), bits << 1 == 0, (bits >> 16) & SIGN);
+  return loadReal(i, la, singleSig(bits), singleTop(bits), bits << 1 == 0, (bits >> 16) & SIGN);
 }
-export function hotLoadDouble(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 8);
+export function hotLoadDouble(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 8);
   if (p == 0 || !ready()) return false;
   const bits = load<u64>(p);
-  return loadReal(rec, la, doubleSig(bits), doubleTop(bits), bits << 1 == 0, <u32>(bits >> 48) & SIGN);
+  return loadReal(i, la, doubleSig(bits), doubleTop(bits), bits << 1 == 0, <u32>(bits >> 48) & SIGN);
 }
-export function hotLoadExtended(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 10), i = changetype<Rec>(rec);
+export function hotLoadExtended(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 10);
   if (p == 0 || !ready() || !pushed(i, load<u64>(p), load<u16>(p, 8))) return false;
   noteData(i, la);
   return true;
 }
-export function hotStoreExtended(rec: usize): bool {
-  const la = addressOf(rec), p = hotWriteHit(la, 10), i = changetype<Rec>(rec), top = topNumber();
+export function hotStoreExtended(i: Rec): bool {
+  const la = addressOf(i), p = hotWriteHit(la, 10), top = topNumber();
   if (p == 0 || !ready() || !isFull(top)) return false;
   note(i);
   noteData(i, la);
@@ -212,8 +205,7 @@ export function hotStoreExtended(rec: usize): bool {
   return true;
 }
 
-@inline function loadInteger(rec: usize, la: u64, value: i64): bool {
-  const i = changetype<Rec>(rec);
+@inline function loadInteger(i: Rec, la: u64, value: i64): bool {
   let sig: u64 = 0, top: u32 = 0;
   if (value != 0) {
     const magnitude = value < 0 ? 0 - <u64>value : <u64>value;
@@ -225,17 +217,17 @@ export function hotStoreExtended(rec: usize): bool {
   noteData(i, la);
   return true;
 }
-export function hotLoadW(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 2);
-  return p != 0 && ready() && loadInteger(rec, la, <i64>load<i16>(p));
+export function hotLoadW(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 2);
+  return p != 0 && ready() && loadInteger(i, la, <i64>load<i16>(p));
 }
-export function hotLoadD(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 4);
-  return p != 0 && ready() && loadInteger(rec, la, <i64>load<i32>(p));
+export function hotLoadD(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 4);
+  return p != 0 && ready() && loadInteger(i, la, <i64>load<i32>(p));
 }
-export function hotLoadQ(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 8);
-  return p != 0 && ready() && loadInteger(rec, la, load<i64>(p));
+export function hotLoadQ(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 8);
+  return p != 0 && ready() && loadInteger(i, la, load<i64>(p));
 }
 
 /** PE and C1 of a store, then the pop that bit SECOND asks for. */
@@ -246,10 +238,10 @@ export function hotLoadQ(rec: usize): bool {
   if ((i.b & SECOND) != 0) pop(top);
 }
 /** FST and FSTP of a float or double, where it is normal or zero and rounded to nearest. */
-@inline function storeReal<T>(rec: usize): bool {
+@inline function storeReal<T>(i: Rec): bool {
   const DROPPED: u64 = sizeof<T>() == 8 ? 11 : 40, FRACTION: u64 = 63 - DROPPED, WIDTH: u64 = 8 * sizeof<T>() - 1;
   const EXPONENTS: u32 = sizeof<T>() == 8 ? 0x7ff : 0xff;
-  const la = addressOf(rec), p = hotWriteHit(la, sizeof<T>()), i = changetype<Rec>(rec), top = topNumber();
+  const la = addressOf(i), p = hotWriteHit(la, sizeof<T>()), top = topNumber();
   if (p == 0 || !isFull(top) || !ready() || !isQuick()) return false;
   const sig = load<u64>(register(top)), upper: u32 = load<u16>(register(top), 8);
   const sign = <u64>(upper >> 15) << WIDTH;
@@ -268,12 +260,12 @@ export function hotLoadQ(rec: usize): bool {
   stored(i, la, top, rest != 0, up);
   return true;
 }
-export function hotStoreSingle(rec: usize): bool { return storeReal<u32>(rec); }
-export function hotStoreDouble(rec: usize): bool { return storeReal<u64>(rec); }
+export function hotStoreSingle(i: Rec): bool { return storeReal<u32>(i); }
+export function hotStoreDouble(i: Rec): bool { return storeReal<u64>(i); }
 
 /** FIST and FISTP, to nearest or towards zero, where the result fits. */
-@inline function storeInteger<T>(rec: usize): bool {
-  const la = addressOf(rec), p = hotWriteHit(la, sizeof<T>()), i = changetype<Rec>(rec), top = topNumber();
+@inline function storeInteger<T>(i: Rec): bool {
+  const la = addressOf(i), p = hotWriteHit(la, sizeof<T>()), top = topNumber();
   const rc = (cpu.fcw >> 10) & 3;
   if (p == 0 || !isFull(top) || !ready() || (cpu.fcw & MASKS) != MASKS || (rc != 0 && rc != 3)) return false;
   const sig = load<u64>(register(top)), upper: u32 = load<u16>(register(top), 8);
@@ -292,12 +284,12 @@ export function hotStoreDouble(rec: usize): bool { return storeReal<u64>(rec); }
   stored(i, la, top, rest != 0, up);
   return true;
 }
-export function hotStoreD(rec: usize): bool { return storeInteger<i32>(rec); }
-export function hotStoreQ(rec: usize): bool { return storeInteger<i64>(rec); }
+export function hotStoreD(i: Rec): bool { return storeInteger<i32>(i); }
+export function hotStoreQ(i: Rec): bool { return storeInteger<i64>(i); }
 
 /** ST(0) OP memory, by the operation in modrm.reg. */
-function withMemory(rec: usize, la: u64, mSig: u64, mTop: u32): bool {
-  const i = changetype<Rec>(rec), top = topNumber(), to = register(top);
+function withMemory(i: Rec, la: u64, mSig: u64, mTop: u32): bool {
+  const top = topNumber(), to = register(top);
   const sig = load<u64>(to), upper: u32 = load<u16>(to, 8);
   let done: bool;
   switch ((i.b >> 3) & 7) {
@@ -320,17 +312,17 @@ function withMemory(rec: usize, la: u64, mSig: u64, mTop: u32): bool {
   noteData(i, la);
   return true;
 }
-export function hotSingle(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 4);
+export function hotSingle(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 4);
   if (p == 0 || !isFull(topNumber()) || !ready()) return false;
   const bits = load<u32>(p), top = singleTop(bits);
-  if (top != 0) return withMemory(rec, la, singleSig(bits), top);
-  return bits << 1 == 0 && withMemory(rec, la, 0, (bits >> 16) & SIGN);
+  if (top != 0) return withMemory(i, la, singleSig(bits), top);
+  return bits << 1 == 0 && withMemory(i, la, 0, (bits >> 16) & SIGN);
 }
-export function hotDouble(rec: usize): bool {
-  const la = addressOf(rec), p = hotHit(la, 8);
+export function hotDouble(i: Rec): bool {
+  const la = addressOf(i), p = hotHit(la, 8);
   if (p == 0 || !isFull(topNumber()) || !ready()) return false;
   const bits = load<u64>(p), top = doubleTop(bits);
-  if (top != 0) return withMemory(rec, la, doubleSig(bits), top);
-  return bits << 1 == 0 && withMemory(rec, la, 0, <u32>(bits >> 48) & SIGN);
+  if (top != 0) return withMemory(i, la, doubleSig(bits), top);
+  return bits << 1 == 0 && withMemory(i, la, 0, <u32>(bits >> 48) & SIGN);
 }

@@ -4,7 +4,7 @@
  */
 import type { ByteFile } from './byte-file.ts';
 import type { Disk } from './disk.ts';
-import { ImageError } from './image-error.ts';
+import { hex, ImageError } from './image-error.ts';
 import { inflate } from './inflate.ts';
 import { HeaderField, Incompatible, type Qcow2Header, readHeader } from './qcow2-header.ts';
 import { type Cluster, ClusterMap } from './qcow2-map.ts';
@@ -25,7 +25,7 @@ export interface Qcow2Options {
   backing?: Disk | null;
   /** Name or id of an internal snapshot to show instead of the disk as it is; read-only. */
   snapshot?: string;
-  /** Faster than our own, where the host has it. */
+  /** Faster than what is here for every host. */
   unzlib?: Unpack;
   /** For images with compression by zstd. */
   unzstd?: Unpack;
@@ -41,7 +41,8 @@ export class Qcow2Disk implements Disk {
   readonly #map: ClusterMap;
   /** Null for a disk that is only read. */
   readonly #refcounts: Refcounts | null;
-  readonly #unpack: Unpack;
+  readonly #unzlib: Unpack;
+  readonly #unzstd: Unpack | undefined;
   readonly #size: number;
   /** Why nothing more can be written: a commit failed, and the file holds the image before it. */
   #failure: unknown = null;
@@ -62,7 +63,8 @@ export class Qcow2Disk implements Disk {
     this.#backing = backing;
     this.#size = header.clusterSize;
     this.isReadOnly = isReadOnly || file.isReadOnly || snapshot !== undefined;
-    this.#unpack = header.compression === 'zlib' ? unzlib : (unzstd ?? refuseZstd(file));
+    this.#unzlib = unzlib;
+    this.#unzstd = unzstd;
     if (snapshot === undefined) {
       this.#map = new ClusterMap(file, header);
       this.capacity = header.capacity;
@@ -208,10 +210,23 @@ export class Qcow2Disk implements Disk {
     if (this.#unpacked.at !== at) {
       const packed = new Uint8Array(bytes);
       this.#file.read(at, packed);
-      const length = this.header.compression === 'zstd' ? zstdFrameLength(packed) : bytes;
-      this.#unpacked = { at, bytes: new Uint8Array(this.#unpack(packed.subarray(0, length), this.#size)) };
+      this.#unpacked = { at, bytes: this.#unpackCluster(at, packed) };
     }
     return this.#unpacked.bytes;
+  }
+
+  #unpackCluster(at: number, packed: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { compression } = this.header;
+    const unpack = compression === 'zstd' ? this.#unzstd : this.#unzlib;
+    const { name } = this.#file;
+    if (!unpack) throw new ImageError(`${name}: the cluster is compressed by zstd, which cannot be unpacked here`);
+    const length = compression === 'zstd' ? zstdFrameLength(packed) : packed.length;
+    try {
+      return new Uint8Array(unpack(packed.subarray(0, length), this.#size));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : error;
+      throw new ImageError(`${name}: the compressed cluster at ${hex(at)} is damaged: ${why}`);
+    }
   }
 
   /** Writes whole clusters to new places, as many as lie together. Returns how many bytes that were. */
@@ -355,10 +370,4 @@ function findSnapshot(file: ByteFile, header: Qcow2Header, wanted: string): Qcow
   if (found) return found;
   const names = snapshots.map(({ name }) => name).join(', ');
   throw new ImageError(`${file.name}: there is no snapshot '${wanted}'; there are ${names || 'none'}`);
-}
-
-function refuseZstd(file: ByteFile): Unpack {
-  return () => {
-    throw new ImageError(`${file.name}: the cluster is compressed by zstd, which cannot be unpacked here`);
-  };
 }

@@ -1,4 +1,5 @@
 /** The admin command set (NVM Express Base Specification 1.4, "Admin Command Set"). */
+import type { Saved } from '../../saved.ts';
 import type { Command } from './command.ts';
 import type { Dma } from './dma.ts';
 import { type Identity, identify, logPage } from './identify.ts';
@@ -28,7 +29,7 @@ export interface AdminParts {
   vectors: number;
 }
 
-export class AdminCommands {
+export class AdminCommands implements Saved<[feature: number, value: number][]> {
   readonly #parts: AdminParts;
   readonly #features = new Map<number, number>();
 
@@ -41,6 +42,16 @@ export class AdminCommands {
     this.#features.clear();
     this.#features.set(FeatureId.TEMPERATURE, TEMPERATURE_THRESHOLD);
     this.#features.set(FeatureId.WRITE_CACHE, 1);
+  }
+
+  /** Values by the numbers of features. */
+  save(): [feature: number, value: number][] {
+    return [...this.#features];
+  }
+
+  load(features: [feature: number, value: number][]): void {
+    this.#features.clear();
+    for (const [feature, value] of features) this.#features.set(feature, value);
   }
 
   get hasCache(): boolean {

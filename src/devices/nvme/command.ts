@@ -4,7 +4,7 @@ import { NAMESPACE, NvmeError, Status } from './spec.ts';
 /** Fused operations and SGLs, which there are none of. */
 const FUSE_AND_PSDT = 0xc300;
 
-export interface Command {
+export type Command = {
   opcode: number;
   cid: number;
   nsid: number;
@@ -12,7 +12,7 @@ export interface Command {
   prp2: number;
   /** Command dwords 10 to 15. */
   dwords: readonly number[];
-}
+};
 
 export function readCommand(view: DataView): Command {
   const first = view.getUint32(0, true);

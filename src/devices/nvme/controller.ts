@@ -4,7 +4,10 @@
  * reports a fatal status and waits for a reset.
  */
 import type { GuestMemory, Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import { copyOf, type Saved } from '../../saved.ts';
 import type { BlkBackend } from '../backends.ts';
+import type { Defer } from '../clock.ts';
 import type { IoDevice } from '../device.ts';
 import { TURN_WORK } from '../work-meter.ts';
 import { AdminCommands, type Queues } from './admin.ts';
@@ -23,8 +26,10 @@ import {
   PAGE,
   Reg,
   Status,
+  shifted,
   VERSION,
 } from './spec.ts';
+import type { NvmeState } from './state.ts';
 
 /** Contiguous queues are required; time-out of 7.5 s. */
 const CAP_LOW = (MAX_QUEUE - 1) | 0x1_0000 | 0x0f00_0000;
@@ -48,16 +53,17 @@ export interface NvmeParts {
   signal: (vector: number) => void;
   /** The level of the interrupt pin, for those who do not use vectors. */
   pin: (level: boolean) => void;
-  /** Runs `work` a little later, not within the guest's access. */
-  defer: (work: () => void) => void;
+  /** As of DeviceContext. */
+  defer: Defer;
   /** Told of work that was done, in the unit of WorkMeter. */
   charge?: (bytes: number) => void;
   /** The host works on something; the guest waits for it. */
   busy?: (work: Promise<unknown>) => void;
+  doors?: Doors;
   log: (line: string) => void;
 }
 
-export class NvmeController implements IoDevice {
+export class NvmeController implements IoDevice, Saved<NvmeState> {
   readonly maxWidth = 4;
   readonly #parts: NvmeParts;
   readonly #dma: Dma;
@@ -68,15 +74,28 @@ export class NvmeController implements IoDevice {
   /** Asynchronous event requests that wait for something to report. */
   #waiting: number[] = [];
   #mask = 0;
-  #isDeferred = false;
+  /** Goes on, a little later. */
+  readonly #continueLater: () => void;
   #workLeft = 0;
+  /** Commands that the backend has not answered, numbered in their order: what is done with the answer. */
+  readonly #answers = new Map<number, (status: number) => void>();
+  readonly #answered: (number: number, status: number) => void;
+  #nextAnswer = 0;
   /** A command that is done in pieces; no other is begun before it is done. */
-  #rest: { queue: SubmissionQueue; command: Command; step: Pieces } | null = null;
+  #rest: { queue: SubmissionQueue; command: Command; rest: Pieces } | null = null;
 
   constructor(parts: NvmeParts) {
     const { memory, wrote, backend, vendor, serial, pairs } = parts;
     const { capacity, isReadOnly } = backend;
     this.#parts = parts;
+    this.#answered = (parts.doors ?? NO_DOORS).door('answer', (number: number, status: number) => {
+      const take = this.#answers.get(number);
+      this.#answers.delete(number);
+      take?.(status);
+    });
+    this.#continueLater = parts.defer('turn', () => {
+      if (this.#isRunning) this.#attempt(() => this.#turn());
+    });
     this.#dma = new Dma(memory, wrote);
     const identity = { vendor, serial, capacity, isReadOnly };
     this.#admin = new AdminCommands({ dma: this.#dma, queues: this.#queues, identity, pairs, vectors: pairs + 1 });
@@ -87,6 +106,49 @@ export class NvmeController implements IoDevice {
     this.#registers.setUint32(Reg.CAP, CAP_LOW, true);
     this.#registers.setUint32(Reg.CAP + 4, CAP_HIGH, true);
     this.#registers.setUint32(Reg.VS, VERSION, true);
+  }
+
+  /** Throws Error while the backend is at work: the machine waits for that. */
+  save(): NvmeState {
+    if (this.#answers.size > 0) throw new Error('nvme: the disk is at work');
+    const rest = this.#rest;
+    return {
+      registers: new Uint8Array(this.#registers.buffer.slice(0)),
+      features: this.#admin.save(),
+      completion: [...this.#queues.completion.values()].map((queue) => queue.save()),
+      submission: [...this.#queues.submission.values()].map((queue) => queue.save()),
+      waiting: [...this.#waiting],
+      mask: this.#mask,
+      rest: rest && {
+        queue: rest.queue.isDeleted ? null : rest.queue.id,
+        ...copyOf({ command: rest.command, rest: rest.rest }),
+      },
+    };
+  }
+
+  load({ registers, features, completion, submission, waiting, mask, rest }: NvmeState): void {
+    const queues = this.#queues;
+    new Uint8Array(this.#registers.buffer).set(registers);
+    this.#admin.load(features);
+    queues.completion.clear();
+    queues.submission.clear();
+    for (const state of completion) queues.completion.set(state.id, CompletionQueue.of(this.#dma, state));
+    for (const state of submission) {
+      const completions = queues.completion.get(state.completions);
+      if (completions) queues.submission.set(state.id, SubmissionQueue.of(this.#dma, state, completions));
+    }
+    this.#waiting = [...waiting];
+    this.#mask = mask;
+    this.#rest = rest && { queue: this.#queueOf(rest.queue), ...copyOf({ command: rest.command, rest: rest.rest }) };
+    if (this.#rest) this.#rest.queue.pending++;
+  }
+
+  /** The queue of a command that is under way; one that was deleted hears nothing more. */
+  #queueOf(id: number | null): SubmissionQueue {
+    const known = id === null ? undefined : this.#queues.submission.get(id);
+    const queue = known ?? new SubmissionQueue(this.#dma, 0, 0, 2, new CompletionQueue(this.#dma, 0, 0, 2, null));
+    queue.isDeleted = known === undefined;
+    return queue;
   }
 
   read(offset: number, width: Width): number {
@@ -212,10 +274,10 @@ export class NvmeController implements IoDevice {
   /** Goes on with a command that is done in pieces. Returns whether nothing is left of it. */
   #resume(signalled: Set<CompletionQueue>): boolean {
     while (this.#rest && this.#workLeft > 0) {
-      const { queue, command, step } = this.#rest;
+      const { queue, command, rest } = this.#rest;
       let status: Status = Status.SUCCESS;
       try {
-        if (step()) continue;
+        if (this.#nvm.step(rest)) continue;
       } catch (error) {
         status = this.#statusOf(command, error);
       }
@@ -231,15 +293,6 @@ export class NvmeController implements IoDevice {
   #charge(work: number): void {
     this.#workLeft -= work;
     this.#parts.charge?.(work);
-  }
-
-  #continueLater(): void {
-    if (this.#isDeferred) return;
-    this.#isDeferred = true;
-    this.#parts.defer(() => {
-      this.#isDeferred = false;
-      if (this.#isRunning) this.#attempt(() => this.#turn());
-    });
   }
 
   /** Completions that are still to come. */
@@ -271,13 +324,14 @@ export class NvmeController implements IoDevice {
     if (work instanceof Promise) this.#finishLater(queue, command, work);
     else if (work) {
       queue.pending++;
-      this.#rest = { queue, command, step: work };
+      this.#rest = { queue, command, rest: work };
     } else post(Status.SUCCESS);
   }
 
   #finishLater(queue: SubmissionQueue, command: Command, work: Promise<void>): void {
+    const number = this.#nextAnswer++;
     queue.pending++;
-    const finish = (status: number): void => {
+    this.#answers.set(number, (status) => {
       queue.pending--;
       if (queue.isDeleted || !this.#isRunning) return;
       this.#attempt(() => {
@@ -285,10 +339,10 @@ export class NvmeController implements IoDevice {
         this.#signal(new Set([queue.completions]));
         this.#turn();
       });
-    };
+    });
     const done = work.then(
-      () => finish(Status.SUCCESS),
-      (error) => finish(this.#statusOf(command, error)),
+      () => this.#answered(number, Status.SUCCESS),
+      (error) => this.#answered(number, this.#statusOf(command, error)),
     );
     this.#parts.busy?.(done);
   }
@@ -342,9 +396,4 @@ export class NvmeController implements IoDevice {
   #logError(error: unknown): void {
     this.#parts.log(`nvme: ${error instanceof Error ? error.message : error}`);
   }
-}
-
-function shifted(value: number, offset: number, width: Width): number {
-  const part = value >>> (8 * (offset & 3));
-  return width === 4 ? part >>> 0 : part & ((1 << (8 * width)) - 1);
 }

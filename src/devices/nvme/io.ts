@@ -13,8 +13,8 @@ const RANGE_BYTES = 16;
 
 /** Work that is done, or that will be. */
 export type Work = void | Promise<void>;
-/** Work that is done in pieces: each call does one and returns whether there are more. */
-export type Pieces = () => boolean;
+/** Work that is done in pieces: ranges to deallocate. */
+export type Pieces = { ranges: { offset: number; length: number }[] };
 
 export interface IoParts {
   /** False while the driver has switched the write cache off. */
@@ -94,16 +94,19 @@ export class NvmCommands {
         .map((range) => this.#backend.discard(range.offset, range.length));
       return Promise.all(works).then(() => {});
     }
-    return () => {
-      const [range] = ranges;
-      const part = Math.min(range.length, DISCARD_PIECE - (range.offset % DISCARD_PIECE));
-      if (part > 0) this.#backend.discard(range.offset, part);
-      this.#parts.charge(part * DISCARD_WORK);
-      range.offset += part;
-      range.length -= part;
-      if (range.length === 0) ranges.shift();
-      return ranges.length > 0;
-    };
+    return { ranges };
+  }
+
+  /** Does the next piece, and returns whether there are more. */
+  step({ ranges }: Pieces): boolean {
+    const [range] = ranges;
+    const part = Math.min(range.length, DISCARD_PIECE - (range.offset % DISCARD_PIECE));
+    if (part > 0) this.#backend.discard(range.offset, part);
+    this.#parts.charge(part * DISCARD_WORK);
+    range.offset += part;
+    range.length -= part;
+    if (range.length === 0) ranges.shift();
+    return ranges.length > 0;
   }
 
   #written(command: Command): Work {

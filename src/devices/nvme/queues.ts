@@ -5,6 +5,26 @@ import { COMMAND_BYTES, COMPLETION_BYTES } from './spec.ts';
 
 const DO_NOT_RETRY = 0x4000;
 
+export type CompletionState = {
+  id: number;
+  base: number;
+  size: number;
+  vector: number | null;
+  head: number;
+  tail: number;
+  phase: number;
+};
+
+/** `pending` is not of it: nothing is saved while the disk is at work. */
+export type SubmissionState = {
+  id: number;
+  base: number;
+  size: number;
+  completions: number;
+  head: number;
+  tail: number;
+};
+
 export class CompletionQueue {
   readonly id: number;
   readonly size: number;
@@ -22,6 +42,20 @@ export class CompletionQueue {
     this.vector = vector;
     this.#dma = dma;
     this.#base = base;
+  }
+
+  save(): CompletionState {
+    const { id, size, vector } = this;
+    return { id, base: this.#base, size, vector, head: this.#head, tail: this.#tail, phase: this.#phase };
+  }
+
+  /** The queue that was saved. */
+  static of(dma: Dma, { id, base, size, vector, head, tail, phase }: CompletionState): CompletionQueue {
+    const queue = new CompletionQueue(dma, id, base, size, vector);
+    queue.#head = head;
+    queue.#tail = tail;
+    queue.#phase = phase;
+    return queue;
   }
 
   /** The driver has not seen all that was posted. */
@@ -82,6 +116,19 @@ export class SubmissionQueue {
     this.completions = completions;
     this.#dma = dma;
     this.#base = base;
+  }
+
+  save(): SubmissionState {
+    const { id, size, completions } = this;
+    return { id, base: this.#base, size, completions: completions.id, head: this.#head, tail: this.#tail };
+  }
+
+  /** The queue that was saved. */
+  static of(dma: Dma, { id, base, size, head, tail }: SubmissionState, completions: CompletionQueue): SubmissionQueue {
+    const queue = new SubmissionQueue(dma, id, base, size, completions);
+    queue.#head = head;
+    queue.#tail = tail;
+    return queue;
   }
 
   get head(): number {

@@ -1,4 +1,5 @@
 /** Numbers of the NVM Express Base Specification 1.4, by its names. */
+import type { Width } from '../../core/types.ts';
 
 /** "Controller Registers". */
 export const Reg = {
@@ -84,4 +85,10 @@ export class NvmeError extends Error {
     super(message);
     this.status = status;
   }
+}
+
+/** The part of a register that an access reads. */
+export function shifted(value: number, offset: number, width: Width): number {
+  const part = value >>> (8 * (offset & 3));
+  return width === 4 ? part >>> 0 : part & ((1 << (8 * width)) - 1);
 }

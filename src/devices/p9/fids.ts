@@ -1,12 +1,25 @@
 /** Fids: the numbers by which a client names the files of a tree that it walked to, and what it has open. */
-import { Errno, FileError, type OpenFile, type Path } from './file-tree.ts';
+import { Errno, FileError, type OpenFile, type OpenHow, type Path } from './file-tree.ts';
 
 export interface Fid {
   path: Path;
   file?: OpenFile;
+  /** How the file was opened. */
+  how?: OpenHow;
   /** It is open as a folder. */
   isFolder?: boolean;
 }
+
+/**
+ * A fid as it is saved: the open file of the host is its path and how it was opened. Whoever is put back opens it anew; where
+ * that fails, because the file was removed or renamed by somebody else, what is done with it ends in EIO.
+ */
+export type FidState = {
+  number: number;
+  path: string[];
+  isFolder: boolean;
+  how: { read: boolean; write: boolean; append: boolean } | null;
+};
 
 /** More than Linux uses with a thousand of everything; bounds for what a client makes us hold. */
 const MAX_FIDS = 65536;
@@ -53,10 +66,11 @@ export class Fids {
     fid.path = path;
   }
 
-  open(fid: Fid, open: () => OpenFile): void {
+  open(fid: Fid, how: OpenHow, open: () => OpenFile): void {
     if (fid.file) throw new FileError(Errno.EBADF);
     if (this.#open >= MAX_OPEN) throw new FileError(Errno.EMFILE);
     fid.file = open();
+    fid.how = how;
     this.#open++;
   }
 
@@ -68,6 +82,33 @@ export class Fids {
     if (!fid.file) return;
     this.#open--;
     fid.file.close();
+  }
+
+  save(): FidState[] {
+    return [...this.#fids].map(([number, { path, isFolder = false, file, how }]) => ({
+      number,
+      path: [...path],
+      isFolder,
+      how: file && how ? { read: how.read, write: how.write, append: how.append } : null,
+    }));
+  }
+
+  /** `open` opens a file of the host again. */
+  load(fids: readonly FidState[], open: (path: Path, how: OpenHow) => OpenFile): void {
+    this.clear();
+    for (const { number, path, isFolder, how } of fids) {
+      this.add(number, [...path]);
+      const fid = this.get(number);
+      if (isFolder) fid.isFolder = true;
+      const anew = how && { ...how, truncate: false };
+      if (anew) this.open(fid, anew, () => openOrGone(() => open(fid.path, anew)));
+    }
+  }
+
+  /** The number of a fid that is in use. */
+  numberOf(fid: object): number | undefined {
+    for (const [number, one] of this.#fids) if (one === fid) return number;
+    return undefined;
   }
 
   clear(): void {
@@ -94,6 +135,18 @@ export class Fids {
   #charge(bytes: number): void {
     if (bytes > 0 && this.#pathBytes + bytes > MAX_PATH_BYTES) throw new FileError(Errno.ENFILE);
     this.#pathBytes += bytes;
+  }
+}
+
+function openOrGone(open: () => OpenFile): OpenFile {
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    const gone = (): never => {
+      throw new FileError(Errno.EIO);
+    };
+    return { read: gone, write: gone, stat: gone, change: gone, sync: gone, close: () => {} };
   }
 }
 

@@ -70,11 +70,7 @@ export interface FileStat {
   changed: bigint;
 }
 
-export interface DirectoryEntry {
-  name: string;
-  id: bigint;
-  mode: number;
-}
+export type DirectoryEntry = { name: string; id: bigint; mode: number };
 
 export interface OpenHow {
   read: boolean;

@@ -108,6 +108,18 @@ export class MemoryTree implements FileTree {
     return [...this.#folder(path)].map(([name, { id, mode }]) => ({ name, id, mode }));
   }
 
+  names(path: Path): string[] {
+    return [...this.#folder(path).keys()];
+  }
+
+  entries(path: Path, names: readonly string[]): DirectoryEntry[] {
+    const folder = this.#folder(path);
+    return names.map((name) => {
+      const { id = 0n, mode = 0 } = folder.get(name) ?? {};
+      return { name, id, mode };
+    });
+  }
+
   open(path: Path, how: OpenHow): OpenFile {
     let node = this.#find(path);
     if (node && how.create?.exclusive) throw new FileError(Errno.EEXIST);

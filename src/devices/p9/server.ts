@@ -3,9 +3,10 @@
  * sends is answered, what makes no sense with Rlerror; every request is finished when its answer is there, so that there
  * is never anything to flush.
  */
-import { child, type Fid, Fids, step } from './fids.ts';
+import type { Saved } from '../../saved.ts';
+import { child, type Fid, type FidState, Fids, step } from './fids.ts';
 import { Errno, type FileChanges, FileError, type FileStat, type FileTree, FileType } from './file-tree.ts';
-import { Folder, Listings } from './listings.ts';
+import { entriesIn, Listings, namesIn } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 import { walk } from './walk.ts';
 
@@ -15,6 +16,8 @@ const MIN_MESSAGE_BYTES = 4096;
 const MAX_WALK = 16;
 /** Entries of a folder in one answer: each may be a system call of the host. */
 const MOST_LISTED = 1024;
+/** Of these, as many as are looked at together. */
+const LOOKED_AT = 32;
 const MAX_TARGET_LENGTH = 4095;
 const NO_TAG = 0xffff;
 
@@ -46,7 +49,10 @@ const CHANGES: ReadonlySet<number> = new Set<number>([
   Request.REMOVE,
 ]);
 
-export class P9Server {
+/** The agreed length of messages, the fids, and the folders that are being read, by their fids. */
+export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; names: string[] }[] };
+
+export class P9Server implements Saved<P9State> {
   readonly #tree: FileTree;
   readonly #listings = new Listings();
   readonly #fids = new Fids((fid) => this.#listings.forget(fid));
@@ -88,6 +94,20 @@ export class P9Server {
   reset(): void {
     this.#fids.clear();
     this.#limit = 0;
+  }
+
+  save(): P9State {
+    const listings = this.#listings.all.flatMap(({ reader, names }) => {
+      const fid = this.#fids.numberOf(reader);
+      return fid === undefined ? [] : [{ fid, names: [...names] }];
+    });
+    return { limit: this.#limit, fids: this.#fids.save(), listings };
+  }
+
+  load({ limit, fids, listings }: P9State): void {
+    this.#limit = limit;
+    this.#fids.load(fids, (path, how) => this.#tree.open(path, how));
+    for (const { fid, names } of listings) this.#listings.of(this.#fids.get(fid), true, () => [...names]);
   }
 
   /** The answer to `message`, of `room` bytes at most. `room` is at least that of an Rlerror, 11 bytes. */
@@ -162,7 +182,7 @@ export class P9Server {
     if (type === FileType.DIRECTORY) {
       if (how.write) throw new FileError(Errno.EISDIR);
       fid.isFolder = true;
-    } else if (type === FileType.FILE) this.#fids.open(fid, () => this.#tree.open(fid.path, how));
+    } else if (type === FileType.FILE) this.#fids.open(fid, how, () => this.#tree.open(fid.path, how));
     else throw new FileError(type === FileType.LINK ? Errno.ELOOP : Errno.EOPNOTSUPP);
     putQid(out, stat);
     out.u32(0);
@@ -176,7 +196,7 @@ export class P9Server {
     const folder = fid.path;
     this.#fids.lead(fid, path);
     try {
-      this.#fids.open(fid, () => this.#tree.open(path, { ...howTo(flags), create }));
+      this.#fids.open(fid, howTo(flags), () => this.#tree.open(path, { ...howTo(flags), create }));
     } catch (error) {
       this.#fids.lead(fid, folder);
       throw error;
@@ -211,20 +231,20 @@ export class P9Server {
     if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const folder = this.#listings.of(fid, from === 0n, () => this.#folder(fid));
-    const { length } = folder.names;
-    const first = from < BigInt(length) ? Number(from) : length;
+    const names = this.#listings.of(fid, from === 0n, () => namesIn(this.#tree, fid.path));
+    let at = from < BigInt(names.length) ? Number(from) : names.length;
+    const last = Math.min(at + MOST_LISTED, names.length);
     let end = HEADER_BYTES;
-    for (let at = first; at < Math.min(first + MOST_LISTED, length); at++) {
-      const entry = folder.entry(at);
-      const { name, mode } = entry;
-      putQid(data, { ...entry, modified: 0n, size: 0n });
-      data
-        .u64(BigInt(at + 1))
-        .u8((mode & FileType.MASK) >> 12)
-        .text(name);
-      if (data.length - HEADER_BYTES > room) break;
-      end = data.length;
+    while (at < last && end === data.length) {
+      for (const entry of entriesIn(this.#tree, fid.path, names.slice(at, Math.min(at + LOOKED_AT, last)))) {
+        putQid(data, { ...entry, modified: 0n, size: 0n });
+        data
+          .u64(BigInt(++at))
+          .u8((entry.mode & FileType.MASK) >> 12)
+          .text(entry.name);
+        if (data.length - HEADER_BYTES > room) break;
+        end = data.length;
+      }
     }
     if (end === HEADER_BYTES) {
       this.#listings.forget(fid);
@@ -337,30 +357,7 @@ export class P9Server {
   #stat({ file, path }: Fid): FileStat {
     return file ? file.stat() : this.#tree.stat(path);
   }
-
-  #folder({ path }: Fid): Folder {
-    const tree = this.#tree;
-    const dots = [
-      { name: '.', ...pick(tree.stat(path)) },
-      { name: '..', ...pick(tree.stat(path.slice(0, -1))) },
-    ];
-    const { names, entries } = tree;
-    if (!names || !entries) {
-      const all = [...dots, ...tree.list(path)];
-      return new Folder(
-        all.map(({ name }) => name),
-        (from, to) => all.slice(from, to),
-      );
-    }
-    const all = ['.', '..', ...names.call(tree, path)];
-    return new Folder(all, (from, to) => [
-      ...dots.slice(from, to),
-      ...entries.call(tree, path, all.slice(Math.max(from, dots.length), to)),
-    ]);
-  }
 }
-
-const pick = ({ id, mode }: FileStat): { id: bigint; mode: number } => ({ id, mode });
 
 function header(message: Uint8Array): { type: number; tag: number } {
   if (message.length < HEADER_BYTES) return { type: 0, tag: NO_TAG };

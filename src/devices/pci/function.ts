@@ -3,7 +3,8 @@
  * address registers, capabilities and INTx. What a guest writes passes masks: it can move and switch ranges, never more.
  */
 import type { GuestMemory, Width } from '../../core/types.ts';
-import { type IoDevice, NoAccess } from '../device.ts';
+import { loadAll, type Plain, type Saved, saveAll } from '../../saved.ts';
+import { type Device, type Face, NoAccess } from '../device.ts';
 
 /** Offsets in a header of type 0. */
 export const Config = {
@@ -52,7 +53,7 @@ export interface PciRange {
   readonly kind: 'io' | 'memory';
   /** A power of two. */
   readonly size: number;
-  readonly device: IoDevice;
+  readonly device: Device | Face;
   /** Told of every new place, null for none; for ranges that are more than registers. */
   readonly moved?: (base: number | null) => void;
 }
@@ -73,9 +74,16 @@ interface Bar {
   base: number | null;
 }
 
+/**
+ * Told that bytes were written. It says what they mean now, so that it may be told at any time: when they are put back it
+ * is.
+ */
 type Watcher = (offset: number, width: number) => void;
 
-export class PciFunction {
+/** Configuration space, the level of the pin, and the parts of the function with a state of their own. */
+export type PciState = { config: Uint8Array; intx: boolean; parts: { [name: string]: Plain } };
+
+export class PciFunction implements Saved<PciState> {
   readonly name: string;
   /** The bytes as they are read. */
   protected readonly bytes = new Uint8Array(CONFIG_BYTES);
@@ -83,6 +91,7 @@ export class PciFunction {
   readonly #writable = new Uint8Array(CONFIG_BYTES);
   readonly #bars: (Bar | null)[] = new Array<Bar | null>(BARS).fill(null);
   readonly #watchers: { start: number; end: number; changed: Watcher }[] = [];
+  readonly #parts = new Map<string, Saved>();
   #host: PciHost | null = null;
   #lastPointer: number = Config.CAPABILITIES;
   #nextCapability: number = Config.FIRST_FREE;
@@ -178,6 +187,22 @@ export class PciFunction {
     this.#updateIntx();
   }
 
+  /** What subclasses add: a part of the function, which is saved with it. */
+  protected keep(name: string, part: Saved): void {
+    this.#parts.set(name, part);
+  }
+
+  save(): PciState {
+    return { config: this.bytes.slice(), intx: this.#intx, parts: saveAll(this.#parts) };
+  }
+
+  load({ config, intx, parts }: PciState): void {
+    loadAll(this.#parts, parts);
+    this.bytes.set(config);
+    this.#intx = intx;
+    for (const { start, end, changed } of this.#watchers) changed(start, end - start);
+  }
+
   /** Adds a capability and returns its offset. `writable` are masks for its bytes; `changed` is told of writes to it. */
   addCapability(id: number, body: readonly number[], writable: readonly number[] = [], changed?: Watcher): number {
     const at = this.#nextCapability;
@@ -196,6 +221,8 @@ export class PciFunction {
     const at = Config.BAR0 + 4 * index;
     const mask = FOUR_GIB - range.size;
     this.#bars[index] = { range, is64, base: null };
+    const { device } = range;
+    if (!('stateOf' in device)) this.keep(range.name, device);
     this.bytes[at] = range.kind === 'io' ? 1 : (is64 ? 4 : 0) | (isPrefetchable ? 8 : 0);
     const bytes = [mask, ...(is64 ? [0xffff_ffff] : [])].flatMap((word) =>
       [0, 8, 16, 24].map((shift) => (word >>> shift) & 0xff),

@@ -1,6 +1,6 @@
 /** The ISA bridge of Intel's ICH9, by the registers that firmware and kernels look for (ICH9 datasheet, "LPC Interface"). */
 import type { Width } from '../../core/types.ts';
-import type { IoDevice } from '../device.ts';
+import type { Face } from '../device.ts';
 import { PciFunction } from './function.ts';
 
 const INTEL = 0x8086;
@@ -110,7 +110,8 @@ const HPET_CONFIG = { AT: 0x3404, ON: 0x80 } as const;
 const GENERAL = { AT: 0x3410, NO_REBOOT: 0x20 } as const;
 
 /** "Chipset Configuration Registers", as far as somebody reads them. They cannot be changed. */
-export class ChipsetRegisters implements IoDevice {
+export class ChipsetRegisters implements Face {
+  readonly stateOf = null;
   readonly maxWidth = 4;
   readonly #bytes = new Uint8Array(RCBA_BYTES);
 

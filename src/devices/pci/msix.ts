@@ -3,6 +3,7 @@
  * pending bits, in a memory range of the function.
  */
 import type { Width } from '../../core/types.ts';
+import type { Saved } from '../../saved.ts';
 import type { IoDevice } from '../device.ts';
 import type { PciFunction } from './function.ts';
 
@@ -16,7 +17,9 @@ const PENDING_AT = 0x800;
 const MAX_VECTORS = PENDING_AT / ENTRY_BYTES;
 export const MSIX_BYTES = 0x1000;
 
-export class Msix implements IoDevice {
+type MsixState = { table: Uint8Array; pending: Uint8Array };
+
+export class Msix implements IoDevice, Saved<MsixState> {
   readonly maxWidth = 4;
   readonly vectors: number;
   readonly #function: PciFunction;
@@ -40,6 +43,16 @@ export class Msix implements IoDevice {
     const at = of.addCapability(CAPABILITY, body, [0, (Control.ENABLE | Control.MASK_ALL) >> 8], () =>
       this.#setControl(of.readConfig(at + 2, 2)),
     );
+  }
+
+  /** Its control register lies in configuration space. */
+  save(): MsixState {
+    return { table: new Uint8Array(this.#table.buffer.slice(0)), pending: this.#pending.slice() };
+  }
+
+  load({ table, pending }: MsixState): void {
+    new Uint8Array(this.#table.buffer).set(table);
+    this.#pending.set(pending);
   }
 
   get isEnabled(): boolean {

@@ -37,22 +37,23 @@ interface Window {
   last: number;
 }
 
+/** The functions of a bus, by slot times 8 and number. */
+export type PciFunctions = Map<number, PciFunction>;
+
 export interface RootPortWishes {
   name: string;
   slot: number;
-  chassis: number;
 }
 
 export class RootPort extends PciFunction {
   readonly slot: number;
-  readonly chassis: number;
+  /** What is on the bus behind it. */
+  readonly behind: PciFunctions = new Map();
   readonly #listeners: (() => void)[] = [];
-  #isComplete = false;
 
-  constructor({ name, slot, chassis }: RootPortWishes) {
+  constructor({ name, slot }: RootPortWishes) {
     super({ name, vendor: VENDOR, device: DEVICE, classCode: CLASS });
     this.slot = slot;
-    this.chassis = chassis;
     this.bytes[Config.HEADER_TYPE] = HEADER_OF_A_BRIDGE;
     this.usePin(1);
     const changed = (): void => {
@@ -74,11 +75,9 @@ export class RootPort extends PciFunction {
     return this.bytes[Bridge.SECONDARY];
   }
 
-  /** Shows what is in its slot: to be called once, when the machine's devices are there. */
-  complete(isTaken: boolean): void {
-    if (this.#isComplete) return;
-    this.#isComplete = true;
-    addExpress(this, { type: ExpressType.ROOT_PORT, slot: { number: this.slot, isTaken } });
+  /** Shows whether something is in its slot: to be called once, when the machine's devices are there. */
+  complete(): void {
+    addExpress(this, { type: ExpressType.ROOT_PORT, slot: { number: this.slot, isTaken: this.behind.size > 0 } });
   }
 
   /** Calls back when what it passes on changes. */

@@ -3,6 +3,7 @@
  * takes them back when the target falls, tells statistics when asked, and reports what is free anyway.
  */
 import type { GuestMemory, Width } from '../../core/types.ts';
+import type { Plain } from '../../saved.ts';
 import { PIECE } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
@@ -27,6 +28,14 @@ const Config = { NUM_PAGES: 0, ACTUAL: 4, BYTES: 16 } as const;
 const PAGE_BYTES = 4096;
 const STAT_BYTES = 10;
 const MAX_CHAIN_BYTES = 64 << 10;
+
+/** The rest of a chain's work: pages to move, by the driver's list and our place in it; or ranges to report. */
+type Job =
+  | { kind: 'move'; isInflation: boolean; pages: Uint8Array; at: number }
+  | { kind: 'report'; ranges: { start: number; end: number }[]; n: number };
+
+/** The id of the chain that waits for statistics. */
+type BalloonState = { statsChain: number | null };
 
 export interface BalloonParts {
   memory: GuestMemory;
@@ -96,7 +105,7 @@ export class VirtioBalloon implements VirtioDevice {
         throw new GuestError(`balloon buffer of ${chain.readable} bytes; the limit is ${MAX_CHAIN_BYTES}`);
       }
       if (index === Queue.STATS) this.#takeStats(queue, chain);
-      else this.#movePages(queue, chain, index === Queue.INFLATE ? this.#parts.inflate : this.#parts.deflate);
+      else queue.work(chain, movePages(chain, index === Queue.INFLATE));
     }
   }
 
@@ -104,26 +113,37 @@ export class VirtioBalloon implements VirtioDevice {
     if (offset === Config.ACTUAL && width === 4) this.#view.setUint32(Config.ACTUAL, value, true);
   }
 
+  step(queue: Virtqueue, chain: Chain, rest: Plain): boolean {
+    const job = rest as Job;
+    const hasMore = job.kind === 'move' ? this.#move(queue, job) : this.#report(queue, job);
+    if (!hasMore) queue.push(chain, 0);
+    return hasMore;
+  }
+
+  save(): BalloonState {
+    return { statsChain: this.#statsChain?.id ?? null };
+  }
+
+  load({ statsChain }: BalloonState): void {
+    this.#statsChain = statsChain === null ? null : (this.#host?.queue(Queue.STATS)?.chain(statsChain) ?? null);
+  }
+
   reset(): void {
     this.#statsChain = null;
     this.#view.setUint32(Config.ACTUAL, 0, true);
   }
 
-  #movePages(queue: Virtqueue, chain: Chain, move: (pa: number) => void): void {
-    const bytes = chain.read(chain.readable);
-    const view = new DataView(bytes.buffer);
-    let at = 0;
-    queue.work(() => {
-      for (let left = PIECE / PAGE_BYTES; left > 0 && at + 4 <= bytes.length; left--, at += 4) {
-        const pa = view.getUint32(at, true) * PAGE_BYTES;
-        this.#memory.bytes(BigInt(pa), PAGE_BYTES);
-        move(pa);
-        queue.charge(PAGE_BYTES);
-      }
-      if (at + 4 <= bytes.length) return true;
-      queue.push(chain, 0);
-      return false;
-    });
+  #move(queue: Virtqueue, job: Job & { kind: 'move' }): boolean {
+    const { pages, isInflation } = job;
+    const view = new DataView(pages.buffer, pages.byteOffset);
+    for (let left = PIECE / PAGE_BYTES; left > 0 && job.at + 4 <= pages.length; left--, job.at += 4) {
+      const pa = view.getUint32(job.at, true) * PAGE_BYTES;
+      this.#memory.bytes(BigInt(pa), PAGE_BYTES);
+      if (isInflation) this.#parts.inflate(pa);
+      else this.#parts.deflate(pa);
+      queue.charge(PAGE_BYTES);
+    }
+    return job.at + 4 <= pages.length;
   }
 
   /** Only whole pages count: a part of one is not free. */
@@ -134,20 +154,18 @@ export class VirtioBalloon implements VirtioDevice {
       const end = Math.floor((Number(gpa) + length) / PAGE_BYTES) * PAGE_BYTES;
       return !isHint && deviceWritable && end > start ? [{ start, end }] : [];
     });
-    let n = 0;
-    queue.work(() => {
-      const range = ranges[n];
-      if (range === undefined) {
-        queue.push(chain, 0);
-        return false;
-      }
-      const length = Math.min(range.end - range.start, PIECE);
-      this.#parts.report?.(range.start, length);
-      queue.charge(length);
-      range.start += length;
-      if (range.start === range.end) n++;
-      return true;
-    });
+    queue.work(chain, { kind: 'report', ranges, n: 0 } satisfies Job);
+  }
+
+  #report(queue: Virtqueue, job: Job & { kind: 'report' }): boolean {
+    const range = job.ranges[job.n];
+    if (range === undefined) return false;
+    const length = Math.min(range.end - range.start, PIECE);
+    this.#parts.report?.(range.start, length);
+    queue.charge(length);
+    range.start += length;
+    if (range.start === range.end) job.n++;
+    return true;
   }
 
   #takeStats(queue: Virtqueue, chain: Chain): void {
@@ -162,3 +180,10 @@ export class VirtioBalloon implements VirtioDevice {
     this.#parts.stats?.(values);
   }
 }
+
+const movePages = (chain: Chain, isInflation: boolean): Job => ({
+  kind: 'move',
+  isInflation,
+  pages: chain.read(chain.readable),
+  at: 0,
+});

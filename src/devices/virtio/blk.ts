@@ -3,6 +3,8 @@
  * which there is no room for that byte, or no whole header, is the driver's error. Backends may answer later.
  */
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import type { Plain } from '../../saved.ts';
 import type { BlkBackend } from '../backends.ts';
 import { DISCARD_PIECE, DISCARD_WORK, PIECE, ZEROES_PIECE, ZEROES_WORK } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
@@ -26,8 +28,15 @@ export const BlkFeature = {
 export const BlkRequest = { IN: 0, OUT: 1, FLUSH: 4, GET_ID: 8, DISCARD: 11, WRITE_ZEROES: 13 } as const;
 export const BlkStatus = { OK: 0, IOERR: 1, UNSUPP: 2 } as const;
 type Outcome = (typeof BlkStatus)[keyof typeof BlkStatus];
-/** Does the next piece of a request; null where more follow. */
-type Pieces = () => Outcome | Promise<Outcome> | null;
+/** A request that is done in pieces, and how many of its bytes are done. */
+type Job = { type: number; offset: number; length: number; mayUnmap: boolean; done: number };
+/** A piece that ends at a multiple of `piece`; each charges `work` for a byte, as the chain did for the first. */
+const PIECES: Readonly<Record<number, { piece: number; work: number }>> = {
+  [BlkRequest.IN]: { piece: PIECE, work: 1 },
+  [BlkRequest.OUT]: { piece: PIECE, work: 1 },
+  [BlkRequest.DISCARD]: { piece: DISCARD_PIECE, work: DISCARD_WORK },
+  [BlkRequest.WRITE_ZEROES]: { piece: ZEROES_PIECE, work: ZEROES_WORK },
+};
 
 const SECTOR = 512;
 const HEADER_BYTES = 16;
@@ -64,6 +73,7 @@ export interface BlkOptions {
   onError?: (error: unknown) => void;
   /** Told of work that the guest waits for. */
   busy?: (work: Promise<unknown>) => void;
+  doors?: Doors;
 }
 
 export class VirtioBlk implements VirtioDevice {
@@ -77,14 +87,23 @@ export class VirtioBlk implements VirtioDevice {
   readonly #onError: (error: unknown) => void;
   readonly #busy: (work: Promise<unknown>) => void;
   #host: VirtioHost | null = null;
+  /** Requests that the backend has not answered, by their chains: what is done with the answer. */
+  readonly #answers = new Map<number, (status: Outcome) => void>();
+  readonly #answered: (chain: number, status: Outcome) => void;
 
-  constructor(backend: BlkBackend, { serial = '', onError = () => {}, busy = () => {} }: BlkOptions = {}) {
+  constructor(
+    backend: BlkBackend,
+    { serial = '', onError = () => {}, busy = () => {}, doors = NO_DOORS }: BlkOptions = {},
+  ) {
     const { SEG_MAX, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, RO, DISCARD, WRITE_ZEROES } = BlkFeature;
     this.#backend = backend;
     this.#serial = new Uint8Array(ID_BYTES);
     this.#serial.set(new TextEncoder().encode(serial).subarray(0, ID_BYTES));
     this.#onError = onError;
     this.#busy = busy;
+    this.#answered = doors.door('answer', (chain: number, status: Outcome) => {
+      this.#answers.get(chain)?.(status);
+    });
     const always = SEG_MAX | BLK_SIZE | FLUSH | TOPOLOGY;
     this.features = always | (backend.isReadOnly ? RO : CONFIG_WCE | DISCARD | WRITE_ZEROES);
     this.config = configOf(backend.capacity);
@@ -121,49 +140,71 @@ export class VirtioBlk implements VirtioDevice {
     if (chain.readable < HEADER_BYTES) {
       throw new GuestError(`block request ${chain.id} has a header of ${chain.readable} bytes of ${HEADER_BYTES}`);
     }
+    const outcome = this.#attempt(() => this.#perform(chain));
+    if (typeof outcome === 'object' && 'done' in outcome) queue.work(chain, outcome);
+    else this.#settle(queue, chain, outcome);
+  }
+
+  step(queue: Virtqueue, chain: Chain, rest: Plain): boolean {
+    const outcome = this.#attempt(() => this.#piece(queue, chain, rest as Job));
+    if (outcome !== null) this.#settle(queue, chain, outcome);
+    return outcome === null;
+  }
+
+  /** What is in flight is saved with the queue. Throws Error while the backend is at work: the machine waits for that. */
+  save(): null {
+    if (this.#answers.size > 0) throw new Error(`${this.name}: the disk is at work`);
+    return null;
+  }
+
+  load(): void {}
+
+  #settle(queue: Virtqueue, chain: Chain, outcome: Outcome | Promise<Outcome>): void {
     const finish = (status: Outcome): void => {
       const skipped = chain.skip(chain.writable - 1 - chain.written);
       chain.write(Uint8Array.of(status));
       queue.push(chain, skipped > 0 ? 0 : chain.written);
     };
-    const fail = (error: unknown): Outcome => {
-      this.#onError(error);
-      return BlkStatus.IOERR;
-    };
-    const attempt = <T>(work: () => T): T | Outcome => {
-      try {
-        return work();
-      } catch (error) {
-        if (error instanceof GuestError) throw error;
-        return fail(error);
-      }
-    };
-    const settle = (outcome: Outcome | Promise<Outcome>): void => {
-      if (typeof outcome === 'number') finish(outcome);
-      else this.#busy(outcome.catch(fail).then((status) => this.#host?.attempt(() => finish(status))));
-    };
-    const outcome = attempt(() => this.#perform(chain, queue));
-    if (typeof outcome !== 'function') {
-      settle(outcome);
+    if (typeof outcome === 'number') {
+      finish(outcome);
       return;
     }
-    queue.work(() => {
-      const piece = attempt(outcome);
-      if (piece !== null) settle(piece);
-      return piece === null;
-    });
+    const take = (status: Outcome): void => {
+      if (this.#answers.get(chain.id) === take) this.#answers.delete(chain.id);
+      this.#host?.attempt(() => finish(status));
+    };
+    this.#answers.set(chain.id, take);
+    const done = outcome.catch((error) => this.#fail(error));
+    // A chain of before a reset has lost its place to one of the same number: nobody hears of its end.
+    this.#busy(
+      done.then((status) => (this.#answers.get(chain.id) === take ? this.#answered(chain.id, status) : undefined)),
+    );
   }
 
-  #perform(chain: Chain, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
+  #fail(error: unknown): Outcome {
+    this.#onError(error);
+    return BlkStatus.IOERR;
+  }
+
+  #attempt<T>(work: () => T): T | Outcome {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof GuestError) throw error;
+      return this.#fail(error);
+    }
+  }
+
+  #perform(chain: Chain): Outcome | Promise<Outcome> | Job {
     const header = chain.read(HEADER_BYTES);
     const view = new DataView(header.buffer);
     const type = view.getUint32(0, true);
     const sector = view.getBigUint64(8, true);
     switch (type) {
       case BlkRequest.IN:
-        return this.#read(chain, sector, queue);
+        return this.#read(chain, sector);
       case BlkRequest.OUT:
-        return this.#write(chain, sector, queue);
+        return this.#write(chain, sector);
       case BlkRequest.FLUSH:
         return this.#then(this.#backend.flush());
       case BlkRequest.GET_ID:
@@ -171,39 +212,32 @@ export class VirtioBlk implements VirtioDevice {
         return BlkStatus.OK;
       case BlkRequest.DISCARD:
       case BlkRequest.WRITE_ZEROES:
-        return this.#clear(chain, type === BlkRequest.WRITE_ZEROES, queue);
+        return this.#clear(chain, type);
       default:
         return BlkStatus.UNSUPP;
     }
   }
 
-  #read(chain: Chain, sector: bigint, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
+  #read(chain: Chain, sector: bigint): Outcome | Promise<Outcome> | Job {
     const length = chain.writable - 1;
     if (!this.#isWithin(sector, length)) return BlkStatus.IOERR;
     const offset = Number(sector) * SECTOR;
-    if (this.#backend.answersAtOnce) {
-      const fill = (at: number, part: number): void => {
-        chain.scatter(part, (window, within) => this.#backend.read(at + within, window));
-      };
-      return inPieces(queue, { offset, length, piece: PIECE, work: 1 }, fill, () => BlkStatus.OK);
-    }
+    if (this.#backend.answersAtOnce) return { type: BlkRequest.IN, offset, length, mayUnmap: false, done: 0 };
     const data = new Uint8Array(length);
     return this.#then(this.#backend.read(offset, data), () => chain.write(data));
   }
 
-  #write(chain: Chain, sector: bigint, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
+  #write(chain: Chain, sector: bigint): Outcome | Promise<Outcome> | Job {
     if (this.#backend.isReadOnly || !this.#isWithin(sector, chain.unread)) return BlkStatus.IOERR;
     const offset = Number(sector) * SECTOR;
     const length = chain.unread;
     if (!this.#backend.answersAtOnce) return this.#changed(this.#backend.write(offset, chain.read(length)));
-    const take = (at: number, part: number): void => {
-      chain.gather(part, (window, within) => this.#backend.write(at + within, window));
-    };
-    return inPieces(queue, { offset, length, piece: PIECE, work: 1 }, take, () => this.#changed());
+    return { type: BlkRequest.OUT, offset, length, mayUnmap: false, done: 0 };
   }
 
   /** One range, as the configuration's max_discard_seg and max_write_zeroes_seg say. */
-  #clear(chain: Chain, isZeroes: boolean, queue: Virtqueue): Outcome | Promise<Outcome> | Pieces {
+  #clear(chain: Chain, type: number): Outcome | Promise<Outcome> | Job {
+    const isZeroes = type === BlkRequest.WRITE_ZEROES;
     if (this.#backend.isReadOnly) return BlkStatus.IOERR;
     if (chain.unread !== RANGE_BYTES) return BlkStatus.UNSUPP;
     const view = new DataView(chain.read(RANGE_BYTES).buffer);
@@ -213,12 +247,44 @@ export class VirtioBlk implements VirtioDevice {
     if ((flags & ~(isZeroes ? UNMAP : 0)) !== 0) return BlkStatus.UNSUPP;
     if (sectors > MAX_RANGE_SECTORS || !this.#isInside(sector, sectors)) return BlkStatus.IOERR;
     const [offset, length] = [Number(sector) * SECTOR, sectors * SECTOR];
-    const clear = (at: number, part: number): void | Promise<void> =>
-      isZeroes ? this.#backend.writeZeroes(at, part, (flags & UNMAP) !== 0) : this.#backend.discard(at, part);
-    const end = (work?: void | Promise<void>) => (isZeroes ? this.#changed(work) : this.#then(work));
-    if (!this.#backend.answersAtOnce) return end(clear(offset, length));
-    const [piece, work] = isZeroes ? [ZEROES_PIECE, ZEROES_WORK] : [DISCARD_PIECE, DISCARD_WORK];
-    return inPieces(queue, { offset, length, piece, work }, clear, () => end());
+    const mayUnmap = (flags & UNMAP) !== 0;
+    if (this.#backend.answersAtOnce) return { type, offset, length, mayUnmap, done: 0 };
+    if (!isZeroes) return this.#then(this.#backend.discard(offset, length));
+    return this.#changed(this.#backend.writeZeroes(offset, length, mayUnmap));
+  }
+
+  /** The next piece of a request, where the backend answers at once; null where more follow. */
+  #piece(queue: Virtqueue, chain: Chain, job: Job): Outcome | Promise<Outcome> | null {
+    const { type, offset, length } = job;
+    const { piece, work } = PIECES[type];
+    const at = offset + job.done;
+    const part = Math.min(length - job.done, piece - (at % piece));
+    if (part > 0) this.#transfer(chain, job, at, part);
+    job.done += part;
+    if (job.done === length) {
+      const changes = type === BlkRequest.OUT || type === BlkRequest.WRITE_ZEROES;
+      return changes ? this.#changed() : BlkStatus.OK;
+    }
+    queue.charge(part * work);
+    return null;
+  }
+
+  #transfer(chain: Chain, { type, mayUnmap }: Job, at: number, length: number): void {
+    const backend = this.#backend;
+    switch (type) {
+      case BlkRequest.IN:
+        chain.scatter(length, (window, within) => backend.read(at + within, window));
+        break;
+      case BlkRequest.OUT:
+        chain.gather(length, (window, within) => backend.write(at + within, window));
+        break;
+      case BlkRequest.DISCARD:
+        backend.discard(at, length);
+        break;
+      case BlkRequest.WRITE_ZEROES:
+        backend.writeZeroes(at, length, mayUnmap);
+        break;
+    }
   }
 
   #isWithin(sector: bigint, length: number): boolean {
@@ -243,23 +309,4 @@ export class VirtioBlk implements VirtioDevice {
     };
     return work instanceof Promise ? work.then(finish) : finish();
   }
-}
-
-/** A request as pieces that end at multiples of `piece`; each charges `work` for a byte, as the chain did for the first. */
-function inPieces(
-  queue: Virtqueue,
-  { offset, length, piece, work }: { offset: number; length: number; piece: number; work: number },
-  perform: (at: number, part: number) => void,
-  end: () => Outcome | Promise<Outcome>,
-): Pieces {
-  let done = 0;
-  return () => {
-    const at = offset + done;
-    const part = Math.min(length - done, piece - (at % piece));
-    if (part > 0) perform(at, part);
-    done += part;
-    if (done === length) return end();
-    queue.charge(part * work);
-    return null;
-  };
 }

@@ -12,8 +12,9 @@ export class Window {
   readonly deviceWritable: boolean;
   readonly #memory: DeviceMemory;
 
-  constructor(memory: DeviceMemory, gpa: bigint, length: number, deviceWritable: boolean) {
-    memory.bytes(gpa, length);
+  /** `wasChecked`: it is put back as it was. */
+  constructor(memory: DeviceMemory, gpa: bigint, length: number, deviceWritable: boolean, wasChecked = false) {
+    if (!wasChecked) memory.bytes(gpa, length);
     this.#memory = memory;
     this.gpa = gpa;
     this.length = length;
@@ -30,6 +31,15 @@ export class Window {
     this.#memory.wrote(this.gpa + BigInt(offset), length);
   }
 }
+
+/** A chain in flight. */
+export type ChainState = {
+  id: number;
+  slots: number;
+  readAt: number;
+  writeAt: number;
+  buffers: { gpa: bigint; length: number; deviceWritable: boolean }[];
+};
 
 /** virtio 1.2, 2.7.5.1 "Driver Requirements: The Virtqueue Descriptor Table": no chain is longer in total. */
 const MAX_CHAIN_BYTES = 2 ** 32;
@@ -60,6 +70,22 @@ export class Chain {
     const total = this.readable + this.writable;
     if (total > MAX_CHAIN_BYTES)
       throw new GuestError(`chain ${id} has ${total} bytes; the limit is ${MAX_CHAIN_BYTES}`);
+  }
+
+  save(): ChainState {
+    const buffers = this.buffers.map(({ gpa, length, deviceWritable }) => ({ gpa, length, deviceWritable }));
+    return { id: this.id, slots: this.slots, readAt: this.#readAt, writeAt: this.#writeAt, buffers };
+  }
+
+  /** The chain that was saved: it was checked when it was made. */
+  static of(memory: DeviceMemory, { id, slots, readAt, writeAt, buffers }: ChainState): Chain {
+    const windows = buffers.map(
+      ({ gpa, length, deviceWritable }) => new Window(memory, gpa, length, deviceWritable, true),
+    );
+    const chain = new Chain(id, windows, slots);
+    chain.#readAt = readAt;
+    chain.#writeAt = writeAt;
+    return chain;
   }
 
   /** Device-readable bytes not read yet. */

@@ -1,4 +1,5 @@
 /** One port of a console device, as its host end sees it: bytes both ways, and who has the port open. */
+import { copyOf, type Saved } from '../../saved.ts';
 import type { Virtqueue } from './queue.ts';
 
 export interface PortParts {
@@ -12,7 +13,9 @@ export interface PortParts {
   opened?: (isOpen: boolean) => void;
 }
 
-export class ConsolePort {
+export type PortState = { input: Uint8Array[]; isGuestOpen: boolean; isConnected: boolean };
+
+export class ConsolePort implements Saved<PortState> {
   readonly id: number;
   readonly parts: PortParts;
   readonly #changed: (port: ConsolePort, what: 'input' | 'connection') => void;
@@ -53,6 +56,17 @@ export class ConsolePort {
     if (isConnected === this.#isConnected) return;
     this.#isConnected = isConnected;
     this.#changed(this, 'connection');
+  }
+
+  save(): PortState {
+    return { input: copyOf(this.#input), isGuestOpen: this.#isGuestOpen, isConnected: this.#isConnected };
+  }
+
+  /** Nobody is told: what happened was told when it did. */
+  load({ input, isGuestOpen, isConnected }: PortState): void {
+    this.#input.splice(0, this.#input.length, ...copyOf(input));
+    this.#isGuestOpen = isGuestOpen;
+    this.#isConnected = isConnected;
   }
 
   /** Moves waiting input into the driver's buffers. */

@@ -4,7 +4,9 @@
  * for a driver that is not up yet.
  */
 import type { Width } from '../../core/types.ts';
-import { ConsolePort, type PortParts } from './console-port.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import { copyOf } from '../../saved.ts';
+import { ConsolePort, type PortParts, type PortState } from './console-port.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
@@ -38,6 +40,9 @@ const MAX_NAME_BYTES = 255;
 const MAX_WAITING = 1024;
 export const MAX_CONSOLE_PORTS = 31;
 
+/** Control messages that wait for buffers, and the ports by their numbers. */
+type ConsoleState = { control: Uint8Array[]; ports: (PortState | null)[] };
+
 export class VirtioConsole implements VirtioDevice {
   readonly id = 3;
   readonly name = 'virtio-console';
@@ -49,9 +54,11 @@ export class VirtioConsole implements VirtioDevice {
   readonly #view = new DataView(this.config.buffer);
   #host: VirtioHost | null = null;
   #control: Uint8Array[] = [];
+  readonly #enterSize: (columns: number, rows: number) => void;
 
   /** Throws RangeError where there are too many ports or a name is too long. */
-  constructor(ports: readonly (PortParts | null)[]) {
+  constructor(ports: readonly (PortParts | null)[], doors: Doors = NO_DOORS) {
+    this.#enterSize = doors.door('resize', (columns: number, rows: number) => this.#resize(columns, rows));
     if (ports.length < 1 || ports.length > MAX_CONSOLE_PORTS) {
       throw new RangeError(`${ports.length} console ports are not possible: 1 to ${MAX_CONSOLE_PORTS}`);
     }
@@ -76,6 +83,10 @@ export class VirtioConsole implements VirtioDevice {
 
   /** Tells the guest the size of the window, in characters (below 65536). */
   resize(columns: number, rows: number): void {
+    this.#enterSize(columns, rows);
+  }
+
+  #resize(columns: number, rows: number): void {
     this.#setSize(columns, rows);
     this.#host?.configChanged();
     this.#host?.attempt(() => {
@@ -96,6 +107,15 @@ export class VirtioConsole implements VirtioDevice {
 
   writeConfig(offset: number, _width: Width, value: number): void {
     if (offset === Config.EMERG_WR) this.ports[0]?.parts.output(Uint8Array.of(value));
+  }
+
+  save(): ConsoleState {
+    return { control: copyOf(this.#control), ports: this.ports.map((port) => port?.save() ?? null) };
+  }
+
+  load({ control, ports }: ConsoleState): void {
+    this.#control = copyOf(control);
+    for (const [id, state] of ports.entries()) if (state) this.ports[id]?.load(state);
   }
 
   reset(): void {

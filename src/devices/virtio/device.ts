@@ -3,6 +3,8 @@
  * transport in return.
  */
 import type { Width } from '../../core/types.ts';
+import type { Plain, Saved } from '../../saved.ts';
+import type { Chain } from './chain.ts';
 import type { DeviceMemory } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
 
@@ -28,7 +30,8 @@ export interface VirtioHost {
   attempt(work: () => void): void;
 }
 
-export interface VirtioDevice {
+/** Its configuration space is saved by the transport, and so are the chains in flight. */
+export interface VirtioDevice extends Saved {
   /** virtio 1.2, 5 "Device Types". */
   readonly id: number;
   readonly name: string;
@@ -44,6 +47,8 @@ export interface VirtioDevice {
   start?(): void;
   /** The driver may have made buffers available. A GuestError from here sets DEVICE_NEEDS_RESET. */
   notify(index: number, queue: Virtqueue): void;
+  /** Does a piece of the work that it gave to `queue.work`, and returns whether there is more. */
+  step?(queue: Virtqueue, chain: Chain, rest: Plain): boolean;
   /** The driver wrote to the configuration space, within its length. What is not handled here is read-only. */
   writeConfig?(offset: number, width: Width, value: number): void;
   /** Back to the state of power-on; chains in hand are gone. */

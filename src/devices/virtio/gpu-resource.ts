@@ -25,7 +25,17 @@ interface Backing {
   bytes: number;
 }
 
+/** A picture, and the pieces of guest memory behind it in order. */
+export type ResourceState = {
+  format: number;
+  width: number;
+  height: number;
+  pixels: Uint8Array;
+  backing: { gpa: bigint; length: number }[] | null;
+};
+
 export class GpuResource {
+  readonly format: number;
   readonly width: number;
   readonly height: number;
   readonly pixels: Uint8Array;
@@ -37,9 +47,34 @@ export class GpuResource {
     const order = FORMATS[format];
     if (!order) throw new GpuError(Response.ERR_INVALID_PARAMETER);
     this.#order = order;
+    this.format = format;
     this.width = width;
     this.height = height;
     this.pixels = new Uint8Array(width * height * PIXEL_BYTES);
+  }
+
+  save(): ResourceState {
+    const { format, width, height, pixels } = this;
+    return { format, width, height, pixels: pixels.slice(), backing: this.#backing && piecesOf(this.#backing) };
+  }
+
+  /** The resource that was saved. */
+  static of({ format, width, height, pixels, backing }: ResourceState): GpuResource {
+    const resource = new GpuResource(format, width, height);
+    resource.pixels.set(pixels);
+    if (backing) {
+      resource.#backing = {
+        starts: new Float64Array(backing.length),
+        gpas: new BigUint64Array(backing.length),
+        bytes: 0,
+      };
+      for (const [n, { gpa, length }] of backing.entries()) {
+        resource.#backing.starts[n] = resource.#backing.bytes;
+        resource.#backing.gpas[n] = gpa;
+        resource.#backing.bytes += length;
+      }
+    }
+    return resource;
   }
 
   get hasBacking(): boolean {
@@ -97,7 +132,7 @@ export class GpuResource {
   }
 
   /** Draws `rect` at the same place of a picture of red, green, blue and `alpha`, moved by `-left` and `-top`. */
-  draw(rect: Rect, to: Uint8ClampedArray, toWidth: number, left: number, top: number): void {
+  draw(rect: Rect, to: Uint8Array, toWidth: number, left: number, top: number): void {
     const [red, green, blue] = this.#order.map((byte) => 8 * (byte as number));
     const source = new Uint32Array(this.pixels.buffer);
     const target = new Uint32Array(to.buffer, to.byteOffset, to.length / PIXEL_BYTES);
@@ -146,6 +181,9 @@ export class GpuResource {
     }
   }
 }
+
+const piecesOf = ({ starts, gpas, bytes }: Backing): { gpa: bigint; length: number }[] =>
+  Array.from(gpas, (gpa, n) => ({ gpa, length: (starts[n + 1] ?? bytes) - starts[n] }));
 
 function guarded<T>(work: () => T): T {
   try {

@@ -47,12 +47,12 @@ export class GpuError extends Error {
   }
 }
 
-export interface Rect {
+export type Rect = {
   x: number;
   y: number;
   width: number;
   height: number;
-}
+};
 
 /** struct virtio_gpu_rect at `at`. */
 export function readRect(view: DataView, at: number): Rect {

@@ -4,11 +4,13 @@
  */
 import { check, isInteger } from '../../checks.ts';
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import { copyOf, type Plain } from '../../saved.ts';
 import type { Display, Picture } from '../display.ts';
 import { PIECE } from '../work-meter.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
-import { GpuResource, PIXEL_BYTES } from './gpu-resource.ts';
+import { GpuResource, PIXEL_BYTES, type ResourceState } from './gpu-resource.ts';
 import {
   COMMAND_BYTES,
   Command,
@@ -32,9 +34,17 @@ const EVENT_DISPLAY = 1;
 const SCANOUTS = 1;
 const QUEUE_SIZES = [256, 16];
 const OPAQUE = 0xff00_0000;
-/** Does a piece of a command and returns whether there is more. */
-type Step = () => boolean;
-const DONE: Step = () => false;
+/** A command, and how far it is: what is done band by band has its rectangle, and the lines of it that are done. */
+type Job = { command: Uint8Array; length: number; work: Work | null };
+type Work = {
+  resource: number;
+  rect: Rect;
+  /** Of the first pixel in the backing, for a transfer. */
+  offset: number;
+  done: number;
+  /** What a scanout begins to show when all of it is drawn. */
+  pixels: Uint8Array | null;
+};
 /** What a resource costs beside its pixels: a guest may not have very many small ones. */
 const RESOURCE_COST = 4096;
 
@@ -44,15 +54,19 @@ export interface GpuParts {
   height: number;
   /** Bytes of ours that all resources together may take. */
   maxBytes: number;
+  doors?: Doors;
 }
 
-interface Cursor {
-  x: number;
-  y: number;
-  hotX: number;
-  hotY: number;
-  resource: number;
-}
+type Cursor = { x: number; y: number; hotX: number; hotY: number; resource: number };
+
+export type GpuState = {
+  resources: (ResourceState & { id: number })[];
+  usedBytes: number;
+  width: number;
+  height: number;
+  scanout: { id: number; rect: Rect; pixels: Uint8Array } | null;
+  cursor: Cursor;
+};
 
 export class VirtioGpu implements VirtioDevice, Display {
   readonly id = 16;
@@ -62,16 +76,18 @@ export class VirtioGpu implements VirtioDevice, Display {
   readonly config = new Uint8Array(Config.BYTES);
   readonly #view = new DataView(this.config.buffer);
   readonly #maxBytes: number;
+  readonly #enterSize: (width: number, height: number) => void;
   readonly #resources = new Map<number, GpuResource>();
   #usedBytes = 0;
   #width: number;
   #height: number;
   #host!: VirtioHost;
   /** What is shown: a part of a resource, and its pixels as they were flushed last. */
-  #scanout: { id: number; rect: Rect; pixels: Uint8ClampedArray<ArrayBuffer> } | null = null;
+  #scanout: { id: number; rect: Rect; pixels: Uint8Array } | null = null;
   #cursor: Cursor = { x: 0, y: 0, hotX: 0, hotY: 0, resource: 0 };
 
-  constructor({ width, height, maxBytes }: GpuParts) {
+  constructor({ width, height, maxBytes, doors = NO_DOORS }: GpuParts) {
+    this.#enterSize = doors.door('resize', (columns: number, rows: number) => this.#resize(columns, rows));
     this.#width = width;
     this.#height = height;
     this.#maxBytes = maxBytes;
@@ -85,6 +101,10 @@ export class VirtioGpu implements VirtioDevice, Display {
   /** The screen got another size: the driver is told, and may follow. */
   resize(width: number, height: number): void {
     for (const [name, value] of Object.entries({ width, height })) check(`resize: ${name}`, value, isInteger(1, 16384));
+    this.#enterSize(width, height);
+  }
+
+  #resize(width: number, height: number): void {
     this.#width = width;
     this.#height = height;
     this.config[Config.EVENTS] |= EVENT_DISPLAY;
@@ -105,7 +125,7 @@ export class VirtioGpu implements VirtioDevice, Display {
       return { width: this.#width, height: this.#height, pixels: new Uint8ClampedArray(pixels.buffer) };
     }
     const { rect, pixels } = this.#scanout;
-    const copy = pixels.slice();
+    const copy = new Uint8ClampedArray(pixels);
     const { x, y, hotX, hotY, resource } = this.#cursor;
     this.#resources.get(resource)?.blend(copy, rect.width, rect.height, x - hotX, y - hotY);
     return { width: rect.width, height: rect.height, pixels: copy };
@@ -117,13 +137,46 @@ export class VirtioGpu implements VirtioDevice, Display {
 
   notify(_index: number, queue: Virtqueue): void {
     for (let chain = queue.pop(); chain; chain = queue.pop()) {
-      const answer = this.#answer(chain, queue);
-      queue.work(() => {
-        const response = answer();
-        if (response) queue.push(chain, chain.write(response));
-        return response === null;
-      });
+      const command = new Uint8Array(COMMAND_BYTES);
+      const head = chain.read(ENTRIES_AT);
+      command.set(head);
+      const job: Job = { command, length: head.length, work: null };
+      if (head.length === ENTRIES_AT && viewOf(job).getUint32(Header.TYPE, true) !== Command.RESOURCE_ATTACH_BACKING) {
+        command.set(chain.read(COMMAND_BYTES - ENTRIES_AT), ENTRIES_AT);
+      }
+      queue.work(chain, job);
     }
+  }
+
+  step(queue: Virtqueue, chain: Chain, rest: Plain): boolean {
+    const response = this.#answer(rest as Job, chain, queue);
+    if (response) queue.push(chain, chain.write(response));
+    return response === null;
+  }
+
+  save(): GpuState {
+    return {
+      resources: [...this.#resources].map(([id, resource]) => ({ id, ...resource.save() })),
+      usedBytes: this.#usedBytes,
+      width: this.#width,
+      height: this.#height,
+      scanout: this.#scanout && {
+        ...this.#scanout,
+        rect: { ...this.#scanout.rect },
+        pixels: this.#scanout.pixels.slice(),
+      },
+      cursor: { ...this.#cursor },
+    };
+  }
+
+  load({ resources, usedBytes, width, height, scanout, cursor }: GpuState): void {
+    this.#resources.clear();
+    for (const { id, ...state } of resources) this.#resources.set(id, GpuResource.of(state));
+    this.#usedBytes = usedBytes;
+    this.#width = width;
+    this.#height = height;
+    this.#scanout = scanout && copyOf(scanout);
+    this.#cursor = { ...cursor };
   }
 
   reset(): void {
@@ -134,65 +187,81 @@ export class VirtioGpu implements VirtioDevice, Display {
     this.config[Config.EVENTS] = 0;
   }
 
-  /** What answers a command: it returns null for as long as there is more to do. */
-  #answer(chain: Chain, queue: Virtqueue): () => Uint8Array | null {
-    const command = new DataView(new ArrayBuffer(COMMAND_BYTES));
-    const type = (): number => command.getUint32(Header.TYPE, true);
-    const head = chain.read(ENTRIES_AT);
-    new Uint8Array(command.buffer).set(head);
-    if (head.length === ENTRIES_AT && type() !== Command.RESOURCE_ATTACH_BACKING) {
-      new Uint8Array(command.buffer).set(chain.read(COMMAND_BYTES - ENTRIES_AT), ENTRIES_AT);
+  /** Does a command, or a piece of it: the response, null for as long as there is more to do. */
+  #answer(job: Job, chain: Chain, queue: Virtqueue): Uint8Array | null {
+    const command = viewOf(job);
+    try {
+      if (job.length < Header.BYTES) throw new GpuError(Response.ERR_UNSPEC);
+      if (command.getUint32(Header.TYPE, true) === Command.GET_DISPLAY_INFO) return this.#displayInfo(command);
+      job.work ??= this.#perform(command, chain);
+      const hasMore = job.work !== null && this.#band(command, job.work, queue);
+      return hasMore ? null : responseTo(command, Response.OK_NODATA);
+    } catch (error) {
+      if (!(error instanceof GpuError)) throw error;
+      return responseTo(command, error.response);
     }
-    let step: Step | undefined;
-    const perform = (): Uint8Array | null => {
-      if (head.length < Header.BYTES) throw new GpuError(Response.ERR_UNSPEC);
-      if (type() === Command.GET_DISPLAY_INFO) return this.#displayInfo(command);
-      step ??= this.#perform(command, chain, queue) ?? DONE;
-      return step() ? null : responseTo(command, Response.OK_NODATA);
-    };
-    return () => {
-      try {
-        return perform();
-      } catch (error) {
-        if (!(error instanceof GpuError)) throw error;
-        return responseTo(command, error.response);
-      }
-    };
   }
 
-  /** Does a command, or its beginning: returns how it goes on. */
-  #perform(command: DataView, chain: Chain, queue: Virtqueue): Step | undefined {
+  /** Does a command at once, or returns what is to be done band by band. */
+  #perform(command: DataView, chain: Chain): Work | null {
     const word = (at: number): number => command.getUint32(Header.BYTES + at, true);
+    const rect = readRect(command, Header.BYTES);
     switch (command.getUint32(Header.TYPE, true)) {
       case Command.RESOURCE_CREATE_2D:
         this.#create(word(0), word(4), word(8), word(12));
-        return;
+        return null;
       case Command.RESOURCE_UNREF:
         this.#unref(word(0));
-        return;
+        return null;
       case Command.SET_SCANOUT:
-        return this.#setScanout(readRect(command, Header.BYTES), word(16), word(20), queue);
+        return this.#setScanout(rect, word(16), word(20));
       case Command.RESOURCE_FLUSH:
-        return this.#flush(readRect(command, Header.BYTES), word(16), queue);
+        return this.#flush(rect, word(16));
       case Command.TRANSFER_TO_HOST_2D: {
-        const rect = readRect(command, Header.BYTES);
-        const resource = this.#resource(word(24));
         const offset = word(20) * 2 ** 32 + word(16);
-        resource.checkTransfer(rect, offset);
-        return inBands(rect, queue, (band) => resource.transfer(this.#host.memory, rect, offset, band));
+        this.#resource(word(24)).checkTransfer(rect, offset);
+        return { resource: word(24), rect, offset, done: 0, pixels: null };
       }
       case Command.RESOURCE_ATTACH_BACKING:
         this.#attachBacking(this.#resource(word(0)), word(4), chain);
-        return;
+        return null;
       case Command.RESOURCE_DETACH_BACKING:
         this.#detachBacking(this.#resource(word(0)));
-        return;
+        return null;
       case Command.UPDATE_CURSOR:
       case Command.MOVE_CURSOR:
         this.#moveCursor(command);
-        return;
+        return null;
       default:
         throw new GpuError(Response.ERR_UNSPEC);
+    }
+  }
+
+  /**
+   * Does the next band, from above, and returns whether there is more. A command of the other queue may have come between
+   * two bands: everything is looked up anew.
+   */
+  #band(command: DataView, work: Work, queue: Virtqueue): boolean {
+    const { rect, done } = work;
+    const most = Math.max(1, Math.floor(PIECE / PIXEL_BYTES / Math.max(1, rect.width)));
+    const height = Math.min(most, rect.height - done);
+    if (height > 0) this.#draw(command.getUint32(Header.TYPE, true), work, { ...rect, y: rect.y + done, height });
+    queue.charge(rect.width * height * PIXEL_BYTES);
+    work.done += height;
+    if (work.done < rect.height) return true;
+    if (work.pixels) this.#scanout = { id: work.resource, rect, pixels: work.pixels };
+    return false;
+  }
+
+  #draw(type: number, { resource: id, rect, offset, pixels }: Work, band: Rect): void {
+    const resource = this.#resource(id);
+    if (type === Command.TRANSFER_TO_HOST_2D) resource.transfer(this.#host.memory, rect, offset, band);
+    else if (!isWithin(band, resource.width, resource.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
+    else if (pixels) resource.draw(band, pixels, rect.width, rect.x, rect.y);
+    else if (this.#scanout?.id === id) {
+      const { rect: shown, pixels: to } = this.#scanout;
+      const part = common(band, shown);
+      if (part) resource.draw(part, to, shown.width, shown.x, shown.y);
     }
   }
 
@@ -221,32 +290,24 @@ export class VirtioGpu implements VirtioDevice, Display {
     if (this.#scanout?.id === id) this.#scanout = null;
   }
 
-  #setScanout(rect: Rect, scanout: number, id: number, queue: Virtqueue): Step | undefined {
+  #setScanout(rect: Rect, scanout: number, id: number): Work | null {
     if (scanout >= SCANOUTS) throw new GpuError(Response.ERR_INVALID_SCANOUT_ID);
     if (id === 0) {
       this.#scanout = null;
-      return;
+      return null;
     }
     const resource = this.#resource(id);
     if (!isWithin(rect, resource.width, resource.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
-    const pixels = new Uint8ClampedArray(rect.width * rect.height * PIXEL_BYTES);
-    const show = (): void => {
-      if (this.#resources.get(id) === resource) this.#scanout = { id, rect, pixels };
-    };
-    return inBands(rect, queue, (band) => resource.draw(band, pixels, rect.width, rect.x, rect.y), show);
+    const pixels = new Uint8Array(rect.width * rect.height * PIXEL_BYTES);
+    return { resource: id, rect, offset: 0, done: 0, pixels };
   }
 
-  #flush(rect: Rect, id: number, queue: Virtqueue): Step | undefined {
+  #flush(rect: Rect, id: number): Work | null {
     const resource = this.#resource(id);
     if (!isWithin(rect, resource.width, resource.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);
-    if (this.#scanout?.id !== id) return;
-    const { rect: shown, pixels } = this.#scanout;
-    const [x, y] = [Math.max(rect.x, shown.x), Math.max(rect.y, shown.y)];
-    const width = Math.min(rect.x + rect.width, shown.x + shown.width) - x;
-    const height = Math.min(rect.y + rect.height, shown.y + shown.height) - y;
-    if (width <= 0 || height <= 0) return;
-    const draw = (band: Rect): void => resource.draw(band, pixels, shown.width, shown.x, shown.y);
-    return inBands({ x, y, width, height }, queue, draw);
+    if (this.#scanout?.id !== id) return null;
+    const part = common(rect, this.#scanout.rect);
+    return part && { resource: id, rect: part, offset: 0, done: 0, pixels: null };
   }
 
   #attachBacking(resource: GpuResource, count: number, chain: Chain): void {
@@ -286,20 +347,15 @@ export class VirtioGpu implements VirtioDevice, Display {
   }
 }
 
-/** Does a rectangle band by band, from above. */
-function inBands(rect: Rect, queue: Virtqueue, draw: (band: Rect) => void, end: () => void = () => {}): Step {
-  const most = Math.max(1, Math.floor(PIECE / PIXEL_BYTES / Math.max(1, rect.width)));
-  let done = 0;
-  return () => {
-    const height = Math.min(most, rect.height - done);
-    if (height > 0) draw({ ...rect, y: rect.y + done, height });
-    queue.charge(rect.width * height * PIXEL_BYTES);
-    done += height;
-    if (done < rect.height) return true;
-    end();
-    return false;
-  };
+/** What two rectangles have in common; null where they have nothing. */
+function common(one: Rect, other: Rect): Rect | null {
+  const [x, y] = [Math.max(one.x, other.x), Math.max(one.y, other.y)];
+  const width = Math.min(one.x + one.width, other.x + other.width) - x;
+  const height = Math.min(one.y + one.height, other.y + other.height) - y;
+  return width > 0 && height > 0 ? { x, y, width, height } : null;
 }
+
+const viewOf = ({ command }: Job): DataView => new DataView(command.buffer, command.byteOffset, command.length);
 
 /** A response header, with the fence of a command that asks for one, and what follows. */
 function responseTo(command: DataView, type: number, body = new Uint8Array()): Uint8Array {

@@ -3,6 +3,7 @@
  * the device has (keys, axes) the driver asks for by writing what it wants to know into the configuration space.
  */
 import type { Width } from '../../core/types.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import type { Virtqueue } from './queue.ts';
 
@@ -30,6 +31,9 @@ export interface InputProfile {
 
 export type InputEvent = readonly [type: number, code: number, value: number];
 
+/** Events that wait for buffers, and the lights that are on. */
+type InputState = { waiting: [type: number, code: number, value: number][]; lights: number[] };
+
 export class VirtioInput implements VirtioDevice {
   readonly id = 18;
   readonly name: string;
@@ -39,11 +43,15 @@ export class VirtioInput implements VirtioDevice {
   /** Lights that the driver switched on, by their evdev codes. */
   readonly lights = new Set<number>();
   readonly #profile: InputProfile;
+  readonly #enter: (...events: readonly [type: number, code: number, value: number][]) => void;
   #waiting: InputEvent[] = [];
   #host: VirtioHost | null = null;
 
-  constructor(profile: InputProfile) {
+  constructor(profile: InputProfile, doors: Doors = NO_DOORS) {
     this.#profile = profile;
+    this.#enter = doors.door('report', (...events: readonly [type: number, code: number, value: number][]) =>
+      this.#take(events),
+    );
     this.name = `virtio-input (${profile.name})`;
   }
 
@@ -53,6 +61,10 @@ export class VirtioInput implements VirtioDevice {
 
   /** Sends events as one report; whole reports are lost where too many wait. */
   report(...events: readonly InputEvent[]): void {
+    this.#enter(...events.map(([type, code, value]): [number, number, number] => [type, code, value]));
+  }
+
+  #take(events: readonly InputEvent[]): void {
     if (this.#waiting.length + events.length >= MAX_WAITING) return;
     this.#waiting.push(...events, [EventType.SYN, 0, 0]);
     const queue = this.#host?.queue(Queue.EVENTS);
@@ -72,6 +84,16 @@ export class VirtioInput implements VirtioDevice {
     const data = this.#answer(this.config[Config.SELECT], this.config[Config.SUBSELECT]);
     this.config[Config.SIZE] = data.length;
     this.config.fill(0, Config.DATA).set(data, Config.DATA);
+  }
+
+  save(): InputState {
+    return { waiting: this.#waiting.map((event) => [...event]), lights: [...this.lights] };
+  }
+
+  load({ waiting, lights }: InputState): void {
+    this.#waiting = waiting.map((event) => [...event]);
+    this.lights.clear();
+    for (const light of lights) this.lights.add(light);
   }
 
   reset(): void {

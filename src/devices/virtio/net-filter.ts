@@ -1,19 +1,28 @@
 /** Which frames the driver wants, by the commands of its control queue: virtio 1.2, 5.1.6.5 "Control Virtqueue". */
+import type { Saved } from '../../saved.ts';
 
 const Class = { RX: 0, MAC: 1 } as const;
 const Mac = { TABLE_SET: 0, ADDR_SET: 1 } as const;
 /** virtio 1.2, 5.1.6.5.1 "Packet Receive Filtering", in the order of their commands. */
 const MODES = ['promiscuous', 'allMulticast', 'allUnicast', 'noMulticast', 'noUnicast', 'noBroadcast'] as const;
+type Mode = (typeof MODES)[number];
 const ADDRESS_BYTES = 6;
 /** Longer tables are taken as "everything", as virtio 1.2, 5.1.6.5.2 "Setting MAC Address Filtering" allows. */
 const MOST_ADDRESSES = 256;
 
 const keyOf = (bytes: Uint8Array, at = 0): string => bytes.subarray(at, at + ADDRESS_BYTES).join();
 
-export class NetFilter {
+function refill<T>(set: Set<T>, values: readonly T[]): void {
+  set.clear();
+  for (const value of values) set.add(value);
+}
+
+export type FilterState = { modes: Mode[]; unicast: string[]; multicast: string[]; own: string };
+
+export class NetFilter implements Saved<FilterState> {
   /** The address that the driver sees in the configuration; it may set another. */
   readonly mac: Uint8Array;
-  readonly #modes = new Set<(typeof MODES)[number]>();
+  readonly #modes = new Set<Mode>();
   readonly #unicast = new Set<string>();
   readonly #multicast = new Set<string>();
   #own: string;
@@ -29,6 +38,18 @@ export class NetFilter {
     this.#unicast.clear();
     this.#multicast.clear();
     this.#own = keyOf(this.mac);
+  }
+
+  save(): FilterState {
+    const [modes, unicast, multicast] = [[...this.#modes], [...this.#unicast], [...this.#multicast]];
+    return { modes, unicast, multicast, own: this.#own };
+  }
+
+  load({ modes, unicast, multicast, own }: FilterState): void {
+    refill(this.#modes, modes);
+    refill(this.#unicast, unicast);
+    refill(this.#multicast, multicast);
+    this.#own = own;
   }
 
   /** Whether a frame for the address at its start is for this driver. */

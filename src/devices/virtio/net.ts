@@ -3,12 +3,15 @@
  * driver left undone are made here, unless the backend takes such frames; then it takes long TCP segments uncut, too.
  * Frames to the guest are never dropped for want of buffers: the backend is told to wait.
  */
-import type { HostWork, NetBackend, NetCard, NetClock, Offload } from '../../net/backend.ts';
+
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import type { HostWork, NetBackend, NetCard, NetClock, NetTimer, Offload } from '../../net/backend.ts';
 import { completeChecksum } from '../../net/bytes.ts';
+import { copyOf, type Plain } from '../../saved.ts';
 import type { Chain } from './chain.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
-import { NetFilter } from './net-filter.ts';
+import { type FilterState, NetFilter } from './net-filter.ts';
 import { makeHeader, NET_HEADER_BYTES, readHeader } from './net-header.ts';
 import type { Virtqueue } from './queue.ts';
 
@@ -49,6 +52,7 @@ export interface NetOptions {
   backend: NetBackend;
   clock: NetClock;
   host: HostWork;
+  doors?: Doors;
   /** Six bytes; the first must be even. */
   mac: Uint8Array;
   /** 68 to 65535; 1500 where absent. */
@@ -62,6 +66,17 @@ export interface NetOptions {
   gatherNs?: number;
 }
 
+export type NetState = {
+  /** Ids of the chains in hand. */
+  inHand: number[];
+  isStarved: boolean;
+  lonelyRounds: number;
+  receivedBytes: number;
+  filter: FilterState;
+  /** What is at the other end of the cable, where it has a state: the machine's own networks have. */
+  backend: Plain;
+};
+
 export class VirtioNet implements VirtioDevice, NetCard {
   readonly id = 1;
   readonly name = 'virtio-net';
@@ -70,9 +85,12 @@ export class VirtioNet implements VirtioDevice, NetCard {
   readonly config = new Uint8Array(CONFIG.BYTES);
   readonly clock: NetClock;
   readonly host: HostWork;
+  readonly doors: Doors;
   /** Frames of the guest that made no sense; frames for it that came while it had no driver, or that had no room. */
   readonly dropped = { malformed: 0, unheard: 0, oversized: 0 };
   readonly #backend: NetBackend;
+  readonly #enter: (frame: Uint8Array, offload: Offload | null) => boolean;
+  readonly #plug: (isUp: boolean) => void;
   readonly #filter: NetFilter;
   readonly #mac: Uint8Array;
   #virtio!: VirtioHost;
@@ -80,14 +98,17 @@ export class VirtioNet implements VirtioDevice, NetCard {
   #inHand: Chain[] = [];
   #isStarved = false;
   readonly #gatherNs: number;
-  #gathering: { cancel(): void } | null = null;
+  /** Armed while frames are waited for. */
+  readonly #gathering: NetTimer;
   /** Rounds in a row that brought a single frame, of a guest that seems to wait for the answer. */
   #lonelyRounds = 0;
   /** Bytes for the guest since its last frame. */
   #receivedBytes = 0;
 
   /** Throws RangeError where the address or the MTU is none. */
-  constructor({ backend, clock, host, mac, mtu = DEFAULT_MTU, withhold = 0n, gatherNs = GATHER_NS }: NetOptions) {
+  constructor(options: NetOptions) {
+    const { backend, clock, host, doors = NO_DOORS, mac } = options;
+    const { mtu = DEFAULT_MTU, withhold = 0n, gatherNs = GATHER_NS } = options;
     if (mac.length !== 6 || mac[0] & 1) throw new RangeError(`MAC address ${[...mac]} is none of one card`);
     if (!Number.isInteger(mtu) || mtu < LEAST_MTU || mtu > MOST_MTU) {
       throw new RangeError(`an MTU of ${mtu} is not possible: ${LEAST_MTU} to ${MOST_MTU}`);
@@ -100,8 +121,17 @@ export class VirtioNet implements VirtioDevice, NetCard {
     this.features = Object.values(NetFeature).reduce((all, bit) => all | bit, 0n) & ~without;
     this.clock = clock;
     this.host = host;
+    this.doors = doors;
+    this.#enter = doors.door('frame', (frame: Uint8Array, offload: Offload | null) =>
+      this.#take(frame, offload ?? undefined),
+    );
+    this.#plug = doors.door('link', (isUp: boolean) => this.#setLink(isUp));
     this.#backend = backend;
     this.#gatherNs = gatherNs;
+    this.#gathering = clock.timer('transmit', () => {
+      const queue = this.#virtio.queue(NetQueue.TRANSMIT);
+      if (queue) this.#virtio.attempt(() => this.#transmitAll(queue));
+    });
     this.#mac = mac.slice();
     this.config.set(mac);
     this.config[CONFIG.STATUS] = LINK_UP;
@@ -126,14 +156,38 @@ export class VirtioNet implements VirtioDevice, NetCard {
   reset(): void {
     this.#inHand = [];
     this.#isStarved = false;
-    this.#gathering?.cancel();
-    this.#gathering = null;
+    this.#gathering.cancel();
     this.#lonelyRounds = 0;
     this.#receivedBytes = 0;
     this.config.set(this.#mac);
   }
 
+  save(): NetState {
+    return {
+      inHand: this.#inHand.map(({ id }) => id),
+      isStarved: this.#isStarved,
+      lonelyRounds: this.#lonelyRounds,
+      receivedBytes: this.#receivedBytes,
+      filter: this.#filter.save(),
+      backend: this.#backend.save?.(this) ?? null,
+    };
+  }
+
+  load({ inHand, isStarved, lonelyRounds, receivedBytes, filter, backend }: NetState): void {
+    const queue = this.#virtio.queue(NetQueue.RECEIVE);
+    this.#inHand = inHand.flatMap((id) => queue?.chain(id) ?? []);
+    this.#isStarved = isStarved;
+    this.#lonelyRounds = lonelyRounds;
+    this.#receivedBytes = receivedBytes;
+    this.#filter.load(filter);
+    if (backend !== null) this.#backend.load?.(this, copyOf(backend));
+  }
+
   setLink(isUp: boolean): void {
+    this.#plug(isUp);
+  }
+
+  #setLink(isUp: boolean): void {
     if (isUp === (this.config[CONFIG.STATUS] === LINK_UP)) return;
     this.config[CONFIG.STATUS] = isUp ? LINK_UP : 0;
     this.#virtio.configChanged();
@@ -148,7 +202,12 @@ export class VirtioNet implements VirtioDevice, NetCard {
     }
   }
 
+  /** A frame comes from outside, but where its network is a part of the machine. */
   receive(frame: Uint8Array, offload?: Offload): boolean {
+    return this.#backend.usesDoors ? this.#take(frame, offload) : this.#enter(frame, offload ?? null);
+  }
+
+  #take(frame: Uint8Array, offload?: Offload): boolean {
     const queue = this.#virtio.queue(NetQueue.RECEIVE);
     if (!queue || this.config[CONFIG.STATUS] !== LINK_UP) {
       this.dropped.unheard++;
@@ -199,17 +258,14 @@ export class VirtioNet implements VirtioDevice, NetCard {
   }
 
   #gather(queue: Virtqueue): void {
-    if (this.#gathering) return;
+    if (this.#gathering.deadline !== null) return;
     const isTrial = this.#lonelyRounds % LONELY_ROUNDS === 0;
     if (this.#gatherNs === 0 || (this.#lonelyRounds > LONELY_ROUNDS && !isTrial)) {
       this.#transmit(queue);
       return;
     }
     queue.wantNotifications(false);
-    this.#gathering = this.clock.schedule(this.clock.now() + BigInt(this.#gatherNs), () => {
-      this.#gathering = null;
-      if (this.#virtio.queue(NetQueue.TRANSMIT) === queue) this.#virtio.attempt(() => this.#transmitAll(queue));
-    });
+    this.#gathering.arm(this.clock.now() + BigInt(this.#gatherNs));
   }
 
   #transmitAll(queue: Virtqueue): void {

@@ -2,6 +2,7 @@
  * 9P transport device (device type 9; Linux's drivers are its documentation, as virtio 1.2 only reserves the number): one
  * queue of requests, each a message and room for the answer, and a tag by which the guest mounts it.
  */
+import type { Saved } from '../../saved.ts';
 import type { VirtioDevice } from './device.ts';
 import { GuestError } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
@@ -13,7 +14,7 @@ const ERROR_BYTES = 11;
 const MAX_MESSAGE_BYTES = 1 << 20;
 
 /** A server of 9P: `answer` gives at most `room` bytes back. */
-export interface P9Service {
+export interface P9Service extends Saved {
   answer(message: Uint8Array, room: number): Uint8Array;
   reset(): void;
 }
@@ -34,6 +35,8 @@ export function virtioP9(tag: string, service: P9Service, takeWork: () => number
     queues: [128],
     config: Uint8Array.of(name.length, 0, ...name),
     reset: () => service.reset(),
+    save: () => service.save(),
+    load: (state) => service.load(state),
     notify: (_index, queue) => serve(queue, service, takeWork),
   };
 }

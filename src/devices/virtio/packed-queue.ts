@@ -11,16 +11,21 @@ import { checkArea, checkSize, type QueueOptions, tableBytes, Virtqueue } from '
 const EventFlags = { ENABLE: 0, DISABLE: 1, DESC: 2 } as const;
 const WRAP = 0x8000;
 
+type PackedRing = {
+  availAt: number;
+  availWrap: boolean;
+  usedAt: number;
+  usedWrap: boolean;
+  slotsInFlight: number;
+};
+
 export class PackedQueue extends Virtqueue {
-  #availAt = 0;
-  #availWrap = true;
-  #usedAt = 0;
-  #usedWrap = true;
-  #slotsInFlight = 0;
+  #ring: PackedRing = { availAt: 0, availWrap: true, usedAt: 0, usedWrap: true, slotsInFlight: 0 };
 
   /** Throws GuestError for a layout that the specification forbids. */
   constructor(options: QueueOptions) {
     super(options);
+    if (options.wasChecked) return;
     const { size, desc, driver, device } = options.layout;
     checkSize(size, false);
     checkArea(this.memory, 'descriptor ring', desc, tableBytes(size), 16);
@@ -31,9 +36,17 @@ export class PackedQueue extends Virtqueue {
   wantNotifications(wanted: boolean): void {
     const { device } = this.options.layout;
     if (wanted && this.options.eventIdx) {
-      this.memory.write16(device, this.#availAt | (this.#availWrap ? WRAP : 0));
+      this.memory.write16(device, this.#ring.availAt | (this.#ring.availWrap ? WRAP : 0));
       this.memory.write16(device + 2n, EventFlags.DESC);
     } else this.memory.write16(device + 2n, wanted ? EventFlags.ENABLE : EventFlags.DISABLE);
+  }
+
+  protected saveRing(): PackedRing {
+    return { ...this.#ring };
+  }
+
+  protected loadRing(ring: PackedRing): void {
+    this.#ring = { ...ring };
   }
 
   protected take(): Chain | null {
@@ -43,10 +56,10 @@ export class PackedQueue extends Virtqueue {
       if (!this.#isAvailable()) return null;
     }
     const windows: Window[] = [];
-    let at = this.#availAt;
+    let at = this.#ring.availAt;
     for (let slots = 1; ; slots++) {
-      if (this.#slotsInFlight + slots > this.size) {
-        throw new GuestError(`the chain at descriptor ${this.#availAt} runs into descriptors in use`);
+      if (this.#ring.slotsInFlight + slots > this.size) {
+        throw new GuestError(`the chain at descriptor ${this.#ring.availAt} runs into descriptors in use`);
       }
       const descriptor = readDescriptor(this.memory, this.#descriptor(at), true);
       const { flags, link: id } = descriptor;
@@ -61,16 +74,16 @@ export class PackedQueue extends Virtqueue {
   }
 
   protected give(chain: Chain, written: number): boolean {
-    const element = this.#descriptor(this.#usedAt);
-    const owner = this.#usedWrap ? DescFlag.AVAIL | DescFlag.USED : 0;
+    const element = this.#descriptor(this.#ring.usedAt);
+    const owner = this.#ring.usedWrap ? DescFlag.AVAIL | DescFlag.USED : 0;
     this.memory.write32(element + 8n, written);
     this.memory.write16(element + 12n, chain.id);
     this.memory.write16(element + 14n, owner | (written > 0 ? DescFlag.WRITE : 0));
-    this.#slotsInFlight -= chain.slots;
-    this.#usedAt += chain.slots;
-    if (this.#usedAt >= this.size) {
-      this.#usedAt -= this.size;
-      this.#usedWrap = !this.#usedWrap;
+    this.#ring.slotsInFlight -= chain.slots;
+    this.#ring.usedAt += chain.slots;
+    if (this.#ring.usedAt >= this.size) {
+      this.#ring.usedAt -= this.size;
+      this.#ring.usedWrap = !this.#ring.usedWrap;
     }
     return this.#wantsInterrupt(chain.slots);
   }
@@ -80,17 +93,17 @@ export class PackedQueue extends Virtqueue {
   }
 
   #isAvailable(): boolean {
-    if (this.#slotsInFlight === this.size) return false;
-    const flags = this.memory.read16(this.#descriptor(this.#availAt) + 14n);
+    if (this.#ring.slotsInFlight === this.size) return false;
+    const flags = this.memory.read16(this.#descriptor(this.#ring.availAt) + 14n);
     const avail = (flags & DescFlag.AVAIL) !== 0;
     const used = (flags & DescFlag.USED) !== 0;
-    return avail === this.#availWrap && used !== this.#availWrap;
+    return avail === this.#ring.availWrap && used !== this.#ring.availWrap;
   }
 
   #accept(chain: Chain, next: number): Chain {
-    if (this.#availAt + chain.slots >= this.size) this.#availWrap = !this.#availWrap;
-    this.#availAt = next;
-    this.#slotsInFlight += chain.slots;
+    if (this.#ring.availAt + chain.slots >= this.size) this.#ring.availWrap = !this.#ring.availWrap;
+    this.#ring.availAt = next;
+    this.#ring.slotsInFlight += chain.slots;
     return chain;
   }
 
@@ -101,8 +114,8 @@ export class PackedQueue extends Virtqueue {
     if (flags === EventFlags.DISABLE) return false;
     if (flags !== EventFlags.DESC || !this.options.eventIdx) return true;
     const event = view.getUint16(0, true);
-    const isThisRound = ((event & WRAP) !== 0) === this.#usedWrap;
+    const isThisRound = ((event & WRAP) !== 0) === this.#ring.usedWrap;
     const at = (event & ~WRAP) - (isThisRound ? 0 : this.size);
-    return at >= this.#usedAt - slots && at < this.#usedAt;
+    return at >= this.#ring.usedAt - slots && at < this.#ring.usedAt;
   }
 }

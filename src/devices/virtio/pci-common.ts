@@ -1,5 +1,6 @@
 /** The common configuration structure (virtio 1.2, 4.1.4.3 "Common configuration structure layout"). */
 import type { Width } from '../../core/types.ts';
+import { copyOf, type Saved } from '../../saved.ts';
 import { half, withHalf } from './halves.ts';
 import type { QueueLayout } from './queue.ts';
 import type { VirtioTransport } from './transport.ts';
@@ -28,7 +29,16 @@ const Field = {
 export const NO_VECTOR = 0xffff;
 const AREAS = ['desc', 'driver', 'device'] as const;
 
-export class CommonConfig {
+export type CommonState = {
+  configVector: number;
+  queueVectors: number[];
+  layouts: QueueLayout[];
+  deviceSelect: number;
+  driverSelect: number;
+  queueSelect: number;
+};
+
+export class CommonConfig implements Saved<CommonState> {
   configVector = NO_VECTOR;
   queueVectors: number[] = [];
   readonly #transport: VirtioTransport;
@@ -53,6 +63,22 @@ export class CommonConfig {
     this.configVector = NO_VECTOR;
     this.queueVectors = queues.map(() => NO_VECTOR);
     this.#layouts = queues.map((size) => ({ size, desc: 0n, driver: 0n, device: 0n }));
+  }
+
+  save(): CommonState {
+    const { configVector, queueVectors } = this;
+    const [deviceSelect, driverSelect, queueSelect] = [this.#deviceSelect, this.#driverSelect, this.#queueSelect];
+    return copyOf({ configVector, queueVectors, layouts: this.#layouts, deviceSelect, driverSelect, queueSelect });
+  }
+
+  load(state: CommonState): void {
+    const { configVector, queueVectors, layouts, deviceSelect, driverSelect, queueSelect } = copyOf(state);
+    this.configVector = configVector;
+    this.queueVectors = queueVectors;
+    this.#layouts = layouts;
+    this.#deviceSelect = deviceSelect;
+    this.#driverSelect = driverSelect;
+    this.#queueSelect = queueSelect;
   }
 
   read(offset: number, width: Width): number {

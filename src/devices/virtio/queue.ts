@@ -2,19 +2,21 @@
  * Virtqueues (virtio 1.2, 2.6 "Virtqueues"): the device pops chains that the driver made available and pushes them back
  * used. Every way in which a driver can break the rules is a GuestError.
  */
+
+import { copyOf, type Plain, type Saved } from '../../saved.ts';
 import { TURN_WORK } from '../work-meter.ts';
-import type { Chain } from './chain.ts';
+import { Chain, type ChainState } from './chain.ts';
 import { DESC_BYTES } from './descriptor.ts';
 import { type DeviceMemory, GuestError } from './guest-memory.ts';
 
 /** What the driver said about a queue before it was enabled. */
-export interface QueueLayout {
+export type QueueLayout = {
   size: number;
   /** Guest-physical addresses: descriptor area, driver area (available ring), device area (used ring). */
   desc: bigint;
   driver: bigint;
   device: bigint;
-}
+};
 
 export interface QueueOptions {
   memory: DeviceMemory;
@@ -26,7 +28,22 @@ export interface QueueOptions {
   interrupt: () => void;
   /** Told of work that was done, in the unit of WorkMeter. */
   charge?: (bytes: number) => void;
+  /** Does a piece of a chain's work and notes in `rest` what is left. Returns whether there is more. */
+  step?: (chain: Chain, rest: Plain) => boolean;
+  /** The queue is put back: its layout was checked when it was enabled. */
+  wasChecked?: boolean;
 }
+
+export type QueueState = {
+  layout: QueueLayout;
+  inFlight: ChainState[];
+  chainsLeft: number;
+  workLeft: number;
+  /** The chain whose work goes on, by its id, and what its device noted. */
+  rest: { chain: number; rest: Plain } | null;
+  /** Where device and driver are in the ring, as its format has it. */
+  ring: Plain;
+};
 
 /** The limit of both ring formats: virtio 1.2, 2.7 "Split Virtqueues" and 2.8.10.1 "Structure Size and Alignment". */
 export const MAX_QUEUE_SIZE = 32768;
@@ -35,7 +52,7 @@ const CHAIN_WORK = 4096;
 const WINDOW_WORK = 256;
 
 /** What both ring formats have in common: chains in flight, the work allowed per notification, death by reset. */
-export abstract class Virtqueue {
+export abstract class Virtqueue implements Saved<QueueState> {
   readonly size: number;
   protected readonly memory: DeviceMemory;
   protected readonly options: QueueOptions;
@@ -44,7 +61,7 @@ export abstract class Virtqueue {
   #chainsLeft: number;
   #workLeft = TURN_WORK;
   /** The rest of a chain's work. */
-  #step: (() => boolean) | null = null;
+  #rest: { chain: Chain; rest: Plain } | null = null;
 
   constructor(options: QueueOptions) {
     this.options = options;
@@ -55,7 +72,7 @@ export abstract class Virtqueue {
 
   /** The next available chain, null where there is none or this turn's work is done (then `isExhausted`). */
   pop(): Chain | null {
-    if (this.#isDead || this.isExhausted || this.#step) return null;
+    if (this.#isDead || this.isExhausted || this.#rest) return null;
     const chain = this.take();
     if (!chain) return null;
     if (this.#inFlight.has(chain.id)) throw new GuestError(`chain ${chain.id} is available while it is in use`);
@@ -93,28 +110,62 @@ export abstract class Virtqueue {
   }
 
   /**
-   * Work for a chain that may be long: `step` does a piece of it, charges for it, and returns whether there is more. What
-   * does not fit into this turn is done in the next ones, and no other chain is popped before it is.
+   * Work for a chain that may be long: the device does a piece of it, charges for it, and notes in `rest` what is left.
+   * What does not fit into this turn is done in the next ones, and no other chain is popped before it is.
    */
-  work(step: () => boolean): void {
-    if (step()) this.#step = step;
+  work(chain: Chain, rest: Plain): void {
+    if (this.#step(chain, rest)) this.#rest = { chain, rest };
     this.resume();
+  }
+
+  #step(chain: Chain, rest: Plain): boolean {
+    if (!this.options.step) throw new Error('the device of this queue does no work in pieces');
+    return this.options.step(chain, rest);
   }
 
   /** Goes on with the work of earlier turns. Returns whether none is left. */
   resume(): boolean {
-    while (this.#step && this.#workLeft > 0) if (!this.#step()) this.#step = null;
-    return this.#step === null;
+    while (this.#rest && this.#workLeft > 0) if (!this.#step(this.#rest.chain, this.#rest.rest)) this.#rest = null;
+    return this.#rest === null;
   }
 
   /** After this nothing is popped; chains in flight are revoked, and vanish when they are pushed. */
   kill(): void {
     this.#isDead = true;
-    this.#step = null;
+    this.#rest = null;
     for (const chain of this.#inFlight.values()) chain.revoke();
     this.#inFlight.clear();
   }
 
+  /** The chain in flight of this id, for a device that is put back. */
+  chain(id: number): Chain | undefined {
+    return this.#inFlight.get(id);
+  }
+
+  save(): QueueState {
+    return {
+      layout: { ...this.options.layout },
+      inFlight: [...this.#inFlight.values()].map((chain) => chain.save()),
+      chainsLeft: this.#chainsLeft,
+      workLeft: this.#workLeft,
+      rest: this.#rest && { chain: this.#rest.chain.id, rest: copyOf(this.#rest.rest) },
+      ring: this.saveRing(),
+    };
+  }
+
+  /** `layout` is the one that the queue was made with. */
+  load({ inFlight, chainsLeft, workLeft, rest, ring }: QueueState): void {
+    this.#inFlight.clear();
+    for (const state of inFlight) this.#inFlight.set(state.id, Chain.of(this.memory, state));
+    this.#chainsLeft = chainsLeft;
+    this.#workLeft = workLeft;
+    const chain = rest && this.#inFlight.get(rest.chain);
+    this.#rest = chain ? { chain, rest: copyOf(rest.rest) } : null;
+    this.loadRing(ring);
+  }
+
+  protected abstract saveRing(): Plain;
+  protected abstract loadRing(ring: Plain): void;
   /** Asks the driver to notify of new chains, or not to. A hint, as the specification has it. */
   abstract wantNotifications(wanted: boolean): void;
   protected abstract take(): Chain | null;

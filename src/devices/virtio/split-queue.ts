@@ -10,6 +10,8 @@ import { checkArea, checkSize, type QueueOptions, tableBytes, Virtqueue } from '
 const AVAIL_NO_INTERRUPT = 1;
 const USED_NO_NOTIFY = 1;
 
+type SplitRing = { availIdx: number; usedIdx: number };
+
 export class SplitQueue extends Virtqueue {
   #availIdx = 0;
   #usedIdx = 0;
@@ -17,6 +19,7 @@ export class SplitQueue extends Virtqueue {
   /** Throws GuestError for a layout that the specification forbids. */
   constructor(options: QueueOptions) {
     super(options);
+    if (options.wasChecked) return;
     const { size, desc, driver, device } = options.layout;
     checkSize(size, true);
     checkArea(this.memory, 'descriptor table', desc, tableBytes(size), 16);
@@ -29,6 +32,15 @@ export class SplitQueue extends Virtqueue {
     const { device } = this.options.layout;
     if (!this.options.eventIdx) this.memory.write16(device, wanted ? 0 : USED_NO_NOTIFY);
     else if (wanted) this.memory.write16(device + BigInt(4 + 8 * this.size), this.#availIdx);
+  }
+
+  protected saveRing(): SplitRing {
+    return { availIdx: this.#availIdx, usedIdx: this.#usedIdx };
+  }
+
+  protected loadRing({ availIdx, usedIdx }: SplitRing): void {
+    this.#availIdx = availIdx;
+    this.#usedIdx = usedIdx;
   }
 
   protected take(): Chain | null {

@@ -3,10 +3,11 @@
  * Registers are 32 bits wide and take no other access; the configuration space takes any.
  */
 import type { Width } from '../../core/types.ts';
+import { copyOf, type Saved } from '../../saved.ts';
 import type { IoDevice, IrqLine } from '../device.ts';
 import { half, withHalf } from './halves.ts';
 import type { QueueLayout } from './queue.ts';
-import { type TransportParts, VirtioTransport } from './transport.ts';
+import { type TransportParts, type TransportState, VirtioTransport } from './transport.ts';
 
 /** virtio 1.2, 4.2.2 "MMIO Device Register Layout". */
 export const Reg = {
@@ -52,20 +53,33 @@ export interface MmioParts extends TransportParts {
   irq: IrqLine;
 }
 
-export class VirtioMmio implements IoDevice {
+/** What the driver wrote to registers, and the transport behind them. */
+type MmioState = {
+  layouts: QueueLayout[];
+  deviceFeaturesSel: number;
+  driverFeaturesSel: number;
+  queueSel: number;
+  interruptStatus: number;
+};
+
+export class VirtioMmio implements IoDevice, Saved<{ registers: MmioState; transport: TransportState }> {
   readonly maxWidth = 4;
   readonly #transport: VirtioTransport;
   readonly #irq: IrqLine;
-  #layouts: QueueLayout[] = [];
-  #deviceFeaturesSel = 0;
-  #driverFeaturesSel = 0;
-  #queueSel = 0;
-  #interruptStatus = 0;
+  #registers: MmioState = {
+    layouts: [],
+    deviceFeaturesSel: 0,
+    driverFeaturesSel: 0,
+    queueSel: 0,
+    interruptStatus: 0,
+  };
 
   constructor(parts: MmioParts) {
     this.#irq = parts.irq;
     this.#transport = new VirtioTransport(parts, (queue) =>
-      this.#setInterrupts(this.#interruptStatus | (queue === null ? Interrupt.CONFIG_CHANGE : Interrupt.USED_BUFFER)),
+      this.#setInterrupts(
+        this.#registers.interruptStatus | (queue === null ? Interrupt.CONFIG_CHANGE : Interrupt.USED_BUFFER),
+      ),
     );
     this.#forget();
   }
@@ -74,6 +88,15 @@ export class VirtioMmio implements IoDevice {
   reset(): void {
     this.#transport.reset();
     this.#forget();
+  }
+
+  save(): { registers: MmioState; transport: TransportState } {
+    return { registers: copyOf(this.#registers), transport: this.#transport.save() };
+  }
+
+  load({ registers, transport }: { registers: MmioState; transport: TransportState }): void {
+    this.#registers = copyOf(registers);
+    this.#transport.load(transport);
   }
 
   read(offset: number, width: Width): number {
@@ -98,13 +121,13 @@ export class VirtioMmio implements IoDevice {
       case Reg.VENDOR_ID:
         return VENDOR;
       case Reg.DEVICE_FEATURES:
-        return half(transport.offered, this.#deviceFeaturesSel);
+        return half(transport.offered, this.#registers.deviceFeaturesSel);
       case Reg.QUEUE_NUM_MAX:
-        return transport.device.queues[this.#queueSel] ?? 0;
+        return transport.device.queues[this.#registers.queueSel] ?? 0;
       case Reg.QUEUE_READY:
-        return Number(transport.isEnabled(this.#queueSel));
+        return Number(transport.isEnabled(this.#registers.queueSel));
       case Reg.INTERRUPT_STATUS:
-        return this.#interruptStatus;
+        return this.#registers.interruptStatus;
       case Reg.STATUS:
         return transport.status;
       case Reg.SHM_LEN_LOW:
@@ -122,16 +145,16 @@ export class VirtioMmio implements IoDevice {
   #writeRegister(offset: number, value: number): void {
     switch (offset) {
       case Reg.DEVICE_FEATURES_SEL:
-        this.#deviceFeaturesSel = value;
+        this.#registers.deviceFeaturesSel = value;
         return;
       case Reg.DRIVER_FEATURES_SEL:
-        this.#driverFeaturesSel = value;
+        this.#registers.driverFeaturesSel = value;
         return;
       case Reg.DRIVER_FEATURES:
         this.#writeDriverFeatures(value);
         return;
       case Reg.QUEUE_SEL:
-        this.#queueSel = value;
+        this.#registers.queueSel = value;
         return;
       case Reg.QUEUE_READY:
         this.#writeQueueReady(value);
@@ -140,7 +163,7 @@ export class VirtioMmio implements IoDevice {
         this.#transport.notify(value);
         return;
       case Reg.INTERRUPT_ACK:
-        this.#setInterrupts(this.#interruptStatus & ~value);
+        this.#setInterrupts(this.#registers.interruptStatus & ~value);
         return;
       case Reg.STATUS:
         this.#transport.setStatus(value & 0xff);
@@ -152,17 +175,20 @@ export class VirtioMmio implements IoDevice {
   }
 
   #writeDriverFeatures(value: number): void {
-    const sel = this.#driverFeaturesSel;
+    const sel = this.#registers.driverFeaturesSel;
     if (sel <= 1) this.#transport.features = withHalf(this.#transport.features, sel, value);
   }
 
   #writeQueueReady(value: number): void {
-    if (value & 1) this.#transport.enableQueue(this.#queueSel, { ...(this.#layouts[this.#queueSel] ?? noLayout()) });
-    else this.#transport.disableQueue(this.#queueSel);
+    if (value & 1)
+      this.#transport.enableQueue(this.#registers.queueSel, {
+        ...(this.#registers.layouts[this.#registers.queueSel] ?? noLayout()),
+      });
+    else this.#transport.disableQueue(this.#registers.queueSel);
   }
 
   #writeLayout(offset: number, value: number): void {
-    const layout = this.#layouts[this.#queueSel];
+    const layout = this.#registers.layouts[this.#registers.queueSel];
     if (!layout) return;
     if (offset === Reg.QUEUE_NUM) layout.size = value;
     const sel = offset & 4 ? 1 : 0;
@@ -180,13 +206,13 @@ export class VirtioMmio implements IoDevice {
   }
 
   #setInterrupts(status: number): void {
-    this.#interruptStatus = status;
+    this.#registers.interruptStatus = status;
     this.#irq(status !== 0);
   }
 
   /** virtio 1.2, 4.2.2.1 "Device Requirements: MMIO Device Register Layout": a reset clears interrupts and queues. */
   #forget(): void {
-    this.#layouts = this.#transport.device.queues.map(noLayout);
+    this.#registers.layouts = this.#transport.device.queues.map(noLayout);
     this.#setInterrupts(0);
   }
 }

@@ -3,7 +3,7 @@
  * one memory range that capabilities point to, notification by MSI-X or INTx.
  */
 import type { Width } from '../../core/types.ts';
-import type { IoDevice } from '../device.ts';
+import type { Face } from '../device.ts';
 import { CONFIG_BYTES, PciFunction } from '../pci/function.ts';
 import { Msix } from '../pci/msix.ts';
 import { CommonConfig, NO_VECTOR } from './pci-common.ts';
@@ -45,7 +45,7 @@ export class VirtioPci extends PciFunction {
   readonly #transport: VirtioTransport;
   readonly #common: CommonConfig;
   readonly #msix: Msix | null;
-  readonly #structures: IoDevice;
+  readonly #structures: Face;
   readonly #windowAt: number;
   #isr = 0;
 
@@ -64,8 +64,17 @@ export class VirtioPci extends PciFunction {
     const memory = this.dma(parts.memory);
     this.#transport = new VirtioTransport({ ...parts, memory }, (queue) => this.#signal(queue));
     this.#common = new CommonConfig(this.#transport, vectors, () => this.#forget());
+    this.keep('transport', this.#transport);
+    this.keep('common', this.#common);
+    this.keep('isr', {
+      save: () => this.#isr,
+      load: (isr) => {
+        this.#isr = isr as number;
+      },
+    });
     this.#structures = {
       maxWidth: 4,
+      stateOf: null,
       read: (offset, width) => this.#read(offset, width),
       write: (offset, width, value) => this.#write(offset, width, value),
     };

@@ -3,10 +3,12 @@
  * a map of registers onto this. Every GuestError ends here: DEVICE_NEEDS_RESET and one line in the log.
  */
 import type { GuestMemory, Width } from '../../core/types.ts';
+import type { Plain, Saved } from '../../saved.ts';
+import type { Defer } from '../clock.ts';
 import { Feature, type VirtioDevice, type VirtioHost } from './device.ts';
 import { DeviceMemory, GuestError, type Wrote } from './guest-memory.ts';
 import { PackedQueue } from './packed-queue.ts';
-import type { QueueLayout, Virtqueue } from './queue.ts';
+import type { QueueLayout, QueueState, Virtqueue } from './queue.ts';
 import { SplitQueue } from './split-queue.ts';
 
 /** virtio 1.2, 2.1 "Device Status Field". */
@@ -26,8 +28,8 @@ export interface TransportParts {
   memory: GuestMemory;
   /** Called after the device wrote to memory. */
   wrote?: Wrote;
-  /** Runs `work` a little later, not within the guest's access: the rest of a turn that reached its limits. */
-  defer: (work: () => void) => void;
+  /** As of DeviceContext: for the rest of a turn that reached its limits. */
+  defer: Defer;
   /** Told of work that the device does, in the unit of WorkMeter. */
   charge?: (bytes: number) => void;
   log: (line: string) => void;
@@ -38,7 +40,16 @@ export interface TransportParts {
 /** Tells the driver about a used buffer of a queue, or, for null, about a change of configuration. */
 export type Signal = (queue: number | null) => void;
 
-export class VirtioTransport implements VirtioHost {
+export type TransportState = {
+  status: number;
+  features: bigint;
+  generation: number;
+  config: Uint8Array;
+  queues: (QueueState | null)[];
+  device: Plain;
+};
+
+export class VirtioTransport implements VirtioHost, Saved<TransportState> {
   readonly device: VirtioDevice;
   /** Feature bits offered to the driver. */
   readonly offered: bigint;
@@ -46,6 +57,8 @@ export class VirtioTransport implements VirtioHost {
   readonly memory: DeviceMemory;
   readonly #signal: Signal;
   readonly #queues: (Virtqueue | null)[];
+  /** Go on with a queue, a little later. */
+  readonly #continueLater: readonly (() => void)[];
   #features = 0n;
   #status = 0;
   #generation = 0;
@@ -57,6 +70,12 @@ export class VirtioTransport implements VirtioHost {
     this.device = parts.device;
     this.offered = (parts.device.features | TRANSPORT_FEATURES) & ~(parts.withhold ?? 0n);
     this.#queues = parts.device.queues.map(() => null);
+    this.#continueLater = parts.device.queues.map((_, index) =>
+      parts.defer(`queue[${index}]`, () => {
+        const queue = this.queue(index);
+        if (queue) this.#turn(index, queue);
+      }),
+    );
     this.device.attach?.(this);
   }
 
@@ -110,16 +129,46 @@ export class VirtioTransport implements VirtioHost {
       if (max === undefined) throw new GuestError(`queue ${index} enabled; there are ${this.#queues.length}`);
       if (!this.#has(Status.FEATURES_OK)) throw new GuestError(`queue ${index} enabled before FEATURES_OK`);
       if (layout.size > max) throw new GuestError(`queue ${index} of size ${layout.size}: the limit is ${max}`);
-      const Queue = this.#features & Feature.RING_PACKED ? PackedQueue : SplitQueue;
-      this.#queues[index] = new Queue({
-        memory: this.memory,
-        layout,
-        indirect: (this.#features & Feature.INDIRECT_DESC) !== 0n,
-        eventIdx: (this.#features & Feature.EVENT_IDX) !== 0n,
-        interrupt: () => this.#signal(index),
-        charge: this.#parts.charge,
-      });
+      this.#queues[index] = this.#makeQueue(index, layout);
     });
+  }
+
+  #makeQueue(index: number, layout: QueueLayout, wasChecked = false): Virtqueue {
+    const Queue = this.#features & Feature.RING_PACKED ? PackedQueue : SplitQueue;
+    const queue: Virtqueue = new Queue({
+      memory: this.memory,
+      layout,
+      indirect: (this.#features & Feature.INDIRECT_DESC) !== 0n,
+      eventIdx: (this.#features & Feature.EVENT_IDX) !== 0n,
+      interrupt: () => this.#signal(index),
+      charge: this.#parts.charge,
+      step: (chain, rest) => this.device.step?.(queue, chain, rest) ?? false,
+      wasChecked,
+    });
+    return queue;
+  }
+
+  save(): TransportState {
+    return {
+      status: this.#status,
+      features: this.#features,
+      generation: this.#generation,
+      config: this.device.config.slice(),
+      queues: this.#queues.map((queue) => queue?.save() ?? null),
+      device: this.device.save(),
+    };
+  }
+
+  load({ status, features, generation, config, queues, device }: TransportState): void {
+    this.#status = status;
+    this.#features = features;
+    this.#generation = generation;
+    this.device.config.set(config);
+    for (const [index, state] of queues.entries()) {
+      this.#queues[index] = state && this.#makeQueue(index, { ...state.layout }, true);
+      if (state) this.#queues[index]?.load(state);
+    }
+    this.device.load(device);
   }
 
   disableQueue(index: number): void {
@@ -191,11 +240,7 @@ export class VirtioTransport implements VirtioHost {
     this.attempt(() => {
       if (queue.resume()) this.device.notify(index, queue);
     });
-    if (queue.isExhausted) {
-      this.#parts.defer(() => {
-        if (this.queue(index) === queue) this.#turn(index, queue);
-      });
-    }
+    if (queue.isExhausted) this.#continueLater[index]();
   }
 
   /** virtio 1.2, 2.1.2 "Device Requirements: Device Status Field". */

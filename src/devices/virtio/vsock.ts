@@ -2,10 +2,18 @@
  * Socket device (virtio 1.2, 5.10 "Socket Device"): streams between the guest and the host, whose context ID is 2. What a
  * guest gets wrong about one connection breaks that connection; what it gets wrong about a packet needs a reset.
  */
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import { copyOf } from '../../saved.ts';
 import type { VirtioDevice, VirtioHost } from './device.ts';
 import { GuestError } from './guest-memory.ts';
 import type { Virtqueue } from './queue.ts';
-import { BUFFER_BYTES, type VsockCarrier, VsockConnection } from './vsock-connection.ts';
+import {
+  BUFFER_BYTES,
+  type VsockAction,
+  type VsockCarrier,
+  VsockConnection,
+  type VsockConnectionState,
+} from './vsock-connection.ts';
 import {
   HEADER_BYTES,
   type Header,
@@ -32,6 +40,13 @@ const LAST_CID = 0xffff_fffe;
 /** Who accepts connections to a port of the host; undefined where nobody listens. */
 export type VsockAcceptor = (port: number) => ((connection: VsockConnection) => void) | undefined;
 
+/** Connections by their ports, in the order in which they were made; `turn` is the place among those that may send. */
+export type VsockState = {
+  connections: { hostPort: number; guestPort: number; turn: number | null; state: VsockConnectionState }[];
+  answers: Uint8Array[];
+  nextPort: number;
+};
+
 export class VirtioVsock implements VirtioDevice, VsockCarrier {
   readonly id = 19;
   readonly name = 'virtio-vsock';
@@ -44,17 +59,23 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
   /** Connections that may have something to send, in the order of their turns. */
   readonly #eager = new Set<VsockConnection>();
   readonly #answers: Uint8Array[] = [];
+  readonly #connect: (guestPort: number) => VsockConnection;
+  readonly #act: (hostPort: number, guestPort: number, action: VsockAction, bytes: Uint8Array) => void;
   #host: VirtioHost | null = null;
   #isFilling = false;
   #nextPort = FIRST_EPHEMERAL;
 
   /** Throws RangeError where the context ID is none of a guest. */
-  constructor(cid: number, accept: VsockAcceptor) {
+  constructor(cid: number, accept: VsockAcceptor, doors: Doors = NO_DOORS) {
     if (!Number.isInteger(cid) || cid < FIRST_GUEST_CID || cid > LAST_CID) {
       throw new RangeError(`guest-cid ${cid} is not possible: ${FIRST_GUEST_CID} to ${LAST_CID}`);
     }
     this.#cid = BigInt(cid);
     this.#accept = accept;
+    this.#connect = doors.door('vsock.connect', (guestPort: number) => this.#open(guestPort));
+    this.#act = doors.door('vsock', (hostPort: number, guestPort: number, action: VsockAction, bytes: Uint8Array) =>
+      this.#connections.get(key(hostPort, guestPort))?.perform(action, bytes),
+    );
     new DataView(this.config.buffer).setBigUint64(0, this.#cid, true);
   }
 
@@ -64,6 +85,15 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
 
   /** Connects to a port of the guest; `events.open` tells when it accepted. */
   connect(guestPort: number): VsockConnection {
+    return this.#connect(guestPort);
+  }
+
+  /** The host's end of a connection does something. */
+  act({ hostPort, guestPort }: VsockConnection, action: VsockAction, bytes: Uint8Array = new Uint8Array(0)): void {
+    this.#act(hostPort, guestPort, action, bytes);
+  }
+
+  #open(guestPort: number): VsockConnection {
     while (this.#connections.has(key(this.#nextPort, guestPort))) this.#takePort();
     const connection = this.#add(this.#takePort(), guestPort, false);
     this.tell(connection, Op.REQUEST);
@@ -79,6 +109,33 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
       this.#transmit(queue);
       this.#fill();
     }
+  }
+
+  save(): VsockState {
+    const turns = [...this.#eager];
+    const connections = [...this.#connections.values()].map((connection) => {
+      const { hostPort, guestPort } = connection;
+      const turn = turns.indexOf(connection);
+      return { hostPort, guestPort, turn: turn < 0 ? null : turn, state: connection.save() };
+    });
+    return { connections, answers: copyOf(this.#answers), nextPort: this.#nextPort };
+  }
+
+  load({ connections, answers, nextPort }: VsockState): void {
+    this.#connections.clear();
+    this.#eager.clear();
+    const turns: VsockConnection[] = [];
+    for (const { hostPort, guestPort, turn, state } of connections) {
+      const connection = this.#add(hostPort, guestPort, true);
+      connection.load(state);
+      if (turn !== null) turns[turn] = connection;
+      const listener = this.#accept(hostPort);
+      if (listener) listener(connection);
+      else queueMicrotask(() => connection.destroy());
+    }
+    for (const connection of turns) this.#eager.add(connection);
+    this.#answers.splice(0, this.#answers.length, ...copyOf(answers));
+    this.#nextPort = nextPort;
   }
 
   reset(): void {

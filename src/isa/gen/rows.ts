@@ -1,9 +1,10 @@
 /** Which hot kinds serve a row: the association of table rows with the interpreter's specialised cases. */
+
+import { kindOf } from '../hot/index.ts';
+import { CONDITIONS } from '../hot/row.ts';
 import { argsOf, handlerOf, type Row } from '../table.ts';
-import { CONDITIONS, kindOf } from './hot.ts';
-import { vectorKinds } from './hot-vector.ts';
-import { x87Kind } from './hot-x87.ts';
 import { usesOf } from './uses.ts';
+import { vectorKinds, x87Kind } from './vector-kinds.ts';
 
 const BITS = ['8', '16', '32', '64'];
 const BINARY = ['add', 'or', 'adc', 'sbb', 'and', 'sub', 'xor', 'cmp', 'test', 'mov'];

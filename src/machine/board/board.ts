@@ -5,6 +5,7 @@
 import type { Core } from '../../core/types.ts';
 import { ACPI_PM_PORTS } from '../../devices/acpi-pm.ts';
 import type { Backends, BlkBackend } from '../../devices/backends.ts';
+import { deferOn, scoped } from '../../devices/clock.ts';
 import type { Display } from '../../devices/display.ts';
 import { FIRMWARE_PORTS, FirmwareServices, MOST_FIRMWARE_DISKS } from '../../devices/firmware-services.ts';
 import type { I8042 } from '../../devices/i8042.ts';
@@ -15,7 +16,9 @@ import { ResetControl } from '../../devices/reset.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
 import { VirtioPci } from '../../devices/virtio/transport-pci.ts';
 import type { WorkMeter } from '../../devices/work-meter.ts';
+import { type Doors, doorsOf } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
+import { loadAll, type Plain, type Saved, saveAll } from '../../saved.ts';
 import type { AcpiBoard, AcpiDevice } from '../firmware/acpi-board.ts';
 import type { FirmwareBoard } from '../firmware/bios-data.ts';
 import { addAcpiFiles } from '../firmware/fw-cfg-files.ts';
@@ -23,7 +26,7 @@ import { setUpPci } from '../firmware/pci-setup.ts';
 import type { GuestLinks } from '../host/guest-links.ts';
 import type { PcBus } from './bus.ts';
 import type { DeviceContext, PciWish, VirtioAttachment } from './device-context.ts';
-import { createDevice, type DeviceSpec } from './device-table.ts';
+import { createDevice, type DeviceSpec, partName } from './device-table.ts';
 import type { ExtraMemory, ExtraRegion } from './extra-memory.ts';
 import { Interrupts } from './interrupts.ts';
 import { isPc } from './machine-type.ts';
@@ -32,8 +35,6 @@ import { buildPlatform, type Platform, type PlatformParts } from './platform.ts'
 import { SHADOW_BASE, SHADOW_BYTES, ShadowMemory } from './shadow-memory.ts';
 import { VirtioMmioSlots } from './virtio-mmio-slots.ts';
 
-/** How much later a device goes on with what it did not finish: the guest runs meanwhile, as beside a device that works. */
-const DEFERRED_NS = 10_000n;
 /** QEMU's names of the bus that every board has. */
 const ROOT_BUSES = ['pci.0', 'pcie.0'];
 
@@ -58,12 +59,20 @@ export interface BoardParts extends Omit<PlatformParts, 'pics' | 'irq' | 'pin' |
   /** An idle guest waits for `work`. */
   busy: (work: Promise<unknown>) => void;
   host: HostWork;
+  doors: Doors;
   /** What devices do in a slice. */
   work: WorkMeter;
   log: (line: string) => void;
 }
 
-export class Board {
+/** The parts by their names, where memory beside RAM appears, and the embedder's ends. */
+type BoardState = {
+  parts: { [name: string]: Plain };
+  places: ReturnType<ExtraMemory['save']>;
+  links: ReturnType<GuestLinks['save']>;
+};
+
+export class Board implements Saved<BoardState> {
   readonly #parts: BoardParts;
   readonly #shadow: ShadowMemory;
   #pics: PicPair;
@@ -94,6 +103,18 @@ export class Board {
     this.#pics = new PicPair(this.#parts.intr);
     this.bus.clear();
     this.#build();
+  }
+
+  save(): BoardState {
+    const { extra, links, bus } = this.#parts;
+    return { parts: saveAll(bus.parts.all), places: extra.save(), links: links.save() };
+  }
+
+  /** Throws Error where the state is of another board. */
+  load({ parts, places, links }: BoardState): void {
+    this.#parts.links.load(links);
+    this.#parts.extra.load(places);
+    loadAll(this.bus.parts.all, parts);
   }
 
   /** Queues bytes for serial port `port`. Throws RangeError where there is none. */
@@ -171,7 +192,7 @@ export class Board {
 
   #addFirmware(): void {
     const { memory, wrote, spend, log } = this.#parts;
-    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log });
+    const services = new FirmwareServices({ disks: this.#disks, memory, wrote, spend, log, doors: this.#parts.doors });
     this.#teardown.push(() => services.reset());
     this.bus.mapPorts('firmware', FIRMWARE_PORTS.BASE, FIRMWARE_PORTS.COUNT, services);
   }
@@ -181,9 +202,17 @@ export class Board {
     const { bus, rom } = parts;
     bus.onAcknowledge(this.#pics);
     const interrupts = new Interrupts(this.#pics, parts.ioapic);
+    bus.parts.keep('wires', interrupts);
     const irq = (line: number) => interrupts.isa(line);
     const pin = (number: number) => interrupts.pin(number);
-    this.#platform = buildPlatform({ ...parts, ...this.#later(), pics: this.#pics, irq, pin });
+    this.#platform = buildPlatform({
+      ...parts,
+      defer: deferOn(parts.clock),
+      charge: (bytes) => parts.work.charge(bytes),
+      pics: this.#pics,
+      irq,
+      pin,
+    });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     this.#pci = isPc(parts.machine) ? this.#makePci(interrupts) : null;
     const context = this.#context(irq);
@@ -191,7 +220,9 @@ export class Board {
     this.#displays = [];
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
-      context.position = position;
+      const name = partName(parts.devices, position);
+      const clock = scoped(parts.clock, name);
+      Object.assign(context, { position, name, clock, defer: deferOn(clock), doors: doorsOf(parts.doors, name) });
       const handle = createDevice(context, spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
@@ -215,73 +246,74 @@ export class Board {
     return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas), q35 });
   }
 
-  #context(irq: DeviceContext['irq']): { position: number } & Omit<DeviceContext, 'position'> {
+  /** For all devices in turn: what is the device's own is assigned before each is made. */
+  #context(irq: DeviceContext['irq']): DeviceContext {
     const { bus } = this;
-    const { machine, clock, memory, wrote, backends, output, busy, host, log, end, devices, links } = this.#parts;
-    return {
+    const { machine, clock, memory, wrote, backends, output, busy, host, log, end, devices, links, work } = this.#parts;
+    const context: DeviceContext = {
       machine,
       specs: devices,
       position: 0,
+      name: '',
       links,
       describe: (device) => this.#described.push(device),
       clock,
       memory,
       wrote,
       irq,
-      mapPorts: (name, base, length, device) => bus.mapPorts(name, base, length, device),
-      mapMmio: (name, base, length, device) => bus.mapMmio(name, base, length, device),
-      attachVirtio: (device, attachment) => this.#attachVirtio(device, attachment),
+      mapPorts: (name, base, length, device) => {
+        bus.parts.keep(`${context.name}.${name}`, device);
+        bus.mapPorts(name, base, length, device);
+      },
+      mapMmio: (name, base, length, device) => {
+        bus.parts.keep(`${context.name}.${name}`, device);
+        bus.mapMmio(name, base, length, device);
+      },
+      attachVirtio: (device, attachment) => this.#attachVirtio(context, device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
       showOn: (display) => this.#displays.push(display),
-      attachPci: (fn, place) => this.#attachPci(fn, place),
+      attachPci: (fn, place) => this.#attachPci(context, fn, place),
       drives: backends.drives ?? {},
       drive: (id) => find('drive', backends.drives, id),
       netdev: (id) => find('netdev', backends.netdevs, id),
       chardev: (id) => find('chardev', backends.chardevs, id),
       output,
-      ...this.#later(),
+      defer: deferOn(clock),
+      charge: (bytes) => work.charge(bytes),
       busy,
+      doors: this.#parts.doors,
       host,
       onReset: (callback) => this.#teardown.push(callback),
       log,
       end,
     };
+    return context;
   }
 
-  /** How devices do long work: in turns, and counted. */
-  #later(): Pick<DeviceContext, 'defer' | 'charge'> {
-    const { clock, work } = this.#parts;
-    return {
-      defer: (rest) => void clock.schedule(clock.now() + DEFERRED_NS, rest),
-      charge: (bytes) => work.charge(bytes),
-    };
-  }
-
-  #attachVirtio(device: VirtioDevice, { transport: kind, withhold, vectors, ...place }: VirtioAttachment = {}): void {
-    const { memory, wrote, log } = this.#parts;
-    const parts = {
-      device,
-      memory,
-      wrote,
-      log,
-      withhold,
-      ...this.#later(),
-    };
+  #attachVirtio(
+    context: DeviceContext,
+    device: VirtioDevice,
+    { transport: kind, withhold, vectors, ...place }: VirtioAttachment = {},
+  ): void {
+    const { memory, wrote, log, defer, charge } = context;
+    const parts = { device, memory, wrote, log, withhold, defer, charge };
     if (kind === 'pci' || (kind === undefined && this.#pci)) {
       const transport = new VirtioPci({ ...parts, vectors });
       this.#teardown.push(() => transport.reset());
-      this.#attachPci(transport, place);
+      this.#attachPci(context, transport, place);
       return;
     }
     const [key, value] = Object.entries(place).find(([, wish]) => wish !== undefined) ?? [];
     if (key) throw new RangeError(`${device.name}: ${key}=${value} is for the PCI bus`);
     const transport = this.#virtioMmio.attach(parts);
+    this.bus.parts.keep(context.name, transport);
     this.#teardown.push(() => transport.reset());
   }
 
-  #attachPci(fn: PciFunction, { addr, bus }: PciWish = {}): void {
+  #attachPci({ name }: DeviceContext, fn: PciFunction, { addr, bus }: PciWish = {}): void {
     if (!this.#pci) throw new RangeError(`${fn.name}: machine ${this.#parts.machine} has no PCI bus`);
     this.#pci.add(fn, addr, bus === undefined || ROOT_BUSES.includes(bus) ? undefined : this.#rootPort(fn, bus));
+    this.bus.parts.keep(`${name}.pci`, fn);
   }
 
   #rootPort(fn: PciFunction, id: string): RootPort {

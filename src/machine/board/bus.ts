@@ -3,8 +3,9 @@
  * or that straddle two ranges, are split into little-endian halves; where nobody answers, reads are all ones.
  */
 import type { Bus, Width } from '../../core/types.ts';
-import type { IoDevice } from '../../devices/device.ts';
+import type { Device, Face, IoDevice } from '../../devices/device.ts';
 import { type AccessTimes, accessTimes, type Space } from './access-times.ts';
+import { Parts } from './parts.ts';
 import { RangeMap } from './range-map.ts';
 
 /** Nobody answers the INTA cycle: the data bus floats. */
@@ -47,6 +48,8 @@ export interface Movable {
 }
 
 export class PcBus implements Bus {
+  /** Who has a state. */
+  readonly parts = new Parts();
   readonly #slots = new Uint8Array(PORTS);
   /** Fixed ranges, and movable ones where they are now: the first are the strongest. */
   readonly #ports: Region[] = [];
@@ -72,20 +75,22 @@ export class PcBus implements Bus {
   }
 
   /** Gives ports `base` .. `base + length - 1` to a device. Throws where they are taken or no ports. */
-  mapPorts(name: string, base: number, length: number, device: IoDevice): void {
+  mapPorts(name: string, base: number, length: number, device: Device | Face): void {
     if (base < 0 || length < 1 || base + length > PORTS) {
       throw new RangeError(`ports ${hex(base)}+${length} of ${name} are outside 0x0 to 0xffff`);
     }
     const owner = this.#ports.find((region) => base < region.base + region.length && region.base < base + length);
     if (owner) throw new RangeError(`port ${hex(Math.max(base, owner.base))} of ${name} belongs to ${owner.name}`);
+    this.parts.keep(name, device);
     this.#ports.push({ name, base, length, device, times: accessTimes('ports', name), reads: 0, writes: 0 });
     this.#changed('ports');
   }
 
   /** Gives `length` bytes of physical addresses from `base` to a device. Throws where they are taken. */
-  mapMmio(name: string, base: number, length: number, device: IoDevice): void {
+  mapMmio(name: string, base: number, length: number, device: Device | Face): void {
     const other = this.#memory.find((region) => base < region.base + region.length && region.base < base + length);
     if (other) throw new RangeError(`addresses ${hex(base)}+${hex(length)} of ${name} overlap those of ${other.name}`);
+    this.parts.keep(name, device);
     this.#memory.push({ name, base, length, device, times: accessTimes('memory', name), reads: 0, writes: 0 });
     this.#changed('memory');
   }
@@ -118,8 +123,9 @@ export class PcBus implements Bus {
     this.#ferr?.(asserted);
   }
 
-  /** Forgets all ranges, for a board that is built anew; the counts go on. */
+  /** Forgets all ranges and parts, for a board that is built anew; the counts go on. */
   clear(): void {
+    this.parts.clear();
     for (const space of ['ports', 'memory'] as const) {
       this.#movable[space].length = 0;
       (space === 'ports' ? this.#ports : this.#memory).length = 0;

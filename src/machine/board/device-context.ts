@@ -1,11 +1,12 @@
 /** What a device of the table may use of the machine while it is made, and afterwards through what it was given. */
 import type { GuestMemory } from '../../core/types.ts';
 import type { BlkBackend, CharBackend, NetBackend } from '../../devices/backends.ts';
-import type { Clock } from '../../devices/clock.ts';
-import type { IoDevice, IrqLine } from '../../devices/device.ts';
+import type { Clock, Defer } from '../../devices/clock.ts';
+import type { Device, Face, IrqLine } from '../../devices/device.ts';
 import type { Display } from '../../devices/display.ts';
 import type { PciFunction } from '../../devices/pci/function.ts';
 import type { VirtioDevice } from '../../devices/virtio/device.ts';
+import type { Doors } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
 import type { AcpiDevice } from '../firmware/acpi-board.ts';
@@ -35,8 +36,11 @@ export interface DeviceContext {
   /** All devices wished for, and which of them is being made: some are parts of others. */
   readonly specs: readonly { readonly type: string }[];
   readonly position: number;
+  /** What the device is called among the parts of the machine: `virtio-net[0]`. */
+  readonly name: string;
   /** The embedder's ends of devices. */
   readonly links: GuestLinks;
+  /** The device's own: its timers are called `virtio-net[0].NAME`. */
   readonly clock: Clock;
   /** Guest RAM. */
   readonly memory: GuestMemory;
@@ -45,8 +49,8 @@ export interface DeviceContext {
   /** A new driver for an interrupt line of the ISA bus, 0 to 15. */
   irq(line: number): IrqLine;
   /** Gives ports or physical addresses to a device. Throws RangeError where they are taken. */
-  mapPorts(name: string, base: number, length: number, device: IoDevice): void;
-  mapMmio(name: string, base: number, length: number, device: IoDevice): void;
+  mapPorts(name: string, base: number, length: number, device: Device | Face): void;
+  mapMmio(name: string, base: number, length: number, device: Device | Face): void;
   /** Tells the guest about a device by the ACPI tables. */
   describe(device: AcpiDevice): void;
   /** Puts a virtio device on its transport. */
@@ -64,12 +68,14 @@ export interface DeviceContext {
   chardev(id: string): CharBackend;
   /** Console output. */
   output(source: ConsoleSource, byte: number): void;
-  /** Runs `work` a little later, not within the guest's access. */
-  defer(work: () => void): void;
+  /** What comes back does `work` a little later, not within the guest's access; `name` is that of its timer. */
+  defer: Defer;
   /** Counts work done for the guest, in the unit of WorkMeter. */
   charge(bytes: number): void;
   /** While `work` goes on an idle guest waits for it, and its time stands still. */
   busy(work: Promise<unknown>): void;
+  /** By which whatever comes from outside reaches the device: they are called `virtio-net[0].NAME`. */
+  readonly doors: Doors;
   /** For devices whose answers come from outside of the machine, nobody knows when. */
   readonly host: HostWork;
   /** Called before the machine is reset and this device is made anew: to let go of backends. */

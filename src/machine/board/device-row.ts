@@ -102,11 +102,11 @@ export type PropertyValue = number | boolean | string;
  * Checks values against `properties` and fills in what is not given. Throws RangeError that names `what`, the property,
  * the value and what is possible.
  */
-export function fillProperties(
+export function fillProperties<P extends Properties>(
   what: string,
-  properties: Properties,
+  properties: P,
   given: Readonly<Record<string, unknown>>,
-): Record<string, PropertyValue | undefined> {
+): Filled<P> {
   for (const key of Object.keys(given)) {
     if (!Object.hasOwn(properties, key)) {
       throw new RangeError(`${what}: unknown property '${key}'; ${suggest(key, Object.keys(properties))}`);
@@ -114,7 +114,7 @@ export function fillProperties(
   }
   return Object.fromEntries(
     Object.entries(properties).map(([key, property]) => [key, fill(`${what},${key}=`, property, given[key])]),
-  );
+  ) as Filled<P>;
 }
 
 function fill(what: string, property: Property, value: unknown): PropertyValue | undefined {

@@ -3,9 +3,18 @@
  * new device is a file in rows/ and a line here.
  */
 import { suggest } from '../../checks.ts';
-import type { IoDevice } from '../../devices/device.ts';
+import type { Device, IoDevice } from '../../devices/device.ts';
+import type { Saved } from '../../saved.ts';
 import type { DeviceContext } from './device-context.ts';
-import { type DeviceNeeds, type DeviceRow, fillProperties, type PropertyValue, type SpecOf } from './device-row.ts';
+import {
+  type DeviceNeeds,
+  type DeviceRow,
+  type Filled,
+  fillProperties,
+  type Properties,
+  type PropertyValue,
+  type SpecOf,
+} from './device-row.ts';
 import { gpu, vga } from './rows/display.ts';
 import { pflash } from './rows/flash.ts';
 import { balloon, p9, rng, vsock } from './rows/guest-links.ts';
@@ -47,7 +56,15 @@ export interface CustomDeviceSpec {
   name: string;
   iobase: number;
   iosize: number;
-  device: IoDevice;
+  /** Where it has no `save` and `load`, a machine with it cannot be saved. */
+  device: IoDevice & Partial<Saved>;
+}
+
+/** A device in words that nobody has checked. */
+export interface DeviceRequest {
+  type: string;
+  id?: string;
+  [property: string]: PropertyValue | undefined;
 }
 
 /** A device by QEMU's name and properties. */
@@ -55,7 +72,7 @@ export type TableDeviceSpec = SpecOf<(typeof ROWS)[number]>;
 export type DeviceSpec = TableDeviceSpec | CustomDeviceSpec;
 
 /** The table, for those who look things up by name. */
-export const DEVICE_TABLE: readonly DeviceRow[] = ROWS as unknown as readonly DeviceRow[];
+export const DEVICE_TABLE: readonly DeviceRow[] = ROWS;
 
 /** Every name in the table. */
 export const DEVICE_NAMES: readonly string[] = DEVICE_TABLE.flatMap(({ names }) => names);
@@ -75,18 +92,41 @@ export function deviceNeeds(spec: DeviceSpec): DeviceNeeds {
 /** Makes the device of `spec`; returns what the embedder may drive it by, if anything. Throws RangeError where its name, a property or the wish itself is not possible. */
 export function createDevice(context: DeviceContext, spec: DeviceSpec): object | undefined {
   if (spec.type === 'custom') {
-    context.mapPorts(spec.name, spec.iobase, spec.iosize, spec.device);
+    context.mapPorts(spec.name, spec.iobase, spec.iosize, savable(spec));
     return undefined;
   }
   const { row, properties } = resolve(spec);
   return row.create(context, properties, spec.type) ?? undefined;
 }
 
-function resolve({ type, id: _id, ...given }: TableDeviceSpec): {
-  row: DeviceRow;
-  properties: Record<string, PropertyValue | undefined>;
-} {
+/** Whether there is such a device with such properties. Throws RangeError as createDevice does. */
+export function checkDevice(request: DeviceRequest): asserts request is TableDeviceSpec {
+  resolve(request);
+}
+
+function resolve({ type, id: _id, ...given }: DeviceRequest): { row: DeviceRow; properties: Filled<Properties> } {
   const row = findDevice(type);
   if (!row) throw new RangeError(`device '${type}' is unknown: ${suggest(type, DEVICE_NAMES)}`);
   return { row, properties: fillProperties(`device ${type}`, row.properties, given) };
+}
+
+/** What the device at `position` is called among the parts of a machine: its kind and its number among those of its kind. */
+export function partName(specs: readonly { readonly type: string }[], position: number): string {
+  const kindOf = ({ type }: { readonly type: string }): string => findDevice(type)?.names[0] ?? type;
+  const kind = kindOf(specs[position]);
+  return `${kind}[${specs.slice(0, position).filter((spec) => kindOf(spec) === kind).length}]`;
+}
+
+/** The embedder's device, as one that can be saved or says that it cannot. */
+function savable({ name, device }: CustomDeviceSpec): Device {
+  const cannot = (): never => {
+    throw new Error(`device '${name}' cannot be saved: it has no save and load`);
+  };
+  return {
+    maxWidth: device.maxWidth,
+    read: (offset, width) => device.read(offset, width),
+    write: (offset, width, value) => device.write(offset, width, value),
+    save: () => (device.save && device.load ? device.save() : cannot()),
+    load: (state) => (device.save && device.load ? device.load(state) : cannot()),
+  };
 }

@@ -3,6 +3,7 @@
  * before there are processors, and again by the same name whenever the board is built; where it appears is said then.
  */
 import type { Core } from '../../core/types.ts';
+import type { Saved } from '../../saved.ts';
 
 const PAGE = 0x1000;
 /** The name of the region that firmware lies in. */
@@ -19,11 +20,15 @@ export interface ExtraRegion {
   place(pa: number | null, access: 'ram' | 'rom'): void;
 }
 
+type Place = { pa: number | null; access: 'ram' | 'rom' };
+
 interface Region extends ExtraRegion {
+  readonly where: Place;
   connect(): void;
 }
 
-export class ExtraMemory {
+/** The state is where the regions appear; their bytes are memory as RAM is. */
+export class ExtraMemory implements Saved<{ [name: string]: Place }> {
   readonly #regions = new Map<string, Region>();
   #cores: readonly Core[] = [];
 
@@ -46,22 +51,30 @@ export class ExtraMemory {
     for (const region of this.#regions.values()) region.connect();
   }
 
+  save(): { [name: string]: Place } {
+    return Object.fromEntries([...this.#regions].map(([name, { where }]) => [name, { ...where }]));
+  }
+
+  load(places: { [name: string]: Place }): void {
+    for (const [name, { pa, access }] of Object.entries(places)) this.#regions.get(name)?.place(pa, access);
+  }
+
   #make(length: number): Region {
     const slot = this.#regions.size;
     const offset = this.size;
-    let at: number | null = null;
-    let access: 'ram' | 'rom' = 'ram';
+    const where: Place = { pa: null, access: 'ram' };
     const connect = (): void => {
-      for (const core of this.#cores) core.memoryMap?.mapExtra(slot, at ?? 0, offset, at === null ? 0 : length, access);
+      const { pa, access } = where;
+      for (const core of this.#cores) core.memoryMap?.mapExtra(slot, pa ?? 0, offset, pa === null ? 0 : length, access);
     };
     return {
       offset,
       length,
+      where,
       connect,
       bytes: () => this.#cores[0]?.memoryMap?.extra.subarray(offset, offset + length) ?? new Uint8Array(),
       place: (pa, as) => {
-        at = pa;
-        access = as;
+        Object.assign(where, { pa, access: as });
         connect();
       },
     };

@@ -4,18 +4,28 @@
  */
 import type { IrqLine } from '../../devices/device.ts';
 import type { PicPair } from '../../devices/pic.ts';
+import type { Saved } from '../../saved.ts';
 import { IrqLines } from './irq-lines.ts';
 
 const PIT_LINE = 0;
 const PIT_PIN = 2;
 
-export class Interrupts {
+export class Interrupts implements Saved<{ pic: boolean[]; ioapic: boolean[] }> {
   readonly #pic: IrqLines;
   readonly #ioapic: IrqLines;
 
   constructor(pics: PicPair, ioapic: (pin: number, level: boolean) => void) {
     this.#pic = new IrqLines((line, level) => pics.setIrq(line, level));
     this.#ioapic = new IrqLines(ioapic);
+  }
+
+  save(): { pic: boolean[]; ioapic: boolean[] } {
+    return { pic: this.#pic.save(), ioapic: this.#ioapic.save() };
+  }
+
+  load({ pic, ioapic }: { pic: boolean[]; ioapic: boolean[] }): void {
+    this.#pic.load(pic);
+    this.#ioapic.load(ioapic);
   }
 
   /** A new driver for ISA line `line`, 0 to 15. */

@@ -4,12 +4,13 @@
  * behind each root port.
  */
 import type { Width } from '../../core/types.ts';
-import type { IoDevice } from '../../devices/device.ts';
+import type { Device, Face } from '../../devices/device.ts';
 import { addExpress, ExpressType } from '../../devices/pci/express.ts';
 import { Config, type PciFunction, type PciRange } from '../../devices/pci/function.ts';
 import { type Ecam, HostBridge, type ShadowArea } from '../../devices/pci/host-bridge.ts';
 import { ChipsetRegisters, IsaBridge, RCBA_BYTES } from '../../devices/pci/isa-bridge.ts';
-import { RootPort } from '../../devices/pci/root-port.ts';
+import { type PciFunctions, RootPort } from '../../devices/pci/root-port.ts';
+import type { Plain } from '../../saved.ts';
 import type { Movable, PcBus } from './bus.ts';
 import type { Interrupts } from './interrupts.ts';
 import { Pirqs } from './pirq.ts';
@@ -32,11 +33,11 @@ export interface PciBusParts {
   /** Delivers a message to the local APICs. */
   msi: (address: number, data: number) => void;
   /** The reset register, which lies within the ports of configuration space. */
-  resetControl: IoDevice;
+  resetControl: Device;
   /** Told what memory below 1 MiB is now. */
   shadowed: (areas: readonly ShadowArea[]) => void;
   /** What a q35 has more: the ports of power management, to be put where the ISA bridge says. */
-  q35?: { pm: IoDevice; pmBytes: number; serialPorts: number };
+  q35?: { pm: Device; pmBytes: number; serialPorts: number };
 }
 
 /** A function and its place. */
@@ -44,28 +45,28 @@ export interface PciPlace {
   slot: number;
   number: number;
   fn: PciFunction;
-  /** The root port that it is behind; absent on bus 0. */
-  port?: RootPort;
 }
-
-/** By slot and number. */
-type Functions = Map<number, PciFunction>;
 
 export class PciBus {
   readonly hostBridge: HostBridge;
   readonly isaBridge: IsaBridge;
   readonly #parts: PciBusParts;
-  readonly #functions: Functions = new Map();
-  readonly #behind = new Map<RootPort, Functions>();
+  readonly #functions: PciFunctions = new Map();
+  readonly #rootPorts: RootPort[] = [];
   readonly #pirqs: Pirqs;
+  /** CONFIG_ADDRESS. */
+  #address = 0;
 
   constructor(parts: PciBusParts) {
     this.#parts = parts;
     this.#pirqs = new Pirqs(parts.interrupts);
+    parts.bus.parts.keep('pirqs', this.#pirqs);
     const ecam = parts.bus.movable('memory', 'pci-ecam', this.#ecam());
     const moved = (place: Ecam): void => ecam.move(place?.base ?? null, place?.length);
     this.hostBridge = new HostBridge(moved, parts.shadowed);
     this.isaBridge = new IsaBridge((pirq, register) => this.#pirqs.route(pirq, register), this.#ich9());
+    parts.bus.parts.keep('host-bridge', this.hostBridge);
+    parts.bus.parts.keep('isa-bridge', this.isaBridge);
     this.#put(0, this.hostBridge);
     this.#put(ISA_SLOT, this.isaBridge);
     parts.bus.mapPorts('pci-config', ADDRESS_PORT, 8, this.#ports());
@@ -83,9 +84,7 @@ export class PciBus {
   /** Every root port with its slot and the functions behind it. */
   get ports(): readonly { port: RootPort; slot: number; behind: readonly PciPlace[] }[] {
     return this.places.flatMap(({ fn, slot }) =>
-      fn instanceof RootPort
-        ? [{ port: fn, slot, behind: placesOf(this.#behind.get(fn)).map((place) => ({ ...place, port: fn })) }]
-        : [],
+      fn instanceof RootPort ? [{ port: fn, slot, behind: placesOf(fn.behind) }] : [],
     );
   }
 
@@ -97,15 +96,12 @@ export class PciBus {
 
   /** Puts a function at `address` ('SLOT' or 'SLOT.FUNCTION', hexadecimal), of bus 0 or behind `port`; else where room is. */
   add(fn: PciFunction, address?: string, port?: RootPort): void {
-    const isPort = fn instanceof RootPort;
-    if (port && isPort) throw new RangeError(`${fn.name}: a root port goes on bus pcie.0`);
-    const functions = port ? this.#behind.get(port) : this.#functions;
-    if (!functions) throw new RangeError(`${fn.name}: ${port?.name} is not on this bus`);
+    const functions = port ? port.behind : this.#functions;
     const [slot, number] = address === undefined ? [port ? 0 : this.#freeSlot(fn), 0] : parseAddress(fn, address);
     if (port && slot > 0) throw new RangeError(`${fn.name}: addr=${address}: ${port.name} has slot 0 only`);
     const other = functions.get(slot * FUNCTIONS + number);
     if (other) throw new RangeError(`${fn.name}: PCI address ${slot.toString(16)}.${number} belongs to ${other.name}`);
-    if (isPort) this.#behind.set(fn, new Map());
+    if (fn instanceof RootPort) this.#rootPorts.push(fn);
     functions.set(slot * FUNCTIONS + number, fn);
     if (port) this.#connectBehind(fn, port);
     else this.#connect(fn, slot);
@@ -115,7 +111,7 @@ export class PciBus {
 
   /** All functions are there. */
   complete(): void {
-    for (const { port, behind } of this.ports) port.complete(behind.length > 0);
+    for (const port of this.#rootPorts) port.complete();
   }
 
   #put(slot: number, fn: PciFunction): void {
@@ -167,6 +163,7 @@ export class PciBus {
   #ich9(): ConstructorParameters<typeof IsaBridge>[1] {
     const { bus, q35 } = this.#parts;
     if (!q35) return undefined;
+    bus.parts.keep('acpi-pm', q35.pm);
     const pm = bus.movable('ports', 'acpi-pm', q35.pm);
     const registers = bus.movable('memory', 'chipset', new ChipsetRegisters());
     return {
@@ -180,8 +177,7 @@ export class PciBus {
   #at(place: number): PciFunction | undefined {
     const number = place >> 8;
     if (number === 0) return this.#functions.get(place);
-    for (const [port, functions] of this.#behind) if (port.secondary === number) return functions.get(place & 0xff);
-    return undefined;
+    return this.#rootPorts.find(({ secondary }) => secondary === number)?.behind.get(place & 0xff);
   }
 
   #freeSlot(fn: PciFunction): number {
@@ -191,31 +187,43 @@ export class PciBus {
     throw new RangeError(`${fn.name}: all ${ISA_SLOT - FIRST_SLOT} PCI slots are taken`);
   }
 
-  #ports(): IoDevice {
-    let address = 0;
+  /** The function that the address port names. */
+  get #target(): PciFunction | undefined {
+    const address = this.#address;
+    return address & ENABLE ? this.#at((address >> 8) & 0xffff) : undefined;
+  }
+
+  #ports(): Device {
     const { resetControl } = this.#parts;
-    const target = (): PciFunction | undefined => (address & ENABLE ? this.#at((address >> 8) & 0xffff) : undefined);
     return {
       maxWidth: 4,
       read: (offset, width) => {
         if (offset >= DATA_OFFSET) {
-          return target()?.readConfig((address & 0xfc) + offset - DATA_OFFSET, width) ?? ALL_ONES[width];
+          return this.#target?.readConfig((this.#address & 0xfc) + offset - DATA_OFFSET, width) ?? ALL_ONES[width];
         }
         if (offset === RESET_OFFSET && width === 1) return resetControl.read(0, 1);
-        return width === 4 ? address >>> 0 : ALL_ONES[width];
+        return width === 4 ? this.#address >>> 0 : ALL_ONES[width];
       },
       write: (offset, width, value) => {
-        if (offset >= DATA_OFFSET) target()?.writeConfig((address & 0xfc) + offset - DATA_OFFSET, width, value);
-        else if (offset === RESET_OFFSET && width === 1) resetControl.write(0, 1, value);
-        else if (width === 4) address = value;
+        if (offset >= DATA_OFFSET) {
+          this.#target?.writeConfig((this.#address & 0xfc) + offset - DATA_OFFSET, width, value);
+        } else if (offset === RESET_OFFSET && width === 1) resetControl.write(0, 1, value);
+        else if (width === 4) this.#address = value;
+      },
+      save: () => ({ address: this.#address, reset: resetControl.save() }),
+      load: (state) => {
+        const { address, reset } = state as { address: number; reset: Plain };
+        this.#address = address;
+        resetControl.load(reset);
       },
     };
   }
 
-  #ecam(): IoDevice {
+  #ecam(): Face {
     const target = (offset: number): PciFunction | undefined => this.#at(Math.floor(offset / SPACE_BYTES));
     return {
       maxWidth: 4,
+      stateOf: null,
       read: (offset, width) => target(offset)?.readConfig(offset % SPACE_BYTES, width) ?? ALL_ONES[width],
       write: (offset, width: Width, value) => target(offset)?.writeConfig(offset % SPACE_BYTES, width, value),
     };
@@ -223,7 +231,7 @@ export class PciBus {
 }
 
 /** In their order. */
-function placesOf(functions: Functions = new Map()): PciPlace[] {
+function placesOf(functions: PciFunctions): PciPlace[] {
   return [...functions.entries()].sort(([a], [b]) => a - b).map(([at, fn]) => ({ slot: at >> 3, number: at & 7, fn }));
 }
 

@@ -3,6 +3,7 @@
  * a routing register of the ISA bridge says (Intel ICH9 datasheet, "PIRQ[n]_ROUT").
  */
 import type { IrqLine } from '../../devices/device.ts';
+import type { Saved } from '../../saved.ts';
 import type { Interrupts } from './interrupts.ts';
 import { IrqLines } from './irq-lines.ts';
 
@@ -12,7 +13,9 @@ const FIRST_CHIPSET_SLOT = 25;
 const DISABLED = 0x80;
 const ISA_LINES = 16;
 
-export class Pirqs {
+type PirqState = { levels: boolean[]; routes: number[]; lines: boolean[] };
+
+export class Pirqs implements Saved<PirqState> {
   readonly #levels: boolean[] = new Array(PIRQS).fill(false);
   readonly #routes: number[] = new Array(PIRQS).fill(DISABLED);
   readonly #lines: IrqLines;
@@ -37,6 +40,16 @@ export class Pirqs {
   route(pirq: number, register: number): void {
     this.#routes[pirq] = register;
     this.#update();
+  }
+
+  save(): PirqState {
+    return { levels: [...this.#levels], routes: [...this.#routes], lines: this.#lines.save() };
+  }
+
+  load({ levels, routes, lines }: PirqState): void {
+    this.#levels.splice(0, PIRQS, ...levels);
+    this.#routes.splice(0, PIRQS, ...routes);
+    this.#lines.load(lines);
   }
 
   #update(): void {

@@ -3,8 +3,8 @@
 import { lowRam } from '../../core/memory.ts';
 import type { GuestMemory } from '../../core/types.ts';
 import { ACPI_PM_PORTS, AcpiPm } from '../../devices/acpi-pm.ts';
-import type { VirtualClock } from '../../devices/clock.ts';
-import type { A20Gate, IoDevice, IrqLine } from '../../devices/device.ts';
+import { type Defer, scoped, type VirtualClock } from '../../devices/clock.ts';
+import type { A20Gate, Device, Face, IrqLine } from '../../devices/device.ts';
 import { FpuError } from '../../devices/fpu-error.ts';
 import { cString, FW_CFG_PORTS, FwCfg, FwCfgKey, littleEndian } from '../../devices/fw-cfg.ts';
 import { HPET_BYTES, Hpet } from '../../devices/hpet.ts';
@@ -15,6 +15,7 @@ import { PortE9 } from '../../devices/port-e9.ts';
 import { ResetControl, ShutdownPort, SystemControlA } from '../../devices/reset.ts';
 import { Rtc } from '../../devices/rtc.ts';
 import { Serial } from '../../devices/serial.ts';
+import type { Saved } from '../../saved.ts';
 import type { ConsoleSource, Outcome } from '../events.ts';
 import { ACPI_PM_BASE, HPET_BASE, SCI_IRQ } from '../firmware/addresses.ts';
 import { addBoardFiles, type FirmwareWishes } from '../firmware/fw-cfg-files.ts';
@@ -39,7 +40,7 @@ const MIB = 0x10_0000;
 
 export interface PlatformParts {
   /** As of DeviceContext. */
-  defer: (work: () => void) => void;
+  defer: Defer;
   charge: (bytes: number) => void;
   machine: MachineType;
   clock: VirtualClock;
@@ -88,11 +89,14 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('elcr', 0x4d0, 2, pics.elcr);
   const pitLine = new CutLine(irq(Irq.PIT));
   const rtcLine = new CutLine(irq(Irq.RTC));
+  bus.parts.keep('pit-line', pitLine);
+  bus.parts.keep('rtc-line', rtcLine);
   const pit = new Pit({ clock, irq: pitLine.drive });
   bus.mapPorts('pit', 0x40, 4, pit);
   bus.mapPorts('port61', 0x61, 1, pit.controlPort);
   bus.mapPorts('rtc', 0x70, 2, makeRtc(parts, rtcLine.drive));
-  const a20 = gate(parts.a20);
+  const a20 = new Gate(parts.a20);
+  bus.parts.keep('a20', a20);
   let i8042: I8042 | null = null;
   if (isPc(parts.machine)) {
     i8042 = new I8042({ keyboardIrq: irq(Irq.KEYBOARD), mouseIrq: irq(Irq.MOUSE), reset, a20 });
@@ -123,7 +127,7 @@ export function buildPlatform(parts: PlatformParts): Platform {
   bus.mapPorts('fw_cfg', 0x510, FW_CFG_PORTS, fwCfg);
   bus.mapPorts('shutdown', 0x8900, 1, new ShutdownPort(() => end({ reason: 'powered-off' })));
   const serial = SERIAL_PORTS.slice(0, parts.serialPorts).map(({ source, base, irq: line }) => {
-    const device = new Serial({ clock, irq: irq(line), output: (byte) => output(source, byte) });
+    const device = new Serial({ clock: scoped(clock, source), irq: irq(line), output: (byte) => output(source, byte) });
     device.write(LINE_CONTROL, 1, EIGHT_BITS);
     bus.mapPorts(source, base, 8, device);
     return device;
@@ -174,22 +178,36 @@ function initialize({ master, slave }: PicPair): void {
 }
 
 /** An open gate that tells `move` where it goes. */
-function gate(move: (isOpen: boolean) => void): A20Gate {
-  let current = true;
-  return {
-    get isOpen() {
-      return current;
-    },
-    set isOpen(isOpen) {
-      if (isOpen !== current) move(isOpen);
-      current = isOpen;
-    },
-  };
+class Gate implements A20Gate, Saved<boolean> {
+  readonly #move: (isOpen: boolean) => void;
+  #isOpen = true;
+
+  constructor(move: (isOpen: boolean) => void) {
+    this.#move = move;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  set isOpen(isOpen: boolean) {
+    if (isOpen !== this.#isOpen) this.#move(isOpen);
+    this.#isOpen = isOpen;
+  }
+
+  save(): boolean {
+    return this.#isOpen;
+  }
+
+  load(isOpen: boolean): void {
+    this.isOpen = isOpen;
+  }
 }
 
 /** A device whose offsets begin elsewhere: the keyboard controller's ports are not neighbours. */
-function offsetBy(device: IoDevice, base: number): IoDevice {
+function offsetBy(device: Device, base: number): Face {
   return {
+    stateOf: device,
     maxWidth: device.maxWidth,
     read: (offset, width) => device.read(base + offset, width),
     write: (offset, width, value) => device.write(base + offset, width, value),

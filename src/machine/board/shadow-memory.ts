@@ -4,7 +4,7 @@
  * that is not read come here.
  */
 import type { Core, GuestMemory, ShadowRange, Width } from '../../core/types.ts';
-import type { IoDevice } from '../../devices/device.ts';
+import type { Face } from '../../devices/device.ts';
 import type { ShadowArea } from '../../devices/pci/host-bridge.ts';
 import type { ExtraRegion } from './extra-memory.ts';
 
@@ -24,7 +24,9 @@ export interface ShadowParts {
   rom: ExtraRegion | null;
 }
 
-export class ShadowMemory implements IoDevice {
+/** Its areas are what the host bridge says. */
+export class ShadowMemory implements Face {
+  readonly stateOf = null;
   readonly maxWidth = 4;
   readonly #parts: ShadowParts;
   #areas: readonly ShadowArea[] = [];

@@ -1,7 +1,9 @@
 /** The balloon, for the embedder: how much memory the guest is to keep, and what became of it. Outlives resets. */
 import type { GuestMemory } from '../../core/types.ts';
 import { VirtioBalloon } from '../../devices/virtio/balloon.ts';
-import { ReturnedPages } from './returned-pages.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import { copyOf, type Saved } from '../../saved.ts';
+import { type PageStates, ReturnedPages } from './returned-pages.ts';
 
 const PAGE = 4096;
 /** virtio 1.2, 5.5.6.4 "Memory Statistics Tags". */
@@ -21,12 +23,29 @@ export interface BalloonFigures {
   statistics: BalloonStatistics;
 }
 
-export class BalloonControl {
+/** The size asked for (null for none), the pages that came back, and what the guest told last. */
+export type BalloonState = {
+  target: number | null;
+  pages: PageStates;
+  statistics: { [name: string]: number };
+};
+
+export class BalloonControl implements Saved<BalloonState> {
   #device: VirtioBalloon | null = null;
   #pages: ReturnedPages | null = null;
   #ramBytes = 0;
   #target = Number.POSITIVE_INFINITY;
   #statistics: BalloonStatistics = {};
+  readonly #setTarget: (bytes: number) => void;
+  readonly #ask: () => boolean;
+
+  constructor(doors: Doors = NO_DOORS) {
+    this.#setTarget = doors.door('balloon.target', (bytes: number) => {
+      this.#target = bytes;
+      this.#apply();
+    });
+    this.#ask = doors.door('balloon.statistics', () => this.#must().requestStats());
+  }
 
   /** For the machine: a new device. */
   connect(memory: GuestMemory, wrote: (pa: number, length: number) => void, withhold: bigint): VirtioBalloon {
@@ -46,6 +65,18 @@ export class BalloonControl {
     return this.#device;
   }
 
+  save(): BalloonState {
+    const target = Number.isFinite(this.#target) ? this.#target : null;
+    return { target, pages: this.#pages?.save() ?? [], statistics: { ...this.#statistics } };
+  }
+
+  /** The device's own configuration, with the number of pages, is put back with the device. */
+  load({ target, pages, statistics }: BalloonState): void {
+    this.#target = target ?? Number.POSITIVE_INFINITY;
+    this.#pages?.load(pages);
+    this.#statistics = copyOf(statistics);
+  }
+
   /** Whether the machine has a balloon. */
   get isThere(): boolean {
     return this.#device !== null;
@@ -57,13 +88,12 @@ export class BalloonControl {
     if (!Number.isFinite(bytes) || bytes < 0 || bytes > this.#ramBytes) {
       throw new RangeError(`balloon target ${bytes} is not possible: 0 to ${this.#ramBytes} bytes`);
     }
-    this.#target = bytes;
-    this.#apply();
+    this.#setTarget(bytes);
   }
 
   /** Asks the guest for fresh statistics. Returns false where its driver is not ready. */
   askStatistics(): boolean {
-    return this.#must().requestStats();
+    return this.#ask();
   }
 
   get figures(): BalloonFigures {

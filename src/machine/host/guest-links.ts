@@ -1,15 +1,21 @@
 /** What the embedder's side of a machine keeps while devices come and go with resets. */
 import type { FileTree } from '../../devices/p9/file-tree.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
+import type { Plain, Saved } from '../../saved.ts';
 import type { RandomSource } from '../state/random.ts';
-import { BalloonControl } from './balloon-control.ts';
+import { BalloonControl, type BalloonState } from './balloon-control.ts';
 import { GuestPort } from './guest-port.ts';
 import { VsockHub } from './vsock-hub.ts';
 
-export class GuestLinks {
-  readonly balloon = new BalloonControl();
+type LinksState = { random: Plain; balloon: BalloonState; ports: { [name: string]: Uint8Array[] } };
+
+/** The state is what the guest will see of the embedder's ends: entropy, the balloon's target, bytes for ports. */
+export class GuestLinks implements Saved<LinksState> {
+  readonly balloon: BalloonControl;
   readonly vsock: VsockHub;
   readonly random: RandomSource;
+  readonly #doors: Doors;
   readonly #folders: Readonly<Record<string, FileTree>>;
   readonly #ports = new Map<string, GuestPort>();
 
@@ -19,11 +25,25 @@ export class GuestLinks {
     random: RandomSource,
     folders: Readonly<Record<string, FileTree>> = {},
     now: () => number = () => 0,
+    doors: Doors = NO_DOORS,
   ) {
-    this.vsock = new VsockHub(host);
+    this.#doors = doors;
+    this.balloon = new BalloonControl(doors);
+    this.vsock = new VsockHub(host, doors);
     this.random = random;
     this.#folders = folders;
     for (const folder of Object.values(folders)) folder.useClock?.(now);
+  }
+
+  save(): LinksState {
+    const ports = Object.fromEntries([...this.#ports].map(([name, port]) => [name, port.save()]));
+    return { random: this.random.save(), balloon: this.balloon.save(), ports };
+  }
+
+  load({ random, balloon, ports }: LinksState): void {
+    this.random.load(random);
+    this.balloon.load(balloon);
+    for (const [name, early] of Object.entries(ports)) this.#ports.get(name)?.load(early);
   }
 
   /** The folder with this id. Throws RangeError where there is none. */
@@ -38,7 +58,7 @@ export class GuestLinks {
 
   /** For a device: the port of this name, made where it is new. */
   makePort(name: string): GuestPort {
-    const port = this.#ports.get(name) ?? new GuestPort(name);
+    const port = this.#ports.get(name) ?? new GuestPort(name, this.#doors);
     this.#ports.set(name, port);
     return port;
   }

@@ -1,6 +1,8 @@
 /** Named ports between programs of the guest and the embedder: the host's ends, which outlive a reset of the machine. */
 import { check, isBytes, isEither, isText } from '../../checks.ts';
 import type { ConsolePort, PortParts } from '../../devices/virtio/console-port.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
+import { copyOf, type Saved } from '../../saved.ts';
 import { Emitter } from '../events.ts';
 
 export interface GuestPortEvents {
@@ -10,14 +12,20 @@ export interface GuestPortEvents {
   opened: (isOpen: boolean) => void;
 }
 
-export class GuestPort extends Emitter<GuestPortEvents> {
+export class GuestPort extends Emitter<GuestPortEvents> implements Saved<Uint8Array[]> {
   readonly name: string;
   #port: ConsolePort | null = null;
   readonly #early: Uint8Array[] = [];
 
-  constructor(name: string) {
+  readonly #enter: (bytes: Uint8Array) => void;
+
+  constructor(name: string, doors: Doors = NO_DOORS) {
     super(['data', 'opened']);
     this.name = name;
+    this.#enter = doors.door(`port[${name}]`, (bytes: Uint8Array) => {
+      if (this.#port) this.#port.send(bytes);
+      else this.#early.push(bytes.slice());
+    });
   }
 
   /** Whether a program of the guest has the port open. */
@@ -28,9 +36,16 @@ export class GuestPort extends Emitter<GuestPortEvents> {
   /** Sends bytes, or text as UTF-8; they wait until a program of the guest opens the port and reads. */
   send(data: string | Uint8Array): void {
     check(`port '${this.name}': send`, data, isEither(isText, isBytes));
-    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
-    if (this.#port) this.#port.send(bytes);
-    else this.#early.push(bytes.slice());
+    this.#enter(typeof data === 'string' ? new TextEncoder().encode(data) : data);
+  }
+
+  /** What was sent before there was a device; what is sent afterwards waits in the device. */
+  save(): Uint8Array[] {
+    return copyOf(this.#early);
+  }
+
+  load(early: Uint8Array[]): void {
+    this.#early.splice(0, this.#early.length, ...copyOf(early));
   }
 
   /** For the machine: what a device's port is made of to end here. */

@@ -2,15 +2,18 @@
 import { check, isNumber, isText } from '../../checks.ts';
 import type { I8042 } from '../../devices/i8042.ts';
 import { keyOf } from '../../devices/i8042-keys.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 
 /** Finds the controller, which every reset makes anew. */
 type Access = () => I8042;
 
 export class Keyboard {
   readonly #controller: Access;
+  readonly #key: (code: string, isDown: boolean) => void;
 
-  constructor(controller: Access) {
+  constructor(controller: Access, doors: Doors = NO_DOORS) {
     this.#controller = controller;
+    this.#key = doors.door('keyboard', (code: string, isDown: boolean) => controller().keyboard.key(code, isDown));
   }
 
   /** Bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock. */
@@ -20,11 +23,11 @@ export class Keyboard {
 
   /** Holds a key down, by its KeyboardEvent.code; again where it repeats. Throws RangeError for a key that is not there. */
   down(code: string): void {
-    this.#controller().keyboard.key(code, true);
+    this.#key(code, true);
   }
 
   up(code: string): void {
-    this.#controller().keyboard.key(code, false);
+    this.#key(code, false);
   }
 
   /** Presses keys in turn and releases them in reverse: `press('ControlLeft', 'AltLeft', 'Delete')`. */
@@ -44,24 +47,30 @@ export class Keyboard {
 }
 
 export class Mouse {
-  readonly #controller: Access;
+  readonly #move: (x: number, y: number, wheel: number) => void;
+  readonly #button: (button: number, isDown: boolean) => void;
 
-  constructor(controller: Access) {
-    this.#controller = controller;
+  constructor(controller: Access, doors: Doors = NO_DOORS) {
+    this.#move = doors.door('mouse.move', (x: number, y: number, wheel: number) =>
+      controller().mouse.move(x, y, wheel),
+    );
+    this.#button = doors.door('mouse.button', (button: number, isDown: boolean) =>
+      controller().mouse.button(button, isDown),
+    );
   }
 
   /** Moves right and down by counts, and turns the wheel towards the user. */
   move(x: number, y: number, wheel = 0): void {
     for (const [name, value] of Object.entries({ x, y, wheel })) check(`mouse.move: ${name}`, value, isNumber);
-    this.#controller().mouse.move(x, y, wheel);
+    this.#move(x, y, wheel);
   }
 
   /** Presses or releases a button by its number in MouseEvent.button: 0 left, 1 middle, 2 right. */
   down(button = 0): void {
-    this.#controller().mouse.button(button, true);
+    this.#button(button, true);
   }
 
   up(button = 0): void {
-    this.#controller().mouse.button(button, false);
+    this.#button(button, false);
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { GuestMemory } from '../../core/types.ts';
 import { isZero } from '../../devices/is-zero.ts';
+import type { Saved } from '../../saved.ts';
 
 const PAGE = 4096;
 const State = { USED: 0, BALLOONED: 1, REPORTED: 2 } as const;
@@ -16,7 +17,10 @@ export interface ReturnedFigures {
   reported: number;
 }
 
-export class ReturnedPages {
+/** Pages that came back, and how: the numbers of State. */
+export type PageStates = [pa: number, state: number][];
+
+export class ReturnedPages implements Saved<PageStates> {
   readonly #memory: GuestMemory;
   readonly #wrote: (pa: number, length: number) => void;
   readonly #states = new Map<number, number>();
@@ -42,6 +46,15 @@ export class ReturnedPages {
       this.#empty(page);
       if (this.#states.get(page) !== State.BALLOONED) this.#states.set(page, State.REPORTED);
     }
+  }
+
+  save(): PageStates {
+    return [...this.#states];
+  }
+
+  load(states: PageStates): void {
+    this.#states.clear();
+    for (const [pa, state] of states) this.#states.set(pa, state);
   }
 
   /** Forgets everything: the machine was reset. */

@@ -2,6 +2,7 @@
 import { check, isFunction } from '../../checks.ts';
 import { VirtioVsock } from '../../devices/virtio/vsock.ts';
 import type { VsockConnection } from '../../devices/virtio/vsock-connection.ts';
+import { type Doors, NO_DOORS } from '../../doors.ts';
 import type { HostWork } from '../../net/backend.ts';
 
 export type VsockListener = (connection: VsockConnection) => void;
@@ -14,17 +15,20 @@ export class VsockHub {
   readonly #listeners = new Map<number, VsockListener>();
   #others: ((port: number) => VsockListener | undefined) | null = null;
   #device: VirtioVsock | null = null;
+  readonly #doors: Doors;
   /** A socket of the host that the guest's sockets are to be reached by; whoever can make one looks here. */
   path: string | undefined;
 
-  constructor(host: HostWork) {
+  constructor(host: HostWork, doors: Doors = NO_DOORS) {
     this.host = host;
+    this.#doors = doors;
   }
 
   /** For the machine: a new device. */
   connectDevice(cid: number, path?: string): VirtioVsock {
     this.path = path;
-    this.#device = new VirtioVsock(cid, (port) => this.#listeners.get(port) ?? this.#others?.(port));
+    const accept = (port: number): VsockListener | undefined => this.#listeners.get(port) ?? this.#others?.(port);
+    this.#device = new VirtioVsock(cid, accept, this.#doors);
     return this.#device;
   }
 

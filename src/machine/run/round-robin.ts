@@ -3,6 +3,7 @@
  * that the one before it came to. So no clock ever shows less than another showed before, and every run is the same.
  */
 import { type Core, NEVER, Stop } from '../../core/types.ts';
+import type { Saved } from '../../saved.ts';
 
 /**
  * Virtual time of a turn, in nanoseconds: how late an interrupt of one processor reaches the next. A prime: a loop that
@@ -23,7 +24,16 @@ export interface RoundLimits {
   run: (core: Core, budget: number) => Stop;
 }
 
-export class RoundRobin {
+/** Processors are named by their numbers; those that sleep come with what their own timers wake them at. */
+type TurnsState = {
+  time: bigint;
+  at: number;
+  begin: bigint | null;
+  end: bigint;
+  sleepers: { core: number; wake: bigint }[];
+};
+
+export class RoundRobin implements Saved<TurnsState> {
   readonly cores: readonly Core[];
   /** The processor that runs now: its time is the machine's. */
   running: Core | null = null;
@@ -120,6 +130,20 @@ export class RoundRobin {
       if (nextEvent() <= this.#time) return Stop.BUDGET;
     }
     return asleep === this.cores.length ? Stop.HALT : Stop.BUDGET;
+  }
+
+  save(): TurnsState {
+    const sleepers = [...this.#sleepers].map(([core, wake]) => ({ core: this.cores.indexOf(core), wake }));
+    return { time: this.#time, at: this.#at, begin: this.#begin, end: this.#end, sleepers };
+  }
+
+  load({ time, at, begin, end, sleepers }: TurnsState): void {
+    this.#time = time;
+    this.#at = at;
+    this.#begin = begin;
+    this.#end = end;
+    this.#sleepers.clear();
+    for (const { core, wake } of sleepers) this.#sleepers.set(this.cores[core], wake);
   }
 
   /** The turn is over: the next processor's begins. */

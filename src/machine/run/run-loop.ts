@@ -3,11 +3,13 @@
  * the instructions retired and of the guest's waiting, so that two runs with the same input are the same run.
  */
 import { type Core, Stop } from '../../core/types.ts';
-import { VirtualClock } from '../../devices/clock.ts';
+import { type ClockState, VirtualClock } from '../../devices/clock.ts';
 import { WorkMeter } from '../../devices/work-meter.ts';
+import type { Saved } from '../../saved.ts';
 import type { Outcome } from '../events.ts';
 import type { ConsoleBuffer } from '../host/console-buffer.ts';
 import type { MachineOptions } from '../options.ts';
+import { HostInput } from '../state/host-input.ts';
 import type { ExitBreak } from './exit-break.ts';
 import type { Exits } from './exits.ts';
 import { HostWorkGauge } from './idle-gauge.ts';
@@ -46,12 +48,23 @@ export interface RunLimits {
 /** Puts the machine back to where it began. */
 export type Restart = (cause: 'shutdown' | 'reset') => void;
 
-export class RunLoop {
+type LoopState = {
+  turns: ReturnType<RoundRobin['save']>;
+  timers: ClockState;
+  /** The numbers of the processors in HLT or waiting for SIPI. */
+  asleep: number[];
+  pastInstructions: number;
+  pastNs: bigint;
+};
+
+export class RunLoop implements Saved<LoopState> {
   readonly clock: VirtualClock;
   /** What devices did in this slice. */
   readonly work: WorkMeter;
   /** How idle time passes while the host works for the guest. */
   readonly hostWork: HostWorkGauge;
+  /** The doors of the machine. */
+  readonly input: HostInput;
   readonly #turns: RoundRobin;
   readonly #cores: readonly Core[];
   readonly #exits: Exits;
@@ -61,6 +74,8 @@ export class RunLoop {
   /** Processors in HLT or waiting for SIPI. */
   readonly #asleep: Set<Core>;
   readonly #sleep = new Sleep();
+  /** As much time of the host's has passed. */
+  readonly #letPass: (ns: number) => void;
   #waitsForInput: boolean;
   #ending: Outcome | null = null;
   #running = false;
@@ -84,7 +99,9 @@ export class RunLoop {
     const cutSlice = (): void => turns.running?.requestStop();
     this.clock = new VirtualClock(() => turns.now, cutSlice);
     this.work = new WorkMeter(cutSlice);
-    this.hostWork = new HostWorkGauge((ns) => this.#pass(ns));
+    this.input = new HostInput(() => this.#pastInstructions + turns.retired);
+    this.#letPass = this.input.door('time', (ns: number) => this.#pass(ns));
+    this.hostWork = new HostWorkGauge(this.#letPass);
   }
 
   /** Instructions retired, host seconds in `run`, and seconds of the guest, of all runs so far. */
@@ -158,6 +175,37 @@ export class RunLoop {
     this.#sleep.waitFor(work);
   }
 
+  /** Resolves when nothing that an idle guest would wait for is at work. Throws Error where the machine runs. */
+  async quiesce(): Promise<void> {
+    this.#mustRest();
+    while (this.#sleep.isForWork) {
+      this.#sleep.begin();
+      await this.#sleep.until(Number.POSITIVE_INFINITY);
+    }
+  }
+
+  save(): LoopState {
+    this.#mustRest();
+    return {
+      turns: this.#turns.save(),
+      timers: this.clock.save(),
+      asleep: [...this.#asleep].map((core) => this.#cores.indexOf(core)),
+      pastInstructions: this.#pastInstructions,
+      pastNs: this.#pastNs,
+    };
+  }
+
+  /** To be called when processors and board are put back: timers are theirs. */
+  load({ turns, timers, asleep, pastInstructions, pastNs }: LoopState): void {
+    this.#mustRest();
+    this.#turns.load(turns);
+    this.clock.load(timers);
+    this.#asleep.clear();
+    for (const core of asleep) this.#asleep.add(this.#cores[core]);
+    this.#pastInstructions = pastInstructions;
+    this.#pastNs = pastNs;
+  }
+
   /** Nobody will type any more: a guest that only waits for input has halted. */
   closeInput(): void {
     this.#waitsForInput = false;
@@ -188,7 +236,8 @@ export class RunLoop {
   }
 
   #slice(limit: number, restart: Restart): Outcome | typeof WAIT | null {
-    if (this.#pacer) this.#pass(this.#pacer.lag(this.#turns.now));
+    const lag = this.#pacer?.lag(this.#turns.now) ?? 0;
+    if (lag > 0) this.#letPass(lag);
     this.work.begin();
     this.clock.runDue(() => this.work.isSpent);
     const ending = this.#takeEnding(restart);
@@ -263,7 +312,9 @@ export class RunLoop {
     }
     this.#sleepMs = this.#pacer ? (ahead - this.#pacer.lag(this.#turns.now)) / NS_PER_MS : this.hostWork.sleepMs(ahead);
     if (this.#sleepMs >= SHORTEST_SLEEP_MS) return WAIT;
-    this.#turns.advance(jumpOf(ahead));
+    // Whether the guest sleeps or time jumps is the host's choice where its time counts.
+    if (this.#pacer || this.hostWork.mayCome) this.#letPass(jumpOf(ahead));
+    else this.#turns.advance(jumpOf(ahead));
     return null;
   }
 

@@ -1,7 +1,8 @@
 /** Bytes that wait to be sent and, then, to be acknowledged: appended in chunks, read anywhere, dropped in front. */
+import type { Saved } from '../../saved.ts';
 import { addChunk } from '../chunks.ts';
 
-export class ByteQueue {
+export class ByteQueue implements Saved<Uint8Array> {
   #chunks: Uint8Array[] = [];
   /** Bytes of the first chunk that are gone. */
   #skipped = 0;
@@ -28,6 +29,18 @@ export class ByteQueue {
       done += part.length;
       skip = 0;
     }
+  }
+
+  save(): Uint8Array {
+    const bytes = new Uint8Array(this.length);
+    this.copy(0, bytes);
+    return bytes;
+  }
+
+  load(bytes: Uint8Array): void {
+    this.#chunks = bytes.length > 0 ? [bytes.slice()] : [];
+    this.#skipped = 0;
+    this.length = bytes.length;
   }
 
   drop(count: number): void {

@@ -1,4 +1,5 @@
 /** A DHCP server (RFC 2131, options of RFC 2132) that gives each card an address of its own. */
+import type { Saved } from '../../saved.ts';
 import { get32, put16, put32 } from '../bytes.ts';
 import type { Plan } from './options.ts';
 
@@ -25,12 +26,24 @@ const LEASE_SECONDS = 86_400;
 const LEAST_REPLY = 300;
 const MOST_LEASES = 64;
 
-export class DhcpServer {
+/** Addresses by those of cards. */
+export type Leases = { [mac: string]: number };
+
+export class DhcpServer implements Saved<Leases> {
   readonly #plan: Plan;
   readonly #leases = new Map<string, number>();
 
   constructor(plan: Plan) {
     this.#plan = plan;
+  }
+
+  save(): Leases {
+    return Object.fromEntries(this.#leases);
+  }
+
+  load(leases: Leases): void {
+    this.#leases.clear();
+    for (const [mac, ip] of Object.entries(leases)) this.#leases.set(mac, ip);
   }
 
   /** The answer to a client's message; null where there is none to give. */

@@ -2,6 +2,7 @@
  * The guest's side of the user-mode network: frames out, in order and held while the guest has no room; who is where;
  * long datagrams in fragments, and fragments put together.
  */
+import { copyOf, type Saved } from '../../saved.ts';
 import { BROADCAST_IP, BROADCAST_MAC } from '../addresses.ts';
 import type { NetCard, Offload } from '../backend.ts';
 import { IPV4_BYTES, makeArp, makePacket, type Packet, type PacketHead } from './packet.ts';
@@ -28,7 +29,20 @@ interface Reassembly {
   first: Packet | null;
 }
 
-export class Lan {
+export type LanState = {
+  neighbours: { ip: number; mac: Uint8Array }[];
+  reassemblies: {
+    key: string;
+    parts: { at: number; bytes: Uint8Array }[];
+    length: number;
+    kept: number;
+    first: Packet | null;
+  }[];
+  held: { frame: Uint8Array; offload: Offload | null }[];
+  id: number;
+};
+
+export class Lan implements Saved<LanState> {
   card: NetCard | null = null;
   readonly #gateway: number;
   readonly #neighbours = new Map<number, Uint8Array>();
@@ -46,6 +60,33 @@ export class Lan {
     this.#neighbours.clear();
     this.#reassemblies.clear();
     this.#held = [];
+  }
+
+  save(): LanState {
+    return {
+      neighbours: [...this.#neighbours].map(([ip, mac]) => ({ ip, mac: mac.slice() })),
+      reassemblies: [...this.#reassemblies].map(([key, { parts, length, kept, first }]) => ({
+        key,
+        parts: [...parts].map(([at, bytes]) => ({ at, bytes: bytes.slice() })),
+        length,
+        kept,
+        first: copyOf(first),
+      })),
+      held: this.#held.map(({ frame, offload = null }) => copyOf({ frame, offload })),
+      id: this.#id,
+    };
+  }
+
+  load({ neighbours, reassemblies, held, id }: LanState): void {
+    this.#neighbours.clear();
+    for (const { ip, mac } of neighbours) this.#neighbours.set(ip, mac.slice());
+    this.#reassemblies.clear();
+    for (const { key, parts, length, kept, first } of reassemblies) {
+      const pieces = new Map(parts.map(({ at, bytes }) => [at, bytes.slice()]));
+      this.#reassemblies.set(key, { parts: pieces, length, kept, first: copyOf(first) });
+    }
+    this.#held = held.map(({ frame, offload }) => ({ frame: frame.slice(), offload: offload ?? undefined }));
+    this.#id = id;
   }
 
   learn(ip: number, frame: Uint8Array): void {

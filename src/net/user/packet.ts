@@ -14,7 +14,7 @@ const MORE_FRAGMENTS = 0x2000;
 const DONT_FRAGMENT = 0x4000;
 const OFFSET_UNIT = 8;
 
-export interface Packet {
+export type Packet = {
   source: number;
   destination: number;
   protocol: number;
@@ -26,7 +26,7 @@ export interface Packet {
   /** Header and, cut at the limit of the datagram, what follows. */
   header: Uint8Array;
   payload: Uint8Array;
-}
+};
 
 /** The IPv4 packet in a frame; null where it is none, or damaged. */
 export function parsePacket(frame: Uint8Array): Packet | null {

@@ -2,11 +2,12 @@
  * One TCP connection of the guest, ended here (RFC 9293) and led on as a stream of the host's. Each side waits for the
  * other: the guest's window is what the host has not swallowed yet, and the host's stream is paused for a slow guest.
  */
-import type { HostWork } from '../backend.ts';
+import { copyOf, type Saved } from '../../saved.ts';
+import type { HostWork, NetTimer } from '../backend.ts';
 import { compact } from '../chunks.ts';
-import type { HostStream, StreamEvents, StreamFailure } from '../sockets.ts';
+import type { HostSockets, HostStream, SocketAddress, StreamEvents, StreamFailure, StreamPlace } from '../sockets.ts';
 import { Flag, type Segment } from './segment.ts';
-import { ahead, DEFAULT_MSS, TcpSender } from './tcp-sender.ts';
+import { ahead, DEFAULT_MSS, type SenderState, TcpSender } from './tcp-sender.ts';
 
 /** Bytes on their way to the host, and as many to the guest: of one connection, and of all of them. */
 const RECEIVE_ROOM = 1 << 20;
@@ -25,12 +26,16 @@ export interface Outgoing {
 }
 
 export interface ConnectionParts {
-  clock: ConstructorParameters<typeof TcpSender>[0]['clock'];
+  now: () => bigint;
+  /** Makes the timer of this connection. */
+  timer: (fires: () => void) => NetTimer;
   host: HostWork;
   /** Sends a segment. Returns false where the guest has no room. */
   emit: (head: Outgoing, length: number, fill: (target: Uint8Array) => void, mss: number) => boolean;
   /** What we can take in one frame, told in our SYN. */
   ourMss: number;
+  /** Bytes that a stream of the host's has not sent yet. */
+  buffered: (stream: HostStream | null) => number;
   /** Connections there are. */
   count: () => number;
   /** Most bytes of payload in one frame to the guest, whose segments are `mss` long. */
@@ -44,26 +49,48 @@ export interface ConnectionParts {
 
 const nothing = (): void => {};
 
-export class TcpConnection implements StreamEvents {
+/** The half that receives. */
+type Receiver = {
+  /** The next number expected of the guest; null until its SYN came. */
+  rcvNxt: number | null;
+  /** Right edge of the window that was told. */
+  edge: number;
+  hasGuestEnded: boolean;
+  mayScale: boolean;
+  needsAck: boolean;
+  isPaused: boolean;
+  isGone: boolean;
+};
+
+export type ConnectionState = { iss: number; receiver: Receiver; sender: SenderState; place: StreamPlace };
+
+export class TcpConnection implements StreamEvents, Saved<ConnectionState> {
   readonly #parts: ConnectionParts;
   readonly #sender: TcpSender;
   readonly #release: () => void;
   #stream: HostStream | null = null;
-  /** The next number expected of the guest; null until its SYN came. */
-  #rcvNxt: number | null = null;
-  /** Right edge of the window that was told. */
-  #edge = 0;
-  #hasGuestEnded = false;
-  #mayScale = false;
-  #needsAck = false;
-  #isPaused = false;
-  #isGone = false;
+  #place: StreamPlace;
+  /** Our initial sequence number. */
+  #iss: number;
+  #state: Receiver = {
+    rcvNxt: null,
+    edge: 0,
+    hasGuestEnded: false,
+    mayScale: false,
+    needsAck: false,
+    isPaused: false,
+    isGone: false,
+  };
 
-  constructor(parts: ConnectionParts) {
+  /** `peer` is the other end of the host's stream, which it began where `isIncoming`. */
+  constructor(parts: ConnectionParts, peer: SocketAddress, isIncoming: boolean) {
     this.#parts = parts;
+    this.#iss = parts.iss;
+    this.#place = { peer, isIncoming, sent: 0, received: 0 };
     this.#sender = new TcpSender(
       {
-        clock: parts.clock,
+        now: parts.now,
+        timer: parts.timer,
         emit: (flags, seq, length, fill) => this.#emit(flags, seq, length, fill),
         most: () => parts.most(this.#sender.mss),
         givenUp: () => this.#reset(),
@@ -71,6 +98,25 @@ export class TcpConnection implements StreamEvents {
       parts.iss,
     );
     this.#release = parts.host.begin();
+  }
+
+  save(): ConnectionState {
+    const [receiver, place] = copyOf([this.#state, this.#place] as const);
+    return { iss: this.#iss, receiver, sender: this.#sender.save(), place };
+  }
+
+  load({ iss, receiver, sender, place }: ConnectionState): void {
+    this.#iss = iss;
+    this.#state = copyOf(receiver);
+    this.#sender.load(sender);
+    this.#place = copyOf(place);
+    if (this.#sender.hasEnded) this.#release();
+  }
+
+  /** After `load`: goes on with the stream of the host, where the host can. Returns whether it does. */
+  resume(sockets: HostSockets, events: StreamEvents): boolean {
+    this.#stream = sockets.resume?.(copyOf(this.#place), events) ?? null;
+    return this.#stream !== null;
   }
 
   /** The guest asks for a connection; `stream` is on its way. */
@@ -82,31 +128,31 @@ export class TcpConnection implements StreamEvents {
   /** The host asks for a connection with the guest. */
   open(stream: HostStream): void {
     this.#stream = stream;
-    this.#mayScale = true;
+    this.#state.mayScale = true;
     this.#sender.open(Flag.SYN);
   }
 
   /** Takes a segment of the guest. Answers are sent by `flush`. */
   receive(segment: Segment): void {
     const { flags } = segment;
-    if (this.#rcvNxt === null) this.#receiveSynAck(segment);
+    if (this.#state.rcvNxt === null) this.#receiveSynAck(segment);
     else if (flags & Flag.RST) {
-      const distance = ahead(segment.seq, this.#rcvNxt);
+      const distance = ahead(segment.seq, this.#state.rcvNxt);
       if (distance >= 0 && distance <= RECEIVE_ROOM) this.#vanish();
-    } else if (flags & Flag.SYN) this.#needsAck ||= this.#sender.isOpen;
+    } else if (flags & Flag.SYN) this.#state.needsAck ||= this.#sender.isOpen;
     else if (flags & Flag.ACK) this.#receiveAck(segment);
   }
 
   #receiveAck(segment: Segment): void {
     if (!this.#sender.acknowledge(segment)) {
-      this.#needsAck = true;
+      this.#state.needsAck = true;
       return;
     }
     if (!this.#sender.isOpen) return;
     this.#take(segment);
     const { queue } = this.#sender;
-    if (this.#isPaused && queue.length < this.#share / 2) {
-      this.#isPaused = false;
+    if (this.#state.isPaused && queue.length < this.#share / 2) {
+      this.#state.isPaused = false;
       this.#stream?.resume();
     }
     this.#sender.output();
@@ -115,30 +161,31 @@ export class TcpConnection implements StreamEvents {
 
   /** Says what is to be said, and goes on after the card had no room. */
   flush(): void {
-    if (this.#isGone) return;
+    if (this.#state.isGone) return;
     this.#sender.unblock();
-    if (this.#needsAck) this.#acknowledge();
+    if (this.#state.needsAck) this.#acknowledge();
   }
 
   connected(): void {
     this.#parts.host.arrived();
-    if (!this.#isGone && this.#rcvNxt !== null) this.#sender.open(Flag.SYN | Flag.ACK);
+    if (!this.#state.isGone && this.#state.rcvNxt !== null) this.#sender.open(Flag.SYN | Flag.ACK);
   }
 
   data(bytes: Uint8Array): void {
-    if (this.#isGone) return;
+    if (this.#state.isGone) return;
     this.#parts.host.arrived();
     const { queue } = this.#sender;
+    this.#place.received += bytes.length;
     queue.append(bytes);
-    if (!this.#isPaused && queue.length > this.#share) {
-      this.#isPaused = true;
+    if (!this.#state.isPaused && queue.length > this.#share) {
+      this.#state.isPaused = true;
       this.#stream?.pause();
     }
     this.#sender.output();
   }
 
   ended(): void {
-    if (this.#isGone) return;
+    if (this.#state.isGone) return;
     this.#parts.host.arrived();
     this.#release();
     this.#sender.end();
@@ -146,17 +193,17 @@ export class TcpConnection implements StreamEvents {
   }
 
   drained(): void {
-    if (this.#isGone || this.#rcvNxt === null || !this.#sender.isOpen) return;
-    const told = ahead(this.#edge, this.#rcvNxt);
+    if (this.#state.isGone || this.#state.rcvNxt === null || !this.#sender.isOpen) return;
+    const told = ahead(this.#state.edge, this.#state.rcvNxt);
     if (this.#room - told < this.#share / 4) return;
     this.#parts.host.arrived();
     this.#acknowledge();
   }
 
   failed(why: StreamFailure): void {
-    if (this.#isGone) return;
+    if (this.#state.isGone) return;
     this.#parts.host.arrived();
-    const isConnecting = this.#rcvNxt !== null && this.#sender.next === this.#parts.iss;
+    const isConnecting = this.#state.rcvNxt !== null && this.#sender.next === this.#iss;
     if (isConnecting && why !== 'refused' && why !== 'reset') {
       this.#parts.unreachable();
       this.#remove();
@@ -165,7 +212,7 @@ export class TcpConnection implements StreamEvents {
 
   /** The guest is gone: the host's side ends without a word to it, but hears out a guest that had said its last. */
   drop(): void {
-    if (this.#hasGuestEnded) this.#stream?.finish();
+    if (this.#state.hasGuestEnded) this.#stream?.finish();
     else this.#stream?.abort();
     this.#remove();
   }
@@ -176,76 +223,77 @@ export class TcpConnection implements StreamEvents {
   }
 
   get #room(): number {
-    return Math.max(0, this.#share - (this.#stream?.buffered ?? 0));
+    return Math.max(0, this.#share - this.#parts.buffered(this.#stream));
   }
 
   #synchronize(syn: Segment): void {
-    this.#rcvNxt = (syn.seq + 1) >>> 0;
-    this.#edge = this.#rcvNxt;
-    this.#mayScale = syn.scale !== undefined;
+    this.#state.rcvNxt = (syn.seq + 1) >>> 0;
+    this.#state.edge = this.#state.rcvNxt;
+    this.#state.mayScale = syn.scale !== undefined;
     this.#sender.mss = Math.max(64, syn.mss ?? DEFAULT_MSS);
     this.#sender.scale = syn.scale ?? 0;
   }
 
   #receiveSynAck(segment: Segment): void {
     const { flags, ack } = segment;
-    const isOurs = (flags & Flag.ACK) !== 0 && ack === ((this.#parts.iss + 1) & 0xffff_ffff) >>> 0;
+    const isOurs = (flags & Flag.ACK) !== 0 && ack === ((this.#iss + 1) & 0xffff_ffff) >>> 0;
     if (!isOurs) return;
     if (flags & Flag.RST) this.#vanish();
-    if (!(flags & Flag.SYN) || this.#isGone) return;
+    if (!(flags & Flag.SYN) || this.#state.isGone) return;
     this.#synchronize(segment);
     this.#sender.acknowledge(segment);
-    this.#needsAck = true;
+    this.#state.needsAck = true;
     this.#sender.output();
   }
 
   #take({ seq, flags, payload }: Segment): void {
-    const rcvNxt = this.#rcvNxt as number;
+    const rcvNxt = this.#state.rcvNxt as number;
     const isFin = (flags & Flag.FIN) !== 0;
     if (payload.length === 0 && !isFin) {
-      if (ahead(seq, rcvNxt) < 0) this.#needsAck = true;
+      if (ahead(seq, rcvNxt) < 0) this.#state.needsAck = true;
       return;
     }
-    this.#needsAck = true;
+    this.#state.needsAck = true;
     const skip = ahead(rcvNxt, seq);
-    if (skip < 0 || this.#hasGuestEnded) return;
-    const end = Math.min(payload.length, ahead(this.#edge, seq));
+    if (skip < 0 || this.#state.hasGuestEnded) return;
+    const end = Math.min(payload.length, ahead(this.#state.edge, seq));
     if (end > skip) {
       this.#stream?.write(compact(payload.subarray(skip, end)));
-      this.#rcvNxt = (seq + end) >>> 0;
+      this.#place.sent += end - skip;
+      this.#state.rcvNxt = (seq + end) >>> 0;
     }
-    if (isFin && this.#rcvNxt === (seq + payload.length) >>> 0) {
-      this.#hasGuestEnded = true;
-      this.#rcvNxt = (this.#rcvNxt + 1) >>> 0;
+    if (isFin && this.#state.rcvNxt === (seq + payload.length) >>> 0) {
+      this.#state.hasGuestEnded = true;
+      this.#state.rcvNxt = (this.#state.rcvNxt + 1) >>> 0;
       this.#stream?.end();
     }
   }
 
   #acknowledge(): void {
-    this.#needsAck = !this.#emit(Flag.ACK, this.#sender.next, 0, nothing);
+    this.#state.needsAck = !this.#emit(Flag.ACK, this.#sender.next, 0, nothing);
   }
 
   #emit(flags: number, seq: number, length: number, fill: (target: Uint8Array) => void): boolean {
     const isSyn = (flags & Flag.SYN) !== 0;
-    const scale = this.#mayScale ? SCALE : 0;
+    const scale = this.#state.mayScale ? SCALE : 0;
     const unit = isSyn ? 0 : scale;
-    const rcvNxt = this.#rcvNxt ?? 0;
-    const told = Math.max(0, ahead(this.#edge, rcvNxt));
+    const rcvNxt = this.#state.rcvNxt ?? 0;
+    const told = Math.max(0, ahead(this.#state.edge, rcvNxt));
     const window = Math.min(MOST_WINDOW, Math.ceil(Math.max(told, this.#room) / 2 ** unit));
     const head: Outgoing = { flags, seq, ack: rcvNxt, window };
     if (isSyn) {
       head.mss = this.#parts.ourMss;
-      if (this.#mayScale) head.scale = SCALE;
+      if (this.#state.mayScale) head.scale = SCALE;
     }
     if (!this.#parts.emit(head, length, fill, this.#sender.mss)) return false;
-    this.#edge = (rcvNxt + Math.max(told, window << unit)) >>> 0;
-    this.#needsAck = false;
+    this.#state.edge = (rcvNxt + Math.max(told, window << unit)) >>> 0;
+    this.#state.needsAck = false;
     return true;
   }
 
   #closeIfDone(): void {
-    if (!this.#hasGuestEnded || !this.#sender.isDone) return;
-    if (this.#needsAck) this.#acknowledge();
+    if (!this.#state.hasGuestEnded || !this.#sender.isDone) return;
+    if (this.#state.needsAck) this.#acknowledge();
     this.#remove();
   }
 
@@ -257,15 +305,15 @@ export class TcpConnection implements StreamEvents {
 
   /** We end it all. */
   #reset(isAborting = true): void {
-    const flags = this.#rcvNxt === null ? Flag.RST : Flag.RST | Flag.ACK;
+    const flags = this.#state.rcvNxt === null ? Flag.RST : Flag.RST | Flag.ACK;
     this.#emit(flags, this.#sender.next, 0, nothing);
     if (isAborting) this.#stream?.abort();
     this.#remove();
   }
 
   #remove(): void {
-    if (this.#isGone) return;
-    this.#isGone = true;
+    if (this.#state.isGone) return;
+    this.#state.isGone = true;
     this.#sender.stop();
     this.#release();
     this.#parts.closed();

@@ -1,9 +1,13 @@
 /** TCP between the guest and the host: the connections there are, and how new ones begin on either side. */
+import { copyOf, type Saved } from '../../saved.ts';
 import { BROADCAST_IP } from '../addresses.ts';
-import type { HostSockets, Listener, SocketAddress } from '../sockets.ts';
+import type { NetCard } from '../backend.ts';
+import type { HostSockets, HostStream, Listener, SocketAddress, StreamEvents, StreamFailure } from '../sockets.ts';
+import { quoteOf } from './icmp.ts';
 import type { Lan } from './lan.ts';
+import type { Packet } from './packet.ts';
 import { Flag, makeSegment, type Segment, type SegmentHead } from './segment.ts';
-import { type Outgoing, TcpConnection } from './tcp-connection.ts';
+import { type ConnectionState, type Outgoing, TcpConnection } from './tcp-connection.ts';
 import type { Endpoint } from './udp-nat.ts';
 
 const MOST_CONNECTIONS = 1024;
@@ -15,45 +19,89 @@ const OUR_MSS = MOST_PACKET - HEADERS;
 const ISS_STEP = 64_021;
 const FIRST_DYNAMIC_PORT = 49152;
 
-interface Pair {
-  guest: Endpoint;
-  remote: Endpoint;
+type Pair = { guest: Endpoint; remote: Endpoint };
+
+/** A connection, and the packet that asked for it, to be quoted where the host cannot be reached; null for the host's own. */
+interface Entry {
+  pair: Pair;
+  quote: Packet | null;
+  connection: TcpConnection;
 }
+
+export type TcpState = {
+  iss: number;
+  connections: { pair: Pair; quote: Packet | null; isTouched: boolean; state: ConnectionState }[];
+};
 
 const keyOf = ({ guest, remote }: Pair): string => `${guest.ip}:${guest.port}-${remote.ip}:${remote.port}`;
 const nothing = (): void => {};
 
-export class TcpNat {
+export class TcpNat implements Saved<TcpState> {
   readonly #sockets: HostSockets;
+  readonly #unreachable: (quote: Packet) => void;
+  /** The doors by which the host's streams come: begun by the host, and whatever happens on any of them. */
+  #accept: (pair: Pair, from: SocketAddress) => void = nothing;
+  #happen: (key: string, what: keyof StreamEvents, data: Uint8Array | StreamFailure | null) => void = nothing;
+  /** Opens the stream that is being accepted. */
+  #opening: ((events: StreamEvents) => HostStream) | null = null;
   readonly #lan: Lan;
-  readonly #connections = new Map<string, TcpConnection>();
+  readonly #connections = new Map<string, Entry>();
   /** Those that may have something to say. */
   readonly #touched = new Set<TcpConnection>();
   #iss = 1;
 
-  constructor(sockets: HostSockets, lan: Lan) {
+  /** `unreachable` tells the guest that a packet of its cannot arrive. */
+  constructor(sockets: HostSockets, lan: Lan, unreachable: (quote: Packet) => void) {
+    this.#unreachable = unreachable;
     this.#sockets = sockets;
     this.#lan = lan;
+  }
+
+  /** Plugged into a card: its doors are the ones. */
+  attach({ doors }: NetCard): void {
+    this.reset();
+    this.#accept = doors.door('tcp.accept', (pair: Pair, from: SocketAddress) => {
+      const connection = this.#make(pair, null, from, true);
+      if (this.#opening) connection.open(this.#opening(this.#eventsOf(pair, connection)));
+    });
+    this.#happen = doors.door(
+      'tcp',
+      (key: string, what: keyof StreamEvents, data: Uint8Array | StreamFailure | null) => {
+        const connection = this.#connections.get(key)?.connection;
+        if (what === 'data') connection?.data(data as Uint8Array);
+        else if (what === 'failed') connection?.failed(data as StreamFailure);
+        else connection?.[what]();
+      },
+    );
+  }
+
+  /** What happens on the stream of a connection, as long as there is the connection. */
+  #eventsOf(pair: Pair, connection: TcpConnection): StreamEvents {
+    const key = keyOf(pair);
+    const happen = (what: keyof StreamEvents, data: Uint8Array | StreamFailure | null = null): void => {
+      if (this.#connections.get(key)?.connection === connection) this.#happen(key, what, data);
+    };
+    return {
+      connected: () => happen('connected'),
+      data: (bytes) => happen('data', bytes),
+      ended: () => happen('ended'),
+      drained: () => happen('drained'),
+      failed: (why) => happen('failed', why),
+    };
   }
 
   get size(): number {
     return this.#connections.size;
   }
 
-  /** Takes a segment of the guest; `to` is where a new connection leads, null for nowhere. */
-  receive(
-    guestIp: number,
-    remoteIp: number,
-    segment: Segment,
-    to: SocketAddress | null,
-    unreachable: () => void,
-  ): void {
+  /** Takes a segment of the guest, which came in `packet`; `to` is where a new connection leads, null for nowhere. */
+  receive(packet: Packet, segment: Segment, to: SocketAddress | null): void {
     const pair = {
-      guest: { ip: guestIp, port: segment.source },
-      remote: { ip: remoteIp, port: segment.destination },
+      guest: { ip: packet.source, port: segment.source },
+      remote: { ip: packet.destination, port: segment.destination },
     };
     const key = keyOf(pair);
-    const known = this.#connections.get(key);
+    const known = this.#connections.get(key)?.connection;
     if (known) {
       this.#touched.add(known);
       known.receive(segment);
@@ -63,8 +111,8 @@ export class TcpNat {
     if (flags & Flag.RST) return;
     if ((flags & (Flag.SYN | Flag.ACK)) !== Flag.SYN || !to) this.#refuse(pair, segment);
     else if (this.#connections.size < MOST_CONNECTIONS) {
-      const connection = this.#make(key, pair, unreachable);
-      connection.accept(segment, this.#sockets.connect(to, connection));
+      const connection = this.#make(pair, quoteOf(packet), to, false);
+      connection.accept(segment, this.#sockets.connect(to, this.#eventsOf(pair, connection)));
     }
   }
 
@@ -80,8 +128,9 @@ export class TcpNat {
         return;
       }
       this.#lan.card.host.arrived();
-      const connection = this.#make(keyOf(pair), pair, nothing);
-      connection.open(open(connection));
+      this.#opening = open;
+      this.#accept(pair, from);
+      this.#opening = null;
     });
   }
 
@@ -93,33 +142,59 @@ export class TcpNat {
 
   /** The guest has room again: everyone in turn. */
   ready(): void {
-    for (const connection of [...this.#connections.values()]) connection.flush();
+    for (const { connection } of [...this.#connections.values()]) connection.flush();
   }
 
   reset(): void {
-    for (const connection of [...this.#connections.values()]) connection.drop();
+    for (const { connection } of [...this.#connections.values()]) connection.drop();
     this.#touched.clear();
   }
 
-  #make(key: string, pair: Pair, unreachable: () => void): TcpConnection {
+  save(): TcpState {
+    const connections = [...this.#connections.values()].map(({ pair, quote, connection }) => {
+      const isTouched = this.#touched.has(connection);
+      return { ...copyOf({ pair, quote }), isTouched, state: connection.save() };
+    });
+    return { iss: this.#iss, connections };
+  }
+
+  load({ iss, connections }: TcpState): void {
+    this.reset();
+    for (const { pair, quote, isTouched, state } of connections) {
+      const { peer, isIncoming } = state.place;
+      const connection = this.#make(copyOf(pair), copyOf(quote), peer, isIncoming);
+      connection.load(state);
+      if (isTouched) this.#touched.add(connection);
+      const events = this.#eventsOf(pair, connection);
+      if (!connection.resume(this.#sockets, events)) this.#sockets.after(0, () => events.failed('reset'));
+    }
+    this.#iss = iss;
+  }
+
+  #make(pair: Pair, quote: Packet | null, peer: SocketAddress, isIncoming: boolean): TcpConnection {
     const card = this.#lan.card;
     if (!card) throw new Error('a connection without a card');
+    const key = keyOf(pair);
     this.#iss = (this.#iss + ISS_STEP) >>> 0;
-    const connection: TcpConnection = new TcpConnection({
-      clock: card.clock,
+    const parts = {
+      now: () => card.clock.now(),
+      timer: (fires: () => void) => card.clock.timer(`tcp ${key}`, fires),
       host: card.host,
       iss: this.#iss,
+      buffered: (stream: HostStream | null) => card.doors.ask('tcp.buffered', () => stream?.buffered ?? 0),
       count: () => Math.max(1, this.#connections.size),
       ourMss: card.takes.segments ? OUR_MSS : 1460,
-      most: (mss) => (card.takes.segments ? OUR_MSS - (OUR_MSS % mss) : mss),
-      emit: (head, length, fill, mss) => this.#emit(pair, head, length, fill, mss),
+      most: (mss: number) => (card.takes.segments ? OUR_MSS - (OUR_MSS % mss) : mss),
+      emit: (head: Outgoing, length: number, fill: (target: Uint8Array) => void, mss: number) =>
+        this.#emit(pair, head, length, fill, mss),
       closed: () => {
         this.#connections.delete(key);
         this.#touched.delete(connection);
       },
-      unreachable,
-    });
-    this.#connections.set(key, connection);
+      unreachable: () => quote && this.#unreachable(quote),
+    };
+    const connection = new TcpConnection(parts, peer, isIncoming);
+    this.#connections.set(key, { pair, quote, connection });
     return connection;
   }
 

@@ -3,13 +3,14 @@
  * has a network without any right on the host. Addresses and options are those of QEMU's `-netdev user`.
  */
 import { check, isObject } from '../../checks.ts';
+import type { Plain } from '../../saved.ts';
 import { BROADCAST_IP, formatIp, isWithin, parseIp } from '../addresses.ts';
 import type { NetBackend, NetCard, Offload } from '../backend.ts';
 import { get16 } from '../bytes.ts';
 import type { HostDatagrams, HostSockets, Listener, SocketAddress } from '../sockets.ts';
-import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer } from './dhcp.ts';
+import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpServer, type Leases } from './dhcp.ts';
 import { echoReply, isEchoRequest, quoteOf, timeExceeded, Unreachable, unreachable } from './icmp.ts';
-import { Lan } from './lan.ts';
+import { Lan, type LanState } from './lan.ts';
 import { checkForward, checkUserNet, type HostForward, makePlan, type Plan, type UserNetOptions } from './options.ts';
 import {
   EtherType,
@@ -22,15 +23,18 @@ import {
   UDP_BYTES,
 } from './packet.ts';
 import { parseSegment } from './segment.ts';
-import { TcpNat } from './tcp-nat.ts';
-import { type Endpoint, UdpNat } from './udp-nat.ts';
+import { TcpNat, type TcpState } from './tcp-nat.ts';
+import { type Endpoint, UdpNat, type UdpState } from './udp-nat.ts';
 
 const DNS_PORT = 53;
 const LOOPBACK = '127.0.0.1';
 const LEAST_FRAME = 14;
 
+export type UserNetState = { lan: LanState; tcp: TcpState; udp: UdpState; dhcp: Leases };
+
 export class UserNet implements NetBackend {
   readonly takesOffload = true;
+  readonly usesDoors = true;
   readonly #plan: Plan;
   readonly #sockets: HostSockets;
   readonly #resolver: SocketAddress | undefined;
@@ -60,12 +64,17 @@ export class UserNet implements NetBackend {
     this.#sockets = sockets;
     this.#resolver = options.resolver;
     this.#lan = new Lan(this.#plan.gateway);
-    this.#tcp = new TcpNat(sockets, this.#lan);
+    const say =
+      (code: number) =>
+      (quote: Packet): void =>
+        this.#sendIcmp(quote, unreachable(quote, code));
+    this.#tcp = new TcpNat(sockets, this.#lan, say(Unreachable.HOST));
     this.#dhcp = new DhcpServer(this.#plan);
     this.#udp = new UdpNat({
       sockets,
       host: () => this.#card.host,
       deliver: (from, to, data) => this.#sendUdp(from, to, data),
+      refused: say(Unreachable.PORT),
     });
   }
 
@@ -83,12 +92,25 @@ export class UserNet implements NetBackend {
   }
 
   attach(card: NetCard): void {
-    this.#tcp.reset();
-    this.#udp.reset();
+    this.#tcp.attach(card);
+    this.#udp.attach(card);
     this.#dhcp = new DhcpServer(this.#plan);
     this.#lan.reset(card);
     this.#stopExpecting();
     this.#stopExpecting = this.#forwards.length > 0 ? card.host.expect() : () => {};
+  }
+
+  save(): UserNetState {
+    return { lan: this.#lan.save(), tcp: this.#tcp.save(), udp: this.#udp.save(), dhcp: this.#dhcp.save() };
+  }
+
+  /** Streams go on where the host can do that; datagrams from other ports. */
+  load(_card: NetCard, state: Plain): void {
+    const { lan, tcp, udp, dhcp } = state as UserNetState;
+    this.#lan.load(lan);
+    this.#tcp.load(tcp);
+    this.#udp.load(udp);
+    this.#dhcp.load(dhcp);
   }
 
   send(frame: Uint8Array, offload?: Offload): void {
@@ -148,11 +170,7 @@ export class UserNet implements NetBackend {
   #tcpFromGuest(packet: Packet, offload?: Offload): void {
     const segment = parseSegment(packet);
     if (!segment || !isSumRight(packet, offload)) return;
-    const to = this.#leadsTo(packet.destination, segment.destination);
-    const quote = quoteOf(packet);
-    this.#tcp.receive(packet.source, packet.destination, segment, to, () => {
-      this.#sendIcmp(quote, unreachable(quote, Unreachable.HOST));
-    });
+    this.#tcp.receive(packet, segment, this.#leadsTo(packet.destination, segment.destination));
   }
 
   #udpFromGuest(packet: Packet, offload?: Offload): void {
@@ -179,9 +197,7 @@ export class UserNet implements NetBackend {
     const address = this.#leadsTo(destination, to);
     if (isExpired) this.#sendIcmp(packet, timeExceeded(packet));
     else if (address) {
-      const quote = quoteOf(packet);
-      const refused = (): void => this.#sendIcmp(quote, unreachable(quote, Unreachable.PORT));
-      this.#udp.send(guest, known, address, data, destination === gateway ? refused : undefined);
+      this.#udp.send(guest, known, address, data, destination === gateway ? quoteOf(packet) : null);
     } else if (destination === gateway) this.#sendIcmp(packet, unreachable(packet, Unreachable.PORT));
   }
 

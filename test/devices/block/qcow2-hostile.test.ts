@@ -1,10 +1,8 @@
 // Images that lie: every one ends in an error that says what is wrong, at once, and never in a hang.
-import { deflateRawSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ByteFile, MemoryFile } from '../../../src/devices/block/byte-file.ts';
 import { createQcow2 } from '../../../src/devices/block/create-qcow2.ts';
 import { ImageError } from '../../../src/devices/block/image-error.ts';
-import { inflate } from '../../../src/devices/block/inflate.ts';
 import { type ImageFiles, openImage } from '../../../src/devices/block/open-image.ts';
 import { Qcow2Disk } from '../../../src/devices/block/qcow2.ts';
 import { chances, exercise, pattern, SECTOR } from './image-lab.ts';
@@ -149,7 +147,11 @@ describe('reading ends in an error, and goes on elsewhere, where', () => {
       /cluster 3 is at 0x4000000000000; the file/,
     ],
     ['a cluster is not aligned', () => view.setBigUint64(l2() + 24, 0x10200n), /cluster 3 is at 0x10200; clusters/],
-    ['compressed data is none', () => view.setBigUint64(l2() + 24, (1n << 62n) | BigInt(5 * CLUSTER)), /deflate data/],
+    [
+      'compressed data is none',
+      () => view.setBigUint64(l2() + 24, (1n << 62n) | BigInt(5 * CLUSTER)),
+      /^bad.qcow2: the compressed cluster at 0x50000 is damaged: deflate data/,
+    ],
   ])('%s', (_what, damage, message) => {
     damage();
     const disk = opening(true)();
@@ -251,30 +253,11 @@ describe('noise', () => {
         else exercise(disk, new Uint8Array(disk.capacity), chance, 3);
         disk.close();
       } catch (error) {
-        if (error instanceof ImageError || /deflate data|reads differently/.test(String(error))) continue;
+        if (error instanceof ImageError || /reads differently/.test(String(error))) continue;
         throw error;
       }
     }
     expect(opened).toBeGreaterThan(ROUNDS / 10);
     expect(opened).toBeLessThan(ROUNDS);
-  });
-
-  it('in deflate data ends in an error or in bytes', () => {
-    const chance = chances(9);
-    const text = pattern(5000).map((byte) => byte & 0x1f);
-    const packed = new Uint8Array(deflateRawSync(text));
-    expect(inflate(packed, text.length)).toEqual(text);
-    for (const options of [{ level: 0 }, { strategy: 4 }, { level: 9 }]) {
-      expect(inflate(new Uint8Array(deflateRawSync(text, options)), text.length)).toEqual(text);
-    }
-    for (let round = 0; round < ROUNDS; round++) {
-      const noisy = packed.slice(0, chance(4) === 0 ? chance(packed.length) : packed.length);
-      for (let count = chance(4); count >= 0; count--) noisy[chance(noisy.length)] = chance(256);
-      try {
-        expect(inflate(noisy, text.length).length).toBe(text.length);
-      } catch (error) {
-        expect(String(error)).toMatch(/deflate data/);
-      }
-    }
   });
 });

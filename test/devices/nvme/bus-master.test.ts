@@ -22,7 +22,7 @@ it.each([
     backend: ramDisk(new Uint8Array(512)),
     serial: '1',
     pairs: 1,
-    defer: () => {},
+    defer: () => () => {},
     log: (line) => log.push(line),
   });
   nvme.connect({ place: () => {}, intx: () => {}, msi: () => {} });

@@ -73,7 +73,7 @@ export class NvmeDriver {
       pin: (level) => {
         this.pin = level;
       },
-      defer: (work) => this.deferred.push(work),
+      defer: (_name, work) => () => void this.deferred.push(work),
       log: (line) => this.log.push(line),
     });
   }

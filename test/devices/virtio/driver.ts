@@ -1,5 +1,6 @@
 // A driver for the tests: RAM, an allocator, and the driver's side of both ring formats, honest unless told otherwise.
 import type { GuestMemory } from '../../../src/core/types.ts';
+import type { Chain } from '../../../src/devices/virtio/chain.ts';
 import { DeviceMemory } from '../../../src/devices/virtio/guest-memory.ts';
 import { PackedQueue } from '../../../src/devices/virtio/packed-queue.ts';
 import type { QueueLayout, Virtqueue } from '../../../src/devices/virtio/queue.ts';
@@ -19,6 +20,7 @@ export interface RingOptions {
   indirect?: boolean;
   eventIdx?: boolean;
   charge?: (bytes: number) => void;
+  step?: (chain: Chain) => boolean;
 }
 
 /** RAM as plain bytes, with the ranges that devices said they wrote. */
@@ -215,8 +217,9 @@ function rig<R extends Ring>(
   how: RingOptions,
 ): Rig<R> {
   let count = 0;
-  const { indirect = true, eventIdx = false, charge } = how;
-  const options = { memory: ram.device, layout: ring.layout, indirect, eventIdx, interrupt: () => count++, charge };
+  const { indirect = true, eventIdx = false, charge, step } = how;
+  const rules = { indirect, eventIdx, charge, step };
+  const options = { memory: ram.device, layout: ring.layout, interrupt: () => count++, ...rules };
   return { ram, ring, queue: new Queue(options), interrupts: () => count };
 }
 

@@ -1,5 +1,6 @@
 /** A device for tests of transports: it fills the first byte of whatever it is given with 0x55, and tells what it was told. */
 import type { VirtioDevice, VirtioHost } from '../../../src/devices/virtio/device.ts';
+import { STATELESS } from '../../../src/saved.ts';
 
 export interface Echo extends VirtioDevice {
   /** The transport, once the device is attached. */
@@ -11,6 +12,7 @@ export function echoDevice(): Echo {
   const events: string[] = [];
   let host: VirtioHost | undefined;
   return {
+    ...STATELESS,
     id: 42,
     name: 'virtio-test',
     features: 1n << 5n,

@@ -22,7 +22,7 @@ export class MmioDriver {
     this.mmio = new VirtioMmio({
       device,
       memory: this.ram,
-      defer: (work) => this.deferred.push(work),
+      defer: (_name, work) => () => void this.deferred.push(work),
       log: (line) => this.log.push(line),
       irq: (level) => {
         this.irq = level;

@@ -12,7 +12,7 @@ const BROADCAST = Array(6).fill(0xff);
 const HEADER = 12;
 const [RX, TX, CONTROL] = [0, 1, 2];
 
-const clock = { now: () => 0n, schedule: () => ({ cancel: () => {} }) };
+const clock = { now: () => 0n, timer: () => ({ deadline: null, arm: () => {}, cancel: () => {}, remove: () => {} }) };
 
 class Recorder implements NetBackend {
   readonly takesOffload: boolean;

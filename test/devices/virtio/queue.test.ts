@@ -89,17 +89,18 @@ describe.each(formats)('%s', (_name, rig) => {
   });
 
   it('does long work in pieces, over as many turns as it takes, before any other chain', () => {
-    const { ram, ring, queue } = rig({ size: 8 });
-    for (let i = 0; i < 2; i++) ring.offer([ram.room(4)]);
-    const chain = queue.pop() as Chain;
-    const piecesOfTurns: number[] = [];
     let pieces = 0;
-    queue.work(() => {
+    const step = (chain: Chain): boolean => {
       queue.charge(1 << 20);
       if (++pieces < 10) return true;
       queue.push(chain, 0);
       return false;
-    });
+    };
+    const { ram, ring, queue } = rig({ size: 8, step });
+    for (let i = 0; i < 2; i++) ring.offer([ram.room(4)]);
+    const chain = queue.pop() as Chain;
+    const piecesOfTurns: number[] = [];
+    queue.work(chain, null);
     for (;;) {
       piecesOfTurns.push(pieces);
       expect(queue.pop()).toBeNull();
@@ -111,15 +112,15 @@ describe.each(formats)('%s', (_name, rig) => {
   });
 
   it('forgets the rest of long work when it is reset', () => {
-    const { ram, ring, queue } = rig();
-    ring.offer([ram.room(4)]);
-    queue.pop();
     let pieces = 0;
-    queue.work(() => {
+    const step = (): boolean => {
       pieces++;
       queue.charge(4 << 20);
       return true;
-    });
+    };
+    const { ram, ring, queue } = rig({ step });
+    ring.offer([ram.room(4)]);
+    queue.work(queue.pop() as Chain, null);
     queue.kill();
     queue.beginTurn();
     expect([queue.resume(), pieces]).toEqual([true, 1]);

@@ -15,6 +15,7 @@ import { virtioRng } from '../../../src/devices/virtio/rng.ts';
 import { Reg } from '../../../src/devices/virtio/transport-mmio.ts';
 import { VirtioVsock } from '../../../src/devices/virtio/vsock.ts';
 import { type NetBackend, type NetCard, NO_HOST } from '../../../src/net/backend.ts';
+import { STATELESS } from '../../../src/saved.ts';
 import { RAM_BYTES, TestRam } from './driver.ts';
 import { MmioDriver } from './mmio-driver.ts';
 
@@ -120,6 +121,7 @@ describe('the 9P device', () => {
         return Uint8Array.of(11, 0, 0, 0, 7, 1, 0, 95, 0, 0, 0);
       },
       reset: () => seen.push('reset'),
+      ...STATELESS,
     };
     return [new MmioDriver(virtioP9('host0', service)).up(), seen];
   };
@@ -147,7 +149,7 @@ describe('the 9P device', () => {
   });
 
   it('refuses tags that do not fit', () => {
-    const service = { answer: () => new Uint8Array(11), reset: () => {} };
+    const service = { answer: () => new Uint8Array(11), reset: () => {}, ...STATELESS };
     for (const tag of ['', 't'.repeat(33)]) expect(() => virtioP9(tag, service)).toThrow(/1 to 32 bytes/);
   });
 });
@@ -163,7 +165,7 @@ function echo(): NetBackend {
     send: (frame, offload) => void card?.receive(frame, offload),
   };
 }
-const clock = { now: () => 0n, schedule: () => ({ cancel: () => {} }) };
+const clock = { now: () => 0n, timer: () => ({ deadline: null, arm: () => {}, cancel: () => {}, remove: () => {} }) };
 const mac = Uint8Array.of(0x52, 0x54, 0, 0, 0, 1);
 
 describe('a device under noise', () => {

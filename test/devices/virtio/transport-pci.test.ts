@@ -27,7 +27,7 @@ class PciDriver {
     this.fn = new VirtioPci({
       device: this.echo,
       memory: this.ram,
-      defer: () => {},
+      defer: () => () => {},
       log: (line) => this.log.push(line),
       vectors,
     });

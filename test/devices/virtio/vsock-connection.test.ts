@@ -1,11 +1,17 @@
 // A connection of the socket device by itself: what it keeps for a listener that does not take it.
 import { expect, it } from 'vitest';
-import { VsockConnection } from '../../../src/devices/virtio/vsock-connection.ts';
+import { type VsockCarrier, VsockConnection } from '../../../src/devices/virtio/vsock-connection.ts';
 import { type Header, Op } from '../../../src/devices/virtio/vsock-packet.ts';
 import { heldBy } from '../../held-bytes.ts';
 
 it('keeps single bytes for a paused listener in little more than bytes', () => {
-  const connection = new VsockConnection({ tell: () => {}, wake: () => {}, forget: () => {} }, 1, 2, true);
+  const carrier: VsockCarrier = {
+    act: (of, action, bytes) => of.perform(action, bytes),
+    tell: () => {},
+    wake: () => {},
+    forget: () => {},
+  };
+  const connection = new VsockConnection(carrier, 1, 2, true);
   const header: Header = {
     sourceCid: 3n,
     destinationCid: 2n,

@@ -1,11 +1,12 @@
 // Routing and splitting of port and memory-mapped accesses.
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Width } from '../../../src/core/types.ts';
-import type { IoDevice } from '../../../src/devices/device.ts';
+import type { Face } from '../../../src/devices/device.ts';
 import { ScratchBytes } from '../../../src/devices/testdev.ts';
 import { PcBus } from '../../../src/machine/board/bus.ts';
 
-class Recorder implements IoDevice {
+class Recorder implements Face {
+  readonly stateOf = null;
   readonly maxWidth: Width;
   readonly log: string[] = [];
 

@@ -4,7 +4,7 @@ import { MemoryTree } from '../../../src/devices/p9/memory-tree.ts';
 import type { DeviceSpec } from '../../../src/machine/board/device-table.ts';
 import { Machine } from '../../../src/machine/machine.ts';
 import type { MachineOptions } from '../../../src/machine/options.ts';
-import { hostRandom, randomFor } from '../../../src/machine/state/random.ts';
+import { HostRandom, randomFor } from '../../../src/machine/state/random.ts';
 import { type FakeInstruction, fakeCore, forever } from '../fake-core.ts';
 
 const BASE = 0xfeb0_0000;
@@ -142,7 +142,7 @@ describe('a shared folder', () => {
 describe('entropy', () => {
   const bytes = (options: Parameters<typeof randomFor>[0]): string => {
     const into = new Uint8Array(32);
-    randomFor(options)(into);
+    randomFor(options).fill(into);
     return into.join();
   };
 
@@ -181,7 +181,7 @@ describe('entropy', () => {
 
   it('is spread over all values', () => {
     const into = new Uint8Array(1 << 16);
-    randomFor({ seed: 7 })(into);
+    randomFor({ seed: 7 }).fill(into);
     const counts = new Array<number>(256).fill(0);
     for (const byte of into) counts[byte]++;
     expect(Math.min(...counts)).toBeGreaterThan(180);
@@ -190,7 +190,7 @@ describe('entropy', () => {
 
   it('fills more than the host gives at once', () => {
     const into = new Uint8Array(200_000);
-    hostRandom(into);
+    new HostRandom().fill(into);
     for (const at of [0, 70_000, 140_000]) expect(into.subarray(at, at + 1000).some((byte) => byte > 0)).toBe(true);
   });
 });

@@ -1,4 +1,5 @@
 // A guest on the user-mode network: puts frames together by itself, and takes apart what it is sent.
+import { NO_DOORS } from '../../../src/doors.ts';
 import type { NetCard, Offload } from '../../../src/net/backend.ts';
 import type { UserNetOptions } from '../../../src/net/user/options.ts';
 import { UserNet } from '../../../src/net/user/user-net.ts';
@@ -50,6 +51,7 @@ const TCP_FLAGS = 'FSRPA';
 
 export class Guest implements NetCard {
   readonly clock = new HandClock();
+  readonly doors = NO_DOORS;
   readonly sockets = new FakeHost();
   readonly frames: { bytes: number[]; offload?: Offload }[] = [];
   takes = { checksum: false, segments: false };

@@ -44,7 +44,7 @@ export const gpu = virtio({
     max_hostmem: { kind: 'number', min: MIB, max: 1024 * MIB, initial: 256 * MIB, about: 'bytes for its pictures' },
   },
   make(context, { xres, yres, max_hostmem }) {
-    const made = new VirtioGpu({ width: xres, height: yres, maxBytes: max_hostmem });
+    const made = new VirtioGpu({ width: xres, height: yres, maxBytes: max_hostmem, doors: context.doors });
     context.showOn(made);
     return made;
   },

@@ -1,8 +1,8 @@
 /** virtio devices that the embedder has an end of: entropy, balloon, sockets and shared folders. */
 import { MeteredTree } from '../../../devices/p9/metered-tree.ts';
-import { P9Server } from '../../../devices/p9/server.ts';
+import { P9Server, type P9State } from '../../../devices/p9/server.ts';
 import { BalloonFeature } from '../../../devices/virtio/balloon.ts';
-import { virtioP9 } from '../../../devices/virtio/p9.ts';
+import { type P9Service, virtioP9 } from '../../../devices/virtio/p9.ts';
 import { virtioRng } from '../../../devices/virtio/rng.ts';
 import type { DeviceContext } from '../device-context.ts';
 import { virtio } from './virtio.ts';
@@ -21,7 +21,18 @@ export const rng = virtio({
   name: 'virtio-rng',
   about: 'random numbers: of the host, or of the seed where time is virtual',
   properties: {},
-  make: ({ links }) => virtioRng(links.random),
+  make: ({ links, doors }) => {
+    const { random } = links;
+    const ofHost = (bytes: Uint8Array): void => {
+      bytes.set(
+        doors.ask('bytes', () => {
+          random.fill(bytes);
+          return bytes;
+        }),
+      );
+    };
+    return virtioRng(random.save() === null ? ofHost : (bytes) => random.fill(bytes));
+  },
 });
 
 export const balloon = virtio({
@@ -47,9 +58,16 @@ export const p9 = virtio({
     fsdev: { kind: 'text', required: true, about: 'id of a -fsdev' },
     mount_tag: { kind: 'text', required: true, about: 'what the guest mounts' },
   },
-  make: ({ links }, { fsdev, mount_tag }) => {
+  make: ({ links, doors }, { fsdev, mount_tag }) => {
     const tree = new MeteredTree(links.folder(fsdev));
-    return virtioP9(mount_tag, new P9Server(tree), () => tree.takeWork());
+    const server = new P9Server(tree);
+    const service: P9Service = {
+      answer: (message, room) => doors.ask('answer', () => server.answer(message, room)),
+      reset: () => server.reset(),
+      save: () => server.save(),
+      load: (state) => server.load(state as P9State),
+    };
+    return virtioP9(mount_tag, service, () => tree.takeWork());
   },
 });
 

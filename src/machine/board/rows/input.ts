@@ -2,6 +2,7 @@
 import { check, isNumber, isOneOf } from '../../../checks.ts';
 import { KEY_CODES, set1Code } from '../../../devices/i8042-keys.ts';
 import { EventType, VirtioInput } from '../../../devices/virtio/input.ts';
+import type { Doors } from '../../../doors.ts';
 import { virtio } from './virtio.ts';
 
 /** Linux's key codes are those of scan code set 1; of those behind its prefix, these are the first halves by code. */
@@ -40,14 +41,14 @@ function linuxKey(code: string): number {
 }
 
 export class VirtioKeyboard extends VirtioInput {
-  constructor() {
+  constructor(doors?: Doors) {
     const keys = KEY_CODES.map(linuxKey);
     const events = [
       [EventType.KEY, keys],
       [EventType.LED, LIGHTS],
       [EventType.REP, []],
     ] as const;
-    super({ name: 'vmlaunch keyboard', events: new Map<number, readonly number[]>(events) });
+    super({ name: 'vmlaunch keyboard', events: new Map<number, readonly number[]>(events) }, doors);
   }
 
   /** Presses or releases a key by its KeyboardEvent.code. Throws RangeError for a key that is not there. */
@@ -57,13 +58,13 @@ export class VirtioKeyboard extends VirtioInput {
 }
 
 export class VirtioTablet extends VirtioInput {
-  constructor() {
+  constructor(doors?: Doors) {
     const events = [
       [EventType.KEY, Object.values(Button)],
       [EventType.REL, [WHEEL]],
       [EventType.ABS, Object.values(Axis)],
     ] as const;
-    super({ name: 'vmlaunch tablet', events: new Map<number, readonly number[]>(events), most: TABLET_MOST });
+    super({ name: 'vmlaunch tablet', events: new Map<number, readonly number[]>(events), most: TABLET_MOST }, doors);
   }
 
   /** Moves to a place, from 0 at the left and the top to 1. */
@@ -89,12 +90,12 @@ export const virtioKeyboard = virtio({
   name: 'virtio-keyboard',
   about: 'a keyboard over virtio',
   properties: {},
-  make: () => new VirtioKeyboard(),
+  make: ({ doors }) => new VirtioKeyboard(doors),
 });
 
 export const virtioTablet = virtio({
   name: 'virtio-tablet',
   about: 'a pointer with absolute coordinates',
   properties: {},
-  make: () => new VirtioTablet(),
+  make: ({ doors }) => new VirtioTablet(doors),
 });

@@ -37,6 +37,7 @@ export const net = virtio({
       backend: context.netdev(netdev),
       clock: context.clock,
       host: context.host,
+      doors: context.doors,
       mac: mac === undefined ? defaultMac(count) : parseMac(mac),
       mtu: host_mtu,
       withhold: Object.entries(SWITCHES).reduce(

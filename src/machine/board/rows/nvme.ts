@@ -18,9 +18,10 @@ export const nvme = device({
       backend: context.drive(drive),
       serial,
       pairs: max_ioqpairs,
-      defer: (work) => context.defer(work),
+      defer: context.defer,
       charge: (bytes) => context.charge(bytes),
       busy: (work) => context.busy(work),
+      doors: context.doors,
       log: (line) => context.log(line),
     });
     context.onReset(() => made.reset());

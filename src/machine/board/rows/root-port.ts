@@ -25,7 +25,7 @@ export const rootPort = device({
     const { id = TYPE } = own(context);
     const twin = context.specs.slice(0, context.position).some((spec) => isLike(spec, chassis, slot));
     if (twin) throw new RangeError(`device ${TYPE},id=${id}: chassis ${chassis} has a slot ${slot} already`);
-    const port = new RootPort({ name: id, chassis, slot });
+    const port = new RootPort({ name: id, slot });
     context.attachPci(port, { addr });
     return port;
   },

@@ -31,7 +31,10 @@ export const virtioSerial = virtio({
     if (specs.length === 0) specs.push({ type: CONSOLE });
     /** Number 0 is a console's, as in QEMU: drivers without ports take it for one. */
     const ends = [...(specs[0].type === CONSOLE ? [] : [null]), ...specs].map((spec) => spec && endOf(context, spec));
-    const console = new VirtioConsole(ends.map((end) => end?.parts ?? null));
+    const console = new VirtioConsole(
+      ends.map((end) => end?.parts ?? null),
+      context.doors,
+    );
     for (const [id, end] of ends.entries()) if (console.ports[id]) end?.attach(console.ports[id]);
     return console;
   },
@@ -70,14 +73,15 @@ interface End {
   attach(port: ConsolePort): void;
 }
 
-function endOf({ chardev, links, onReset }: DeviceContext, spec: PortSpec): End {
+function endOf({ chardev, links, onReset, doors }: DeviceContext, spec: PortSpec): End {
   const isConsole = spec.type === CONSOLE;
   const { name } = spec;
   if (spec.chardev !== undefined) {
     const backend = chardev(spec.chardev);
     return {
       parts: { name, isConsole, output: (bytes) => backend.write(bytes) },
-      attach: (port) => onReset(backend.connect((bytes) => port.send(bytes))),
+      attach: (port) =>
+        onReset(backend.connect(doors.door(`port[${port.id}]`, (bytes: Uint8Array) => port.send(bytes)))),
     };
   }
   if (name === undefined && !isConsole) throw new RangeError(`device ${PORT}: it needs a name or a chardev`);

@@ -68,5 +68,6 @@ export const blk = virtio({
       serial,
       onError: (error) => context.log(`drive ${drive}: ${error instanceof Error ? error.message : error}`),
       busy: (work) => context.busy(work),
+      doors: context.doors,
     }),
 });

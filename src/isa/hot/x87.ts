@@ -1,11 +1,11 @@
 /**
- * Hot records of the x87. Their code is a function of assembly/ops/x87/hot.ts that carries out the common case or does
+ * Hot rows of the x87. The operation is a function of assembly/ops/x87/hot.ts, which carries out the common case or does
  * nothing; then the handler of the instruction, which is what a cold record would call, does it all.
  */
-import { handlerOf, type Row } from '../table.ts';
+import { ALL_WRITTEN, type HotRow, NO_FLAGS, row } from './row.ts';
 
 /** Functions by handler. Handlers of one kind differ in bits of the opcode, which the function looks at. */
-const FUNCTIONS: Record<string, string> = {
+export const X87_FUNCTIONS: Record<string, string> = {
   fld: 'hotFld', fst: 'hotFst', fstp: 'hotFst', fxch: 'hotFxch', fld1: 'hotConstant', fldz: 'hotConstant',
   fchs: 'hotSign', fabs: 'hotSign',
   fadd: 'hotAdd', faddp: 'hotAdd', fsub: 'hotAdd', fsubp: 'hotAdd', fsubr: 'hotAdd', fsubrp: 'hotAdd',
@@ -23,15 +23,23 @@ const FUNCTIONS: Record<string, string> = {
   fsubDouble: 'hotDouble', fsubrDouble: 'hotDouble', fdivDouble: 'hotDouble', fdivrDouble: 'hotDouble',
 }; // biome-ignore format: pairs
 
-export const X87_FUNCTIONS = [...new Set(Object.values(FUNCTIONS))].sort();
+/** What touches memory, by function; the others work on the stack of registers. */
+const READ = [
+  'hotLoadSingle',
+  'hotLoadDouble',
+  'hotLoadExtended',
+  'hotLoadW',
+  'hotLoadD',
+  'hotLoadQ',
+  'hotSingle',
+  'hotDouble',
+];
+const isStore = (name: string) => name.startsWith('hotStore');
 
-/** Defines kinds that go the handler's way with `cold` where their function does nothing. */
-export function defineX87Kinds(define: (name: string, code: string) => void, next: string, cold: string): void {
-  for (const name of X87_FUNCTIONS) define(name, `if (${name}(rec)) { ${next} } ${cold}`);
-}
-
-/** Undocumented aliases, which pop by other bits than those that the functions look at. */
-const ALIASES = ['DE /2 r', 'DF /2 r'];
-
-/** The kind of a row, '' where it has none. */
-export const x87Kind = (row: Row): string => (ALIASES.includes(row.code) ? '' : (FUNCTIONS[handlerOf(row)] ?? ''));
+export const x87Rows: HotRow[] = [...new Set(Object.values(X87_FUNCTIONS))].sort().map((name) =>
+  row(name, name, 'whole', 0, {
+    memory: READ.includes(name) ? 'read' : isStore(name) ? 'write' : 'none',
+    flags: name === 'hotCompareFlags' ? ALL_WRITTEN : NO_FLAGS,
+    faults: true,
+  }),
+);

@@ -2,12 +2,11 @@
  * VM exits that instructions cause: their length, and what the VM-exit instruction-information field says of their
  * operands (SDM Vol. 3C, "Information for VM Exits Due to Instruction Execution").
  */
-import { cpu, GPR, Seg } from '../cpu/state';
+import { GPR, Seg } from '../cpu/state';
+import { Exit, exit, setExitLength, setExitOperands } from '../cpu/exit';
+import { Intercept, intercepts } from '../cpu/intercepts';
 import { clearResume } from '../cpu/rflags';
 import { in64, segBase } from '../cpu/segments';
-import { Field, setField } from '../vmx/vmcs';
-import { hasSecondary, inNonRoot, vmExit } from '../vmx/exits';
-import { Secondary } from '../vmx/controls';
 import { effectiveOffset } from '../isa/operand';
 import { addressSize, isMemory, lengthOf, operandSize, Rec, segmentOf } from '../isa/record';
 
@@ -40,33 +39,21 @@ export function linearOf(s: u32, offset: u64): u64 {
 export function operandLinear(i: Rec): u64 { return linearOf(segmentOf(i), effectiveOffset(i)); }
 
 /** A VM exit takes the place of the instruction `i`. */
-export function instructionExit(i: Rec, reason: u32, qualification: u64 = 0, information: u32 = 0): void {
-  vmExit(reason, qualification);
+export function instructionExit(i: Rec, reason: Exit, qualification: u64 = 0, operands: u32 = 0): void {
+  exit(reason, qualification);
   clearResume();
-  setField<u32>(Field.EXIT_INSTRUCTION_LENGTH, lengthOf(i));
-  setField<u32>(Field.EXIT_INSTRUCTION_INFORMATION, information);
+  setExitLength(lengthOf(i));
+  setExitOperands(operands);
 }
-/** True: `i` is an instruction that always causes a VM exit in non-root operation, and it will. */
-export function exitsAlways(i: Rec, reason: u32): bool {
-  if (!inNonRoot()) return false;
-  instructionExit(i, reason);
+/** True: `what` is intercepted, and `i`, whose operands need no words, causes a VM exit. */
+export function exitsIf(i: Rec, what: Intercept, reason: Exit, operands: u32 = 0): bool {
+  if (!intercepts(what)) return false;
+  instructionExit(i, reason, 0, operands);
   return true;
 }
-/** True: the primary control `control` makes `i` cause a VM exit. */
-export function exitsIf(i: Rec, control: u32, reason: u32): bool {
-  if ((cpu.primaryControls & control) == 0) return false;
-  instructionExit(i, reason);
-  return true;
-}
-/** True: the secondary control `control` makes `i`, which has no memory operand, cause a VM exit. */
-export function exitsIfSecondary(i: Rec, control: u32, reason: u32, information: u32 = 0): bool {
-  if ((cpu.secondaryControls & control) == 0) return false;
-  instructionExit(i, reason, 0, information);
-  return true;
-}
-/** True: `i` uses a descriptor-table register, and descriptor-table exiting makes it cause a VM exit. */
-export function exitsOnTable(i: Rec, reason: u32, identity: u32): bool {
-  if (!hasSecondary(Secondary.DESCRIPTOR_TABLE)) return false;
+/** True: `i` uses a descriptor-table register, and causes a VM exit. */
+export function exitsOnTable(i: Rec, reason: Exit, identity: u32): bool {
+  if (!intercepts(Intercept.DESCRIPTOR_TABLES)) return false;
   const size: u32 = operandSize(i) == 0 ? 0 : 1 << 11;
   instructionExit(i, reason, displacement(i), operandInformation(i, identity) | size);
   return true;

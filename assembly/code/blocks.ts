@@ -7,9 +7,9 @@
 import { cpu } from '../cpu/state';
 import { clearShared, orShared } from '../cpu/shared';
 import { ARENA, ARENA_END, BLOCK_HASH, BLOCK_HASH_ENTRIES, CODE_FRAMES, FRAME_HASH, FRAME_HASH_ENTRIES, FRAME_LINES, JUMP_CACHE, JUMP_CACHE_ENTRIES } from '../cpu/window';
-import { attend, Attention } from '../cpu/pending';
 import { beginFrames, endFrames, frameMessage, MAX_FRAMES, postFrame } from '../apic/mailbox';
-import { flushEverything, protectFrame } from './tlb';
+import { flushEverything, protectFrame } from '../mmu/tlb';
+import { onCodeWritten } from '../mmu/code-frames';
 
 @unmanaged
 export class Block {
@@ -100,9 +100,6 @@ export function readFrameMessages(): void {
   endFrames();
 }
 
-/** Does anybody hold decoded code of the frame at `host`? */
-@inline export function holdsCode(host: u32): bool { return load<u8>(CODE_FRAMES + (host >> 12)) != 0; }
-
 function unhash(block: Block): void {
   let slot = hashSlot(block.host, block.key);
   while (load<u32>(slot) != 0 && load<u32>(slot) != <u32>changetype<usize>(block)) slot = <usize>load<u32>(slot) + offsetof<Block>('hashNext');
@@ -115,6 +112,22 @@ function unhash(block: Block): void {
  */
 export let patchBlock: (block: Block, host: u32, size: u32) => bool = (block: Block, host: u32, size: u32): bool => false;
 export function setPatchBlock(patch: (block: Block, host: u32, size: u32) => bool): void { patchBlock = patch; }
+
+/** Makes writes to memory known here. Once, before anything runs. */
+export function initCode(): void {
+  onCodeWritten(codeWritten);
+  dropAllCode();
+}
+
+@inline function jumpSlot(rip: u64): usize { return JUMP_CACHE + (((<u32>rip ^ (<u32>rip >> 12)) & (JUMP_CACHE_ENTRIES - 1)) << 2); }
+/** What the jump cache has for `rip`: null, or a block whose `lip` and `ctx` tell whether it is the one. */
+@inline export function cached(rip: u64): Block { return changetype<Block>(<usize>load<u32>(jumpSlot(rip))); }
+/** Makes `block` the one that linear address `lip`, which is RIP too, leads to in the running context. */
+export function cache(block: Block, lip: u64): void {
+  block.lip = lip;
+  block.ctx = cpu.ctx;
+  store<u32>(jumpSlot(lip), <u32>changetype<usize>(block));
+}
 
 /**
  * Tells that `size` bytes at `host` changed (they must not cross a frame). Blocks that hold them are patched, or taken
