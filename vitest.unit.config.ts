@@ -5,7 +5,7 @@
 import { defineConfig } from 'vitest/config';
 import all from './vitest.config.ts';
 
-const LEFT_OUT: Record<string, string> = {
+export const LEFT_OUT: Record<string, string> = {
   'test/**/*.slow.test.ts': 'minutes to hours: npm run test:slow',
 
   'test/browser/**': 'Chromium',

@@ -8,13 +8,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { LAYOUT } from '../src/core/layout.gen.ts';
 import { compile, parseWindow, readConfig, WINDOW_FILE } from './compile.ts';
 import { type Build, findRelocations, setMemoryPages, withRelocations } from './relocations.ts';
 
 /** Distance of one window from the next, in bytes. */
-export const WINDOW_SIZE = 0xc00000;
+export const { WINDOW_SIZE } = LAYOUT;
 /** First, second and eighth window: the bases at which a release is compiled. */
-export const WINDOW_BASES = [0x200000, 0xe00000, 0x5600000] as const;
+export const WINDOW_BASES = [LAYOUT.WINDOW, LAYOUT.WINDOW + WINDOW_SIZE, LAYOUT.WINDOW + 7 * WINDOW_SIZE] as const;
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const PAGE = 0x10000;

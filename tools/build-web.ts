@@ -10,6 +10,7 @@ import { buildWasm } from './build-wasm.ts';
 import { packageSources } from './package-sources.ts';
 import { serve } from './static-server.ts';
 
+const ENTRIES = ['web/playground.ts', 'src/element/vm-launch.ts', 'src/entries/worker-thread.ts'];
 const DEFAULT_PORT = 8086;
 const root = resolve(import.meta.dirname, '..');
 
@@ -19,7 +20,8 @@ export async function buildWeb(): Promise<string> {
   mkdirSync(out, { recursive: true });
   const core = await buildWasm(root, 'release');
   await build({
-    entryPoints: ['playground', 'vm-launch', 'machine-worker'].map((name) => join(root, `web/${name}.ts`)),
+    entryPoints: ENTRIES.map((path) => join(root, path)),
+    entryNames: '[name]',
     outdir: out,
     loader: { '.css': 'text' },
     bundle: true,

@@ -14,7 +14,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build as bundleWith, transform } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
@@ -54,6 +54,11 @@ export function isBuilt(): boolean {
   return existsSync(stampFile) && existsSync(join(dist, 'core.wasm')) && readFileSync(stampFile, 'utf8') === stamp();
 }
 
+/** The declarations that `exports` names. */
+const DECLARED = ['index', 'node/index', 'entries/worker', 'entries/worker-thread', 'element/vm-launch'].map(
+  (name) => `${name}.d.ts`,
+);
+
 /**
  * Makes the declarations what their users need: `.js` in imports, where the compiler leaves `.ts`, and no declaration
  * that the library's own does not lead to.
@@ -69,7 +74,7 @@ function trimDeclarations(): void {
       visit(join(dirname(path), `${target}.d.ts`));
     }
   };
-  for (const entry of ['index.d.ts', 'node/index.d.ts']) visit(join(dist, entry));
+  for (const entry of DECLARED) visit(join(dist, entry));
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 
@@ -78,11 +83,16 @@ const ENTRIES = {
   index: 'entries/page',
   'index.node': 'entries/node',
   inline: 'entries/inline',
+  worker: 'entries/worker',
+  'worker.node': 'entries/worker-node',
+  'worker-thread': 'entries/worker-thread',
+  'worker-thread.node': 'entries/worker-thread-node',
+  element: 'element/vm-launch',
   'node/index': 'node/index',
   'cli/main': 'cli/main',
 };
 /** Packages that go into the chunk that imports them, with their licences beside, so that the library depends on none. */
-const BUNDLED = ['fflate', 'fzstd'];
+const BUNDLED = ['@xterm/xterm', 'fflate', 'fzstd'];
 /** Columns: a message about an error shows the line that it comes from. */
 const LONGEST_LINE = 160;
 
@@ -101,7 +111,8 @@ async function bundle(core: string): Promise<void> {
     chunkNames: '[name]-[hash]',
     format: 'esm',
     target: 'es2022',
-    external: ['node:*'],
+    external: ['node:*', '@xterm/xterm', '@xterm/addon-fit'],
+    loader: { '.css': 'text' },
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
@@ -112,7 +123,8 @@ async function bundle(core: string): Promise<void> {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, await withShortLines(text));
   }
-  for (const name of BUNDLED) copyFileSync(join(root, 'node_modules', name, 'LICENSE'), join(dist, `${name}.LICENSE`));
+  for (const name of BUNDLED)
+    copyFileSync(join(root, 'node_modules', name, 'LICENSE'), join(dist, `${basename(name)}.LICENSE`));
 }
 
 /**

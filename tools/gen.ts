@@ -1,10 +1,11 @@
 /**
  * Writes every generated file: decode tables, handlers and the interpreter's switch from the opcode table, and the
- * layout of the state block for TypeScript; and the firmware as text. `--check` only says which files are stale.
+ * layout of the state block and shared enumerations for TypeScript; and the firmware as text. `--check` only says which files are stale.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { emitEntered } from '../src/isa/gen/emit-entered.ts';
+import { emitEnums } from '../src/isa/gen/emit-enums.ts';
 import { emitFeatures } from '../src/isa/gen/emit-features.ts';
 import { emitHandlers } from '../src/isa/gen/emit-handlers.ts';
 import { emitInterpreter } from '../src/isa/gen/emit-interpreter.ts';
@@ -28,7 +29,13 @@ const files: Record<string, string> = {
   'assembly/vmx/fields.gen.ts': emitVmcs(),
   'src/machine/firmware/rom.gen.ts': emitFirmware(readFileSync(join(root, 'roms/firmware.bin'))),
   'assembly/vmx/entered.gen.ts': emitEntered(),
-  'src/core/layout.gen.ts': emitLayout(read('assembly/cpu/state.ts'), read('assembly/cpu/window.ts')),
+  'src/core/layout.gen.ts': emitLayout({
+    state: read('assembly/cpu/state.ts'),
+    window: read('assembly/cpu/window.ts'),
+    exit: read('assembly/cpu/exit.ts'),
+    records: read('assembly/cpu/exit-records.ts'),
+  }),
+  'src/core/enums.gen.ts': emitEnums((file) => read(`assembly/${file}`)),
 };
 
 /** The firmware as text, so that the library has it wherever it is loaded. */

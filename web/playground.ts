@@ -1,5 +1,5 @@
 /** The playground page: a form around <vm-launch>. */
-import { VmLaunch } from './vm-launch.ts';
+import { VmLaunch } from '../src/element/vm-launch.ts';
 
 function element<T extends HTMLElement>(id: string): T {
   return document.getElementById(id) as T;

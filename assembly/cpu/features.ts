@@ -13,7 +13,7 @@ export const enum Word {
   CR4 = 0xf00, EFER = 0xf08, XCR0 = 0xf10, PHYS_MASK = 0xf18, OFFERS = 0xf20, SIGNATURE = 0xf28,
   MISC_ENABLE = 0xf30, ARCH_CAPABILITIES = 0xf38,
 }
-/** Bits of Word.OFFERS: what the model has beside instructions. Keep in step with src/cpu-models/encode.ts. */
+/** Bits of Word.OFFERS: what the model has beside instructions. src/cpu-models/encode.ts sets them. */
 export const enum Offer {
   INTEL = 1, MTRR = 2, PAT = 4, MCA = 8, X2APIC = 0x10, TSC_DEADLINE = 0x20, TSC_ADJUST = 0x40, LONG_MODE = 0x80,
   ARCH_CAPABILITIES = 0x100, APIC = 0x200, SVM = 0x400, VMX = 0x800, XSAVES = 0x1000, LA57 = 0x2000, PKS = 0x4000,

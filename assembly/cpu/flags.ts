@@ -86,6 +86,11 @@ export function setArithmeticFlags(f: u64): void {
   cpu.lazyResult = result;
   cpu.lazyCarry = (c << 63) | ((c ^ o) << 62) | (parityFlip << 8) | (((f >> 4) & 1) << 3) | ((f >> 7) & 1);
 }
+/** All of them clear: of a result that is not 0, with the parity put right. */
+@inline export function clearArithmeticFlags(): void {
+  cpu.lazyResult = 1 << 8;
+  cpu.lazyCarry = 1 << 8;
+}
 /** CF, 0 or 1; the others stay: OF is the difference of two bits that change together. */
 @inline export function setCf(value: u64): void { cpu.lazyCarry ^= (0 - (cf() ^ value)) << 62; }
 /** CF and OF of rotates, each 0 or 1; the others stay. */

@@ -4,7 +4,7 @@
  * which they hold, so that nobody has to end them.
  */
 import { cpu } from './state';
-import { Flag, rflags, setRflags } from './flags';
+import { clearArithmeticFlags, Flag, rflags, setRflags } from './flags';
 import { attend, Attention, retired } from './pending';
 import { updateStepping } from './debug';
 
@@ -30,6 +30,13 @@ export function writeRflags(mask: u64, value: u64): void {
 export function replaceRflags(value: u64): void {
   cpu.resumeAt = (value & Flag.RF) != 0 ? retired() : NEVER;
   setRflags(value & ~(<u64>Flag.RF));
+}
+
+/** replaceRflags with all flags clear. */
+export function clearRflags(): void {
+  clearArithmeticFlags();
+  cpu.rflags = 2;
+  clearResume();
 }
 
 /** RFLAGS as the embedder sees and sets it. */

@@ -27,13 +27,15 @@ const ERROR_TO_PENDING: u32 = 20;
 
 /** Computes cpu.blocked; to be called when CR0, CR4 or XCR0 changed. */
 export function computeBlocked(): void {
-  const switched = (cpu.cr0 & Cr0.TS) != 0, emulated = (cpu.cr0 & Cr0.EM) != 0;
-  let blocked: u32 = 0;
-  if (switched || !avxEnabled()) blocked |= Uses.VEX;
-  if (switched || emulated || (cpu.cr4 & Cr4.OSFXSR) == 0) blocked |= Uses.SSE;
-  if (switched || emulated) blocked |= Uses.MMX | Uses.X87;
-  if (switched && (cpu.cr0 & Cr0.MP) != 0) blocked |= Uses.WAIT;
+  let blocked = (cpu.cr0 & (Cr0.TS | Cr0.EM)) == 0 ? 0 : blockedByCr0();
+  if (!avxEnabled()) blocked |= Uses.VEX;
+  if ((cpu.cr4 & Cr4.OSFXSR) == 0) blocked |= Uses.SSE;
   cpu.blocked = blocked;
+}
+function blockedByCr0(): u32 {
+  const blocked: u32 = Uses.SSE | Uses.MMX | Uses.X87;
+  if ((cpu.cr0 & Cr0.TS) == 0) return blocked;
+  return blocked | Uses.VEX | ((cpu.cr0 & Cr0.MP) != 0 ? <u32>Uses.WAIT : 0);
 }
 
 /** Is there a reason to ask whether an instruction with these bits in its record may run now? One AND for all that run. */

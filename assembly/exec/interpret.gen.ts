@@ -108,556 +108,556 @@ export function interpret(start: Block): void {
       case 76: { hotCmp<u64>(load<u64>(i.a), load<u64>(i.b)); i = after(i); continue; } // cmp_r64
       case 77: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } hotCmp<u64>(load<u64>(i.a), load<u64>(p)); i = after(i); continue; } // cmp_rm64
       case 78: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } hotCmp<u64>(load<u64>(p), load<u64>(i.a)); i = after(i); continue; } // cmp_mr64
-      case 79: { flagsLogic<u8>(load<u8>(i.a) & load<u8>(i.b)); i = after(i); continue; } // test_r8
-      case 80: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } flagsLogic<u8>(load<u8>(p) & load<u8>(i.a)); i = after(i); continue; } // test_mr8
-      case 81: { flagsLogic<u32>(load<u32>(i.a) & load<u32>(i.b)); i = after(i); continue; } // test_r32
-      case 82: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } flagsLogic<u32>(load<u32>(p) & load<u32>(i.a)); i = after(i); continue; } // test_mr32
-      case 83: { flagsLogic<u64>(load<u64>(i.a) & load<u64>(i.b)); i = after(i); continue; } // test_r64
-      case 84: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } flagsLogic<u64>(load<u64>(p) & load<u64>(i.a)); i = after(i); continue; } // test_mr64
-      case 85: { setReg<u8>(i.a, load<u8>(i.b)); i = after(i); continue; } // mov_r8
-      case 86: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u8>(i.a, load<u8>(p)); i = after(i); continue; } // mov_rm8
-      case 87: { const p = hotWrite<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr8
-      case 88: { setReg<u16>(i.a, load<u16>(i.b)); i = after(i); continue; } // mov_r16
-      case 89: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u16>(i.a, load<u16>(p)); i = after(i); continue; } // mov_rm16
-      case 90: { const p = hotWrite<u16>(i, false); if (!p) { link = FAULT; break; } store<u16>(p, load<u16>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr16
-      case 91: { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } // mov_r32
-      case 92: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } // mov_rm32
-      case 93: { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr32
-      case 94: { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // mov_r64
-      case 95: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } // mov_rm64
-      case 96: { const p = hotWrite<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr64
-      case 97: { setReg<u32>(i.a, <u32>load<u8>(i.b)); i = after(i); continue; } // movzxB_r32
-      case 98: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } // movzxB_rm32
-      case 99: { setReg<u32>(i.a, <u32>load<u16>(i.b)); i = after(i); continue; } // movzxW_r32
-      case 100: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u16>(p)); i = after(i); continue; } // movzxW_rm32
-      case 101: { setReg<u32>(i.a, <u32>load<i8>(i.b)); i = after(i); continue; } // movsxB_r32
-      case 102: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<i8>(p)); i = after(i); continue; } // movsxB_rm32
-      case 103: { setReg<u32>(i.a, <u32>load<i16>(i.b)); i = after(i); continue; } // movsxW_r32
-      case 104: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<i16>(p)); i = after(i); continue; } // movsxW_rm32
-      case 105: { setReg<u64>(i.a, <u64><i64>load<i8>(i.b)); i = after(i); continue; } // movsxB_r64
-      case 106: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i8>(p)); i = after(i); continue; } // movsxB_rm64
-      case 107: { setReg<u64>(i.a, <u64><i64>load<i16>(i.b)); i = after(i); continue; } // movsxW_r64
-      case 108: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i16>(p)); i = after(i); continue; } // movsxW_rm64
-      case 109: { setReg<u64>(i.a, <u64><i64>load<i32>(i.b)); i = after(i); continue; } // movsxd_r64
-      case 110: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i32>(p)); i = after(i); continue; } // movsxd_rm64
-      case 111: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_rol_r32
-      case 112: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_ror_r32
-      case 113: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_rol_r64
-      case 114: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_ror_r64
-      case 115: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // rol_r32
-      case 116: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // ror_r32
-      case 117: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // rol_r64
-      case 118: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // ror_r64
-      case 119: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shl_r32
-      case 120: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shr_r32
-      case 121: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // sar_r32
-      case 122: { const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(i.b), Rule.INTEL)); i = after(i); continue; } // imul2_r32
-      case 123: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p), Rule.INTEL)); i = after(i); continue; } // imul2_rm32
-      case 124: { setReg<u32>(i.a, hotImul<u32>(load<u32>(i.b), load<u32>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_r32
-      case 125: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, hotImul<u32>(load<u32>(p), load<u32>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_rm32
-      case 126: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shl_r64
-      case 127: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shr_r64
-      case 128: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // sar_r64
-      case 129: { const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(i.b), Rule.INTEL)); i = after(i); continue; } // imul2_r64
-      case 130: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p), Rule.INTEL)); i = after(i); continue; } // imul2_rm64
-      case 131: { setReg<u64>(i.a, hotImul<u64>(load<u64>(i.b), load<u64>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_r64
-      case 132: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, hotImul<u64>(load<u64>(p), load<u64>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_rm64
-      case 133: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_rol_r32
-      case 134: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_ror_r32
-      case 135: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_rol_r64
-      case 136: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_ror_r64
-      case 137: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shl_r32
-      case 138: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shr_r32
-      case 139: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_sar_r32
-      case 140: { const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(i.b), Rule.AMD)); i = after(i); continue; } // amd_imul2_r32
-      case 141: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p), Rule.AMD)); i = after(i); continue; } // amd_imul2_rm32
-      case 142: { setReg<u32>(i.a, hotImul<u32>(load<u32>(i.b), load<u32>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_r32
-      case 143: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, hotImul<u32>(load<u32>(p), load<u32>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_rm32
-      case 144: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shl_r64
-      case 145: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shr_r64
-      case 146: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_sar_r64
-      case 147: { const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(i.b), Rule.AMD)); i = after(i); continue; } // amd_imul2_r64
-      case 148: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p), Rule.AMD)); i = after(i); continue; } // amd_imul2_rm64
-      case 149: { setReg<u64>(i.a, hotImul<u64>(load<u64>(i.b), load<u64>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_r64
-      case 150: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, hotImul<u64>(load<u64>(p), load<u64>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_rm64
-      case 151: { setReg<u32>(i.a, <u32>hotOffset(i)); i = after(i); continue; } // lea_rm32
-      case 152: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.INC, load<u32>(a))); i = after(i); continue; } // inc_r32
-      case 153: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.DEC, load<u32>(a))); i = after(i); continue; } // dec_r32
-      case 154: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.NEG, load<u32>(a))); i = after(i); continue; } // neg_r32
-      case 155: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.NOT, load<u32>(a))); i = after(i); continue; } // not_r32
-      case 156: { const p = hotWrite<u32>(i, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.INC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // inc_mr32
-      case 157: { const p = hotWrite<u32>(i, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.DEC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // dec_mr32
-      case 158: { store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); i = after(i); continue; } // cbw_32
-      case 159: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); i = after(i); continue; } // cwd_32
-      case 160: { const v = load<u32>(i.a); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // push_r32
-      case 161: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(i.a, v); i = after(i); continue; } // pop_r32
-      case 162: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + <u32>i.imm)); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = changetype<usize>(i) + TAKEN; break; } // call_32
-      case 163: { const to = <u64>load<u32>(i.a); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + <u32>i.imm)); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
-      case 164: { const q = hotRead<u32>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + <u32>i.imm)); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
-      case 165: { const to = <u64>load<u32>(i.a); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
-      case 166: { const q = hotRead<u32>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
-      case 167: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
-      case 168: { setReg<u64>(i.a, <u64>hotOffset(i)); i = after(i); continue; } // lea_rm64
-      case 169: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); i = after(i); continue; } // inc_r64
-      case 170: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); i = after(i); continue; } // dec_r64
-      case 171: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.NEG, load<u64>(a))); i = after(i); continue; } // neg_r64
-      case 172: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.NOT, load<u64>(a))); i = after(i); continue; } // not_r64
-      case 173: { const p = hotWrite<u64>(i, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.INC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // inc_mr64
-      case 174: { const p = hotWrite<u64>(i, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.DEC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // dec_mr64
-      case 175: { store<u64>(GPR, <u64><i64>load<i32>(GPR)); i = after(i); continue; } // cbw_64
-      case 176: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); i = after(i); continue; } // cwd_64
-      case 177: { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // push_r64
-      case 178: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); continue; } // pop_r64
-      case 179: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = changetype<usize>(i) + TAKEN; break; } // call_64
-      case 180: { const to = <u64>load<u64>(i.a); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
-      case 181: { const q = hotRead<u64>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
-      case 182: { const to = <u64>load<u64>(i.a); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
-      case 183: { const q = hotRead<u64>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
-      case 184: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
-      case 185: { link = changetype<usize>(i) + TAKEN; break; } // jmp
-      case 186: { link = changetype<usize>(i) + (condition(0) ? TAKEN : NOT_TAKEN); break; } // jcc_o
-      case 187: { store<u8>(i.a, condition(0) ? 1 : 0); i = after(i); continue; } // setcc_o
-      case 188: { const a = i.a; store<u64>(a, <u64>(condition(0) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_o32
-      case 189: { if (condition(0)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_o64
-      case 190: { link = changetype<usize>(i) + (condition(1) ? TAKEN : NOT_TAKEN); break; } // jcc_no
-      case 191: { store<u8>(i.a, condition(1) ? 1 : 0); i = after(i); continue; } // setcc_no
-      case 192: { const a = i.a; store<u64>(a, <u64>(condition(1) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_no32
-      case 193: { if (condition(1)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_no64
-      case 194: { link = changetype<usize>(i) + (condition(2) ? TAKEN : NOT_TAKEN); break; } // jcc_b
-      case 195: { store<u8>(i.a, condition(2) ? 1 : 0); i = after(i); continue; } // setcc_b
-      case 196: { const a = i.a; store<u64>(a, <u64>(condition(2) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_b32
-      case 197: { if (condition(2)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_b64
-      case 198: { link = changetype<usize>(i) + (condition(3) ? TAKEN : NOT_TAKEN); break; } // jcc_ae
-      case 199: { store<u8>(i.a, condition(3) ? 1 : 0); i = after(i); continue; } // setcc_ae
-      case 200: { const a = i.a; store<u64>(a, <u64>(condition(3) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ae32
-      case 201: { if (condition(3)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ae64
-      case 202: { link = changetype<usize>(i) + (condition(4) ? TAKEN : NOT_TAKEN); break; } // jcc_e
-      case 203: { store<u8>(i.a, condition(4) ? 1 : 0); i = after(i); continue; } // setcc_e
-      case 204: { const a = i.a; store<u64>(a, <u64>(condition(4) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_e32
-      case 205: { if (condition(4)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_e64
-      case 206: { link = changetype<usize>(i) + (condition(5) ? TAKEN : NOT_TAKEN); break; } // jcc_ne
-      case 207: { store<u8>(i.a, condition(5) ? 1 : 0); i = after(i); continue; } // setcc_ne
-      case 208: { const a = i.a; store<u64>(a, <u64>(condition(5) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ne32
-      case 209: { if (condition(5)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ne64
-      case 210: { link = changetype<usize>(i) + (condition(6) ? TAKEN : NOT_TAKEN); break; } // jcc_be
-      case 211: { store<u8>(i.a, condition(6) ? 1 : 0); i = after(i); continue; } // setcc_be
-      case 212: { const a = i.a; store<u64>(a, <u64>(condition(6) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_be32
-      case 213: { if (condition(6)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_be64
-      case 214: { link = changetype<usize>(i) + (condition(7) ? TAKEN : NOT_TAKEN); break; } // jcc_a
-      case 215: { store<u8>(i.a, condition(7) ? 1 : 0); i = after(i); continue; } // setcc_a
-      case 216: { const a = i.a; store<u64>(a, <u64>(condition(7) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_a32
-      case 217: { if (condition(7)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_a64
-      case 218: { link = changetype<usize>(i) + (condition(8) ? TAKEN : NOT_TAKEN); break; } // jcc_s
-      case 219: { store<u8>(i.a, condition(8) ? 1 : 0); i = after(i); continue; } // setcc_s
-      case 220: { const a = i.a; store<u64>(a, <u64>(condition(8) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_s32
-      case 221: { if (condition(8)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_s64
-      case 222: { link = changetype<usize>(i) + (condition(9) ? TAKEN : NOT_TAKEN); break; } // jcc_ns
-      case 223: { store<u8>(i.a, condition(9) ? 1 : 0); i = after(i); continue; } // setcc_ns
-      case 224: { const a = i.a; store<u64>(a, <u64>(condition(9) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ns32
-      case 225: { if (condition(9)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ns64
-      case 226: { link = changetype<usize>(i) + (condition(10) ? TAKEN : NOT_TAKEN); break; } // jcc_p
-      case 227: { store<u8>(i.a, condition(10) ? 1 : 0); i = after(i); continue; } // setcc_p
-      case 228: { const a = i.a; store<u64>(a, <u64>(condition(10) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_p32
-      case 229: { if (condition(10)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_p64
-      case 230: { link = changetype<usize>(i) + (condition(11) ? TAKEN : NOT_TAKEN); break; } // jcc_np
-      case 231: { store<u8>(i.a, condition(11) ? 1 : 0); i = after(i); continue; } // setcc_np
-      case 232: { const a = i.a; store<u64>(a, <u64>(condition(11) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_np32
-      case 233: { if (condition(11)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_np64
-      case 234: { link = changetype<usize>(i) + (condition(12) ? TAKEN : NOT_TAKEN); break; } // jcc_l
-      case 235: { store<u8>(i.a, condition(12) ? 1 : 0); i = after(i); continue; } // setcc_l
-      case 236: { const a = i.a; store<u64>(a, <u64>(condition(12) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_l32
-      case 237: { if (condition(12)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_l64
-      case 238: { link = changetype<usize>(i) + (condition(13) ? TAKEN : NOT_TAKEN); break; } // jcc_ge
-      case 239: { store<u8>(i.a, condition(13) ? 1 : 0); i = after(i); continue; } // setcc_ge
-      case 240: { const a = i.a; store<u64>(a, <u64>(condition(13) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ge32
-      case 241: { if (condition(13)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ge64
-      case 242: { link = changetype<usize>(i) + (condition(14) ? TAKEN : NOT_TAKEN); break; } // jcc_le
-      case 243: { store<u8>(i.a, condition(14) ? 1 : 0); i = after(i); continue; } // setcc_le
-      case 244: { const a = i.a; store<u64>(a, <u64>(condition(14) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_le32
-      case 245: { if (condition(14)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_le64
-      case 246: { link = changetype<usize>(i) + (condition(15) ? TAKEN : NOT_TAKEN); break; } // jcc_g
-      case 247: { store<u8>(i.a, condition(15) ? 1 : 0); i = after(i); continue; } // setcc_g
-      case 248: { const a = i.a; store<u64>(a, <u64>(condition(15) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_g32
-      case 249: { if (condition(15)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_g64
-      case 250: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(2, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_b
-      case 251: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(3, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ae
-      case 252: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_e
-      case 253: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ne
-      case 254: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(6, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_be
-      case 255: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(7, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_a
-      case 256: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(8, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_s
-      case 257: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(9, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ns
-      case 258: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(12, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_l
-      case 259: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(13, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ge
-      case 260: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(14, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_le
-      case 261: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(15, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_g
-      case 262: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_b
-      case 263: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(3, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ae
-      case 264: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(4, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_e
-      case 265: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ne
-      case 266: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_be
-      case 267: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(7, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_a
-      case 268: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(8, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_s
-      case 269: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(9, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ns
-      case 270: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(12, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_l
-      case 271: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(13, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ge
-      case 272: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(14, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_le
-      case 273: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(15, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_g
-      case 274: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(2, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_b
-      case 275: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(3, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ae
-      case 276: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(4, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_e
-      case 277: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ne
-      case 278: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(6, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_be
-      case 279: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(7, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_a
-      case 280: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(8, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_s
-      case 281: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(9, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ns
-      case 282: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(12, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_l
-      case 283: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(13, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ge
-      case 284: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(14, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_le
-      case 285: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(15, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_g
-      case 286: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(2, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_b
-      case 287: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(3, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ae
-      case 288: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_e
-      case 289: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ne
-      case 290: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(6, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_be
-      case 291: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(7, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_a
-      case 292: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(8, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_s
-      case 293: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(9, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ns
-      case 294: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(12, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_l
-      case 295: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(13, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ge
-      case 296: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(14, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_le
-      case 297: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(15, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_g
-      case 298: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_b
-      case 299: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(3, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ae
-      case 300: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(4, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_e
-      case 301: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ne
-      case 302: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_be
-      case 303: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(7, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_a
-      case 304: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(8, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_s
-      case 305: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(9, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ns
-      case 306: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(12, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_l
-      case 307: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(13, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ge
-      case 308: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(14, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_le
-      case 309: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(15, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_g
-      case 310: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(2, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_b
-      case 311: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(3, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ae
-      case 312: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(4, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_e
-      case 313: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ne
-      case 314: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(6, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_be
-      case 315: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(7, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_a
-      case 316: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(8, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_s
-      case 317: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(9, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ns
-      case 318: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(12, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_l
-      case 319: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(13, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ge
-      case 320: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(14, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_le
-      case 321: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(15, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_g
-      case 322: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(2, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_b
-      case 323: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(3, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ae
-      case 324: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_e
-      case 325: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ne
-      case 326: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(6, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_be
-      case 327: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(7, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_a
-      case 328: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(8, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_s
-      case 329: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(9, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ns
-      case 330: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(12, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_l
-      case 331: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(13, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ge
-      case 332: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(14, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_le
-      case 333: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(15, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_g
-      case 334: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_b
-      case 335: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(3, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ae
-      case 336: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(4, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_e
-      case 337: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ne
-      case 338: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_be
-      case 339: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(7, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_a
-      case 340: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(8, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_s
-      case 341: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(9, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ns
-      case 342: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(12, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_l
-      case 343: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(13, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ge
-      case 344: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(14, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_le
-      case 345: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(15, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_g
-      case 346: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(2, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_b
-      case 347: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(3, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ae
-      case 348: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(4, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_e
-      case 349: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ne
-      case 350: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(6, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_be
-      case 351: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(7, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_a
-      case 352: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(8, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_s
-      case 353: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(9, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ns
-      case 354: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(12, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_l
-      case 355: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(13, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ge
-      case 356: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(14, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_le
-      case 357: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(15, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_g
-      case 358: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(4, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_e
-      case 359: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_ne
-      case 360: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(8, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_s
-      case 361: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(9, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_ns
-      case 362: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(14, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_le
-      case 363: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(15, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_g
-      case 364: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(4, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_e
-      case 365: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_ne
-      case 366: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(8, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_s
-      case 367: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(9, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_ns
-      case 368: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(14, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_le
-      case 369: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(15, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_g
-      case 370: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(4, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_e
-      case 371: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(5, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_ne
-      case 372: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(8, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_s
-      case 373: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(9, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_ns
-      case 374: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(14, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_le
-      case 375: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(15, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_g
-      case 376: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(4, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_e
-      case 377: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_ne
-      case 378: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(8, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_s
-      case 379: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(9, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_ns
-      case 380: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(14, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_le
-      case 381: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(15, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_g
-      case 382: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(4, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_e
-      case 383: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(5, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_ne
-      case 384: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(8, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_s
-      case 385: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(9, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_ns
-      case 386: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(14, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_le
-      case 387: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(15, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_g
-      case 388: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(4, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_e
-      case 389: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(5, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_ne
-      case 390: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(8, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_s
-      case 391: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(9, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_ns
-      case 392: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(14, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_le
-      case 393: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(15, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_g
-      case 394: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.and(v128.load(b), v128.load(r))); i = after(i); continue; } // pand_x_r
-      case 395: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.and(v128.load(b), v128.load(p))); i = after(i); continue; } // pand_x_m
-      case 396: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.andnot(v128.load(r), v128.load(b))); i = after(i); continue; } // pandn_x_r
-      case 397: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.andnot(v128.load(p), v128.load(b))); i = after(i); continue; } // pandn_x_m
-      case 398: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.or(v128.load(b), v128.load(r))); i = after(i); continue; } // por_x_r
-      case 399: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.or(v128.load(b), v128.load(p))); i = after(i); continue; } // por_x_m
-      case 400: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.xor(v128.load(b), v128.load(r))); i = after(i); continue; } // pxor_x_r
-      case 401: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.xor(v128.load(b), v128.load(p))); i = after(i); continue; } // pxor_x_m
-      case 402: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddb_x_r
-      case 403: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddb_x_m
-      case 404: { const a = i.a, b = i.b, r = i.base; v128.store(a, i16x8.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddw_x_r
-      case 405: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i16x8.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddw_x_m
-      case 406: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddd_x_r
-      case 407: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddd_x_m
-      case 408: { const a = i.a, b = i.b, r = i.base; v128.store(a, i64x2.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddq_x_r
-      case 409: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i64x2.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddq_x_m
-      case 410: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); i = after(i); continue; } // psubb_x_r
-      case 411: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); i = after(i); continue; } // psubb_x_m
-      case 412: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); i = after(i); continue; } // psubd_x_r
-      case 413: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); i = after(i); continue; } // psubd_x_m
-      case 414: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); i = after(i); continue; } // pcmpeqb_x_r
-      case 415: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); i = after(i); continue; } // pcmpeqb_x_m
-      case 416: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); i = after(i); continue; } // pcmpeqd_x_r
-      case 417: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); i = after(i); continue; } // pcmpeqd_x_m
-      case 418: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); i = after(i); continue; } // pminub_x_r
-      case 419: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); i = after(i); continue; } // pminub_x_m
-      case 420: { const a = i.a, b = i.b, r = i.base; v128.store(a, hotMuludq(v128.load(b), v128.load(r))); i = after(i); continue; } // pmuludq_x_r
-      case 421: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, hotMuludq(v128.load(b), v128.load(p))); i = after(i); continue; } // pmuludq_x_m
-      case 422: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); i = after(i); continue; } // punpckldq_x_r
-      case 423: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); i = after(i); continue; } // punpckldq_x_m
-      case 424: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); i = after(i); continue; } // punpcklqdq_x_r
-      case 425: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); i = after(i); continue; } // punpcklqdq_x_m
-      case 426: { const a = i.a, r = i.base; v128.store(a, v128.load(r)); i = after(i); continue; } // mov_x_r
-      case 427: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); i = after(i); continue; } // mova_x_load
-      case 428: { const p = hotVectorWrite(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mova_x_store
-      case 429: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); i = after(i); continue; } // movu_x_load
-      case 430: { const p = hotVectorWrite(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movu_x_store
-      case 431: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.and(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pand_v128_r
-      case 432: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.and(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pand_v128_m
-      case 433: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.andnot(v128.load(r), v128.load(b))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pandn_v128_r
-      case 434: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.andnot(v128.load(p), v128.load(b))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pandn_v128_m
-      case 435: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.or(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // por_v128_r
-      case 436: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.or(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // por_v128_m
-      case 437: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.xor(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pxor_v128_r
-      case 438: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.xor(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pxor_v128_m
-      case 439: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddb_v128_r
-      case 440: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddb_v128_m
-      case 441: { const a = i.a, b = i.b, r = i.base; v128.store(a, i16x8.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddw_v128_r
-      case 442: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i16x8.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddw_v128_m
-      case 443: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddd_v128_r
-      case 444: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddd_v128_m
-      case 445: { const a = i.a, b = i.b, r = i.base; v128.store(a, i64x2.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddq_v128_r
-      case 446: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i64x2.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddq_v128_m
-      case 447: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubb_v128_r
-      case 448: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubb_v128_m
-      case 449: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubd_v128_r
-      case 450: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubd_v128_m
-      case 451: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqb_v128_r
-      case 452: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqb_v128_m
-      case 453: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqd_v128_r
-      case 454: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqd_v128_m
-      case 455: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pminub_v128_r
-      case 456: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pminub_v128_m
-      case 457: { const a = i.a, b = i.b, r = i.base; v128.store(a, hotMuludq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pmuludq_v128_r
-      case 458: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, hotMuludq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pmuludq_v128_m
-      case 459: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpckldq_v128_r
-      case 460: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpckldq_v128_m
-      case 461: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpcklqdq_v128_r
-      case 462: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpcklqdq_v128_m
-      case 463: { const a = i.a, r = i.base; v128.store(a, v128.load(r)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // mov_v128_r
-      case 464: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // mova_v128_load
-      case 465: { const p = hotVectorWrite(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mova_v128_store
-      case 466: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // movu_v128_load
-      case 467: { const p = hotVectorWrite(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movu_v128_store
-      case 468: { const a = i.a, b = i.b, r = i.base; const low = v128.and(v128.load(b), v128.load(r)); v128.store(a, v128.and(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pand_v256_r
-      case 469: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.and(v128.load(b), v128.load(p)); v128.store(a, v128.and(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pand_v256_m
-      case 470: { const a = i.a, b = i.b, r = i.base; const low = v128.andnot(v128.load(r), v128.load(b)); v128.store(a, v128.andnot(v128.load(r, 16), v128.load(b, 16)), 16); v128.store(a, low); i = after(i); continue; } // pandn_v256_r
-      case 471: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.andnot(v128.load(p), v128.load(b)); v128.store(a, v128.andnot(v128.load(p, 16), v128.load(b, 16)), 16); v128.store(a, low); i = after(i); continue; } // pandn_v256_m
-      case 472: { const a = i.a, b = i.b, r = i.base; const low = v128.or(v128.load(b), v128.load(r)); v128.store(a, v128.or(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // por_v256_r
-      case 473: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.or(v128.load(b), v128.load(p)); v128.store(a, v128.or(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // por_v256_m
-      case 474: { const a = i.a, b = i.b, r = i.base; const low = v128.xor(v128.load(b), v128.load(r)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pxor_v256_r
-      case 475: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.xor(v128.load(b), v128.load(p)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pxor_v256_m
-      case 476: { const a = i.a, b = i.b, r = i.base; const low = i8x16.add(v128.load(b), v128.load(r)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddb_v256_r
-      case 477: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.add(v128.load(b), v128.load(p)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddb_v256_m
-      case 478: { const a = i.a, b = i.b, r = i.base; const low = i16x8.add(v128.load(b), v128.load(r)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddw_v256_r
-      case 479: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i16x8.add(v128.load(b), v128.load(p)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddw_v256_m
-      case 480: { const a = i.a, b = i.b, r = i.base; const low = i32x4.add(v128.load(b), v128.load(r)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddd_v256_r
-      case 481: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i32x4.add(v128.load(b), v128.load(p)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddd_v256_m
-      case 482: { const a = i.a, b = i.b, r = i.base; const low = i64x2.add(v128.load(b), v128.load(r)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddq_v256_r
-      case 483: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i64x2.add(v128.load(b), v128.load(p)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddq_v256_m
-      case 484: { const a = i.a, b = i.b, r = i.base; const low = i8x16.sub(v128.load(b), v128.load(r)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubb_v256_r
-      case 485: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.sub(v128.load(b), v128.load(p)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubb_v256_m
-      case 486: { const a = i.a, b = i.b, r = i.base; const low = i32x4.sub(v128.load(b), v128.load(r)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubd_v256_r
-      case 487: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i32x4.sub(v128.load(b), v128.load(p)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubd_v256_m
-      case 488: { const a = i.a, b = i.b, r = i.base; const low = i8x16.eq(v128.load(b), v128.load(r)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqb_v256_r
-      case 489: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.eq(v128.load(b), v128.load(p)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqb_v256_m
-      case 490: { const a = i.a, b = i.b, r = i.base; const low = i32x4.eq(v128.load(b), v128.load(r)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqd_v256_r
-      case 491: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i32x4.eq(v128.load(b), v128.load(p)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqd_v256_m
-      case 492: { const a = i.a, b = i.b, r = i.base; const low = i8x16.min_u(v128.load(b), v128.load(r)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pminub_v256_r
-      case 493: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.min_u(v128.load(b), v128.load(p)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pminub_v256_m
-      case 494: { const a = i.a, b = i.b, r = i.base; const low = hotMuludq(v128.load(b), v128.load(r)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pmuludq_v256_r
-      case 495: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = hotMuludq(v128.load(b), v128.load(p)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pmuludq_v256_m
-      case 496: { const a = i.a, b = i.b, r = i.base; const low = v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(r, 16), 0, 4, 1, 5), 16); v128.store(a, low); i = after(i); continue; } // punpckldq_v256_r
-      case 497: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(p, 16), 0, 4, 1, 5), 16); v128.store(a, low); i = after(i); continue; } // punpckldq_v256_m
-      case 498: { const a = i.a, b = i.b, r = i.base; const low = v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(r, 16), 0, 2), 16); v128.store(a, low); i = after(i); continue; } // punpcklqdq_v256_r
-      case 499: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(p, 16), 0, 2), 16); v128.store(a, low); i = after(i); continue; } // punpcklqdq_v256_m
-      case 500: { const a = i.a, r = i.base; v128.store(a, v128.load(r, 16), 16); v128.store(a, v128.load(r)); i = after(i); continue; } // mov_v256_r
-      case 501: { const p = hotVectorRead(i, 32, 31); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); i = after(i); continue; } // mova_v256_load
-      case 502: { const p = hotVectorWrite(i, 32, 31); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mova_v256_store
-      case 503: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); i = after(i); continue; } // movu_v256_load
-      case 504: { const p = hotVectorWrite(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movu_v256_store
-      case 505: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 32 ? i32x4.shl(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // pslldImm_x_r
-      case 506: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 32 ? i32x4.shr_u(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // psrldImm_x_r
-      case 507: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 64 ? i64x2.shl(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // psllqImm_x_r
-      case 508: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 64 ? i64x2.shr_u(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // psrlqImm_x_r
-      case 509: { v128.store(i.a, hotShuffle(i.base, load<u8>(immediate(i)))); i = after(i); continue; } // pshufd_x_r
-      case 510: { store<u64>(i.a, <u64>i8x16.bitmask(v128.load(i.base))); i = after(i); continue; } // pmovmskb_x_r
-      case 511: { const r = i.base; store<u64>(i.a, <u64>(<u32>i8x16.bitmask(v128.load(r)) | <u32>i8x16.bitmask(v128.load(r, 16)) << 16)); i = after(i); continue; } // pmovmskb_v256_r
-      case 512: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load32_zero(p)); i = after(i); continue; } // movs32_x_load
-      case 513: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load32_zero(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // movs32_v128_load
-      case 514: { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movs32_store
-      case 515: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load64_zero(p)); i = after(i); continue; } // movs64_x_load
-      case 516: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load64_zero(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // movs64_v128_load
-      case 517: { const p = hotWrite<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movs64_store
-      case 518: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // add_r32_quiet
-      case 519: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); continue; } // add_rm32_quiet
-      case 520: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // add_r64_quiet
-      case 521: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(p))); i = after(i); continue; } // add_rm64_quiet
-      case 522: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.OR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // or_r32_quiet
-      case 523: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.OR, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // or_r64_quiet
-      case 524: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // and_r32_quiet
-      case 525: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.AND, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // and_r64_quiet
-      case 526: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // sub_r32_quiet
-      case 527: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // sub_r64_quiet
-      case 528: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // xor_r32_quiet
-      case 529: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.XOR, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // xor_r64_quiet
-      case 530: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // rol_r32_quiet
-      case 531: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // ror_r32_quiet
-      case 532: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // rol_r64_quiet
-      case 533: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // ror_r64_quiet
-      case 534: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHL, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // shl_r32_quiet
-      case 535: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // shr_r32_quiet
-      case 536: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SAR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // sar_r32_quiet
-      case 537: { const a = i.a; setReg<u32>(a, <u32>(load<u32>(a) * load<u32>(i.b))); i = after(i); continue; } // imul2_r32_quiet
-      case 538: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // shl_r64_quiet
-      case 539: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SHR, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // shr_r64_quiet
-      case 540: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SAR, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // sar_r64_quiet
-      case 541: { const a = i.a; setReg<u64>(a, <u64>(load<u64>(a) * load<u64>(i.b))); i = after(i); continue; } // imul2_r64_quiet
-      case 542: { const a = i.a; setReg<u32>(a, quietUnary<u32>(Unary.INC, load<u32>(a))); i = after(i); continue; } // inc_r32_quiet
-      case 543: { const a = i.a; setReg<u32>(a, quietUnary<u32>(Unary.DEC, load<u32>(a))); i = after(i); continue; } // dec_r32_quiet
-      case 544: { const a = i.a; setReg<u32>(a, quietUnary<u32>(Unary.NEG, load<u32>(a))); i = after(i); continue; } // neg_r32_quiet
-      case 545: { const a = i.a; setReg<u64>(a, quietUnary<u64>(Unary.INC, load<u64>(a))); i = after(i); continue; } // inc_r64_quiet
-      case 546: { const a = i.a; setReg<u64>(a, quietUnary<u64>(Unary.DEC, load<u64>(a))); i = after(i); continue; } // dec_r64_quiet
-      case 547: { const a = i.a; setReg<u64>(a, quietUnary<u64>(Unary.NEG, load<u64>(a))); i = after(i); continue; } // neg_r64_quiet
-      case 548: { const p = hotWriteNear<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr8_near
-      case 549: { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } // mov_rm32_near
-      case 550: { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr32_near
-      case 551: { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } // mov_rm64_near
-      case 552: { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr64_near
-      case 553: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } // movzxB_rm32_near
-      case 554: { const p = hotReadNear<u16>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u16>(p)); i = after(i); continue; } // movzxW_rm32_near
-      case 555: { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i32>(p)); i = after(i); continue; } // movsxd_rm64_near
-      case 556: { setReg<u32>(i.a, <u32>hotNear(i)); i = after(i); continue; } // lea_rm32_near
-      case 557: { setReg<u64>(i.a, <u64>hotNear(i)); i = after(i); continue; } // lea_rm64_near
-      case 558: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_e_near
-      case 559: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ne_near
-      case 560: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_ne_near
-      case 561: { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); continue; } // add_rm32_quiet_near
-      case 562: { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(p))); i = after(i); continue; } // add_rm64_quiet_near
-      case 563: { { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); } { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); continue; } } // pop_r64+pop_r64
-      case 564: { { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r64_quiet+cmp_r64_ne
-      case 565: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // xor_r32_quiet+mov_r32
-      case 566: { { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r64_quiet+cmp_r32_ne
-      case 567: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // add_r32_quiet+add_r32_quiet
-      case 568: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // mov_r32+mov_r32
-      case 569: { { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // push_r64+push_r64
-      case 570: { { setReg<u64>(i.a, <u64><i64>load<i32>(i.b)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // movsxd_r64+add_r64_quiet
-      case 571: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(9, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // movzxB_rm32_near+test_r8_ns
-      case 572: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { link = changetype<usize>(i) + TAKEN; break; } } // movzxB_rm32_near+jmp
-      case 573: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_r32+xor_r32_quiet
-      case 574: { { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // mov_mr32+add_r64_quiet
-      case 575: { { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // shr_r32_quiet+add_r32_quiet
-      case 576: { { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); } { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // add_rm32+mov_mr32
-      case 577: { { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); } { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); continue; } } // shr_r32+add_rm32
-      case 578: { { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); } { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } } // mov_rm32+shr_r32
-      case 579: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } } // mov_r64+mov_r64
-      case 580: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } } // movzxB_rm32_near+movzxB_rm32_near
-      case 581: { { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // rol_r32_quiet+xor_r32_quiet
-      case 582: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } } // add_r64+movzxB_rm32_near
-      case 583: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_r32+add_r32
-      case 584: { { const p = hotWriteNear<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // mov_mr8_near+cmp_r32_be
-      case 585: { { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } } // push_r64+mov_r64
-      case 586: { { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } } // mov_mr64_near+mov_rm64_near
-      case 587: { { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(4, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r64_quiet+test_r8_e
-      case 588: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } } // mov_r32+rol_r32_quiet
-      case 589: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_r32+and_r32_quiet
-      case 590: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // mov_r64+mov_r32
-      case 591: { { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); } { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } } // and_r32+mov_rm64
-      case 592: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // add_r32_quiet+and_r32
-      case 593: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // mov_r32+cmp_r32_ne
-      case 594: { { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); } { const to = <u64>load<u64>(i.a); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } } // mov_rm64+call_r64
-      case 595: { { setReg<u32>(i.a, <u32>hotNear(i)); i = after(i); } { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } } // lea_rm32_near+ret_64
-      case 596: { { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); } { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } } // mov_rm32_near+mov_r64
-      case 597: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // mov_r64+sub_r64_quiet
-      case 598: { { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // mov_mr32_near+mov_r32
-      case 599: { { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // mov_mr64_near+mov_mr64_near
-      case 600: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // movzxB_rm32_near+add_r64_quiet
-      case 601: { { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); } { link = changetype<usize>(i) + (condition(5) ? TAKEN : NOT_TAKEN); break; } } // sub_r32+jcc_ne
-      case 602: { { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); } { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } } // mov_rm64_near+mov_rm64_near
-      case 603: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // add_r32_quiet+mov_r32
-      case 604: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); continue; } } // mov_r32+pop_r64
-      case 605: { { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); } { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } } // pop_r64+ret_64
-      case 606: { { setReg<u32>(i.a, <u32>load<u8>(i.b)); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } } // movzxB_r32+test_mr8_ne_near
-      case 607: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { setReg<u32>(i.a, <u32>hotOffset(i)); i = after(i); continue; } } // add_r32_quiet+lea_rm32
-      case 608: { { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } } // mov_mr32_near+mov_rm32_near
-      case 609: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // sub_r32_quiet+add_r32_quiet
-      case 610: { { setReg<u32>(i.a, <u32>hotOffset(i)); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // lea_rm32+xor_r32_quiet
-      case 611: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } } // mov_r32+shr_r32_quiet
-      case 612: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // and_r32_quiet+sub_r32_quiet
-      case 613: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // xor_r32_quiet+sub_r32_quiet
-      case 614: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // sub_r32_quiet+sub_r32
-      case 615: { { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b))); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.OR, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // shl_r64_quiet+or_r64_quiet
-      case 616: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // mov_r32+cmp_r32_b
-      case 617: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // add_r64+mov_r32
-      case 618: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } } // add_r64+mov_rm32_near
-      case 619: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // mov_r32+sub_r64_quiet
-      case 620: { { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); } { const to = <u64>load<u64>(i.a); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } } // mov_rm64_near+call_r64
-      case 621: { { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } } // add_r32+mov_rm32_near
-      case 622: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = changetype<usize>(i) + TAKEN; break; } } // mov_r64+call_64
-      case 623: { { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); } { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // xor_r32+mov_mr64_near
-      case 624: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } } // add_r64+cmp_mr8_ne_near
-      case 625: { { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { link = changetype<usize>(i) + TAKEN; break; } } // mov_mr32_near+jmp
-      case 626: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r32_quiet+cmp_r32_be
-      case 627: { { const p = hotWriteNear<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_mr8_near+add_r32_quiet
-      case 628: { { setReg<u32>(i.a, <u32>hotNear(i)); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // lea_rm32_near+mov_r32
+      case 79: { const a = i.a; setReg<u16>(a, hotAlu<u16>(Alu.ADD, load<u16>(a), load<u16>(i.b))); i = after(i); continue; } // add_r16
+      case 80: { const a = i.a; setReg<u16>(a, hotAlu<u16>(Alu.OR, load<u16>(a), load<u16>(i.b))); i = after(i); continue; } // or_r16
+      case 81: { const a = i.a; setReg<u16>(a, hotAlu<u16>(Alu.AND, load<u16>(a), load<u16>(i.b))); i = after(i); continue; } // and_r16
+      case 82: { const a = i.a; setReg<u16>(a, hotAlu<u16>(Alu.SUB, load<u16>(a), load<u16>(i.b))); i = after(i); continue; } // sub_r16
+      case 83: { const a = i.a; setReg<u16>(a, hotAlu<u16>(Alu.XOR, load<u16>(a), load<u16>(i.b))); i = after(i); continue; } // xor_r16
+      case 84: { hotCmp<u16>(load<u16>(i.a), load<u16>(i.b)); i = after(i); continue; } // cmp_r16
+      case 85: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } hotCmp<u16>(load<u16>(i.a), load<u16>(p)); i = after(i); continue; } // cmp_rm16
+      case 86: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } hotCmp<u16>(load<u16>(p), load<u16>(i.a)); i = after(i); continue; } // cmp_mr16
+      case 87: { flagsLogic<u8>(load<u8>(i.a) & load<u8>(i.b)); i = after(i); continue; } // test_r8
+      case 88: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } flagsLogic<u8>(load<u8>(p) & load<u8>(i.a)); i = after(i); continue; } // test_mr8
+      case 89: { flagsLogic<u16>(load<u16>(i.a) & load<u16>(i.b)); i = after(i); continue; } // test_r16
+      case 90: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } flagsLogic<u16>(load<u16>(p) & load<u16>(i.a)); i = after(i); continue; } // test_mr16
+      case 91: { flagsLogic<u32>(load<u32>(i.a) & load<u32>(i.b)); i = after(i); continue; } // test_r32
+      case 92: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } flagsLogic<u32>(load<u32>(p) & load<u32>(i.a)); i = after(i); continue; } // test_mr32
+      case 93: { flagsLogic<u64>(load<u64>(i.a) & load<u64>(i.b)); i = after(i); continue; } // test_r64
+      case 94: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } flagsLogic<u64>(load<u64>(p) & load<u64>(i.a)); i = after(i); continue; } // test_mr64
+      case 95: { setReg<u8>(i.a, load<u8>(i.b)); i = after(i); continue; } // mov_r8
+      case 96: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u8>(i.a, load<u8>(p)); i = after(i); continue; } // mov_rm8
+      case 97: { const p = hotWrite<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr8
+      case 98: { setReg<u16>(i.a, load<u16>(i.b)); i = after(i); continue; } // mov_r16
+      case 99: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u16>(i.a, load<u16>(p)); i = after(i); continue; } // mov_rm16
+      case 100: { const p = hotWrite<u16>(i, false); if (!p) { link = FAULT; break; } store<u16>(p, load<u16>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr16
+      case 101: { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } // mov_r32
+      case 102: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } // mov_rm32
+      case 103: { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr32
+      case 104: { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // mov_r64
+      case 105: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } // mov_rm64
+      case 106: { const p = hotWrite<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr64
+      case 107: { setReg<u32>(i.a, <u32>load<u8>(i.b)); i = after(i); continue; } // movzxB_r32
+      case 108: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } // movzxB_rm32
+      case 109: { setReg<u32>(i.a, <u32>load<u16>(i.b)); i = after(i); continue; } // movzxW_r32
+      case 110: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u16>(p)); i = after(i); continue; } // movzxW_rm32
+      case 111: { setReg<u32>(i.a, <u32>load<i8>(i.b)); i = after(i); continue; } // movsxB_r32
+      case 112: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<i8>(p)); i = after(i); continue; } // movsxB_rm32
+      case 113: { setReg<u32>(i.a, <u32>load<i16>(i.b)); i = after(i); continue; } // movsxW_r32
+      case 114: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<i16>(p)); i = after(i); continue; } // movsxW_rm32
+      case 115: { setReg<u64>(i.a, <u64><i64>load<i8>(i.b)); i = after(i); continue; } // movsxB_r64
+      case 116: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i8>(p)); i = after(i); continue; } // movsxB_rm64
+      case 117: { setReg<u64>(i.a, <u64><i64>load<i16>(i.b)); i = after(i); continue; } // movsxW_r64
+      case 118: { const p = hotRead<u16>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i16>(p)); i = after(i); continue; } // movsxW_rm64
+      case 119: { setReg<u64>(i.a, <u64><i64>load<i32>(i.b)); i = after(i); continue; } // movsxd_r64
+      case 120: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i32>(p)); i = after(i); continue; } // movsxd_rm64
+      case 121: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_rol_r32
+      case 122: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_ror_r32
+      case 123: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_rol_r64
+      case 124: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b), Rule.KEEP)); i = after(i); continue; } // keep_ror_r64
+      case 125: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // rol_r32
+      case 126: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // ror_r32
+      case 127: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // rol_r64
+      case 128: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // ror_r64
+      case 129: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shl_r32
+      case 130: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shr_r32
+      case 131: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // sar_r32
+      case 132: { const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(i.b), Rule.INTEL)); i = after(i); continue; } // imul2_r32
+      case 133: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p), Rule.INTEL)); i = after(i); continue; } // imul2_rm32
+      case 134: { setReg<u32>(i.a, hotImul<u32>(load<u32>(i.b), load<u32>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_r32
+      case 135: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, hotImul<u32>(load<u32>(p), load<u32>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_rm32
+      case 136: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shl_r64
+      case 137: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // shr_r64
+      case 138: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } // sar_r64
+      case 139: { const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(i.b), Rule.INTEL)); i = after(i); continue; } // imul2_r64
+      case 140: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p), Rule.INTEL)); i = after(i); continue; } // imul2_rm64
+      case 141: { setReg<u64>(i.a, hotImul<u64>(load<u64>(i.b), load<u64>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_r64
+      case 142: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, hotImul<u64>(load<u64>(p), load<u64>(immediate(i)), Rule.INTEL)); i = after(i); continue; } // imul3_rm64
+      case 143: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_rol_r32
+      case 144: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_ror_r32
+      case 145: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_rol_r64
+      case 146: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_ror_r64
+      case 147: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHL, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shl_r32
+      case 148: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shr_r32
+      case 149: { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SAR, load<u32>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_sar_r32
+      case 150: { const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(i.b), Rule.AMD)); i = after(i); continue; } // amd_imul2_r32
+      case 151: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotImul<u32>(load<u32>(a), load<u32>(p), Rule.AMD)); i = after(i); continue; } // amd_imul2_rm32
+      case 152: { setReg<u32>(i.a, hotImul<u32>(load<u32>(i.b), load<u32>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_r32
+      case 153: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, hotImul<u32>(load<u32>(p), load<u32>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_rm32
+      case 154: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shl_r64
+      case 155: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SHR, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_shr_r64
+      case 156: { const a = i.a; setReg<u64>(a, hotShift<u64>(Shift.SAR, load<u64>(a), load<u8>(i.b), Rule.AMD)); i = after(i); continue; } // amd_sar_r64
+      case 157: { const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(i.b), Rule.AMD)); i = after(i); continue; } // amd_imul2_r64
+      case 158: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, hotImul<u64>(load<u64>(a), load<u64>(p), Rule.AMD)); i = after(i); continue; } // amd_imul2_rm64
+      case 159: { setReg<u64>(i.a, hotImul<u64>(load<u64>(i.b), load<u64>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_r64
+      case 160: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, hotImul<u64>(load<u64>(p), load<u64>(immediate(i)), Rule.AMD)); i = after(i); continue; } // amd_imul3_rm64
+      case 161: { setReg<u32>(i.a, <u32>hotOffset(i)); i = after(i); continue; } // lea_rm32
+      case 162: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.INC, load<u32>(a))); i = after(i); continue; } // inc_r32
+      case 163: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.DEC, load<u32>(a))); i = after(i); continue; } // dec_r32
+      case 164: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.NEG, load<u32>(a))); i = after(i); continue; } // neg_r32
+      case 165: { const a = i.a; setReg<u32>(a, hotUnary<u32>(Unary.NOT, load<u32>(a))); i = after(i); continue; } // not_r32
+      case 166: { const p = hotWrite<u32>(i, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.INC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // inc_mr32
+      case 167: { const p = hotWrite<u32>(i, true); if (!p) { link = FAULT; break; } store<u32>(p, hotUnary<u32>(Unary.DEC, load<u32>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // dec_mr32
+      case 168: { store<u64>(GPR, <u64><u32><i32>load<i16>(GPR)); i = after(i); continue; } // cbw_32
+      case 169: { store<u64>(GPR + 16, <u64><u32>(load<i32>(GPR) >> 31)); i = after(i); continue; } // cwd_32
+      case 170: { const v = load<u32>(i.a); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, v); hotPushed<u32>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // push_r32
+      case 171: { const p = hotPop<u32>(); if (!p) { link = FAULT; break; } const v = load<u32>(p); hotPopped<u32>(); setReg<u32>(i.a, v); i = after(i); continue; } // pop_r32
+      case 172: { const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + <u32>i.imm)); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); link = changetype<usize>(i) + TAKEN; break; } // call_32
+      case 173: { const to = <u64>load<u32>(i.a); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + <u32>i.imm)); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r32
+      case 174: { const q = hotRead<u32>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); const p = hotPush<u32>(); if (!p) { link = FAULT; break; } store<u32>(p, <u32>(cpu.blockRip + <u32>i.imm)); hotPushed<u32>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m32
+      case 175: { const to = <u64>load<u32>(i.a); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r32
+      case 176: { const q = hotRead<u32>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m32
+      case 177: { const q = hotPop<u32>(); if (!q) { link = FAULT; break; } const to = <u64>load<u32>(q); hotPopped<u32>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_32
+      case 178: { setReg<u64>(i.a, <u64>hotOffset(i)); i = after(i); continue; } // lea_rm64
+      case 179: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.INC, load<u64>(a))); i = after(i); continue; } // inc_r64
+      case 180: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.DEC, load<u64>(a))); i = after(i); continue; } // dec_r64
+      case 181: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.NEG, load<u64>(a))); i = after(i); continue; } // neg_r64
+      case 182: { const a = i.a; setReg<u64>(a, hotUnary<u64>(Unary.NOT, load<u64>(a))); i = after(i); continue; } // not_r64
+      case 183: { const p = hotWrite<u64>(i, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.INC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // inc_mr64
+      case 184: { const p = hotWrite<u64>(i, true); if (!p) { link = FAULT; break; } store<u64>(p, hotUnary<u64>(Unary.DEC, load<u64>(p))); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // dec_mr64
+      case 185: { store<u64>(GPR, <u64><i64>load<i32>(GPR)); i = after(i); continue; } // cbw_64
+      case 186: { store<u64>(GPR + 16, <u64>(load<i64>(GPR) >> 63)); i = after(i); continue; } // cwd_64
+      case 187: { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // push_r64
+      case 188: { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); continue; } // pop_r64
+      case 189: { const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); link = changetype<usize>(i) + TAKEN; break; } // call_64
+      case 190: { const to = <u64>load<u64>(i.a); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_r64
+      case 191: { const q = hotRead<u64>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } // call_m64
+      case 192: { const to = <u64>load<u64>(i.a); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_r64
+      case 193: { const q = hotRead<u64>(i); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } cpu.blockRip = to; link = LINK_NONE; break; } // jmp_m64
+      case 194: { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } // ret_64
+      case 195: { link = changetype<usize>(i) + TAKEN; break; } // jmp
+      case 196: { link = changetype<usize>(i) + (condition(0) ? TAKEN : NOT_TAKEN); break; } // jcc_o
+      case 197: { store<u8>(i.a, condition(0) ? 1 : 0); i = after(i); continue; } // setcc_o
+      case 198: { const a = i.a; store<u64>(a, <u64>(condition(0) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_o32
+      case 199: { if (condition(0)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_o64
+      case 200: { link = changetype<usize>(i) + (condition(1) ? TAKEN : NOT_TAKEN); break; } // jcc_no
+      case 201: { store<u8>(i.a, condition(1) ? 1 : 0); i = after(i); continue; } // setcc_no
+      case 202: { const a = i.a; store<u64>(a, <u64>(condition(1) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_no32
+      case 203: { if (condition(1)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_no64
+      case 204: { link = changetype<usize>(i) + (condition(2) ? TAKEN : NOT_TAKEN); break; } // jcc_b
+      case 205: { store<u8>(i.a, condition(2) ? 1 : 0); i = after(i); continue; } // setcc_b
+      case 206: { const a = i.a; store<u64>(a, <u64>(condition(2) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_b32
+      case 207: { if (condition(2)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_b64
+      case 208: { link = changetype<usize>(i) + (condition(3) ? TAKEN : NOT_TAKEN); break; } // jcc_ae
+      case 209: { store<u8>(i.a, condition(3) ? 1 : 0); i = after(i); continue; } // setcc_ae
+      case 210: { const a = i.a; store<u64>(a, <u64>(condition(3) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ae32
+      case 211: { if (condition(3)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ae64
+      case 212: { link = changetype<usize>(i) + (condition(4) ? TAKEN : NOT_TAKEN); break; } // jcc_e
+      case 213: { store<u8>(i.a, condition(4) ? 1 : 0); i = after(i); continue; } // setcc_e
+      case 214: { const a = i.a; store<u64>(a, <u64>(condition(4) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_e32
+      case 215: { if (condition(4)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_e64
+      case 216: { link = changetype<usize>(i) + (condition(5) ? TAKEN : NOT_TAKEN); break; } // jcc_ne
+      case 217: { store<u8>(i.a, condition(5) ? 1 : 0); i = after(i); continue; } // setcc_ne
+      case 218: { const a = i.a; store<u64>(a, <u64>(condition(5) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ne32
+      case 219: { if (condition(5)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ne64
+      case 220: { link = changetype<usize>(i) + (condition(6) ? TAKEN : NOT_TAKEN); break; } // jcc_be
+      case 221: { store<u8>(i.a, condition(6) ? 1 : 0); i = after(i); continue; } // setcc_be
+      case 222: { const a = i.a; store<u64>(a, <u64>(condition(6) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_be32
+      case 223: { if (condition(6)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_be64
+      case 224: { link = changetype<usize>(i) + (condition(7) ? TAKEN : NOT_TAKEN); break; } // jcc_a
+      case 225: { store<u8>(i.a, condition(7) ? 1 : 0); i = after(i); continue; } // setcc_a
+      case 226: { const a = i.a; store<u64>(a, <u64>(condition(7) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_a32
+      case 227: { if (condition(7)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_a64
+      case 228: { link = changetype<usize>(i) + (condition(8) ? TAKEN : NOT_TAKEN); break; } // jcc_s
+      case 229: { store<u8>(i.a, condition(8) ? 1 : 0); i = after(i); continue; } // setcc_s
+      case 230: { const a = i.a; store<u64>(a, <u64>(condition(8) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_s32
+      case 231: { if (condition(8)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_s64
+      case 232: { link = changetype<usize>(i) + (condition(9) ? TAKEN : NOT_TAKEN); break; } // jcc_ns
+      case 233: { store<u8>(i.a, condition(9) ? 1 : 0); i = after(i); continue; } // setcc_ns
+      case 234: { const a = i.a; store<u64>(a, <u64>(condition(9) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ns32
+      case 235: { if (condition(9)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ns64
+      case 236: { link = changetype<usize>(i) + (condition(10) ? TAKEN : NOT_TAKEN); break; } // jcc_p
+      case 237: { store<u8>(i.a, condition(10) ? 1 : 0); i = after(i); continue; } // setcc_p
+      case 238: { const a = i.a; store<u64>(a, <u64>(condition(10) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_p32
+      case 239: { if (condition(10)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_p64
+      case 240: { link = changetype<usize>(i) + (condition(11) ? TAKEN : NOT_TAKEN); break; } // jcc_np
+      case 241: { store<u8>(i.a, condition(11) ? 1 : 0); i = after(i); continue; } // setcc_np
+      case 242: { const a = i.a; store<u64>(a, <u64>(condition(11) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_np32
+      case 243: { if (condition(11)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_np64
+      case 244: { link = changetype<usize>(i) + (condition(12) ? TAKEN : NOT_TAKEN); break; } // jcc_l
+      case 245: { store<u8>(i.a, condition(12) ? 1 : 0); i = after(i); continue; } // setcc_l
+      case 246: { const a = i.a; store<u64>(a, <u64>(condition(12) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_l32
+      case 247: { if (condition(12)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_l64
+      case 248: { link = changetype<usize>(i) + (condition(13) ? TAKEN : NOT_TAKEN); break; } // jcc_ge
+      case 249: { store<u8>(i.a, condition(13) ? 1 : 0); i = after(i); continue; } // setcc_ge
+      case 250: { const a = i.a; store<u64>(a, <u64>(condition(13) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_ge32
+      case 251: { if (condition(13)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_ge64
+      case 252: { link = changetype<usize>(i) + (condition(14) ? TAKEN : NOT_TAKEN); break; } // jcc_le
+      case 253: { store<u8>(i.a, condition(14) ? 1 : 0); i = after(i); continue; } // setcc_le
+      case 254: { const a = i.a; store<u64>(a, <u64>(condition(14) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_le32
+      case 255: { if (condition(14)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_le64
+      case 256: { link = changetype<usize>(i) + (condition(15) ? TAKEN : NOT_TAKEN); break; } // jcc_g
+      case 257: { store<u8>(i.a, condition(15) ? 1 : 0); i = after(i); continue; } // setcc_g
+      case 258: { const a = i.a; store<u64>(a, <u64>(condition(15) ? load<u32>(i.b) : load<u32>(a))); i = after(i); continue; } // cmov_g32
+      case 259: { if (condition(15)) store<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } // cmov_g64
+      case 260: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(2, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_b
+      case 261: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(3, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ae
+      case 262: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_e
+      case 263: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ne
+      case 264: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(6, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_be
+      case 265: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(7, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_a
+      case 266: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(8, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_s
+      case 267: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(9, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ns
+      case 268: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(12, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_l
+      case 269: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(13, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_ge
+      case 270: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(14, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_le
+      case 271: { link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(15, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r8_g
+      case 272: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_b
+      case 273: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(3, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ae
+      case 274: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(4, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_e
+      case 275: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ne
+      case 276: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_be
+      case 277: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(7, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_a
+      case 278: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(8, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_s
+      case 279: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(9, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ns
+      case 280: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(12, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_l
+      case 281: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(13, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_ge
+      case 282: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(14, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_le
+      case 283: { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(15, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r32_g
+      case 284: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(2, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_b
+      case 285: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(3, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ae
+      case 286: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(4, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_e
+      case 287: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ne
+      case 288: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(6, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_be
+      case 289: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(7, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_a
+      case 290: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(8, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_s
+      case 291: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(9, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ns
+      case 292: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(12, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_l
+      case 293: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(13, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_ge
+      case 294: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(14, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_le
+      case 295: { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(15, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // cmp_r64_g
+      case 296: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(2, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_b
+      case 297: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(3, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ae
+      case 298: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_e
+      case 299: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ne
+      case 300: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(6, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_be
+      case 301: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(7, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_a
+      case 302: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(8, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_s
+      case 303: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(9, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ns
+      case 304: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(12, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_l
+      case 305: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(13, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_ge
+      case 306: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(14, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_le
+      case 307: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(15, load<u8>(i.a), load<u8>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm8_g
+      case 308: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_b
+      case 309: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(3, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ae
+      case 310: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(4, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_e
+      case 311: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ne
+      case 312: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_be
+      case 313: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(7, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_a
+      case 314: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(8, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_s
+      case 315: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(9, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ns
+      case 316: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(12, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_l
+      case 317: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(13, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_ge
+      case 318: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(14, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_le
+      case 319: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(15, load<u32>(i.a), load<u32>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm32_g
+      case 320: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(2, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_b
+      case 321: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(3, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ae
+      case 322: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(4, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_e
+      case 323: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ne
+      case 324: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(6, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_be
+      case 325: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(7, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_a
+      case 326: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(8, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_s
+      case 327: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(9, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ns
+      case 328: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(12, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_l
+      case 329: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(13, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_ge
+      case 330: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(14, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_le
+      case 331: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(15, load<u64>(i.a), load<u64>(p)) ? TAKEN : NOT_TAKEN); break; } // cmp_rm64_g
+      case 332: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(2, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_b
+      case 333: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(3, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ae
+      case 334: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_e
+      case 335: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ne
+      case 336: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(6, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_be
+      case 337: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(7, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_a
+      case 338: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(8, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_s
+      case 339: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(9, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ns
+      case 340: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(12, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_l
+      case 341: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(13, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ge
+      case 342: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(14, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_le
+      case 343: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(15, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_g
+      case 344: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_b
+      case 345: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(3, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ae
+      case 346: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(4, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_e
+      case 347: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ne
+      case 348: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_be
+      case 349: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(7, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_a
+      case 350: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(8, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_s
+      case 351: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(9, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ns
+      case 352: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(12, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_l
+      case 353: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(13, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_ge
+      case 354: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(14, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_le
+      case 355: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(15, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr32_g
+      case 356: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(2, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_b
+      case 357: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(3, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ae
+      case 358: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(4, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_e
+      case 359: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ne
+      case 360: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(6, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_be
+      case 361: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(7, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_a
+      case 362: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(8, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_s
+      case 363: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(9, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ns
+      case 364: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(12, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_l
+      case 365: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(13, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_ge
+      case 366: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(14, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_le
+      case 367: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(15, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr64_g
+      case 368: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(4, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_e
+      case 369: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_ne
+      case 370: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(8, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_s
+      case 371: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(9, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_ns
+      case 372: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(14, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_le
+      case 373: { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(15, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r8_g
+      case 374: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(4, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_e
+      case 375: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_ne
+      case 376: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(8, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_s
+      case 377: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(9, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_ns
+      case 378: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(14, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_le
+      case 379: { link = changetype<usize>(i) + RECORD + (fusedTest<u32>(15, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r32_g
+      case 380: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(4, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_e
+      case 381: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(5, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_ne
+      case 382: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(8, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_s
+      case 383: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(9, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_ns
+      case 384: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(14, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_le
+      case 385: { link = changetype<usize>(i) + RECORD + (fusedTest<u64>(15, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } // test_r64_g
+      case 386: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(4, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_e
+      case 387: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_ne
+      case 388: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(8, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_s
+      case 389: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(9, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_ns
+      case 390: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(14, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_le
+      case 391: { const p = hotRead<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(15, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_g
+      case 392: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(4, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_e
+      case 393: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(5, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_ne
+      case 394: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(8, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_s
+      case 395: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(9, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_ns
+      case 396: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(14, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_le
+      case 397: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u32>(15, load<u32>(p), load<u32>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr32_g
+      case 398: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(4, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_e
+      case 399: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(5, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_ne
+      case 400: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(8, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_s
+      case 401: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(9, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_ns
+      case 402: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(14, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_le
+      case 403: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u64>(15, load<u64>(p), load<u64>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr64_g
+      case 404: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.and(v128.load(b), v128.load(r))); i = after(i); continue; } // pand_x_r
+      case 405: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.and(v128.load(b), v128.load(p))); i = after(i); continue; } // pand_x_m
+      case 406: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.andnot(v128.load(r), v128.load(b))); i = after(i); continue; } // pandn_x_r
+      case 407: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.andnot(v128.load(p), v128.load(b))); i = after(i); continue; } // pandn_x_m
+      case 408: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.or(v128.load(b), v128.load(r))); i = after(i); continue; } // por_x_r
+      case 409: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.or(v128.load(b), v128.load(p))); i = after(i); continue; } // por_x_m
+      case 410: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.xor(v128.load(b), v128.load(r))); i = after(i); continue; } // pxor_x_r
+      case 411: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.xor(v128.load(b), v128.load(p))); i = after(i); continue; } // pxor_x_m
+      case 412: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddb_x_r
+      case 413: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddb_x_m
+      case 414: { const a = i.a, b = i.b, r = i.base; v128.store(a, i16x8.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddw_x_r
+      case 415: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i16x8.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddw_x_m
+      case 416: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddd_x_r
+      case 417: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddd_x_m
+      case 418: { const a = i.a, b = i.b, r = i.base; v128.store(a, i64x2.add(v128.load(b), v128.load(r))); i = after(i); continue; } // paddq_x_r
+      case 419: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i64x2.add(v128.load(b), v128.load(p))); i = after(i); continue; } // paddq_x_m
+      case 420: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); i = after(i); continue; } // psubb_x_r
+      case 421: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); i = after(i); continue; } // psubb_x_m
+      case 422: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); i = after(i); continue; } // psubd_x_r
+      case 423: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); i = after(i); continue; } // psubd_x_m
+      case 424: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); i = after(i); continue; } // pcmpeqb_x_r
+      case 425: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); i = after(i); continue; } // pcmpeqb_x_m
+      case 426: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); i = after(i); continue; } // pcmpeqd_x_r
+      case 427: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); i = after(i); continue; } // pcmpeqd_x_m
+      case 428: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); i = after(i); continue; } // pminub_x_r
+      case 429: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); i = after(i); continue; } // pminub_x_m
+      case 430: { const a = i.a, b = i.b, r = i.base; v128.store(a, hotMuludq(v128.load(b), v128.load(r))); i = after(i); continue; } // pmuludq_x_r
+      case 431: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, hotMuludq(v128.load(b), v128.load(p))); i = after(i); continue; } // pmuludq_x_m
+      case 432: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); i = after(i); continue; } // punpckldq_x_r
+      case 433: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); i = after(i); continue; } // punpckldq_x_m
+      case 434: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); i = after(i); continue; } // punpcklqdq_x_r
+      case 435: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); i = after(i); continue; } // punpcklqdq_x_m
+      case 436: { const a = i.a, r = i.base; v128.store(a, v128.load(r)); i = after(i); continue; } // mov_x_r
+      case 437: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); i = after(i); continue; } // mova_x_load
+      case 438: { const p = hotVectorWrite(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mova_x_store
+      case 439: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); i = after(i); continue; } // movu_x_load
+      case 440: { const p = hotVectorWrite(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movu_x_store
+      case 441: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.and(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pand_v128_r
+      case 442: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.and(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pand_v128_m
+      case 443: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.andnot(v128.load(r), v128.load(b))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pandn_v128_r
+      case 444: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.andnot(v128.load(p), v128.load(b))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pandn_v128_m
+      case 445: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.or(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // por_v128_r
+      case 446: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.or(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // por_v128_m
+      case 447: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.xor(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pxor_v128_r
+      case 448: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.xor(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pxor_v128_m
+      case 449: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddb_v128_r
+      case 450: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddb_v128_m
+      case 451: { const a = i.a, b = i.b, r = i.base; v128.store(a, i16x8.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddw_v128_r
+      case 452: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i16x8.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddw_v128_m
+      case 453: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddd_v128_r
+      case 454: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddd_v128_m
+      case 455: { const a = i.a, b = i.b, r = i.base; v128.store(a, i64x2.add(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddq_v128_r
+      case 456: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i64x2.add(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // paddq_v128_m
+      case 457: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubb_v128_r
+      case 458: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubb_v128_m
+      case 459: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.sub(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubd_v128_r
+      case 460: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.sub(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // psubd_v128_m
+      case 461: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqb_v128_r
+      case 462: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqb_v128_m
+      case 463: { const a = i.a, b = i.b, r = i.base; v128.store(a, i32x4.eq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqd_v128_r
+      case 464: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i32x4.eq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pcmpeqd_v128_m
+      case 465: { const a = i.a, b = i.b, r = i.base; v128.store(a, i8x16.min_u(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pminub_v128_r
+      case 466: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, i8x16.min_u(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pminub_v128_m
+      case 467: { const a = i.a, b = i.b, r = i.base; v128.store(a, hotMuludq(v128.load(b), v128.load(r))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pmuludq_v128_r
+      case 468: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, hotMuludq(v128.load(b), v128.load(p))); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // pmuludq_v128_m
+      case 469: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpckldq_v128_r
+      case 470: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpckldq_v128_m
+      case 471: { const a = i.a, b = i.b, r = i.base; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpcklqdq_v128_r
+      case 472: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; v128.store(a, v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // punpcklqdq_v128_m
+      case 473: { const a = i.a, r = i.base; v128.store(a, v128.load(r)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // mov_v128_r
+      case 474: { const p = hotVectorRead(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // mova_v128_load
+      case 475: { const p = hotVectorWrite(i, 16, 15); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mova_v128_store
+      case 476: { const p = hotVectorRead(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // movu_v128_load
+      case 477: { const p = hotVectorWrite(i, 16, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movu_v128_store
+      case 478: { const a = i.a, b = i.b, r = i.base; const low = v128.and(v128.load(b), v128.load(r)); v128.store(a, v128.and(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pand_v256_r
+      case 479: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.and(v128.load(b), v128.load(p)); v128.store(a, v128.and(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pand_v256_m
+      case 480: { const a = i.a, b = i.b, r = i.base; const low = v128.andnot(v128.load(r), v128.load(b)); v128.store(a, v128.andnot(v128.load(r, 16), v128.load(b, 16)), 16); v128.store(a, low); i = after(i); continue; } // pandn_v256_r
+      case 481: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.andnot(v128.load(p), v128.load(b)); v128.store(a, v128.andnot(v128.load(p, 16), v128.load(b, 16)), 16); v128.store(a, low); i = after(i); continue; } // pandn_v256_m
+      case 482: { const a = i.a, b = i.b, r = i.base; const low = v128.or(v128.load(b), v128.load(r)); v128.store(a, v128.or(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // por_v256_r
+      case 483: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.or(v128.load(b), v128.load(p)); v128.store(a, v128.or(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // por_v256_m
+      case 484: { const a = i.a, b = i.b, r = i.base; const low = v128.xor(v128.load(b), v128.load(r)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pxor_v256_r
+      case 485: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.xor(v128.load(b), v128.load(p)); v128.store(a, v128.xor(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pxor_v256_m
+      case 486: { const a = i.a, b = i.b, r = i.base; const low = i8x16.add(v128.load(b), v128.load(r)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddb_v256_r
+      case 487: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.add(v128.load(b), v128.load(p)); v128.store(a, i8x16.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddb_v256_m
+      case 488: { const a = i.a, b = i.b, r = i.base; const low = i16x8.add(v128.load(b), v128.load(r)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddw_v256_r
+      case 489: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i16x8.add(v128.load(b), v128.load(p)); v128.store(a, i16x8.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddw_v256_m
+      case 490: { const a = i.a, b = i.b, r = i.base; const low = i32x4.add(v128.load(b), v128.load(r)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddd_v256_r
+      case 491: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i32x4.add(v128.load(b), v128.load(p)); v128.store(a, i32x4.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddd_v256_m
+      case 492: { const a = i.a, b = i.b, r = i.base; const low = i64x2.add(v128.load(b), v128.load(r)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddq_v256_r
+      case 493: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i64x2.add(v128.load(b), v128.load(p)); v128.store(a, i64x2.add(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // paddq_v256_m
+      case 494: { const a = i.a, b = i.b, r = i.base; const low = i8x16.sub(v128.load(b), v128.load(r)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubb_v256_r
+      case 495: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.sub(v128.load(b), v128.load(p)); v128.store(a, i8x16.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubb_v256_m
+      case 496: { const a = i.a, b = i.b, r = i.base; const low = i32x4.sub(v128.load(b), v128.load(r)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubd_v256_r
+      case 497: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i32x4.sub(v128.load(b), v128.load(p)); v128.store(a, i32x4.sub(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // psubd_v256_m
+      case 498: { const a = i.a, b = i.b, r = i.base; const low = i8x16.eq(v128.load(b), v128.load(r)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqb_v256_r
+      case 499: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.eq(v128.load(b), v128.load(p)); v128.store(a, i8x16.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqb_v256_m
+      case 500: { const a = i.a, b = i.b, r = i.base; const low = i32x4.eq(v128.load(b), v128.load(r)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqd_v256_r
+      case 501: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i32x4.eq(v128.load(b), v128.load(p)); v128.store(a, i32x4.eq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pcmpeqd_v256_m
+      case 502: { const a = i.a, b = i.b, r = i.base; const low = i8x16.min_u(v128.load(b), v128.load(r)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pminub_v256_r
+      case 503: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = i8x16.min_u(v128.load(b), v128.load(p)); v128.store(a, i8x16.min_u(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pminub_v256_m
+      case 504: { const a = i.a, b = i.b, r = i.base; const low = hotMuludq(v128.load(b), v128.load(r)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(r, 16)), 16); v128.store(a, low); i = after(i); continue; } // pmuludq_v256_r
+      case 505: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = hotMuludq(v128.load(b), v128.load(p)); v128.store(a, hotMuludq(v128.load(b, 16), v128.load(p, 16)), 16); v128.store(a, low); i = after(i); continue; } // pmuludq_v256_m
+      case 506: { const a = i.a, b = i.b, r = i.base; const low = v128.shuffle<u32>(v128.load(b), v128.load(r), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(r, 16), 0, 4, 1, 5), 16); v128.store(a, low); i = after(i); continue; } // punpckldq_v256_r
+      case 507: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.shuffle<u32>(v128.load(b), v128.load(p), 0, 4, 1, 5); v128.store(a, v128.shuffle<u32>(v128.load(b, 16), v128.load(p, 16), 0, 4, 1, 5), 16); v128.store(a, low); i = after(i); continue; } // punpckldq_v256_m
+      case 508: { const a = i.a, b = i.b, r = i.base; const low = v128.shuffle<u64>(v128.load(b), v128.load(r), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(r, 16), 0, 2), 16); v128.store(a, low); i = after(i); continue; } // punpcklqdq_v256_r
+      case 509: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; const b = i.b; const low = v128.shuffle<u64>(v128.load(b), v128.load(p), 0, 2); v128.store(a, v128.shuffle<u64>(v128.load(b, 16), v128.load(p, 16), 0, 2), 16); v128.store(a, low); i = after(i); continue; } // punpcklqdq_v256_m
+      case 510: { const a = i.a, r = i.base; v128.store(a, v128.load(r, 16), 16); v128.store(a, v128.load(r)); i = after(i); continue; } // mov_v256_r
+      case 511: { const p = hotVectorRead(i, 32, 31); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); i = after(i); continue; } // mova_v256_load
+      case 512: { const p = hotVectorWrite(i, 32, 31); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mova_v256_store
+      case 513: { const p = hotVectorRead(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load(p, 16), 16); v128.store(a, v128.load(p)); i = after(i); continue; } // movu_v256_load
+      case 514: { const p = hotVectorWrite(i, 32, 0); if (!p) { link = FAULT; break; } const a = i.a; v128.store(p, v128.load(a, 16), 16); v128.store(p, v128.load(a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movu_v256_store
+      case 515: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 32 ? i32x4.shl(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // pslldImm_x_r
+      case 516: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 32 ? i32x4.shr_u(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // psrldImm_x_r
+      case 517: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 64 ? i64x2.shl(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // psllqImm_x_r
+      case 518: { const n = load<u8>(immediate(i)); v128.store(i.b, n < 64 ? i64x2.shr_u(v128.load(i.base), n) : i64x2.splat(0)); i = after(i); continue; } // psrlqImm_x_r
+      case 519: { v128.store(i.a, hotShuffle(i.base, load<u8>(immediate(i)))); i = after(i); continue; } // pshufd_x_r
+      case 520: { store<u64>(i.a, <u64>i8x16.bitmask(v128.load(i.base))); i = after(i); continue; } // pmovmskb_x_r
+      case 521: { const r = i.base; store<u64>(i.a, <u64>(<u32>i8x16.bitmask(v128.load(r)) | <u32>i8x16.bitmask(v128.load(r, 16)) << 16)); i = after(i); continue; } // pmovmskb_v256_r
+      case 522: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load32_zero(p)); i = after(i); continue; } // movs32_x_load
+      case 523: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load32_zero(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // movs32_v128_load
+      case 524: { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movs32_store
+      case 525: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load64_zero(p)); i = after(i); continue; } // movs64_x_load
+      case 526: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; v128.store(a, v128.load64_zero(p)); v128.store(a, i64x2.splat(0), 16); i = after(i); continue; } // movs64_v128_load
+      case 527: { const p = hotWrite<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // movs64_store
+      case 528: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // add_r32_quiet
+      case 529: { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); continue; } // add_rm32_quiet
+      case 530: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // add_r64_quiet
+      case 531: { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(p))); i = after(i); continue; } // add_rm64_quiet
+      case 532: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.OR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // or_r32_quiet
+      case 533: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.OR, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // or_r64_quiet
+      case 534: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // and_r32_quiet
+      case 535: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.AND, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // and_r64_quiet
+      case 536: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // sub_r32_quiet
+      case 537: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // sub_r64_quiet
+      case 538: { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } // xor_r32_quiet
+      case 539: { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.XOR, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } // xor_r64_quiet
+      case 540: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // rol_r32_quiet
+      case 541: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // ror_r32_quiet
+      case 542: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.ROL, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // rol_r64_quiet
+      case 543: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.ROR, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // ror_r64_quiet
+      case 544: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHL, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // shl_r32_quiet
+      case 545: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // shr_r32_quiet
+      case 546: { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SAR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } // sar_r32_quiet
+      case 547: { const a = i.a; setReg<u32>(a, <u32>(load<u32>(a) * load<u32>(i.b))); i = after(i); continue; } // imul2_r32_quiet
+      case 548: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // shl_r64_quiet
+      case 549: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SHR, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // shr_r64_quiet
+      case 550: { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SAR, load<u64>(a), load<u8>(i.b))); i = after(i); continue; } // sar_r64_quiet
+      case 551: { const a = i.a; setReg<u64>(a, <u64>(load<u64>(a) * load<u64>(i.b))); i = after(i); continue; } // imul2_r64_quiet
+      case 552: { const a = i.a; setReg<u32>(a, quietUnary<u32>(Unary.INC, load<u32>(a))); i = after(i); continue; } // inc_r32_quiet
+      case 553: { const a = i.a; setReg<u32>(a, quietUnary<u32>(Unary.DEC, load<u32>(a))); i = after(i); continue; } // dec_r32_quiet
+      case 554: { const a = i.a; setReg<u32>(a, quietUnary<u32>(Unary.NEG, load<u32>(a))); i = after(i); continue; } // neg_r32_quiet
+      case 555: { const a = i.a; setReg<u64>(a, quietUnary<u64>(Unary.INC, load<u64>(a))); i = after(i); continue; } // inc_r64_quiet
+      case 556: { const a = i.a; setReg<u64>(a, quietUnary<u64>(Unary.DEC, load<u64>(a))); i = after(i); continue; } // dec_r64_quiet
+      case 557: { const a = i.a; setReg<u64>(a, quietUnary<u64>(Unary.NEG, load<u64>(a))); i = after(i); continue; } // neg_r64_quiet
+      case 558: { const p = hotWriteNear<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr8_near
+      case 559: { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } // mov_rm32_near
+      case 560: { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr32_near
+      case 561: { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } // mov_rm64_near
+      case 562: { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } // mov_mr64_near
+      case 563: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } // movzxB_rm32_near
+      case 564: { const p = hotReadNear<u16>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u16>(p)); i = after(i); continue; } // movzxW_rm32_near
+      case 565: { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, <u64><i64>load<i32>(p)); i = after(i); continue; } // movsxd_rm64_near
+      case 566: { setReg<u32>(i.a, <u32>hotNear(i)); i = after(i); continue; } // lea_rm32_near
+      case 567: { setReg<u64>(i.a, <u64>hotNear(i)); i = after(i); continue; } // lea_rm64_near
+      case 568: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(4, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_e_near
+      case 569: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedCmp<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // cmp_mr8_ne_near
+      case 570: { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } // test_mr8_ne_near
+      case 571: { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); continue; } // add_rm32_quiet_near
+      case 572: { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(p))); i = after(i); continue; } // add_rm64_quiet_near
+      case 573: { { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); } { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); continue; } } // pop_r64+pop_r64
+      case 574: { { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u64>(5, load<u64>(i.a), load<u64>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r64_quiet+cmp_r64_ne
+      case 575: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // xor_r32_quiet+mov_r32
+      case 576: { { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r64_quiet+cmp_r32_ne
+      case 577: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // add_r32_quiet+add_r32_quiet
+      case 578: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // mov_r32+mov_r32
+      case 579: { { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // push_r64+push_r64
+      case 580: { { setReg<u64>(i.a, <u64><i64>load<i32>(i.b)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // movsxd_r64+add_r64_quiet
+      case 581: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(9, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // movzxB_rm32_near+test_r8_ns
+      case 582: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { link = changetype<usize>(i) + TAKEN; break; } } // movzxB_rm32_near+jmp
+      case 583: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_r32+xor_r32_quiet
+      case 584: { { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // mov_mr32+add_r64_quiet
+      case 585: { { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // shr_r32_quiet+add_r32_quiet
+      case 586: { { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); } { const p = hotWrite<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // add_rm32+mov_mr32
+      case 587: { { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); } { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(p))); i = after(i); continue; } } // shr_r32+add_rm32
+      case 588: { { const p = hotRead<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); } { const a = i.a; setReg<u32>(a, hotShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b), Rule.INTEL)); i = after(i); continue; } } // mov_rm32+shr_r32
+      case 589: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } } // mov_r64+mov_r64
+      case 590: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } } // movzxB_rm32_near+movzxB_rm32_near
+      case 591: { { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // rol_r32_quiet+xor_r32_quiet
+      case 592: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); continue; } } // add_r64+movzxB_rm32_near
+      case 593: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_r32+add_r32
+      case 594: { { const p = hotWriteNear<u8>(i, false); if (!p) { link = FAULT; break; } store<u8>(p, load<u8>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(6, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // mov_mr8_near+cmp_r32_be
+      case 595: { { const v = load<u64>(i.a); const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, v); hotPushed<u64>(); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } } // push_r64+mov_r64
+      case 596: { { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } } // mov_mr64_near+mov_rm64_near
+      case 597: { { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedTest<u8>(4, load<u8>(i.a), load<u8>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // add_r64_quiet+test_r8_e
+      case 598: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.ROL, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } } // mov_r32+rol_r32_quiet
+      case 599: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // mov_r32+and_r32_quiet
+      case 600: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // mov_r64+mov_r32
+      case 601: { { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); } { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } } // and_r32+mov_rm64
+      case 602: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // add_r32_quiet+and_r32
+      case 603: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(5, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // mov_r32+cmp_r32_ne
+      case 604: { { const p = hotRead<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); } { const to = <u64>load<u64>(i.a); if (!hotCallTarget(to, cpu.blockRip + <u32>i.imm)) { link = FAULT; break; } const p = hotPush<u64>(); if (!p) { link = FAULT; break; } store<u64>(p, <u64>(cpu.blockRip + <u32>i.imm)); hotPushed<u64>(); if (p == <u32>BOUNCE) commitBounce(); cpu.blockRip = to; link = LINK_NONE; break; } } // mov_rm64+call_r64
+      case 605: { { setReg<u32>(i.a, <u32>hotNear(i)); i = after(i); } { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } } // lea_rm32_near+ret_64
+      case 606: { { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); } { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); continue; } } // mov_rm32_near+mov_r64
+      case 607: { { setReg<u64>(i.a, load<u64>(i.b)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.SUB, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // mov_r64+sub_r64_quiet
+      case 608: { { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // mov_mr32_near+mov_r32
+      case 609: { { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const p = hotWriteNear<u64>(i, false); if (!p) { link = FAULT; break; } store<u64>(p, load<u64>(i.a)); if (p == <u32>BOUNCE && commitBounce()) { link = LEAVE; break; } i = after(i); continue; } } // mov_mr64_near+mov_mr64_near
+      case 610: { { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, <u32>load<u8>(p)); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // movzxB_rm32_near+add_r64_quiet
+      case 611: { { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); } { link = changetype<usize>(i) + (condition(5) ? TAKEN : NOT_TAKEN); break; } } // sub_r32+jcc_ne
+      case 612: { { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); } { const p = hotReadNear<u64>(i); if (!p) { link = FAULT; break; } setReg<u64>(i.a, load<u64>(p)); i = after(i); continue; } } // mov_rm64_near+mov_rm64_near
+      case 613: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // add_r32_quiet+mov_r32
+      case 614: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); continue; } } // mov_r32+pop_r64
+      case 615: { { const p = hotPop<u64>(); if (!p) { link = FAULT; break; } const v = load<u64>(p); hotPopped<u64>(); setReg<u64>(i.a, v); i = after(i); } { const q = hotPop<u64>(); if (!q) { link = FAULT; break; } const to = <u64>load<u64>(q); if (!hotTarget(to)) { link = FAULT; break; } hotPopped<u64>(); cpu.blockRip = to; link = LINK_NONE; break; } } // pop_r64+ret_64
+      case 616: { { setReg<u32>(i.a, <u32>load<u8>(i.b)); i = after(i); } { const p = hotReadNear<u8>(i); if (!p) { link = FAULT; break; } link = changetype<usize>(i) + RECORD + (fusedTest<u8>(5, load<u8>(p), load<u8>(i.a)) ? TAKEN : NOT_TAKEN); break; } } // movzxB_r32+test_mr8_ne_near
+      case 617: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); } { setReg<u32>(i.a, <u32>hotOffset(i)); i = after(i); continue; } } // add_r32_quiet+lea_rm32
+      case 618: { { const p = hotWriteNear<u32>(i, false); if (!p) { link = FAULT; break; } store<u32>(p, load<u32>(i.a)); if (p == <u32>BOUNCE) { if (commitBounce()) { link = LEAVE; break; } i = after(i); continue; } i = after(i); } { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } } // mov_mr32_near+mov_rm32_near
+      case 619: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.ADD, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // sub_r32_quiet+add_r32_quiet
+      case 620: { { setReg<u32>(i.a, <u32>hotOffset(i)); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // lea_rm32+xor_r32_quiet
+      case 621: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { const a = i.a; setReg<u32>(a, quietShift<u32>(Shift.SHR, load<u32>(a), load<u8>(i.b))); i = after(i); continue; } } // mov_r32+shr_r32_quiet
+      case 622: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.AND, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // and_r32_quiet+sub_r32_quiet
+      case 623: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.XOR, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // xor_r32_quiet+sub_r32_quiet
+      case 624: { { const a = i.a; setReg<u32>(a, quietAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); } { const a = i.a; setReg<u32>(a, hotAlu<u32>(Alu.SUB, load<u32>(a), load<u32>(i.b))); i = after(i); continue; } } // sub_r32_quiet+sub_r32
+      case 625: { { const a = i.a; setReg<u64>(a, quietShift<u64>(Shift.SHL, load<u64>(a), load<u8>(i.b))); i = after(i); } { const a = i.a; setReg<u64>(a, quietAlu<u64>(Alu.OR, load<u64>(a), load<u64>(i.b))); i = after(i); continue; } } // shl_r64_quiet+or_r64_quiet
+      case 626: { { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); } { link = changetype<usize>(i) + RECORD + (fusedCmp<u32>(2, load<u32>(i.a), load<u32>(i.b)) ? TAKEN : NOT_TAKEN); break; } } // mov_r32+cmp_r32_b
+      case 627: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { setReg<u32>(i.a, load<u32>(i.b)); i = after(i); continue; } } // add_r64+mov_r32
+      case 628: { { const a = i.a; setReg<u64>(a, hotAlu<u64>(Alu.ADD, load<u64>(a), load<u64>(i.b))); i = after(i); } { const p = hotReadNear<u32>(i); if (!p) { link = FAULT; break; } setReg<u32>(i.a, load<u32>(p)); i = after(i); continue; } } // add_r64+mov_rm32_near
       case 629: { if (hotAdd(i)) { i = after(i); continue; } if (runCold(i)) { i = after(i); continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotAdd
       case 630: { if (hotCompare(i)) { i = after(i); continue; } if (runCold(i)) { i = after(i); continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompare
       case 631: { if (hotCompareFlags(i)) { i = after(i); continue; } if (runCold(i)) { i = after(i); continue; } link = cpu.pending != 0 ? FAULT : LEAVE; break; } // hotCompareFlags

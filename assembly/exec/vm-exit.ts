@@ -4,7 +4,6 @@
  */
 import { cpu, Seg } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
-import { updateDebug } from '../cpu/debug';
 import { Exit, Interruption, lastExit, setExit } from '../cpu/exit';
 import { Failure, recordExit } from '../cpu/exit-records';
 import { Activity, attend, Attention, Event, Pending, retired } from '../cpu/pending';
@@ -76,10 +75,11 @@ function loadHost(): void {
   cpu.pendingDebug = 0;
   cpu.delivering = -1;
   cpu.activity = Activity.ACTIVE;
-  cpu.attention &= ~(<u32>(Attention.INACTIVE | Attention.TRAP));
+  // Of what DR7 and RFLAGS hold now nothing is armed.
+  cpu.slowData = 0;
+  cpu.attention &= ~(<u32>(Attention.INACTIVE | Attention.TRAP | Attention.DEBUG));
   if (cpu.nmiPending != 0) cpu.attention |= Attention.INTERRUPT;
   if (!tagged) flushVpid(0, true);
-  updateDebug();
   updateMode();
   if (!long && (cpu.cr0 & Cr0.PG) != 0 && (cpu.cr4 & Cr4.PAE) != 0 && !loadPdptes(cpu.cr3)) {
     abort(Abort.HOST_PDPTES);

@@ -179,11 +179,11 @@ export function decode(bytes: usize, rec: usize, offset: u32): Decoded {
   const chosen = d.segment >= 0 ? <u32>d.segment : (r.scale & 0x40) != 0 ? Seg.SS : Seg.DS;
   if (chosen == Seg.SS) r.scale |= 0x40;
 
-  // A hot kind where one fits
+  // A hot kind where one fits; in a core of one thread nothing comes between what LOCK holds together.
   const vector = traits & (Uses.SSE | Uses.VEX);
   const index: u32 = (vector & Uses.VEX) != 0 ? 1 + vexL : sizeIndex;
   const usable = vector == 0 || (key & ((vector & Uses.VEX) != 0 ? <u32>Key.VEX : <u32>Key.SSE)) != 0;
-  const kind: u32 = usable && !lock ? load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0)) : 0;
+  const kind: u32 = usable && (!lock || !ASC_FEATURE_THREADS) ? load<u16>(HOT_PAIRS + (<usize>load<u8>(shape, 1) << 4) + (index << 1) + (isMemory ? 8 : 0)) : 0;
   if (kind != 0 && kind < <u32>Kind.FIRST_WHOLE && (key & Key.FLAT) != 0) {
     if (hotFits(r, mode, isMemory, chosen, opcode)) {
       r.kind = <u16>kind;

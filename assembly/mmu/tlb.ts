@@ -256,8 +256,8 @@ export function flushPage(la: u64): void { flushVpidPage(currentVpid(), la); }
 /** The same where an EPT entry is the cause: what came from a large page of the guest's own but not of EPT's may stay. */
 export function flushCombined(la: u64): void { dropPage(currentVpid(), la, WIDE_REGIONS, EntryFlag.WIDE); }
 
-/** Bit of the 4 MiB that `la` lies in, the largest page of 32-bit paging, among the 64 of a bank's words for large pages and code. */
-@inline export function regionOf(la: u64): u64 { return <u64>1 << (<u32>(la >> 22) * 0x9e3779b1 >> 26); }
+/** Bit of the 2 MiB that `la` lies in, among the 64 of a bank's words for large pages and for code. */
+@inline export function regionOf(la: u64): u64 { return <u64>1 << (<u32>(la >> 21) * 0x9e3779b1 >> 26); }
 
 /**
  * Drops what the caches know of the page of `la`, in every address space of a VPID. Entries that came from a large page
@@ -347,8 +347,12 @@ export function fill(la: u64, host: u32, access: u32, flags: u32, code: bool = f
     if (flags & EntryFlag.WIDE) store<u64>(d, load<u64>(d, WIDE_REGIONS) | regions, WIDE_REGIONS);
   }
 }
-/** The regions that the page of an entry covers. */
-@inline function regionsOf(la: u64, flags: u32): u64 { return (flags & EntryFlag.HUGE) != 0 ? u64.MAX_VALUE : regionOf(la); }
+/** The regions that the page of an entry may cover: a large one of 32-bit paging is of 4 MiB. */
+@inline function regionsOf(la: u64, flags: u32): u64 {
+  if ((flags & EntryFlag.HUGE) != 0) return u64.MAX_VALUE;
+  if ((flags & EntryFlag.LARGE) == 0 || (cpu.cr4 & Cr4.PAE) != 0) return regionOf(la);
+  return regionOf(la) | regionOf(la ^ 0x200000);
+}
 
 /** Host address of `la` if the running bank's table for `access` has its page, else 0. */
 @inline export function lookup(la: u64, size: u32, access: u32): u32 {

@@ -7,7 +7,7 @@ import { Exit } from '../cpu/exit';
 import { recordFailure } from '../cpu/exit-records';
 import { inGuest } from '../cpu/intercepts';
 import { abandoned, attend, Attention, raise, Vector } from '../cpu/pending';
-import { Flag, setArithmeticFlags } from '../cpu/flags';
+import { clearArithmeticFlags, Flag, setArithmeticFlags } from '../cpu/flags';
 import { Cr4 } from '../cpu/control';
 import { modelWord } from '../cpu/features';
 import { in64, inLongMode, inProtected, isCanonical, Rights, segRights } from '../cpu/segments';
@@ -29,7 +29,7 @@ import { displacement, instructionExit, operandInformation, registerNumber } fro
 const FEATURE_LOCKED: u64 = 1;
 const FEATURE_VMX: u64 = 4;
 
-function succeed(): void { setArithmeticFlags(0); }
+function succeed(): void { clearArithmeticFlags(); }
 function failInvalid(): void { setArithmeticFlags(Flag.CF); }
 function fail(error: VmError): void {
   if (cpu.vmcs == 0) {

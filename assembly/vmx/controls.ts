@@ -27,7 +27,7 @@ export const ENABLED_BREAKPOINT: u64 = 0x1000;
 /** Guest interruptibility state. */
 export const enum Blocking { STI = 1, MOV_SS = 2, SMI = 4, NMI = 8, ENCLAVE = 0x10 }
 
-/** Words of the model that hold the capability MSRs 480H to 491H. Keep in step with src/cpu-models/vmx.ts. */
+/** Words of the model that hold the capability MSRs 480H to 491H. src/cpu-models/vmx.ts writes them, in this order. */
 export const enum Capability {
   BASIC = 0xf40, PIN = 0xf48, PRIMARY = 0xf50, EXIT = 0xf58, ENTRY = 0xf60, MISC = 0xf68, CR0_FIXED0 = 0xf70, CR0_FIXED1 = 0xf78,
   CR4_FIXED0 = 0xf80, CR4_FIXED1 = 0xf88, VMCS_ENUM = 0xf90, SECONDARY = 0xf98, EPT_VPID = 0xfa0, TRUE_PIN = 0xfa8,

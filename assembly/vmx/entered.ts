@@ -73,8 +73,10 @@ function isEntered(s: u32): bool {
 /** Saves them to the copy: few guests change one between an entry and the exit after it. */
 export function saveSegments(): void {
   // CPL is the DPL of SS, whatever the selector is.
-  const rights = SEG + (<usize>Seg.SS << 5) + 12;
-  store<u32>(rights, load<u32>(rights) & ~0x60 | cpu.cpl << 5);
+  const at = SEG + (<usize>Seg.SS << 5) + 12;
+  const rights = load<u32>(at), now = rights & ~0x60 | cpu.cpl << 5;
+  // Without need it would hold up the loads of 16 bytes that follow.
+  if (rights != now) store<u32>(at, now);
   segmentsStayed = isClean(Clean.SEGMENTS) && !differ(SEG, GUEST_SEG);
   if (segmentsStayed) return;
   for (let s: u32 = 0; s < 8; s++) {

@@ -3,7 +3,7 @@ import { cpu, Gpr, HOST_SEG, SEG, Seg, setGpr } from '../cpu/state';
 import { Cr0, Cr4, Efer } from '../cpu/control';
 import { Dr7 } from '../cpu/debug';
 import { holdMsr, MsrSlot } from '../cpu/msr';
-import { closeShadow, replaceRflags } from '../cpu/rflags';
+import { clearRflags, closeShadow } from '../cpu/rflags';
 import { putSegment, Rights } from '../cpu/segments';
 import { ExitControl } from './controls';
 import { copySegments, entered } from './entered';
@@ -39,7 +39,7 @@ export function loadHostRegisters(): void {
   cpu.blockRip = entered<u64>(Field.HOST_RIP);
   cpu.cpl = 0;
   closeShadow();
-  replaceRflags(2);
+  clearRflags();
 }
 
 /**

@@ -2,6 +2,7 @@
 import { cpu, Gpr, gpr } from '../cpu/state';
 import { Efer } from '../cpu/control';
 import { Dr6 } from '../cpu/debug';
+import { Interruption } from '../cpu/exit';
 import { modelWord } from '../cpu/features';
 import { Flag } from '../cpu/flags';
 import { DEBUGCTL_BTF, heldMsr, MsrSlot } from '../cpu/msr';
@@ -28,10 +29,13 @@ export function saveGuest(): void {
   if ((modelWord(Capability.MISC) & Misc.STORE_LMA) != 0) {
     const entry = entered<u32>(Field.ENTRY_CONTROLS) & ~(<u32>EntryControl.IA32E_GUEST);
     const now = (cpu.efer & Efer.LMA) != 0 ? entry | EntryControl.IA32E_GUEST : entry;
-    setEntered<u32>(Field.ENTRY_CONTROLS, now);
-    setField<u32>(Field.ENTRY_CONTROLS, now);
+    if (now != entered<u32>(Field.ENTRY_CONTROLS)) {
+      setEntered<u32>(Field.ENTRY_CONTROLS, now);
+      setField<u32>(Field.ENTRY_CONTROLS, now);
+    }
   }
-  setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION) & 0x7fffffff);
+  const event = field<u32>(Field.ENTRY_INTERRUPTION_INFORMATION);
+  if ((event & Interruption.VALID) != 0) setField<u32>(Field.ENTRY_INTERRUPTION_INFORMATION, event & ~(<u32>Interruption.VALID));
   saveSegments();
   setEntered<u64>(Field.GUEST_GDTR_BASE, cpu.gdtrBase);
   setEntered<u32>(Field.GUEST_GDTR_LIMIT, cpu.gdtrLimit);
@@ -42,11 +46,16 @@ export function saveGuest(): void {
   const flags = wholeRflags();
   setField<u64>(Field.GUEST_RFLAGS, flags);
   setEntered<u64>(Field.GUEST_RFLAGS, flags);
+  if ((cpu.efer & Efer.LMA) == 0) savePdptes();
+  saveNonRegisters();
+}
+
+/** They mean something under PAE paging alone, else their fields are undefined. */
+function savePdptes(): void {
   setField<u64>(Field.GUEST_PDPTE0, cpu.pdpte0);
   setField<u64>(Field.GUEST_PDPTE1, cpu.pdpte1);
   setField<u64>(Field.GUEST_PDPTE2, cpu.pdpte2);
   setField<u64>(Field.GUEST_PDPTE3, cpu.pdpte3);
-  saveNonRegisters();
 }
 
 function saveNonRegisters(): void {

@@ -109,7 +109,7 @@ export function backendHelp(option: BackendRequest['option']): string {
   return rows.join('') || `this version has no -${option} yet\n`;
 }
 
-/** Opens all backends, and returns how to close them. What was opened is closed where one fails. */
+/** Opens all backends, and returns how to close them. What was opened is closed if one fails. */
 export async function openBackends(
   requests: readonly BackendRequest[],
   host: CliHost,

@@ -1,6 +1,6 @@
 /** Ends of everything that was opened: one that fails keeps none of the others from being called. */
 
-/** Calls all of them in turn. Throws in the end what failed: an error that says all of it where that was more than one. */
+/** Calls all of them in turn. Throws in the end what failed: an error that says all of it if that was more than one. */
 export async function closeAll(ends: readonly (() => void | Promise<void>)[]): Promise<void> {
   const failures: unknown[] = [];
   for (const end of ends) {

@@ -28,7 +28,7 @@ export class CrashWatch {
     return this.#lines.reduce((sum, line) => sum + line.length, 0);
   }
 
-  /** The report, where `outcome` is a crash; undefined for ends that are none. */
+  /** The report if `outcome` is a crash; undefined for ends that are none. */
   report(outcome: Outcome, cores: readonly Core[]): string | undefined {
     const panic = this.#lines.findLastIndex((line) => PANIC.test(line));
     const isEnd = outcome.reason === 'reset' || outcome.reason === 'shutdown';

@@ -1,5 +1,5 @@
 /**
- * What ends a run from outside: signals, an output that nobody reads any more, an error that nobody caught. The machine
+ * What ends a run from outside: signals, an output whose reader is gone, an error that nothing caught. The machine
  * stops and everything is closed as at any other end, so that what its disks were given is kept.
  */
 import type { Machine } from '../machine/machine.ts';
@@ -27,13 +27,13 @@ export class Interrupts {
     return this.#why !== null;
   }
 
-  /** What to say of it; undefined where nothing happened. */
+  /** What to say of it; undefined if nothing happened. */
   get text(): string | undefined {
     if (this.#why === 'SIGPIPE') return 'ended, because nobody reads the output any more';
     return this.#why === null ? undefined : 'ended by a signal';
   }
 
-  /** Throws the error that nobody caught. */
+  /** Throws the error that nothing caught. */
   get exitCode(): number | undefined {
     if (this.#why instanceof Error) throw this.#why;
     return this.#why === null ? undefined : EXIT_CODES[this.#why];

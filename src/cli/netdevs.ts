@@ -63,7 +63,7 @@ export const NETDEVS: Readonly<Record<string, BackendRow<NetBackend>>> = {
   }),
 };
 
-/** QEMU's `tcp:[hostaddr]:hostport-[guestaddr]:guestport`. Throws UsageError where it is not of this form. */
+/** QEMU's `tcp:[hostaddr]:hostport-[guestaddr]:guestport`. Throws UsageError if it is not of this form. */
 export function parseForward(rule: string): HostForward {
   const match = /^(?:(tcp|udp)?:)?([^:]*):(\d+)-([^:]*):(\d+)$/.exec(rule);
   if (!match) throw new UsageError(`hostfwd=${rule}: the form is tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT`);
@@ -77,7 +77,7 @@ export function parseForward(rule: string): HostForward {
   };
 }
 
-/** `[ADDRESS]:PORT`, and `ADDRESS` alone where there is a port to fall back on. */
+/** `[ADDRESS]:PORT`, and `ADDRESS` alone if there is a port to fall back on. */
 function parseAddress(key: string, value: string, address: string, port?: number): SocketAddress {
   const [before, after] = value.split(':');
   const number = after ?? port?.toString();
@@ -103,7 +103,7 @@ export function parseObject(value: string): DumpRequest {
   return { netdev, file, maxBytes };
 }
 
-/** The networks with those written down that somebody asked for. Throws UsageError for one that does not exist. */
+/** The networks, those of `dumps` with their frames written down. Throws UsageError for one that does not exist. */
 export function withDumps(
   netdevs: Readonly<Record<string, NetBackend>>,
   dumps: readonly DumpRequest[],

@@ -59,7 +59,7 @@ export interface RunOptions {
   /** The VM exit that ends the run. */
   exit?: ExitBreak;
   limit?: number;
-  /** What somebody asked about, to be said instead of a run. */
+  /** The answer to a question, to be printed instead of a run. */
   help?: string;
 }
 
@@ -76,7 +76,7 @@ const TOPOLOGY = ['sockets', 'cores', 'threads'];
 /** QEMU's names with a version, which changes nothing here. */
 const VERSIONED = /^pc-(i440fx|q35)-\d+\.\d+$/;
 
-/** Options of the real thing that this version knows and has nothing behind yet. */
+/** Options of QEMU that this version knows and does not have yet. */
 const NOT_YET: Record<string, string> = {
   cdrom: 'a CD drive',
   s: 'a debug stub',
@@ -179,7 +179,7 @@ const WITH_VALUE: Record<string, Handler> = {
   },
 };
 
-/** Parses everything behind the command's name. Throws UsageError with the reason. */
+/** Parses everything after the command's name. Throws UsageError with the reason. */
 export function parseCommandLine(args: readonly string[]): Command {
   const options: RunOptions = {
     modules: [],

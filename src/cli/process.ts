@@ -8,14 +8,14 @@ export interface CliHost {
   readFile(path: string): Uint8Array;
   /** Creates or empties a file for writing. What cannot be written any more is lost, after a line on the error output. */
   openFile(path: string): { write(bytes: Uint8Array | string): void; close(): void };
-  /** Null where there is nobody to type. */
+  /** Null if there is no input. */
   input: CliInput | null;
-  /** Calls back on an interrupt from outside, or where something failed that nobody heard; returns how to stop listening. */
+  /** Calls back on an interrupt from outside, or if something failed and nothing caught it; returns how to stop listening. */
   onInterrupt(callback: (why: Interrupt | Error) => void): () => void;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
-/** SIGTERM asks first, the others end. SIGPIPE: nobody reads the output any more, and nobody is there to be told. */
+/** SIGTERM asks first, the others end. SIGPIPE: the reader of the output is gone, and cannot be told. */
 export type Interrupt = (typeof SIGNALS)[number] | 'SIGPIPE';
 
 export interface CliInput {

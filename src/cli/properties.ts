@@ -2,7 +2,7 @@
 import { UsageError } from './usage-error.ts';
 
 export interface PropertyList {
-  /** The first word where it has no `=`; empty otherwise. */
+  /** The first word if it has no `=`; empty otherwise. */
   name: string;
   values: Map<string, string>;
   /** Every value of keys that were given more than once. */
@@ -38,7 +38,7 @@ export function parseProperties(option: string, text: string): PropertyList {
   return { name: hasName ? first : '', values, all };
 }
 
-/** Throws UsageError where a key is none of `known`. */
+/** Throws UsageError if a key is none of `known`. */
 export function checkKeys(option: string, list: PropertyList, known: readonly string[]): void {
   for (const key of list.values.keys()) {
     if (!known.includes(key)) {

@@ -9,7 +9,7 @@ import type { RunOptions } from './options.ts';
 import type { CliHost } from './process.ts';
 import { type MachineExtras, openSession, type Session } from './session.ts';
 
-/** Runs the guest and returns the exit code of the process. Throws where the machine cannot be made. */
+/** Runs the guest and returns the exit code of the process. Throws if the machine cannot be made. */
 export async function runGuest(asked: RunOptions, host: CliHost, extras: MachineExtras = {}): Promise<number> {
   const options = withoutTwoTerminals(namesNothingToRun(asked) ? demo(asked) : asked);
   const interrupts = new Interrupts(host);

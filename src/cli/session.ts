@@ -112,7 +112,7 @@ function readFile(host: CliHost, path: string): Uint8Array {
   }
 }
 
-/** Writes every VM exit where they are traced; otherwise tells of the first VM entry that fails. */
+/** Writes every VM exit if they are traced; otherwise tells of the first VM entry that fails. */
 function tellFailures(machine: Machine, options: RunOptions, host: CliHost, write: (line: string) => void): void {
   let told = 0;
   machine.on('vmexit', (record, cpu) => {

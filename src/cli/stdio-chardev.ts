@@ -16,7 +16,7 @@ export class StdioChardev implements CharBackend {
     };
   }
 
-  /** What somebody types. */
+  /** What is typed. */
   type(bytes: Uint8Array): void {
     this.#receive?.(bytes);
   }

@@ -5,7 +5,7 @@ import { UsageError } from './usage-error.ts';
 
 const FLAGS: Record<string, boolean> = { on: true, off: false, yes: true, no: false, true: true, false: false };
 
-/** The values of `list` in the types that `properties` gives them. Throws UsageError where that is not possible. */
+/** The values of `list` in the types that `properties` gives them. Throws UsageError if that is not possible. */
 export function parseValues(
   option: string,
   list: PropertyList,

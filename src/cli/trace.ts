@@ -1,4 +1,5 @@
 /** `-d`: what the guest does, line by line as in QEMU's logs, on the error output or in a file. */
+import { Efer } from '../core/enums.gen.ts';
 import type { Core, TracedEvent, Tracer } from '../index.ts';
 import { disassemble } from '../isa/disasm.ts';
 import { readLinear } from '../machine/host/translate.ts';
@@ -7,7 +8,6 @@ import type { CliHost } from './process.ts';
 
 const LONGEST_INSTRUCTION = 15;
 const BYTES_COLUMN = 3 * 11;
-const EFER_LMA = 0x400n;
 const Rights = { LONG: 0x2000, BIG: 0x4000 } as const;
 const REGISTERS = [
   ['rax', 'rbx', 'rcx', 'rdx'],
@@ -49,7 +49,7 @@ export function makeTracer(
 function listOnce(core: Core, seen: Set<string>, write: (line: string) => void): void {
   const cs = core.getSegment('cs');
   const ip = core.get('rip');
-  const is64 = (cs.rights & Rights.LONG) !== 0 && (core.get('efer') & EFER_LMA) !== 0n;
+  const is64 = (cs.rights & Rights.LONG) !== 0 && (core.get('efer') & Efer.LMA) !== 0n;
   const mode = is64 ? 64 : cs.rights & Rights.BIG ? 32 : 16;
   const linear = is64 ? ip : (cs.base + ip) & 0xffff_ffffn;
   const bytes = readLinear(core, linear, LONGEST_INSTRUCTION);
@@ -70,7 +70,7 @@ function stepLine(core: Core, cpu: number): string {
   return `Trace ${cpu}: [${parts.join('/')}]`;
 }
 
-/** The event as QEMU heads it, the processor where it is not the first, and the registers its handler starts with. */
+/** The event as QEMU heads it, the processor if it is not the first, and the registers its handler starts with. */
 function eventLines(count: number, event: TracedEvent, core: Core, cpu: number): string {
   const { vector, errorCode, isSoftware, cpl, cs, rip, ss, rsp } = event;
   const head = `${String(count).padStart(6)}: v=${hex(vector, 2)} e=${hex(errorCode, 4)} i=${isSoftware ? 1 : 0} cpl=${cpl}`;

@@ -88,7 +88,7 @@ export function statTable(counts: readonly ExitCount[], cpu: number, level: 0 | 
   ].join('\n');
 }
 
-/** The tables of all processors and levels, those of level 1 where there is something to show. */
+/** The tables of all processors and levels, those of level 1 if there is something to show. */
 export function statTables(exits: readonly LevelCount[], cpus: number): string {
   const tables = Array.from({ length: cpus }, (_, cpu) =>
     ([1, 0] as const).flatMap((level) => {

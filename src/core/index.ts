@@ -4,6 +4,7 @@
  */
 
 import { CPUID_PAGE_BYTES, type CpuModel, encodeModel, resolveModel } from '../cpu-models/index.ts';
+import { ApicReg, Attention } from './enums.gen.ts';
 import { LAYOUT } from './layout.gen.ts';
 import { MemorySlots, Ram } from './memory.ts';
 import { moduleFor } from './source.ts';
@@ -90,7 +91,6 @@ const WINDOW_END = LAYOUT.WINDOW + LAYOUT.WINDOW_SIZE;
 const FOUR_GIB = 0x1_0000_0000;
 const A20 = 1n << 20n;
 const ENTROPY = 0x9e37_79b9_7f4a_7c15n;
-const Attention = { INTERRUPT: 1, STOP: 16 } as const;
 
 /** Creates a processor with its memory, in reset state. Throws RangeError for a memory size that cannot be had. */
 export async function createCore(options: CoreOptions): Promise<WasmCore> {
@@ -271,7 +271,7 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
 
   get(register: RegisterName): bigint {
     if (register === 'rflags') return BigInt.asUintN(64, this.#wasm.rflags());
-    if (register === 'cr8') return BigInt(this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] >> 4);
+    if (register === 'cr8') return BigInt(this.#state.bytes(LAYOUT.APIC + ApicReg.TPR, 1)[0] >> 4);
     return this.#state.get(register) ?? 0n;
   }
 
@@ -279,7 +279,7 @@ export class WasmCore implements Core, ChipsetPins, MemoryMap {
     if (register === 'rflags') {
       this.#wasm.setRflags(value);
       this.#wasm.updateMode();
-    } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + 0x80, 1)[0] = Number(value & 15n) << 4;
+    } else if (register === 'cr8') this.#state.bytes(LAYOUT.APIC + ApicReg.TPR, 1)[0] = Number(value & 15n) << 4;
     else this.#state.set(register, value);
     if (register === 'dr7') this.#wasm.updateDebug();
     if (['cr0', 'cr3', 'cr4', 'efer', 'xcr0', 'dr7'].includes(register)) {

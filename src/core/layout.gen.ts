@@ -42,6 +42,10 @@ export const LAYOUT = {
   HOST_SEG: 0xe600,
   GUEST_SEG: 0xe700,
   CPU: 0x90,
+  EXIT_REASONS: 0x50,
+  EXIT_RECORDS: 0x100,
+  EXIT_RECORD_BYTES: 0x60,
+  EXIT_COUNT_BYTES: 0x28,
 } as const;
 
 /** Fields of the Cpu class: offset in the window, and type. */
@@ -185,4 +189,36 @@ export const FIELDS = {
   brokenRule: { at: 0x3d8, type: 'u32' },
   pauseAt: { at: 0x3e0, type: 'u64' },
   pauseLoopAt: { at: 0x3e8, type: 'u64' },
+} as const;
+
+/** Fields of a record in EXIT_RING. */
+export const EXIT_RECORD = {
+  reason: { at: 0x0, type: 'u32' },
+  length: { at: 0x4, type: 'u16' },
+  rule: { at: 0x6, type: 'u16' },
+  qualification: { at: 0x8, type: 'u64' },
+  rip: { at: 0x10, type: 'u64' },
+  guestPhysical: { at: 0x18, type: 'u64' },
+  guestLinear: { at: 0x20, type: 'u64' },
+  interruption: { at: 0x28, type: 'u32' },
+  vectoring: { at: 0x2c, type: 'u32' },
+  instructions: { at: 0x30, type: 'u64' },
+  clock: { at: 0x38, type: 'u64' },
+  code: { at: 0x40, type: 'u64' },
+  codeHigh: { at: 0x48, type: 'u64' },
+  codeLength: { at: 0x50, type: 'u8' },
+  codeSize: { at: 0x51, type: 'u8' },
+  parts: { at: 0x52, type: 'u16' },
+  operands: { at: 0x54, type: 'u32' },
+  errorCode: { at: 0x58, type: 'u32' },
+  vectoringCode: { at: 0x5c, type: 'u32' },
+} as const;
+
+/** Fields of a count in EXIT_COUNTS. */
+export const EXIT_COUNT = {
+  exits: { at: 0x0, type: 'u64' },
+  time: { at: 0x8, type: 'u64' },
+  least: { at: 0x10, type: 'u64' },
+  most: { at: 0x18, type: 'u64' },
+  followed: { at: 0x20, type: 'u64' },
 } as const;

@@ -2,6 +2,7 @@
  * The physical map of a processor as its memory slots say it: RAM with the holes of a PC, and memory beside RAM. Slots that
  * come first are stronger, and found sooner.
  */
+import { SlotKind } from './enums.gen.ts';
 import type { GuestMemory, ShadowRange } from './types.ts';
 
 /** RAM beyond this physical address lies above 4 GiB instead: SeaBIOS puts configuration space of a Q35 here. */
@@ -9,7 +10,6 @@ const LOW_RAM_LIMIT = 0xb000_0000;
 const FOUR_GIB = 0x1_0000_0000;
 const MIB = 0x10_0000;
 const FRAME = 0x1000;
-const Kind = { RAM: 1, ROM: 2 } as const;
 /** Slots by what they hold: the RAM that is used most, RAM above 4 GiB, RAM below the holes, memory beside RAM .. */
 const Slot = { RAM: 0, HIGH: 1, LOWEST: 2, EXTRA: 4, SHADOW: 16 } as const;
 const EXTRA_SLOTS = 12;
@@ -81,7 +81,7 @@ export class MemorySlots {
         `memory slot ${slot}: ${offset}+${length} is not in the ${this.#extraBytes} bytes beside RAM`,
       );
     }
-    this.#set(Slot.EXTRA + slot, pa, length, this.#extraHost(offset), access === 'rom' ? Kind.ROM : Kind.RAM);
+    this.#set(Slot.EXTRA + slot, pa, length, this.#extraHost(offset), access === 'rom' ? SlotKind.ROM : SlotKind.RAM);
   }
 
   /** As Core's. */
@@ -100,7 +100,7 @@ export class MemorySlots {
     for (let n = 0; n < SHADOW_SLOTS; n++) {
       const { pa = 0, length = 0, source = 'ram', isWritable = false } = ranges?.[n] ?? {};
       const host = source === 'ram' ? this.#ram.pool + pa : this.#extraHost(source);
-      this.#set(Slot.SHADOW + n, pa, length, host, isWritable ? Kind.RAM : Kind.ROM);
+      this.#set(Slot.SHADOW + n, pa, length, host, isWritable ? SlotKind.RAM : SlotKind.ROM);
     }
   }
 
@@ -118,7 +118,7 @@ export class MemorySlots {
   }
 
   /** A length of 0 removes the slot. */
-  #set(n: number, pa: number, length: number, host: number, kind: number = Kind.RAM): void {
+  #set(n: number, pa: number, length: number, host: number, kind: number = SlotKind.RAM): void {
     this.#wasm.setSlot(n, BigInt(pa), length === 0 ? 0n : BigInt(pa + length), host, kind);
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Saved } from '../saved.ts';
+import { RunStop } from './enums.gen.ts';
 import type { VmxView } from './vmx-types.ts';
 
 /** The bytes of the processor's module, or the module compiled (`WebAssembly.Module`, a name of the DOM's types). */
@@ -33,15 +34,15 @@ export const NEVER = 2n ** 62n;
 /** Why `run` came back. */
 export const Stop = {
   /** The budget is used up, or an event is due. */
-  BUDGET: 0,
+  BUDGET: RunStop.BUDGET,
   /** HLT with nothing to wake the processor yet. */
-  HALT: 1,
+  HALT: RunStop.HALT,
   /** Triple fault: the processor is in shutdown. */
-  SHUTDOWN: 2,
+  SHUTDOWN: RunStop.SHUTDOWN,
   /** Somebody called `requestStop` from a bus callback. */
-  REQUESTED: 3,
+  REQUESTED: RunStop.REQUESTED,
   /** Waiting for SIPI: an application processor that was not started yet. */
-  WAIT_FOR_SIPI: 4,
+  WAIT_FOR_SIPI: RunStop.WAIT_FOR_SIPI,
 } as const;
 export type Stop = (typeof Stop)[keyof typeof Stop];
 

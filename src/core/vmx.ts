@@ -1,6 +1,6 @@
 /**
  * What people see of VMX: exits counted by reason, records of single exits, the current VMCS by the manual's names. Read
- * from the state block; the layouts are those of assembly/cpu/exit.ts and src/isa/vmx/fields.ts.
+ * from the state block.
  */
 
 import type { CpuModel } from '../cpu-models/index.ts';
@@ -11,32 +11,23 @@ import { offsetOf, VMCS_FIELDS } from '../isa/vmx/fields.ts';
 import { explainInterruption, explainQualification } from '../isa/vmx/qualification.ts';
 import { instructionErrorText, reasonName } from '../isa/vmx/reasons.ts';
 import { RULES } from '../isa/vmx/rules.ts';
-import { LAYOUT } from './layout.gen.ts';
+import { Cr0, Cr4, Efer, Failure, Primary, Secondary } from './enums.gen.ts';
+import { EXIT_COUNT, EXIT_RECORD, LAYOUT } from './layout.gen.ts';
 import type { StateBlock } from './state.ts';
 import type { BrokenRule, ExitCount, ExitRecord, VmcsValue, VmxView } from './vmx-types.ts';
 
-const REASONS = 80;
-const COUNTS_BYTES = 40;
-const RECORDS = 256;
-const RECORD_BYTES = 96;
-/** Where a record has what comes from exit-information fields. */
-const EXIT_INFORMATION = [
-  [4, 6],
-  [8, 16],
-  [24, 48],
-  [84, 88],
-] as const;
-const ENTRY_FAILURE = 0x8000_0000;
-const INSTRUCTION_FAILURE = 0x4000_0000;
 const CODE_SIZES = [16, 32, 64, 64] as const;
-const CR0_PG = 1n << 31n;
-const CR4_PAE = 1n << 5n;
-const CR4_LA57 = 1n << 12n;
-const EFER_LMA = 1n << 10n;
-const SECONDARY = 1n << 31n;
-const ENABLE_EPT = 1n << 1n;
-const ENABLE_VPID = 1n << 5n;
 const ENCODINGS: ReadonlyMap<string, number> = new Map(VMCS_FIELDS.map(({ name, encoding }) => [name, encoding]));
+
+/** The field at `place` of what begins at `base`. */
+function fieldAt(view: DataView, { at, type }: { at: number; type: string }, base = 0): bigint {
+  if (type === 'u64') return view.getBigUint64(base + at, true);
+  if (type === 'u32') return BigInt(view.getUint32(base + at, true));
+  return BigInt(type === 'u16' ? view.getUint16(base + at, true) : view.getUint8(base + at));
+}
+
+/** Has `value` one of the bits of `mask`? */
+const has = (value: bigint, mask: bigint): boolean => (value & mask) !== 0n;
 
 export class StateVmxView implements VmxView {
   readonly #state: StateBlock;
@@ -62,17 +53,18 @@ export class StateVmxView implements VmxView {
 
   /** Exits so far by reason, the most frequent first. */
   get counts(): ExitCount[] {
-    const bytes = this.#state.bytes(LAYOUT.EXIT_COUNTS, REASONS * COUNTS_BYTES);
+    const bytes = this.#state.bytes(LAYOUT.EXIT_COUNTS, LAYOUT.EXIT_REASONS * LAYOUT.EXIT_COUNT_BYTES);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const word = (at: number): number => Number(view.getBigUint64(at, true));
+    const word = (n: number, field: keyof typeof EXIT_COUNT): number =>
+      Number(fieldAt(view, EXIT_COUNT[field], n * LAYOUT.EXIT_COUNT_BYTES));
     const settings = this.#lookAtSettings();
-    return Array.from({ length: REASONS }, (_, n) => ({
+    return Array.from({ length: LAYOUT.EXIT_REASONS }, (_, n) => ({
       reason: reasonName(n),
-      count: word(n * COUNTS_BYTES),
-      totalNs: word(n * COUNTS_BYTES + 8),
-      leastNs: word(n * COUNTS_BYTES + 16),
-      mostNs: word(n * COUNTS_BYTES + 24),
-      averageNs: word(n * COUNTS_BYTES + 8) / Math.max(1, word(n * COUNTS_BYTES + 32)),
+      count: word(n, 'exits'),
+      totalNs: word(n, 'time'),
+      leastNs: word(n, 'least'),
+      mostNs: word(n, 'most'),
+      averageNs: word(n, 'time') / Math.max(1, word(n, 'followed')),
       modelledCycles: exitCycles(this.model, reasonName(n), settings),
     }))
       .filter(({ count }) => count > 0)
@@ -100,7 +92,7 @@ export class StateVmxView implements VmxView {
     if (this.inGuest) this.#lookAtSettings();
     const end = Number(this.#state.field('exitCount'));
     if (end === this.#seen) return [];
-    const start = Math.max(this.#seen, end - RECORDS);
+    const start = Math.max(this.#seen, end - LAYOUT.EXIT_RECORDS);
     this.#seen = end;
     return Array.from({ length: end - start }, (_, n) => this.#record(start + n));
   }
@@ -122,7 +114,7 @@ export class StateVmxView implements VmxView {
     if (name !== 'EXIT_REASON' && name !== 'EXIT_QUALIFICATION') return explainField(name, value);
     const reason = Number(this.#fieldOf('EXIT_REASON') & 0xffff_ffffn);
     if (name === 'EXIT_QUALIFICATION') return explainQualification(reasonName(reason & 0xffff), value);
-    return `${reasonName(reason & 0xffff)}${(reason & ENTRY_FAILURE) !== 0 ? ', VM entry failed' : ''}`;
+    return `${reasonName(reason & 0xffff)}${(reason & Failure.ENTRY) !== 0 ? ', VM entry failed' : ''}`;
   }
 
   #fieldOf(name: string): bigint {
@@ -133,14 +125,14 @@ export class StateVmxView implements VmxView {
     if (this.#state.number('vmcs') === 0) return this.#settings;
     const field = (name: string): bigint => this.#fieldOf(name);
     const [cr0, cr4] = [field('GUEST_CR0'), field('GUEST_CR4')];
-    const secondary = (field('PRIMARY_CONTROLS') & SECONDARY) !== 0n ? field('SECONDARY_CONTROLS') : 0n;
-    const long = (cr4 & CR4_LA57) !== 0n ? 5 : 4;
-    const paged = (field('GUEST_EFER') & EFER_LMA) !== 0n ? long : (cr4 & CR4_PAE) !== 0n ? 3 : 2;
+    const secondary = has(field('PRIMARY_CONTROLS'), Primary.SECONDARY) ? field('SECONDARY_CONTROLS') : 0n;
+    const long = has(cr4, Cr4.LA57) ? 5 : 4;
+    const paged = has(field('GUEST_EFER'), Efer.LMA) ? long : has(cr4, Cr4.PAE) ? 3 : 2;
     const msrs = ['EXIT_MSR_STORE_COUNT', 'EXIT_MSR_LOAD_COUNT', 'ENTRY_MSR_LOAD_COUNT'];
     this.#settings = {
-      hasVpid: (secondary & ENABLE_VPID) !== 0n,
-      guestLevels: (cr0 & CR0_PG) !== 0n ? paged : 0,
-      eptLevels: (secondary & ENABLE_EPT) !== 0n ? Number((field('EPTP') >> 3n) & 7n) + 1 : 0,
+      hasVpid: has(secondary, Secondary.VPID),
+      guestLevels: has(cr0, Cr0.PG) ? paged : 0,
+      eptLevels: has(secondary, Secondary.EPT) ? Number((field('EPTP') >> 3n) & 7n) + 1 : 0,
       msrs: msrs.reduce((sum, name) => sum + Number(field(name)), 0),
     };
     return this.#settings;
@@ -151,37 +143,37 @@ export class StateVmxView implements VmxView {
   }
 
   #record(number: number): ExitRecord {
-    const bytes = this.#state.bytes(LAYOUT.EXIT_RING + (number % RECORDS) * RECORD_BYTES, RECORD_BYTES).slice();
+    const at = LAYOUT.EXIT_RING + (number % LAYOUT.EXIT_RECORDS) * LAYOUT.EXIT_RECORD_BYTES;
+    const bytes = this.#state.bytes(at, LAYOUT.EXIT_RECORD_BYTES).slice();
     const view = new DataView(bytes.buffer);
-    const raw = view.getUint32(0, true);
-    const failsInstruction = (raw & INSTRUCTION_FAILURE) !== 0;
-    // The exit information is that of an earlier exit.
-    if (failsInstruction) for (const [start, end] of EXIT_INFORMATION) bytes.fill(0, start, end);
+    const field = (name: keyof typeof EXIT_RECORD): bigint => fieldAt(view, EXIT_RECORD[name]);
+    const word = (name: keyof typeof EXIT_RECORD): number => Number(field(name));
+    const raw = word('reason');
+    const failsInstruction = (raw & Failure.INSTRUCTION) !== 0;
     const reason = failsInstruction ? 'VMLAUNCH_VMRESUME' : reasonName(raw & 0xffff);
-    const qualification = view.getBigUint64(8, true);
-    const rip = view.getBigUint64(16, true);
-    const code = bytes.slice(64, 64 + view.getUint8(80));
-    const found = code.length > 0 ? disassemble(code, { mode: CODE_SIZES[view.getUint8(81) & 3], ip: rip }) : null;
-    const rule = view.getUint16(6, true);
+    const [qualification, rip] = [field('qualification'), field('rip')];
+    const code = bytes.subarray(EXIT_RECORD.code.at).slice(0, word('codeLength'));
+    const found = code.length > 0 ? disassemble(code, { mode: CODE_SIZES[word('codeSize') & 3], ip: rip }) : null;
+    const rule = word('rule');
     return {
       number,
       reason,
       ...(failsInstruction ? { failure: instructionErrorText(raw & 0xffff) } : {}),
-      ...((raw & ENTRY_FAILURE) !== 0 ? { failure: 'VM entry failed on the guest state' } : {}),
+      ...((raw & Failure.ENTRY) !== 0 ? { failure: 'VM entry failed on the guest state' } : {}),
       ...(rule > 0 ? { rule: this.#rule(rule) } : {}),
       qualification,
       meaning: explainQualification(reason, qualification),
       rip,
       instruction: found && !('invalid' in found) ? found.text : '',
-      instructionLength: view.getUint16(4, true),
-      instructionInformation: view.getUint32(84, true),
-      guestPhysical: view.getBigUint64(24, true),
-      guestLinear: view.getBigUint64(32, true),
-      interruption: explainInterruption(view.getUint32(40, true)),
-      vectoring: explainInterruption(view.getUint32(44, true)),
-      instructions: Number(view.getBigUint64(48, true)),
+      instructionLength: word('length'),
+      instructionInformation: word('operands'),
+      guestPhysical: field('guestPhysical'),
+      guestLinear: field('guestLinear'),
+      interruption: explainInterruption(word('interruption')),
+      vectoring: explainInterruption(word('vectoring')),
+      instructions: word('instructions'),
       ...(failsInstruction ? {} : { modelledCycles: exitCycles(this.model, reason, this.#lookAtSettings()) }),
-      clock: Number(view.getBigUint64(56, true)),
+      clock: word('clock'),
     };
   }
 

@@ -2,6 +2,7 @@
  * From a processor model to the CPUID page that the processor reads (assembly/cpu/features.ts): feature bytes, the
  * answers of CPUID, and the bits that control registers and MSRs may have.
  */
+import { Capability, Offer, Word } from '../core/enums.gen.ts';
 import { INSTRUCTION_FEATURES } from '../core/features.gen.ts';
 import { putCaches } from './caches.ts';
 import { FEATURE_WORDS, type Register } from './features.ts';
@@ -23,37 +24,35 @@ export const CPUID_PAGE_BYTES = 0x1000;
 const COUNT = 0x80;
 const ENTRIES = 0x88;
 const ENTRY_BYTES = 24;
-const WORDS = 0xf00;
 const ANY = 0xffff_ffff;
 const HYPERVISOR_LEAF = 0x4000_0000;
 const EXTENDED = 0x8000_0000;
 /** The TSC counts at 1 GHz: 40 ticks of a 25 MHz crystal. */
 const TSC = { crystalHz: 25_000_000, numerator: 40, denominator: 1, mhz: 1000 } as const;
 
-/** Bits of the model's OFFERS word. Keep in step with enum Offer of assembly/cpu/features.ts. */
+/** Bits of the model's OFFERS word by the feature that they stand for. */
 const OFFERS: Readonly<Record<string, number>> = {
-  mtrr: 2,
-  pat: 4,
-  mca: 8,
-  x2apic: 0x10,
-  'tsc-deadline': 0x20,
-  tsc_adjust: 0x40,
-  lm: 0x80,
-  'arch-capabilities': 0x100,
-  apic: 0x200,
-  svm: 0x400,
-  vmx: 0x800,
-  xsaves: 0x1000,
-  la57: 0x2000,
-  pks: 0x4000,
-  sse2: 0x8000,
-  'fdp-excptn-only': 0x1_0000,
-  'zero-fcs-fds': 0x2_0000,
-  xgetbv1: 0x4_0000,
-  pdpe1gb: 0x8_0000,
-  pse36: 0x10_0000,
+  mtrr: Offer.MTRR,
+  pat: Offer.PAT,
+  mca: Offer.MCA,
+  x2apic: Offer.X2APIC,
+  'tsc-deadline': Offer.TSC_DEADLINE,
+  tsc_adjust: Offer.TSC_ADJUST,
+  lm: Offer.LONG_MODE,
+  'arch-capabilities': Offer.ARCH_CAPABILITIES,
+  apic: Offer.APIC,
+  svm: Offer.SVM,
+  vmx: Offer.VMX,
+  xsaves: Offer.XSAVES,
+  la57: Offer.LA57,
+  pks: Offer.PKS,
+  sse2: Offer.SSE2,
+  'fdp-excptn-only': Offer.FDP_EXCPTN_ONLY,
+  'zero-fcs-fds': Offer.ZERO_FCS_FDS,
+  xgetbv1: Offer.XGETBV1,
+  pdpe1gb: Offer.PDPE1GB,
+  pse36: Offer.PSE36,
 };
-const OFFER_INTEL = 1;
 
 /** CR4 bits by the feature that brings them (SDM Vol. 3A, "Control Registers"). */
 const CR4: Readonly<Record<string, bigint>> = {
@@ -180,7 +179,7 @@ export function encodeModel(model: CpuModel): Uint8Array {
   const executes = (name: string) => model.decoded.has(name) || (name === '3dnowprefetch' && has('lm'));
   for (const [n, name] of INSTRUCTION_FEATURES.entries()) bytes[n + 1] = executes(name) ? 1 : 0;
   const entries = cpuidEntries(model);
-  if (ENTRIES + entries.length * ENTRY_BYTES > WORDS)
+  if (ENTRIES + entries.length * ENTRY_BYTES > Word.CR4)
     throw new RangeError(`${entries.length} CPUID answers do not fit`);
   view.setUint32(COUNT, entries.length, true);
   for (const [n, entry] of entries.entries()) {
@@ -191,17 +190,19 @@ export function encodeModel(model: CpuModel): Uint8Array {
   const pce = model.decoded.has('rdpmc') ? CR4_PCE : 0n;
   const offers = Object.entries(OFFERS).reduce((bits, [name, bit]) => (has(name) ? bits | bit : bits), 0);
   const cr4 = sum(CR4, has) | sse | pce;
-  const words = [
-    cr4,
-    sum(EFER, has),
-    xcr0Of(model),
-    (1n << BigInt(model.physBits)) - 1n,
-    BigInt(offers | (model.vendor === 'GenuineIntel' ? OFFER_INTEL : 0)),
-    BigInt(signatureOf(model)),
-    model.vendor === 'GenuineIntel' ? MISC_ENABLE | (has('monitor') ? MISC_ENABLE_MONITOR : 0n) : MISC_ENABLE_MONITOR,
+  const words: Record<keyof typeof Word, bigint> = {
+    CR4: cr4,
+    EFER: sum(EFER, has),
+    XCR0: xcr0Of(model),
+    PHYS_MASK: (1n << BigInt(model.physBits)) - 1n,
+    OFFERS: BigInt(offers | (model.vendor === 'GenuineIntel' ? Offer.INTEL : 0)),
+    SIGNATURE: BigInt(signatureOf(model)),
+    MISC_ENABLE:
+      model.vendor === 'GenuineIntel' ? MISC_ENABLE | (has('monitor') ? MISC_ENABLE_MONITOR : 0n) : MISC_ENABLE_MONITOR,
     ARCH_CAPABILITIES,
-    ...(has('vmx') ? vmxCapabilities(has, cr4) : []),
-  ];
-  for (const [n, word] of words.entries()) view.setBigUint64(WORDS + 8 * n, word, true);
+  };
+  const put = (at: number, word: bigint) => view.setBigUint64(at, word, true);
+  for (const [name, at] of Object.entries(Word)) put(at, words[name as keyof typeof Word]);
+  if (has('vmx')) for (const [n, word] of vmxCapabilities(has, cr4).entries()) put(Capability.BASIC + 8 * n, word);
   return bytes;
 }

@@ -14,7 +14,7 @@ export interface BlkBackend {
   /** Bytes; a multiple of 512. */
   readonly capacity: number;
   readonly isReadOnly: boolean;
-  /** True where no method returns a promise, and none needs multiples of 512: it is given windows of guest memory. */
+  /** True if no method returns a promise, and none needs multiples of 512: it is given windows of guest memory. */
   readonly answersAtOnce?: boolean;
   /** Fills the whole of `into`. */
   read(offset: number, into: Uint8Array): void | Promise<void>;

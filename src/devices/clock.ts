@@ -125,7 +125,7 @@ export class VirtualClock implements Clock, Saved<ClockState> {
     return timer;
   }
 
-  /** The earliest live deadline in nanoseconds, NEVER where there is none. */
+  /** The earliest live deadline in nanoseconds, NEVER if there is none. */
   get nextDeadline(): bigint {
     while (this.#heap.length > 0 && !isLive(this.#heap[0])) this.#pop();
     return this.#heap.length > 0 && this.#heap[0].deadline < NEVER ? this.#heap[0].deadline : NEVER;

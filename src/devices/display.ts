@@ -12,7 +12,7 @@ export interface TextScreen {
   rows: number;
   /** Row by row. */
   cells: TextCell[];
-  /** Cell of the cursor, null where it is hidden. */
+  /** Cell of the cursor, null if it is hidden. */
   cursor: number | null;
   /** Sixteen CSS colours. */
   palette: string[];
@@ -29,7 +29,7 @@ export interface Picture {
 export interface Display {
   /** Whether the guest shows something through it. */
   readonly isOn: boolean;
-  /** Characters, null where there are only pixels. */
+  /** Characters, null if there are only pixels. */
   text(): TextScreen | null;
   /** The pixels of now: a copy. */
   picture(): Picture;

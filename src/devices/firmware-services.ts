@@ -104,7 +104,7 @@ export class FirmwareServices implements IoDevice, Saved<number> {
     this.#parts.log(`firmware: disk: ${error instanceof Error ? error.message : error}`);
   }
 
-  /** The status, or a promise of it. Throws RangeError where the guest names memory that is not there. */
+  /** The status, or a promise of it. Throws RangeError if the guest names memory that is not there. */
   #serve(pa: number): number | Promise<number> {
     const { disks, memory, wrote } = this.#parts;
     const bytes = memory.bytes(pa, REQUEST_BYTES);

@@ -106,7 +106,7 @@ export class FwCfg implements IoDevice, Saved<FwCfgState> {
     this.#items.set(key, item);
   }
 
-  /** Adds a named file to the directory. Throws where the name is empty, too long or taken. */
+  /** Adds a named file to the directory. Throws if the name is empty, too long or taken. */
   addFile(name: string, item: FwCfgItem): void {
     const length = new TextEncoder().encode(name).length;
     if (length === 0 || length >= NAME_BYTES) {

@@ -47,7 +47,7 @@ export abstract class Ps2Device<Own extends Plain = Plain> implements Saved<{ li
     this.own = own;
   }
 
-  /** The next byte for the host, undefined where there is none. Replies go before events. */
+  /** The next byte for the host, undefined if there is none. Replies go before events. */
   take(): number | undefined {
     if (this.#state.replies.length === 0 && this.#state.events.length === 0) this.report();
     const byte = this.#state.replies.shift() ?? this.#state.events.shift();
@@ -85,7 +85,7 @@ export abstract class Ps2Device<Own extends Plain = Plain> implements Saved<{ li
     this.#state.events = [];
   }
 
-  /** Sends what has gathered, where the device gathers. */
+  /** Sends what has gathered, if the device gathers. */
   protected report(): void {}
 
   protected abstract command(byte: number): void;

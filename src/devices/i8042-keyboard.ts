@@ -23,7 +23,7 @@ export class Ps2Keyboard extends Ps2Device<KeyboardState> {
     return this.own.leds;
   }
 
-  /** Presses or releases a key, by its KeyboardEvent.code. Throws RangeError where there is none of that name. */
+  /** Presses or releases a key, by its KeyboardEvent.code. Throws RangeError if there is none of that name. */
   key(code: string, isDown: boolean): void {
     const codes = scanCodes(code, isDown);
     if (!this.own.scans) return;
@@ -56,7 +56,7 @@ export class Ps2Keyboard extends Ps2Device<KeyboardState> {
         this.reply(Reply.PASSED);
         return;
       default:
-        // The key types of set 3 matter to nobody.
+        // The key types of set 3 make no difference.
         this.reply(byte >= FIRST_SET3 ? Reply.ACK : Reply.RESEND);
     }
   }

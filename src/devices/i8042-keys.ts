@@ -9,7 +9,7 @@ const PLAIN =
   'A S D F G H J K L Semicolon Quote Backquote ShiftLeft Backslash Z X C V B N M Comma Period Slash ShiftRight ' +
   'NMultiply AltLeft Space CapsLock F1 F2 F3 F4 F5 F6 F7 F8 F9 F10 NumLock ScrollLock N7 N8 N9 NSubtract N4 N5 N6 NAdd ' +
   'N1 N2 N3 N0 NDecimal - - IntlBackslash F11 F12';
-/** Set 1 codes behind the prefix 0xe0. */
+/** Set 1 codes after the prefix 0xe0. */
 const EXTENDED =
   '1cNEnter 1dControlRight 35NDivide 37PrintScreen 38AltRight 47Home 48ArrowUp 49PageUp 4bArrowLeft 4dArrowRight 4fEnd ' +
   '50ArrowDown 51PageDown 52Insert 53Delete 5bMetaLeft 5cMetaRight 5dContextMenu';
@@ -38,7 +38,7 @@ const fullName = (word: string): string =>
     .replace(/^\d$/, 'Digit$&')
     .replace(/^N(?=\d|[A-Z])/, 'Numpad');
 
-/** Set 1 codes by key; those behind the prefix have bit 8. */
+/** Set 1 codes by key; those after the prefix have bit 8. */
 const keys = new Map<string, number>([
   ...PLAIN.split(' ').map((word, index) => [fullName(word), index + 1] as const),
   ...EXTENDED.split(' ').map(
@@ -72,7 +72,7 @@ export function translated(byte: number): number {
   return byte < 0x80 ? translation[byte] : byte;
 }
 
-/** The key that types `character` on a US layout, and whether with Shift. Throws RangeError where there is none. */
+/** The key that types `character` on a US layout, and whether with Shift. Throws RangeError if there is none. */
 export function keyOf(character: string): { code: string; shift: boolean } {
   const shifted = character === '' ? -1 : SHIFTED_CHARACTERS.indexOf(character);
   const plain = shifted < 0 ? character : PLAIN_CHARACTERS[shifted];

@@ -186,7 +186,7 @@ export class Pic implements IoDevice, Saved<PicState> {
     }
   }
 
-  /** In special mask mode a masked level is not in service for anybody else. */
+  /** In special mask mode a masked level is not in service for the others. */
   #effectiveIsr(): number {
     return this.#state.specialMask ? this.#state.isr & ~this.#state.imr : this.#state.isr;
   }

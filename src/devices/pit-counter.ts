@@ -167,7 +167,7 @@ export class PitCounter implements Saved<PitCounterState> {
     if (rises && triggers && this.#state.hasCount) this.#state.loads = true;
   }
 
-  /** The tick of the next change of OUT or of the counting element's load, Infinity where nothing is ahead. */
+  /** The tick of the next change of OUT or of the counting element's load, Infinity if nothing is ahead. */
   get nextEvent(): number {
     if (this.#state.loads) return this.#state.at + 1;
     const ahead = this.#untilEvent();

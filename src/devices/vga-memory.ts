@@ -109,5 +109,5 @@ export class VgaMemory implements Face {
   }
 }
 
-/** All ones where bit `plane` of `value` is set. */
+/** All ones if bit `plane` of `value` is set. */
 const spread = (value: number, plane: number): number => (value & (1 << plane) ? 0xff : 0);

@@ -3,7 +3,7 @@
 export const BROADCAST_IP = 0xffff_ffff;
 export const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
-/** A dotted address as a number. Throws RangeError, with `what` in front, where it is none. */
+/** A dotted address as a number. Throws RangeError, with `what` in front, if it is none. */
 export function parseIp(text: string, what = 'address'): number {
   const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)?.slice(1).map(Number);
   if (!parts || parts.some((part) => part > 255)) throw new RangeError(`${what} '${text}' is no IPv4 address`);
@@ -12,7 +12,7 @@ export function parseIp(text: string, what = 'address'): number {
 
 export const formatIp = (ip: number): string => [24, 16, 8, 0].map((shift) => (ip >>> shift) & 0xff).join('.');
 
-/** Six bytes of `52:54:00:12:34:56`. Throws RangeError where it is no address of one card. */
+/** Six bytes of `52:54:00:12:34:56`. Throws RangeError if it is no address of one card. */
 export function parseMac(text: string): Uint8Array {
   const parts = /^[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}$/i.test(text) ? text.split(/[:-]/) : [];
   const bytes = Uint8Array.from(parts, (part) => Number.parseInt(part, 16));
@@ -28,7 +28,7 @@ export interface Subnet {
   mask: number;
 }
 
-/** `10.0.2.0/24`, or an address alone, whose mask is 24 bits. Throws RangeError where it is none or has no room. */
+/** `10.0.2.0/24`, or an address alone, whose mask is 24 bits. Throws RangeError if it is none or has no room. */
 export function parseSubnet(text: string, what: string): Subnet {
   const [ip, bits = '24'] = text.split('/');
   const length = /^\d{1,2}$/.test(bits) ? Number(bits) : 99;

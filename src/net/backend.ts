@@ -1,6 +1,6 @@
 /**
  * The seam between a network card and what is at the other end of its cable. Everything in src/net runs in Node and in
- * web pages; whoever has a way to carry Ethernet frames makes a network by implementing NetBackend.
+ * web pages; anything that can carry Ethernet frames becomes a network by implementing NetBackend.
  */
 import { isObject } from '../checks.ts';
 import type { Doors } from '../doors.ts';
@@ -58,7 +58,7 @@ export interface NetCard {
   /** By which a network that is a part of the machine lets in what its host does. */
   readonly doors: Doors;
   /**
-   * Hands a frame to the guest, which copies it. Returns false where there is no room: the backend may keep the frame
+   * Hands a frame to the guest, which copies it. Returns false if there is no room: the backend may keep the frame
    * until it hears `ready`. A card without a driver drops the frame and returns true.
    */
   receive(frame: Uint8Array, offload?: Offload): boolean;

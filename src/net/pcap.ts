@@ -15,9 +15,9 @@ const NS_PER_SECOND = 1_000_000_000;
 const MOST_BYTES = 65550;
 
 export interface DumpOptions {
-  /** The date at power-on, in milliseconds since 1970; 0 where absent. */
+  /** The date at power-on, in milliseconds since 1970; 0 if absent. */
   start?: number;
-  /** Bytes of each frame that are kept; all where absent. */
+  /** Bytes of each frame that are kept; all if absent. */
   maxBytes?: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * A virtual switch between cards of one process, in one machine or several; and, where it has an uplink, between them and
  * a network. It learns who is where from the senders of frames. The idle time of a machine with a port passes as the
- * host's, for nobody knows when another machine will answer.
+ * host's, because it is unknown when another machine will answer.
  */
 import { check } from '../checks.ts';
 import { NO_DOORS } from '../doors.ts';
@@ -85,7 +85,7 @@ export class Switch {
 
   /**
    * Connects the switch with a network, whose time is that of the card that was plugged in first. To be called before
-   * the machines are made. Throws where there is one already.
+   * the machines are made. Throws if there is one already.
    */
   connect(uplink: NetBackend): void {
     check('Switch.connect', uplink, isBackend);

@@ -1,7 +1,7 @@
 /**
  * A folder of the host as a tree of files. Nothing outside of it is ever touched: a symbolic link is the guest's to
  * resolve and is not followed here, neither as the last name nor on the way. On Linux the way goes through descriptors
- * of the folders, so that not even somebody who exchanges a folder for a link at the wrong moment leads us out; on other
+ * of the folders, so that not even a folder that becomes a link at the wrong moment leads us out; on other
  * systems every folder is looked at before it is entered.
  */
 import fs, { constants } from 'node:fs';
@@ -25,7 +25,7 @@ const { O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY
 /** Linux: a descriptor for the file itself, without opening it. */
 const O_PATH = 0o10000000;
 const BY_DESCRIPTOR = '/proc/self/fd';
-/** Neither a link nor a pipe that nobody writes to leads us astray. */
+/** Neither a link nor a pipe without a writer leads us astray. */
 const SAFELY = O_NOFOLLOW | O_NONBLOCK;
 /** A guest's setuid program is not one of the host. */
 const MODE = 0o1777;
@@ -47,7 +47,7 @@ export class HostFolder implements FileTree {
   readonly #usesDescriptors = process.platform === 'linux' && fs.existsSync(BY_DESCRIPTOR);
   readonly #devices = new Map<bigint, bigint>();
 
-  /** Throws RangeError where `path` is no folder. */
+  /** Throws RangeError if `path` is no folder. */
   constructor(path: string, options: HostFolderOptions = {}) {
     check('HostFolder: path', path, isText);
     checkOptions('HostFolder', options, { isReadOnly: isFlag, reportsOwner: isFlag });

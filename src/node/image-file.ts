@@ -125,13 +125,13 @@ export interface DiskOptions extends ImageOptions {
   isTemporary?: boolean;
   /** A flush does not wait for the medium: the disk is lost with the host, but not with this process. */
   isUnsafe?: boolean;
-  /** A lock against other processes, as QEMU's; 'auto' where absent: where the host has one. */
+  /** A lock against other processes, as QEMU's; 'auto' if absent: where the host has one. */
   locking?: Locking;
 }
 
 const DISK_OPTIONS = { ...IMAGE_OPTIONS, isTemporary: isFlag, isUnsafe: isFlag, locking: isOneOf(...LOCKINGS) };
 
-/** Opens a disk image. Throws ImageError where that is not possible. */
+/** Opens a disk image. Throws ImageError if that is not possible. */
 export function openDisk(path: string, options: DiskOptions = {}): Disk {
   check('openDisk: path', path, isText);
   checkOptions('openDisk', options, DISK_OPTIONS);

@@ -13,11 +13,11 @@ export const LOCKINGS: readonly Locking[] = ['on', 'off', 'auto'];
 
 /** QEMU's permissions that matter here (include/block/block-common.h, "BLK_PERM_"). */
 const [READ, WRITE, RESIZE] = [0, 1, 3];
-/** The byte of a permission that somebody has, and of one that somebody does not share. */
+/** The byte of a permission that a process has, and of one that it does not share. */
 const [HAS, DENIES] = [100, 200];
 /** Neither who reads nor who writes shares writing. */
 const DENIED = [WRITE, RESIZE];
-/** What the programs end with where somebody else has a lock. */
+/** What the programs end with if another process has a lock. */
 const TAKEN = 1;
 
 /**
@@ -35,7 +35,7 @@ const HAS_64_BITS = ['x64', 'arm64', 'ppc64', 'riscv64', 's390x', 'loong64'].inc
 
 interface Bytes {
   lock: number[];
-  /** Nobody else may have locked them. */
+  /** No other process may have locked them. */
   check: number[];
 }
 
@@ -48,7 +48,7 @@ function bytesFor(isReadOnly: boolean): Bytes {
   };
 }
 
-/** Takes the lock that a disk needs. Returns whether it has it, another process does, or nobody can. */
+/** Takes the lock that a disk needs. Returns whether it has it, another process does, or none can. */
 export function lockImage(file: number, isReadOnly: boolean): 'locked' | 'taken' | 'impossible' {
   if (process.platform === 'linux') {
     const bytes = bytesFor(isReadOnly);

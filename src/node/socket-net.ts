@@ -28,7 +28,7 @@ export class SocketNet implements NetBackend {
     this.#log = log;
   }
 
-  /** Waits for the other end at a port; one at a time. Rejects where the port cannot be had. */
+  /** Waits for the other end at a port; one at a time. Rejects if the port cannot be had. */
   static async listen(at: SocketAddress, log: (line: string) => void = () => {}): Promise<SocketNet> {
     check('SocketNet.listen', at, isAddress);
     const { address, port } = at;
@@ -45,7 +45,7 @@ export class SocketNet implements NetBackend {
     return net;
   }
 
-  /** Connects with the other end. Rejects where nobody listens. */
+  /** Connects with the other end. Rejects if nothing listens. */
   static async connect(to: SocketAddress, log: (line: string) => void = () => {}): Promise<SocketNet> {
     check('SocketNet.connect', to, isAddress);
     const { address, port } = to;
@@ -108,7 +108,7 @@ export class SocketNet implements NetBackend {
     this.#expect();
   }
 
-  /** While there is another end, nobody knows when it answers; before, nobody knows when it comes. */
+  /** While there is another end, it is unknown when it answers; before, it is unknown when it comes. */
   #expect(): void {
     this.#release();
     this.#release = (this.#socket ? this.#card?.host.begin() : this.#card?.host.expect()) ?? (() => {});

@@ -18,7 +18,7 @@ const REQUEST = /^CONNECT (\d{1,10})$/;
 const LONGEST_REQUEST = 32;
 const NEWLINE = 10;
 
-/** Whether there is a socket that nobody listens at: a process that was killed has left it. */
+/** Whether there is a socket at which no process listens: one that was killed has left it. */
 function isLeftBehind(path: string): Promise<boolean> {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return Promise.resolve(false);
   return new Promise((resolve) => {
@@ -38,7 +38,7 @@ export class VsockUnix {
   readonly #sockets = new Set<Socket>();
   #stopExpecting: () => void = () => {};
 
-  /** Listens at `path`. Throws an error where that is not possible. */
+  /** Listens at `path`. Throws an error if that is not possible. */
   static async open(hub: VsockHub, path: string): Promise<VsockUnix> {
     check('VsockUnix.open: hub', hub, isObject(['listen', 'connect']));
     check('VsockUnix.open: path', path, isText);

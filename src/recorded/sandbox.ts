@@ -2,6 +2,7 @@
  * The machine a vector runs on: a 64-bit system with three user pages, and a supervisor whose only deed is to say that
  * an exception arrived. Every gate leads to a handler of its own, so that its address tells the vector.
  */
+import { Cr0, Cr4, Efer } from '../core/enums.gen.ts';
 import type { GuestMemory, Segment, SegmentName } from '../core/types.ts';
 import {
   DONE_PORT,
@@ -18,9 +19,6 @@ import { PageTables, PTE } from './page-tables.ts';
 import type { Mode, VectorFile } from './reader.ts';
 import type { VectorCore } from './vector-core.ts';
 
-const CR0 = { PE: 1n, MP: 2n, ET: 0x10n, NE: 0x20n, WP: 0x10000n, AM: 0x40000n, PG: 0x80000000n } as const;
-const CR4 = { PAE: 0x20n, OSFXSR: 0x200n, OSXMMEXCPT: 0x400n, UMIP: 0x800n, OSXSAVE: 0x40000n } as const;
-const EFER = { SCE: 1n, LME: 0x100n, LMA: 0x400n, NXE: 0x800n } as const;
 const XCR0_X87_SSE_AVX = 7n;
 
 /** SDM Vol. 3A, "Exception and Interrupt Reference": those that push an error code. */
@@ -83,10 +81,10 @@ export function buildSandbox(core: VectorCore, file: VectorFile): void {
   tss.setBigUint64(4, supervisorAddress(FRAME.STACK) + BigInt(PAGE_SIZE), true);
   tss.setUint16(0x66, TSS_LIMIT + 1, true);
 
-  core.set('efer', EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE);
-  core.set('cr4', CR4.PAE | CR4.OSFXSR | CR4.OSXMMEXCPT | CR4.UMIP | CR4.OSXSAVE);
+  core.set('efer', Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE);
+  core.set('cr4', Cr4.PAE | Cr4.OSFXSR | Cr4.OSXMMEXCPT | Cr4.UMIP | Cr4.OSXSAVE);
   core.set('cr3', BigInt(tables.root));
-  core.set('cr0', CR0.PE | CR0.MP | CR0.ET | CR0.NE | CR0.WP | CR0.AM | CR0.PG);
+  core.set('cr0', Cr0.PE | Cr0.MP | Cr0.ET | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.PG);
   core.set('xcr0', XCR0_X87_SSE_AVX);
   core.set('gdtr.base', supervisorAddress(FRAME.GDT));
   core.set('gdtr.limit', BigInt(SELECTOR.TSS + 15));

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CoreError } from '../../src/core/core-error.ts';
 import { moduleFor } from '../../src/core/source.ts';
 import { fetchCore } from '../../src/entries/fetch-core.ts';
+import { bytesOf } from '../../src/entries/unpack-core.ts';
 
 const bytes = new Uint8Array(readFileSync(new URL('../../build/core-test.wasm', import.meta.url)));
 const text = (what: string): Uint8Array => new TextEncoder().encode(what);
@@ -76,6 +77,10 @@ describe('a page that fetches it', () => {
     vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')));
     expect((await failure(fetchCore())).message).toContain('Failed to fetch');
   });
+});
+
+it('the bytes of a text in Z85 are those of the RFC', () => {
+  expect(bytesOf('HelloWorld')).toEqual(Uint8Array.of(0x86, 0x4f, 0xd2, 0x6f, 0xb5, 0x59, 0xf7, 0x5b));
 });
 
 afterEach(() => {

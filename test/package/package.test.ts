@@ -1,7 +1,6 @@
 // The package as its users get it: packed, unpacked into an empty project, imported from Node, type-checked, run.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isBuilt } from '../../tools/build.ts';
+import { installPackage } from './bundlers/projects.ts';
 import { isPromised, readExamples, readPicture, withoutNumbers } from './examples.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -28,13 +28,7 @@ function node(...args: string[]): string {
 beforeAll(() => {
   if (!isBuilt()) throw new Error('dist/ is older than the sources: run `npm run build`');
   project = mkdtempSync(join(tmpdir(), 'vmlaunch-package-'));
-  const pack = ['pack', root, '--ignore-scripts', '--loglevel=error', '--pack-destination', project];
-  execFileSync('npm', pack, { cwd: project, stdio: 'ignore' });
-  const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'));
-  execFileSync('tar', ['xzf', tarball], { cwd: project });
-  installed = join(project, 'node_modules/vmlaunch');
-  mkdirSync(join(project, 'node_modules'));
-  cpSync(join(project, 'package'), installed, { recursive: true });
+  installed = installPackage(root, project);
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
 });
 afterAll(() => rmSync(project, { recursive: true, force: true }));
@@ -66,6 +60,11 @@ describe('the package', () => {
     expect(missing).toEqual([]);
   });
 
+  it('has nothing that npm would run or install for those who install it', () => {
+    const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
+    for (const name of ['scripts', 'dependencies', 'devDependencies']) expect(manifest).not.toHaveProperty(name);
+  });
+
   it('lists types first in every conditional export', () => {
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     const conditional = Object.values(manifest.exports).filter((entry) => typeof entry !== 'string');
@@ -89,6 +88,29 @@ describe('the package', () => {
     for (const name of ['@types/node', 'undici-types']) {
       symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name));
     }
+    node(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json');
+  });
+
+  it.each([
+    [
+      'the DOM',
+      { lib: ['es2022', 'dom', 'esnext.disposable'] },
+      ['', '/inline', '/worker', '/worker-thread', '/element'],
+    ],
+    ['neither the DOM nor Node', { lib: ['es2022'] }, ['', '/inline', '/worker', '/worker-thread']],
+    ['Node', { lib: ['es2022'], types: ['node'] }, ['', '/inline', '/worker', '/node']],
+  ])('has types that need no more than what is there, with %s', (_what, options, names) => {
+    const imports = names.map((name, n) => `import * as name${n} from 'vmlaunch${name}';\nvoid name${n};\n`);
+    writeFileSync(join(project, 'types.ts'), imports.join(''));
+    const compilerOptions = {
+      strict: true,
+      skipLibCheck: false,
+      module: 'nodenext',
+      noEmit: true,
+      types: [],
+      ...options,
+    };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['types.ts'] }));
     node(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json');
   });
 

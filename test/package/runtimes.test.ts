@@ -58,12 +58,15 @@ const machine = await Machine.create({ kernel, append: 'from everywhere', device
 let text = '';
 machine.on('console', (part) => { text += part; });
 const { reason } = await machine.run();
-console.log(text + reason + ' ' + machine.report.instructions);
+const report = typeof machine.report === 'function' ? await machine.report() : machine.report;
+console.log(text + reason + ' ' + report.instructions);
+machine.close?.();
 `;
 
 const PROGRAMS: readonly (readonly [string, string])[] = [
   ['imports.mjs', IMPORTS],
   ['vmlaunch.mjs', guest("import { Machine } from 'vmlaunch';")],
+  ['worker.mjs', guest("import { WorkerMachine as Machine } from 'vmlaunch/worker';")],
   ['inline.mjs', guest("import { Machine } from 'vmlaunch/inline';")],
   [
     'require.mjs',
@@ -107,7 +110,7 @@ describe.each(RUNTIMES)('$name', (runtime) => {
   });
 
   it('runs a guest to the same end, however the library is loaded', () => {
-    const outputs = ['vmlaunch.mjs', 'inline.mjs', 'require.mjs'].map((name) => run(runtime, name));
+    const outputs = ['vmlaunch.mjs', 'inline.mjs', 'require.mjs', 'worker.mjs'].map((name) => run(runtime, name));
     expect(outputs[0]).toMatch(/^Hello from a guest[\s\S]*from everywhere[\s\S]*Bye\.\ndebug-exit \d+\n$/);
     expect(new Set(outputs).size).toBe(1);
     expect(outputs[0]).toBe(reference);

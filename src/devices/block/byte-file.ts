@@ -8,9 +8,9 @@ export interface ByteFile {
   readonly id: string;
   readonly isReadOnly: boolean;
   readonly size: number;
-  /** Keeps others from it until it is closed. Throws ImageError where somebody has it. */
+  /** Keeps others from it until it is closed. Throws ImageError if another process has it. */
   lock?(): void;
-  /** Fills the whole of `into`, with zeros behind the end. */
+  /** Fills the whole of `into`, with zeros beyond the end. */
   read(offset: number, into: Uint8Array): void;
   /** Behind the end the file grows. */
   write(offset: number, from: Uint8Array): void;

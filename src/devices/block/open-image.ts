@@ -15,7 +15,7 @@ export interface ImageFiles {
 }
 
 export interface ImageOptions {
-  /** Found out where absent. */
+  /** Found out if absent. */
   format?: 'raw' | 'qcow2';
   isReadOnly?: boolean;
   /** Name or id of an internal snapshot of a qcow2 image; read-only. */

@@ -118,8 +118,8 @@ export function readHeader(file: ByteFile): Qcow2Header {
     snapshots: [],
   };
   const { l1Offset, tableOffset, tableClusters } = header;
-  if (l1Offset + 8 * l1Size > file.size) fail(`the L1 table ends behind the file (${hex(l1Offset + 8 * l1Size)})`);
-  if (tableOffset + tableClusters * clusterSize > file.size) fail('the refcount table ends behind the file');
+  if (l1Offset + 8 * l1Size > file.size) fail(`the L1 table ends beyond the file (${hex(l1Offset + 8 * l1Size)})`);
+  if (tableOffset + tableClusters * clusterSize > file.size) fail('the refcount table ends beyond the file');
   const backing = view.getBigUint64(8);
   if (backing !== 0n) {
     const length = number(16, 'backing_file_size', MAX_BACKING_NAME, 1);

@@ -84,7 +84,7 @@ export class ClusterMap {
     return (index + 1) * this.#perTable - cluster;
   }
 
-  /** Throws ImageError where a table or the cluster lies where it cannot. */
+  /** Throws ImageError if a table or the cluster lies where it cannot. */
   lookup(cluster: number): Cluster {
     const table = this.#table(Math.floor(cluster / this.#perTable));
     if (!table) return { kind: 'none' };

@@ -44,12 +44,12 @@ export class Refcounts {
   readonly #order: number;
   readonly #clusterSize: number;
   readonly #perBlock: number;
-  /** Offsets of the blocks, 0 where there is none. */
+  /** Offsets of the blocks, 0 if there is none. */
   readonly #blocks: number[];
   #tableCluster: number;
   #tableClusters: number;
   #counts: Uint32Array;
-  /** Clusters that `#counts` speaks of; behind them all are free. */
+  /** Clusters that `#counts` speaks of; after them all are free. */
   #known: number;
   readonly #dirty = new Set<number>();
   readonly #freed = new Set<number>();
@@ -79,7 +79,7 @@ export class Refcounts {
     else this.#compare();
   }
 
-  /** True where a commit has something to write. */
+  /** True if a commit has something to write. */
   get isDirty(): boolean {
     return this.#dirty.size > 0;
   }
@@ -95,7 +95,7 @@ export class Refcounts {
 
   /**
    * Sets aside what a commit with so many L2 tables and an L1 table of so many clusters needs. Throws what the file says
-   * where the host has no room.
+   * if the host has no room.
    */
   reserve(tables: number, l1Clusters: number): void {
     const blocks = (): number => Math.ceil(this.#known / this.#perBlock) + 1;

@@ -6,7 +6,7 @@ import { clusterIn, offsetIn } from './qcow2-map.ts';
 
 /**
  * References by cluster of the file. Every table is read once, however often it is referred to, so that the work is
- * bounded by the length of the file. Throws ImageError for what lies behind the end or not at the start of a cluster.
+ * bounded by the length of the file. Throws ImageError for what lies beyond the end or not at the start of a cluster.
  */
 export function countReferences(file: ByteFile, header: Qcow2Header): Uint32Array {
   const { clusterSize, clusterBits } = header;

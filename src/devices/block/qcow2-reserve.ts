@@ -51,14 +51,14 @@ export class Reserve {
     this.#runs.set(table, single === undefined ? this.#setAside(clusters) : { first: single, clusters });
   }
 
-  /** A cluster for a table; undefined where none is left. */
+  /** A cluster for a table; undefined if none is left. */
   takeSingle(): number | undefined {
     const cluster = this.#singles.pop();
     if (cluster !== undefined) this.#leave({ first: cluster, clusters: 1 });
     return cluster;
   }
 
-  /** Clusters that lie together; undefined where so many are not held. */
+  /** Clusters that lie together; undefined if so many are not held. */
   takeRun(table: 'l1' | 'refcounts', clusters: number): number | undefined {
     const run = this.#runs.get(table);
     if (!run || run.clusters < clusters) return undefined;

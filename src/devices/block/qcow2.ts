@@ -16,7 +16,7 @@ const MAX_DIRTY_TABLES = 32;
 const MAX_WAITING_CLUSTERS = 4096;
 const FEATURES_BYTES = 24;
 
-/** Unpacks one compressed cluster to exactly `length` bytes; throws where that is not possible. */
+/** Unpacks one compressed cluster to exactly `length` bytes; throws if that is not possible. */
 export type Unpack = (packed: Uint8Array, length: number) => Uint8Array;
 
 export interface Qcow2Options {
@@ -170,7 +170,7 @@ export class Qcow2Disk implements Disk {
     return this.#refcounts;
   }
 
-  /** Bytes from `at` on that lie behind each other in the file or are of one kind, at least to the cluster's end. */
+  /** Bytes from `at` on that follow each other in the file or are of one kind, at least to the cluster's end. */
   #reach(found: Cluster, at: number): number {
     const within = at % this.#size;
     let length = this.#size - within;
@@ -185,7 +185,7 @@ export class Qcow2Disk implements Disk {
     return length;
   }
 
-  /** Nobody else refers to the cluster: it may be written where it is. */
+  /** Nothing else refers to the cluster: it may be written where it is. */
   #isOwn({ at }: { at: number }): boolean {
     return this.#refcounts?.count(at) === 1;
   }
@@ -195,7 +195,7 @@ export class Qcow2Disk implements Disk {
     return found.kind === 'zero' && found.at !== 0 && this.#isOwn(found);
   }
 
-  /** True where a cluster can be made zeros without writing them. */
+  /** True if a cluster can be made zeros without writing them. */
   get #canZero(): boolean {
     return this.header.version === 3 || !this.#backing;
   }

@@ -119,7 +119,7 @@ export class AdminCommands implements Saved<[feature: number, value: number][]> 
 
   #featureOf(dword: number): number {
     const id = dword & 0xff;
-    // Feature 3 is a list of LBA ranges, which has no meaning to anybody.
+    // Feature 3 is a list of LBA ranges, which has no meaning here.
     if (id === 0 || id === 3 || id > FeatureId.LAST) throw new NvmeError(Status.INVALID_FIELD, `feature ${id}`);
     return id;
   }

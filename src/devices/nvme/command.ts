@@ -28,7 +28,7 @@ export function readCommand(view: DataView): Command {
   return (first & FUSE_AND_PSDT) === 0 ? command : { ...command, opcode: UNSUPPORTED };
 }
 
-/** An opcode outside of eight bits: nobody knows it. */
+/** An opcode outside of eight bits: there is no such command. */
 const UNSUPPORTED = 0x100;
 
 /** Throws NvmeError for a command to another namespace than the only one. */

@@ -51,7 +51,7 @@ export interface NvmeParts {
   pairs: number;
   /** A completion was posted for an interrupt vector. */
   signal: (vector: number) => void;
-  /** The level of the interrupt pin, for those who do not use vectors. */
+  /** The level of the interrupt pin, for drivers that do not use vectors. */
   pin: (level: boolean) => void;
   /** As of DeviceContext. */
   defer: Defer;

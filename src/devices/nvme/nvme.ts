@@ -16,12 +16,12 @@ const REGISTERS_BAR = 0;
 const MSIX_BAR = 2;
 const DOORBELL_BYTES = 8;
 
-export type NvmeWishes = Omit<NvmeParts, 'vendor' | 'signal' | 'pin'>;
+export type NvmeOptions = Omit<NvmeParts, 'vendor' | 'signal' | 'pin'>;
 
 export class NvmeFunction extends PciFunction {
   readonly #controller: NvmeController;
 
-  constructor(wishes: NvmeWishes) {
+  constructor(options: NvmeOptions) {
     super({
       name: 'nvme',
       vendor: VENDOR,
@@ -33,16 +33,16 @@ export class NvmeFunction extends PciFunction {
     });
     this.usePin(1);
     this.#controller = new NvmeController({
-      ...wishes,
-      memory: this.dma(wishes.memory),
+      ...options,
+      memory: this.dma(options.memory),
       vendor: VENDOR,
       signal: (vector) => msix.signal(vector),
       pin: (level) => this.setIntx(level),
     });
-    const size = 2 ** Math.ceil(Math.log2(Reg.DOORBELLS + DOORBELL_BYTES * (wishes.pairs + 1)));
+    const size = 2 ** Math.ceil(Math.log2(Reg.DOORBELLS + DOORBELL_BYTES * (options.pairs + 1)));
     const range = { name: 'nvme', kind: 'memory', size, device: this.#controller } as const;
     this.addBar(REGISTERS_BAR, range, { is64: true });
-    const msix = new Msix(this, MSIX_BAR, wishes.pairs + 1);
+    const msix = new Msix(this, MSIX_BAR, options.pairs + 1);
   }
 
   /** Power-on reset: nothing more is written to memory. */

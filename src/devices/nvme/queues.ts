@@ -28,7 +28,7 @@ export type SubmissionState = {
 export class CompletionQueue {
   readonly id: number;
   readonly size: number;
-  /** Interrupt vector, null where there is no interrupt. */
+  /** Interrupt vector, null if there is no interrupt. */
   readonly vector: number | null;
   readonly #dma: Dma;
   readonly #base: number;
@@ -68,7 +68,7 @@ export class CompletionQueue {
     return (this.#head - this.#tail - 1 + this.size) % this.size;
   }
 
-  /** The driver's doorbell; false where the value makes no sense. */
+  /** The driver's doorbell; false if the value makes no sense. */
   setHead(head: number): boolean {
     if (head >= this.size) return false;
     const seen = (head - this.#head + this.size) % this.size;
@@ -77,7 +77,7 @@ export class CompletionQueue {
     return true;
   }
 
-  /** Throws NvmeError where the queue is outside RAM. */
+  /** Throws NvmeError if the queue is outside RAM. */
   post(queue: SubmissionQueue, cid: number, status: number, result: number): void {
     const at = this.#base + COMPLETION_BYTES * this.#tail;
     const view = this.#dma.view(at, COMPLETION_BYTES);
@@ -139,14 +139,14 @@ export class SubmissionQueue {
     return this.#head === this.#tail;
   }
 
-  /** The driver's doorbell; false where the value makes no sense. */
+  /** The driver's doorbell; false if the value makes no sense. */
   setTail(tail: number): boolean {
     if (tail >= this.size) return false;
     this.#tail = tail;
     return true;
   }
 
-  /** The next command. Throws NvmeError where the queue is outside RAM. */
+  /** The next command. Throws NvmeError if the queue is outside RAM. */
   fetch(): Command {
     const command = readCommand(this.#dma.view(this.#base + COMMAND_BYTES * this.#head, COMMAND_BYTES));
     this.#head = (this.#head + 1) % this.size;

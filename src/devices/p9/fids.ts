@@ -41,7 +41,7 @@ export class Fids {
     this.#clunked = clunked;
   }
 
-  /** Throws FileError EBADF where the number is not in use. */
+  /** Throws FileError EBADF if the number is not in use. */
   get(number: number): Fid {
     const fid = this.#fids.get(number);
     if (!fid) throw new FileError(Errno.EBADF);
@@ -52,7 +52,7 @@ export class Fids {
     return this.#fids.get(number);
   }
 
-  /** Throws FileError where the number is in use already, or too many are. */
+  /** Throws FileError if the number is in use already, or too many are. */
   add(number: number, path: Path): void {
     if (this.#fids.has(number)) throw new FileError(Errno.EBADF);
     if (this.#fids.size >= MAX_FIDS) throw new FileError(Errno.ENFILE);
@@ -60,7 +60,7 @@ export class Fids {
     this.#fids.set(number, { path });
   }
 
-  /** The fid names another file. Throws FileError where its path is more than can be kept. */
+  /** The fid names another file. Throws FileError if its path is more than can be kept. */
   lead(fid: Fid, path: Path): void {
     this.#charge(bytesOf(path) - bytesOf(fid.path));
     fid.path = path;
@@ -115,7 +115,7 @@ export class Fids {
     for (const number of [...this.#fids.keys()]) this.clunk(number);
   }
 
-  /** Throws FileError where the paths of what lies under `from` would be too long or too many under `to`. */
+  /** Throws FileError if the paths of what lies under `from` would be too long or too many under `to`. */
   checkMove(from: Path, to: Path): void {
     const more = bytesOf(to) - bytesOf(from);
     let sum = this.#pathBytes;
@@ -155,7 +155,7 @@ const isUnder = (path: Path, folder: Path): boolean => folder.every((name, at) =
 /** What a path costs: every fid has one of its own. */
 const bytesOf = (path: Path): number => path.reduce((sum, { length }) => sum + NAME_BYTES + 2 * length, NAME_BYTES);
 
-/** The path of `name` in the folder `path`. Throws FileError where it cannot be the name of a file. */
+/** The path of `name` in the folder `path`. Throws FileError if it cannot be the name of a file. */
 export function child(path: Path, name: string): Path {
   if (name === '' || /[/\0]/.test(name)) throw new FileError(Errno.ENOENT);
   if (name === '.' || name === '..') throw new FileError(Errno.EEXIST);

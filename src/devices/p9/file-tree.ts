@@ -118,7 +118,7 @@ export interface FileTree {
   stat(path: Path): FileStat;
   /**
    * What `stat` tells of each step from `path` by `names`, of which none is a dot, up to the first that leads nowhere; it
-   * throws where that is the first. For trees that find a step faster from the one before.
+   * throws if that is the first. For trees that find a step faster from the one before.
    */
   walk?(path: Path, names: readonly string[]): FileStat[];
   list(path: Path): DirectoryEntry[];

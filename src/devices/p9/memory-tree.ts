@@ -45,9 +45,9 @@ interface Node {
 
 export interface MemoryTreeOptions {
   isReadOnly?: boolean;
-  /** Bytes that the guest may fill, with what we hold for files, names and links; 256 MiB where absent. */
+  /** Bytes that the guest may fill, with what we hold for files, names and links; 256 MiB if absent. */
   limit?: number;
-  /** Milliseconds since 1970; those of the machine's clock where absent, so that equal runs see equal dates. */
+  /** Milliseconds since 1970; those of the machine's clock if absent, so that equal runs see equal dates. */
   now?: () => number;
 }
 
@@ -94,7 +94,7 @@ export class MemoryTree implements FileTree {
     }
   }
 
-  /** A copy of a file's contents; undefined where there is no such file. */
+  /** A copy of a file's contents; undefined if there is no such file. */
   get(path: string): Uint8Array | undefined {
     const node = this.#find(namesOf(path));
     return node && typeOf(node) === FileType.FILE ? node.data.slice(0, node.size) : undefined;
@@ -106,18 +106,6 @@ export class MemoryTree implements FileTree {
 
   list(path: Path): DirectoryEntry[] {
     return [...this.#folder(path)].map(([name, { id, mode }]) => ({ name, id, mode }));
-  }
-
-  names(path: Path): string[] {
-    return [...this.#folder(path).keys()];
-  }
-
-  entries(path: Path, names: readonly string[]): DirectoryEntry[] {
-    const folder = this.#folder(path);
-    return names.map((name) => {
-      const { id = 0n, mode = 0 } = folder.get(name) ?? {};
-      return { name, id, mode };
-    });
   }
 
   open(path: Path, how: OpenHow): OpenFile {
@@ -290,7 +278,7 @@ export class MemoryTree implements FileTree {
     return node;
   }
 
-  /** Throws ENOTDIR where something on the way is no folder. */
+  /** Throws ENOTDIR if something on the way is no folder. */
   #find(path: Path): Node | undefined {
     let node: Node | undefined = this.#root;
     for (const one of path) {

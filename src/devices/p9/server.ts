@@ -3,10 +3,18 @@
  * sends is answered, what makes no sense with Rlerror; every request is finished when its answer is there, so that there
  * is never anything to flush.
  */
-import type { Saved } from '../../saved.ts';
+import { copyOf, type Saved } from '../../saved.ts';
 import { child, type Fid, type FidState, Fids, step } from './fids.ts';
-import { Errno, type FileChanges, FileError, type FileStat, type FileTree, FileType } from './file-tree.ts';
-import { entriesIn, Listings, namesIn } from './listings.ts';
+import {
+  type DirectoryEntry,
+  Errno,
+  type FileChanges,
+  FileError,
+  type FileStat,
+  type FileTree,
+  FileType,
+} from './file-tree.ts';
+import { Folder, type FolderState, Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 import { walk } from './walk.ts';
 
@@ -16,8 +24,6 @@ const MIN_MESSAGE_BYTES = 4096;
 const MAX_WALK = 16;
 /** Entries of a folder in one answer: each may be a system call of the host. */
 const MOST_LISTED = 1024;
-/** Of these, as many as are looked at together. */
-const LOOKED_AT = 32;
 const MAX_TARGET_LENGTH = 4095;
 const NO_TAG = 0xffff;
 
@@ -50,7 +56,7 @@ const CHANGES: ReadonlySet<number> = new Set<number>([
 ]);
 
 /** The agreed length of messages, the fids, and the folders that are being read, by their fids. */
-export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; names: string[] }[] };
+export type P9State = { limit: number; fids: FidState[]; listings: { fid: number; folder: FolderState }[] };
 
 export class P9Server implements Saved<P9State> {
   readonly #tree: FileTree;
@@ -97,9 +103,9 @@ export class P9Server implements Saved<P9State> {
   }
 
   save(): P9State {
-    const listings = this.#listings.all.flatMap(({ reader, names }) => {
+    const listings = this.#listings.all.flatMap(({ reader, folder }) => {
       const fid = this.#fids.numberOf(reader);
-      return fid === undefined ? [] : [{ fid, names: [...names] }];
+      return fid === undefined ? [] : [{ fid, folder: folder.save() }];
     });
     return { limit: this.#limit, fids: this.#fids.save(), listings };
   }
@@ -107,7 +113,12 @@ export class P9Server implements Saved<P9State> {
   load({ limit, fids, listings }: P9State): void {
     this.#limit = limit;
     this.#fids.load(fids, (path, how) => this.#tree.open(path, how));
-    for (const { fid, names } of listings) this.#listings.of(this.#fids.get(fid), true, () => [...names]);
+    for (const { fid: number, folder } of listings) {
+      const fid = this.#fids.get(number);
+      const make = (): Folder =>
+        'entries' in folder ? Folder.of(copyOf(folder.entries)) : this.#namedFolder(fid, folder.names);
+      this.#listings.of(fid, true, make);
+    }
   }
 
   /** The answer to `message`, of `room` bytes at most. `room` is at least that of an Rlerror, 11 bytes. */
@@ -231,20 +242,20 @@ export class P9Server implements Saved<P9State> {
     if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const names = this.#listings.of(fid, from === 0n, () => namesIn(this.#tree, fid.path));
-    let at = from < BigInt(names.length) ? Number(from) : names.length;
-    const last = Math.min(at + MOST_LISTED, names.length);
+    const folder = this.#listings.of(fid, from === 0n, () => this.#folder(fid));
+    const { length } = folder.names;
+    const first = from < BigInt(length) ? Number(from) : length;
     let end = HEADER_BYTES;
-    while (at < last && end === data.length) {
-      for (const entry of entriesIn(this.#tree, fid.path, names.slice(at, Math.min(at + LOOKED_AT, last)))) {
-        putQid(data, { ...entry, modified: 0n, size: 0n });
-        data
-          .u64(BigInt(++at))
-          .u8((entry.mode & FileType.MASK) >> 12)
-          .text(entry.name);
-        if (data.length - HEADER_BYTES > room) break;
-        end = data.length;
-      }
+    for (let at = first; at < Math.min(first + MOST_LISTED, length); at++) {
+      const entry = folder.entry(at);
+      const { name, mode } = entry;
+      putQid(data, { ...entry, modified: 0n, size: 0n });
+      data
+        .u64(BigInt(at + 1))
+        .u8((mode & FileType.MASK) >> 12)
+        .text(name);
+      if (data.length - HEADER_BYTES > room) break;
+      end = data.length;
     }
     if (end === HEADER_BYTES) {
       this.#listings.forget(fid);
@@ -357,7 +368,34 @@ export class P9Server implements Saved<P9State> {
   #stat({ file, path }: Fid): FileStat {
     return file ? file.stat() : this.#tree.stat(path);
   }
+
+  #folder(fid: Fid): Folder {
+    const tree = this.#tree;
+    if (!tree.names || !tree.entries) return Folder.of([...this.#dots(fid), ...tree.list(fid.path)]);
+    return this.#namedFolder(fid, ['.', '..', ...tree.names(fid.path)]);
+  }
+
+  /** A folder whose files are looked at when an answer needs them. Throws FileError EIO for a tree that cannot do so. */
+  #namedFolder(fid: Fid, names: readonly string[]): Folder {
+    const tree = this.#tree;
+    if (!tree.entries) throw new FileError(Errno.EIO);
+    const dots = this.#dots(fid);
+    const files = tree.entries.bind(tree, fid.path);
+    return new Folder(names, (from, to) => [
+      ...dots.slice(from, to),
+      ...files(names.slice(Math.max(from, dots.length), to)),
+    ]);
+  }
+
+  #dots({ path }: Fid): DirectoryEntry[] {
+    return [
+      { name: '.', ...pick(this.#tree.stat(path)) },
+      { name: '..', ...pick(this.#tree.stat(path.slice(0, -1))) },
+    ];
+  }
 }
+
+const pick = ({ id, mode }: FileStat): { id: bigint; mode: number } => ({ id, mode });
 
 function header(message: Uint8Array): { type: number; tag: number } {
   if (message.length < HEADER_BYTES) return { type: 0, tag: NO_TAG };

@@ -2,7 +2,7 @@
 import { step } from './fids.ts';
 import type { FileStat, FileTree, Path } from './file-tree.ts';
 
-/** What lies at each step, up to the first that leads nowhere. Throws FileError where that is the first of all. */
+/** What lies at each step, up to the first that leads nowhere. Throws FileError if that is the first of all. */
 export function walk(tree: FileTree, from: Path, names: readonly string[]): FileStat[] {
   const paths: Path[] = [];
   untilError(names, paths, (name) => step(paths.at(-1) ?? from, name));

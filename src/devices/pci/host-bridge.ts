@@ -18,7 +18,7 @@ const PAM_SMALL = { START: 0xc_0000, BYTES: 0x4000 } as const;
 const PAM_LARGE = { START: 0xf_0000, END: MIB } as const;
 const Pam = { READ: 1, WRITE: 2, BOTH: 0x33, HIGH: 4 } as const;
 
-/** Where configuration space lies in memory; null where it is switched off. */
+/** Where configuration space lies in memory; null if it is switched off. */
 export type Ecam = { base: number; length: number } | null;
 
 /** A part of the memory below 1 MiB: whether reads and writes go to the RAM there. */

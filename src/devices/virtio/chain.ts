@@ -57,7 +57,7 @@ export class Chain {
   #writeAt = 0;
   #isRevoked = false;
 
-  /** Throws GuestError where a device-readable window follows a device-writable one, or there are too many bytes. */
+  /** Throws GuestError if a device-readable window follows a device-writable one, or there are too many bytes. */
   constructor(id: number, buffers: readonly Window[], slots: number) {
     this.id = id;
     this.buffers = buffers;
@@ -98,7 +98,7 @@ export class Chain {
     return this.#writeAt;
   }
 
-  /** A copy of the next `length` device-readable bytes, fewer where the chain ends. */
+  /** A copy of the next `length` device-readable bytes, fewer if the chain ends. */
   read(length: number): Uint8Array {
     const out = new Uint8Array(Math.min(length, this.unread));
     this.gather(out.length, (data, at) => out.set(data, at));

@@ -47,7 +47,7 @@ export class ConsolePort implements Saved<PortState> {
     this.parts.opened?.(isOpen);
   }
 
-  /** Whether somebody is at the host's end; true at first. */
+  /** Whether there is a reader at the host's end; true at first. */
   get isConnected(): boolean {
     return this.#isConnected;
   }

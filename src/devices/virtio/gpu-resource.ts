@@ -86,7 +86,7 @@ export class GpuResource {
     return this.#backing ? this.#backing.gpas.length * ENTRY_BYTES : 0;
   }
 
-  /** Takes `entries` as guest memory. Throws GpuError where any is not RAM. */
+  /** Takes `entries` as guest memory. Throws GpuError if any is not RAM. */
   attach(memory: DeviceMemory, count: number, entries: DataView): void {
     if (count === 0 || count > MAX_ENTRIES || entries.byteLength < count * ENTRY_BYTES) {
       throw new GpuError(Response.ERR_UNSPEC);
@@ -108,7 +108,7 @@ export class GpuResource {
     this.#backing = null;
   }
 
-  /** Throws GpuError where a transfer of `rect` from `offset` of the backing on is not possible. */
+  /** Throws GpuError if a transfer of `rect` from `offset` of the backing on is not possible. */
   checkTransfer(rect: Rect, offset: number): void {
     if (!this.#backing) throw new GpuError(Response.ERR_UNSPEC);
     if (!isWithin(rect, this.width, this.height)) throw new GpuError(Response.ERR_INVALID_PARAMETER);

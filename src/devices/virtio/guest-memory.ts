@@ -22,7 +22,7 @@ export class DeviceMemory {
     this.#wrote = wrote;
   }
 
-  /** The bytes at a driver's address; not to be kept. Throws GuestError where any of them is outside RAM. */
+  /** The bytes at a driver's address; not to be kept. Throws GuestError if any of them is outside RAM. */
   bytes(gpa: bigint, length: number): Uint8Array {
     if (gpa <= BigInt(Number.MAX_SAFE_INTEGER)) {
       try {

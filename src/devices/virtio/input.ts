@@ -59,7 +59,7 @@ export class VirtioInput implements VirtioDevice {
     this.#host = host;
   }
 
-  /** Sends events as one report; whole reports are lost where too many wait. */
+  /** Sends events as one report; whole reports are lost if too many wait. */
   report(...events: readonly InputEvent[]): void {
     this.#enter(...events.map(([type, code, value]): [number, number, number] => [type, code, value]));
   }

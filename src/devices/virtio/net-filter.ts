@@ -64,7 +64,7 @@ export class NetFilter implements Saved<FilterState> {
     return !modes.has('noMulticast') && (modes.has('allMulticast') || this.#multicast.has(key));
   }
 
-  /** Obeys a command: class, number, data. Returns false where it cannot be obeyed. */
+  /** Obeys a command: class, number, data. Returns false if it cannot be obeyed. */
   command(bytes: Uint8Array): boolean {
     const [kind, number] = bytes;
     const data = bytes.subarray(2);

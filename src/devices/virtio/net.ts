@@ -55,7 +55,7 @@ export interface NetOptions {
   doors?: Doors;
   /** Six bytes; the first must be even. */
   mac: Uint8Array;
-  /** 68 to 65535; 1500 where absent. */
+  /** 68 to 65535; 1500 if absent. */
   mtu?: number;
   /** Features that the driver is not offered. */
   withhold?: bigint;

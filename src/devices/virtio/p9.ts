@@ -20,7 +20,7 @@ export interface P9Service extends Saved {
 }
 
 /**
- * `takeWork` tells what the answers since its last call cost, in the unit of WorkMeter. Throws RangeError where the tag is
+ * `takeWork` tells what the answers since its last call cost, in the unit of WorkMeter. Throws RangeError if the tag is
  * not possible.
  */
 export function virtioP9(tag: string, service: P9Service, takeWork: () => number = () => 0): VirtioDevice {

@@ -70,7 +70,7 @@ export abstract class Virtqueue implements Saved<QueueState> {
     this.#chainsLeft = this.size;
   }
 
-  /** The next available chain, null where there is none or this turn's work is done (then `isExhausted`). */
+  /** The next available chain, null if there is none or this turn's work is done (then `isExhausted`). */
   pop(): Chain | null {
     if (this.#isDead || this.isExhausted || this.#rest) return null;
     const chain = this.take();
@@ -104,7 +104,7 @@ export abstract class Virtqueue implements Saved<QueueState> {
     this.options.charge?.(bytes);
   }
 
-  /** Whether the turn ended by its limits: chains may be left, and nobody will notify again. */
+  /** Whether the turn ended by its limits: chains may be left, and no notification will follow. */
   get isExhausted(): boolean {
     return this.#chainsLeft <= 0 || this.#workLeft <= 0;
   }
@@ -173,7 +173,7 @@ export abstract class Virtqueue implements Saved<QueueState> {
   protected abstract give(chain: Chain, written: number): boolean;
 }
 
-/** Throws GuestError where an area of a ring is not aligned or not within RAM. */
+/** Throws GuestError if an area of a ring is not aligned or not within RAM. */
 export function checkArea(memory: DeviceMemory, name: string, gpa: bigint, length: number, alignment: number): void {
   if (gpa % BigInt(alignment) !== 0n) {
     throw new GuestError(`the ${name} at gpa 0x${gpa.toString(16)} is not aligned to ${alignment}`);
@@ -181,7 +181,7 @@ export function checkArea(memory: DeviceMemory, name: string, gpa: bigint, lengt
   memory.bytes(gpa, length);
 }
 
-/** Throws GuestError where a queue cannot have the size. */
+/** Throws GuestError if a queue cannot have the size. */
 export function checkSize(size: number, isPowerOfTwo: boolean): void {
   if (size < 1 || size > MAX_QUEUE_SIZE)
     throw new GuestError(`queue size ${size}: must be from 1 to ${MAX_QUEUE_SIZE}`);

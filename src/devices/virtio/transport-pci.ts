@@ -34,7 +34,7 @@ const CLASSES: Record<number, number> = { 1: 0x02_0000, 2: 0x01_0000, 3: 0x07_80
 const OTHER_CLASS = 0xff_0000;
 
 export interface PciParts extends TransportParts {
-  /** MSI-X vectors; one per queue and one for the configuration where absent, none for 0. */
+  /** MSI-X vectors; one per queue and one for the configuration if absent, none for 0. */
   vectors?: number;
 }
 
@@ -125,7 +125,7 @@ export class VirtioPci extends PciFunction {
     return offset < data + 4 && offset + width > data && offset < CONFIG_BYTES;
   }
 
-  /** An access of the length and at the place that the driver wrote to the capability; nothing where they make no sense. */
+  /** An access of the length and at the place that the driver wrote to the capability; nothing if they make no sense. */
   #throughWindow(access: (at: number) => unknown, width: Width): number {
     const field = (at: number): number => super.readConfig(this.#windowAt + at, 4);
     const offset = field(Window.OFFSET);

@@ -7,7 +7,7 @@ import { addChunk } from '../../net/chunks.ts';
 import { copyOf, type Saved } from '../../saved.ts';
 import { type Header, MAX_PAYLOAD_BYTES, Op, Shutdown } from './vsock-packet.ts';
 
-/** Room for what the guest sent and nobody took yet. */
+/** Room for what the guest sent and has not been taken yet. */
 export const BUFFER_BYTES = 256 << 10;
 /** So much must be free again before the guest is told. */
 const CREDIT_STEP = BUFFER_BYTES / 4;
@@ -67,7 +67,7 @@ export type VsockConnectionState = {
 export class VsockConnection implements Saved<VsockConnectionState> {
   readonly hostPort: number;
   readonly guestPort: number;
-  /** To be set by whoever uses the connection. */
+  /** To be set by the user of the connection. */
   events: VsockEvents = {};
   readonly #carrier: VsockCarrier;
   #state: VsockConnectionState = {
@@ -188,7 +188,7 @@ export class VsockConnection implements Saved<VsockConnectionState> {
     this.events.close?.(reason);
   }
 
-  /** For the device: the next payload of at most `room` bytes, as far as the guest's buffer allows; null where none is. */
+  /** For the device: the next payload of at most `room` bytes, as far as the guest's buffer allows; null if none is. */
   take(room: number): Uint8Array | null {
     const [first] = this.#state.outgoing;
     if (this.#state.phase !== 'open' || !first) return null;

@@ -37,7 +37,7 @@ const FIRST_EPHEMERAL = 0x8000_0000;
 const FIRST_GUEST_CID = 3;
 const LAST_CID = 0xffff_fffe;
 
-/** Who accepts connections to a port of the host; undefined where nobody listens. */
+/** Who accepts connections to a port of the host; undefined if nothing listens. */
 export type VsockAcceptor = (port: number) => ((connection: VsockConnection) => void) | undefined;
 
 /** Connections by their ports, in the order in which they were made; `turn` is the place among those that may send. */
@@ -263,7 +263,7 @@ export class VirtioVsock implements VirtioDevice, VsockCarrier {
     }
   }
 
-  /** Answers first, then the connections in turns. Returns false where there is nothing to send or no buffer for it. */
+  /** Answers first, then the connections in turns. Returns false if there is nothing to send or no buffer for it. */
   #sendOne(queue: Virtqueue): boolean {
     const connection = this.#nextReady();
     if (this.#answers.length === 0 && !connection) return false;

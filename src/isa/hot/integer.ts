@@ -34,20 +34,23 @@ export const controlRows: HotRow[] = [
 ];
 
 function aluRows(): HotRow[] {
-  return ALU.flatMap((op) =>
-    BYTE_AND_UP.flatMap((width) => {
-      const flags = op === 'adc' || op === 'sbb' ? WITH_CARRY : ALL_WRITTEN;
-      return [
-        row(`${op}_r${width}`, op, 'r', width, { flags }),
-        row(`${op}_rm${width}`, op, 'rm', width, { flags, memory: 'read' }),
-        row(`${op}_mr${width}`, op, 'mr', width, { flags, memory: op === 'cmp' ? 'read' : 'both' }),
-      ];
-    }),
-  );
+  const ofWidth = (op: string, width: Width): HotRow[] => {
+    const flags = op === 'adc' || op === 'sbb' ? WITH_CARRY : ALL_WRITTEN;
+    return [
+      row(`${op}_r${width}`, op, 'r', width, { flags }),
+      row(`${op}_rm${width}`, op, 'rm', width, { flags, memory: 'read' }),
+      row(`${op}_mr${width}`, op, 'mr', width, { flags, memory: op === 'cmp' ? 'read' : 'both' }),
+    ];
+  };
+  return [
+    ...ALU.flatMap((op) => BYTE_AND_UP.flatMap((width) => ofWidth(op, width))),
+    ...['add', 'or', 'and', 'sub', 'xor'].map((op) => row(`${op}_r16`, op, 'r', 16, { flags: ALL_WRITTEN })),
+    ...ofWidth('cmp', 16),
+  ];
 }
 
 function testRows(): HotRow[] {
-  return BYTE_AND_UP.flatMap((width) => [
+  return ([8, 16, 32, 64] as const).flatMap((width) => [
     row(`test_r${width}`, 'test', 'r', width, { flags: ALL_WRITTEN }),
     row(`test_mr${width}`, 'test', 'mr', width, { flags: ALL_WRITTEN, memory: 'read' }),
   ]);

@@ -305,8 +305,7 @@ export class Board implements Saved<BoardState> {
     }
     const [key, value] = Object.entries(place).find(([, wish]) => wish !== undefined) ?? [];
     if (key) throw new RangeError(`${device.name}: ${key}=${value} is for the PCI bus`);
-    const transport = this.#virtioMmio.attach(parts);
-    this.bus.parts.keep(context.name, transport);
+    const transport = this.#virtioMmio.attach(`${context.name}.mmio`, parts);
     this.#teardown.push(() => transport.reset());
   }
 

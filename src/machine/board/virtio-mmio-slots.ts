@@ -26,13 +26,14 @@ export class VirtioMmioSlots {
     this.#pin = pin;
   }
 
-  /** Puts a device into the next slot. Throws RangeError where none is left. */
-  attach(parts: Omit<MmioParts, 'irq'>): VirtioMmio {
+  /** Puts a device into the next slot, as the part `name` of the machine. Throws RangeError where none is left. */
+  attach(name: string, parts: Omit<MmioParts, 'irq'>): VirtioMmio {
     const index = this.slots.length;
     if (index >= MAX_SLOTS)
       throw new RangeError(`${parts.device.name}: there is room for ${MAX_SLOTS} virtio-mmio devices`);
     const slot = { base: BASE + MMIO_BYTES * index, length: MMIO_BYTES, gsi: FIRST_PIN + (index % PINS) };
     const mmio = new VirtioMmio({ ...parts, irq: this.#pin(slot.gsi) });
+    this.#bus.parts.keep(name, mmio);
     this.#bus.mapMmio(parts.device.name, slot.base, slot.length, mmio);
     this.slots.push(slot);
     return mmio;

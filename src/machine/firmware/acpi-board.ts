@@ -16,7 +16,7 @@ export interface AcpiBoard {
   machine: MachineType;
   hasVga?: boolean;
   virtioMmio: readonly VirtioMmioSlot[];
-  /** PCI slots whose functions drive interrupt pins; absent where there is no PCI bus. */
+  /** PCI slots whose functions drive interrupt pins; absent if there is no PCI bus. */
   pciSlots?: readonly number[];
   /** Where configuration space lies in memory; where this firmware puts it if absent. */
   ecam?: number;

@@ -16,7 +16,7 @@ import { ECAM_BASE, ECAM_BYTES } from './pci-setup.ts';
 /** Where guests search for the RSDP: the BIOS area, on a 16-byte boundary. */
 export const ACPI_BASE = 0xf_0000;
 const ACPI_BYTES = 0x4000;
-/** The tables behind the root pointer. */
+/** The tables to which the root pointer leads. */
 const TABLES = 64;
 const RESET_PORT = 0xcf9;
 const RESET_VALUE = 6;

@@ -14,7 +14,7 @@ const KIB = 1024;
 const SERIAL_BASES = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
 /** Vectors that are data: the tables of the first two hard disks. */
 const DISK_TABLES = [0x41, 0x46];
-/** Programs take these for their own where they are zero. */
+/** Programs take these for their own if they are zero. */
 const USER_VECTORS = { FIRST: 0x60, LAST: 0x67 } as const;
 const PIT_HZ = 1_193_182;
 const MS_PER_DAY = 86_400_000;

@@ -3,6 +3,7 @@
  * under identity-mapping page tables. A small GDT that matches the loaded selectors is left in RAM; the selectors are Linux's,
  * whose 32-bit kernels load them again before they have a GDT of their own.
  */
+import { Cr0, Cr4, Efer } from '../../core/enums.gen.ts';
 import type { Core, GprName, GuestMemory, Segment, SegmentName } from '../../core/types.ts';
 import { hex, ImageError } from './loaders/image-error.ts';
 import type { MemoryLayout } from './memory-layout.ts';
@@ -14,7 +15,7 @@ export interface BootState {
   /** Physical address of the first instruction. */
   entry: number;
   registers?: Partial<Record<GprName, bigint>>;
-  /** In real mode: selectors of the code and of all other segments, where they are not to follow from the entry. */
+  /** In real mode: selectors of the code and of all other segments, if they are not to follow from the entry. */
   segments?: { cs: number; data: number };
   /** The image was told where the ACPI tables are. */
   knowsAcpi?: true;
@@ -34,9 +35,6 @@ const CODE_64 = 0xa09b;
 const DATA = 0xc093;
 const DATA_SEGMENTS = ['ss', 'ds', 'es', 'fs', 'gs'] as const satisfies readonly SegmentName[];
 
-const Cr0 = { PE: 1n, ET: 0x10n, NE: 0x20n, PG: 0x8000_0000n } as const;
-const CR4_PAE = 0x20n;
-const EFER_LME_LMA = 0x500n;
 const Entry = { PRESENT: 1n, WRITABLE: 2n, LARGE: 0x80n } as const;
 const RFLAGS_FIXED = 2n;
 
@@ -69,8 +67,8 @@ function enterFlat(core: Core, layout: MemoryLayout, state: BootState): void {
   const flat = (selector: number, rights: number): Segment => ({ selector, base: 0n, limit: 0xffff_ffff, rights });
   if (is64) {
     core.set('cr3', BigInt(buildIdentityTables(core.memory, layout)));
-    core.set('cr4', CR4_PAE);
-    core.set('efer', EFER_LME_LMA);
+    core.set('cr4', Cr4.PAE);
+    core.set('efer', Efer.LME | Efer.LMA);
     core.set('cr0', Cr0.PE | Cr0.ET | Cr0.NE | Cr0.PG);
   } else core.set('cr0', Cr0.PE | Cr0.ET);
   core.setSegment('cs', flat(CODE_SELECTOR, is64 ? CODE_64 : CODE_32));

@@ -46,7 +46,7 @@ export class Boot {
   /** What happened that the machine's owner may want to know. */
   readonly notes: readonly string[];
 
-  /** Unpacks what is to be unpacked. Throws ImageError where it is damaged, RangeError where there is nothing to boot. */
+  /** Unpacks what is to be unpacked. Throws ImageError if it is damaged, RangeError if there is nothing to boot. */
   static async prepare(
     asked: MachineOptions,
     flash: readonly FlashImage[],
@@ -95,7 +95,7 @@ export class Boot {
     return this.#roms[0]?.region ?? null;
   }
 
-  /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError where RAM is short. */
+  /** Puts the guest where it begins, and lets `core`, fresh from reset, stand there. Throws ImageError if RAM is short. */
   load(core: Core, board: BootBoard): void {
     const { bios } = this.#options;
     if (bios) this.#loadFirmware(core, bios, board.acpi.machine);

@@ -87,7 +87,7 @@ function routing(slots: readonly number[]): aml.Aml[] {
   ];
 }
 
-/** Windows where this firmware puts ranges, or behind the configuration space where another one put that. */
+/** Windows where this firmware puts ranges, or after the configuration space if another one put that elsewhere. */
 const windows = (ecam: number): aml.Aml =>
   aml.resources(
     aml.busNumbers(0, 0xff),

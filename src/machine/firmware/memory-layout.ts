@@ -49,7 +49,7 @@ export class MemoryLayout {
     this.ramBytes = ramBytes;
   }
 
-  /** Claims exact addresses. Throws ImageError where they leave RAM or meet what is there. */
+  /** Claims exact addresses. Throws ImageError if they leave RAM or meet what is there. */
   take(what: string, start: number, length: number): void {
     if (length === 0) return;
     const end = start + length;
@@ -87,7 +87,7 @@ export class MemoryLayout {
     return this.placeHigh(what, length);
   }
 
-  /** Finds page-aligned room behind everything placed so far, from 1 MiB on. */
+  /** Finds page-aligned room after everything placed so far, from 1 MiB on. */
   placeHigh(what: string, length: number): number {
     const end = this.#taken.reduce((highest, taken) => Math.max(highest, taken.end), MIB);
     const start = Math.ceil(end / PAGE) * PAGE;

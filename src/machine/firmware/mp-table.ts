@@ -29,7 +29,7 @@ const ISA_LINES = 16;
 /** The PIT arrives at pin 2, and line 2 is the second controller. */
 const PIT_PIN = 2;
 
-/** The floating pointer and, right behind it, the table, for physical address `base`. */
+/** The floating pointer and, right after it, the table, for physical address `base`. */
 export function mpTable(base: number, { vcpus, pciSlots }: Pick<AcpiBoard, 'vcpus' | 'pciSlots'>): Uint8Array {
   const body: number[] = [];
   let count = 0;

@@ -10,7 +10,7 @@ import { ACPI_PM_BASE } from './addresses.ts';
 
 export const ECAM_BASE = 0xe000_0000;
 export const ECAM_BYTES = 0x1000_0000;
-/** Where ranges go. The second window lies behind the ECAM, before the virtio-mmio slots. */
+/** Where ranges go. The second window lies after the ECAM, before the virtio-mmio slots. */
 export const PCI_MEMORY = [
   { first: 0xc000_0000, last: 0xdfff_ffff },
   { first: 0xf000_0000, last: 0xfeaf_ffff },
@@ -30,7 +30,7 @@ interface Claim {
   put(base: number): void;
 }
 
-/** Sets the bus up. Throws RangeError where the ranges of all devices are too much. */
+/** Sets the bus up. Throws RangeError if the ranges of all devices are too much. */
 export function setUpPci(pci: PciBus, elcr: { write(offset: number, width: 1, value: number): void }): void {
   pci.hostBridge.enableEcam(ECAM_BASE);
   pci.isaBridge.setUp(PIRQ_LINES, ACPI_PM_BASE, pci.isQ35 ? RCBA_BASE : undefined);

@@ -20,7 +20,7 @@ export interface FirmwareRequest {
   mp?: Pick<AcpiBoard, 'vcpus' | 'pciSlots'>;
 }
 
-/** Returns how the firmware boots from a disk, or null where an image lies on its ROM. */
+/** Returns how the firmware boots from a disk, or null if an image lies on its ROM. */
 export function placeFirmware(
   memory: GuestMemory,
   layout: MemoryLayout,

@@ -42,7 +42,7 @@ const UNKNOWN = 0xffff;
 const KIB = 1024;
 const MIB = 0x10_0000;
 const FOUR_GIB = 0x1_0000_0000;
-/** Where direct boots put the tables: behind those of ACPI. */
+/** Where direct boots put the tables: after those of ACPI. */
 const SMBIOS_BASE = 0xf_4000;
 const SMBIOS_BYTES = 0x1000;
 const Handle = { CHASSIS: 0x300, ARRAY: 0x1000 } as const;
@@ -215,7 +215,7 @@ function entryPoint(length: number, longest: number, count: number): Uint8Array 
   return bytes;
 }
 
-/** Writes the tables into the BIOS area. Throws ImageError where their texts are too long for it. */
+/** Writes the tables into the BIOS area. Throws ImageError if their texts are too long for it. */
 export function writeSmbios(memory: GuestMemory, layout: MemoryLayout, board: SmbiosBoard): void {
   const { anchor, tables } = buildSmbios(board);
   const start = Math.ceil(ANCHOR_BYTES / 16) * 16;

@@ -82,7 +82,7 @@ export class BalloonControl implements Saved<BalloonState> {
     return this.#device !== null;
   }
 
-  /** Asks the guest to make do with `bytes` of memory. Throws RangeError where that is impossible. */
+  /** Asks the guest to make do with `bytes` of memory. Throws RangeError if that is impossible. */
   target(bytes: number): void {
     this.#must();
     if (!Number.isFinite(bytes) || bytes < 0 || bytes > this.#ramBytes) {
@@ -91,7 +91,7 @@ export class BalloonControl implements Saved<BalloonState> {
     this.#setTarget(bytes);
   }
 
-  /** Asks the guest for fresh statistics. Returns false where its driver is not ready. */
+  /** Asks the guest for fresh statistics. Returns false if its driver is not ready. */
   askStatistics(): boolean {
     return this.#ask();
   }

@@ -56,14 +56,14 @@ export class GuestLinks implements Saved<LinksState> {
     return this.#folders[id];
   }
 
-  /** For a device: the port of this name, made where it is new. */
+  /** For a device: the port of this name, made if it is new. */
   makePort(name: string): GuestPort {
     const port = this.#ports.get(name) ?? new GuestPort(name, this.#doors);
     this.#ports.set(name, port);
     return port;
   }
 
-  /** The port of this name. Throws RangeError where no device has it. */
+  /** The port of this name. Throws RangeError if no device has it. */
   port(name: string): GuestPort {
     const port = this.#ports.get(name);
     if (!port) {

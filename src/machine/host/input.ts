@@ -21,7 +21,7 @@ export class Keyboard {
     return this.#controller().keyboard.leds;
   }
 
-  /** Holds a key down, by its KeyboardEvent.code; again where it repeats. Throws RangeError for a key that is not there. */
+  /** Holds a key down, by its KeyboardEvent.code; again if it repeats. Throws RangeError for a key that is not there. */
   down(code: string): void {
     this.#key(code, true);
   }

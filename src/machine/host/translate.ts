@@ -3,22 +3,20 @@
  * accessed, permissions do not matter (SDM Vol. 3A, "Paging").
  */
 import { check, isBigInt } from '../../checks.ts';
+import { Cr0, Cr4, Efer } from '../../core/enums.gen.ts';
 import type { Core } from '../../core/types.ts';
 
-const CR0_PG = 1n << 31n;
-const Cr4 = { PSE: 1n << 4n, PAE: 1n << 5n, LA57: 1n << 12n } as const;
-const EFER_LMA = 1n << 10n;
 const PRESENT = 1n;
 const LARGE = 0x80n;
 const FRAME = 0xf_ffff_ffff_f000n;
 
-/** The physical address of `linear`, or null where no table maps it or a table lies outside RAM. */
+/** The physical address of `linear`, or null if no table maps it or a table lies outside RAM. */
 export function translate(core: Core, linear: bigint): number | null {
   check('translate: linear', linear, isBigInt);
-  if ((core.get('cr0') & CR0_PG) === 0n) return Number(linear & 0xffff_ffffn);
+  if ((core.get('cr0') & Cr0.PG) === 0n) return Number(linear & 0xffff_ffffn);
   const cr4 = core.get('cr4');
   const cr3 = core.get('cr3');
-  if ((core.get('efer') & EFER_LMA) !== 0n) return walk(core, cr3 & FRAME, linear, (cr4 & Cr4.LA57) === 0n ? 4 : 5);
+  if ((core.get('efer') & Efer.LMA) !== 0n) return walk(core, cr3 & FRAME, linear, (cr4 & Cr4.LA57) === 0n ? 4 : 5);
   if ((cr4 & Cr4.PAE) === 0n) return walkOld(core, cr3 & 0xffff_f000n, linear, (cr4 & Cr4.PSE) !== 0n);
   const pointer = entryAt(core, (cr3 & 0xffff_ffe0n) + ((linear >> 30n) & 3n) * 8n, 8);
   return pointer & PRESENT ? walk(core, pointer & FRAME, linear, 2) : null;
@@ -68,7 +66,7 @@ function ramAt(core: Core, pa: number, length: number): Uint8Array | null {
   }
 }
 
-/** Up to `length` bytes from linear address `linear` on; fewer where a page is missing or not RAM. */
+/** Up to `length` bytes from linear address `linear` on; fewer if a page is missing or not RAM. */
 export function readLinear(core: Core, linear: bigint, length: number): Uint8Array {
   const out: number[] = [];
   for (let i = 0; i < length; i++) {

@@ -43,7 +43,7 @@ export class VsockHub {
     };
   }
 
-  /** Asked for ports that nobody listens on. */
+  /** Asked for ports on which nothing listens. */
   set fallback(find: (port: number) => VsockListener | undefined) {
     this.#others = find;
   }

@@ -69,7 +69,7 @@ export class DhcpServer implements Saved<Leases> {
     }
   }
 
-  /** Always the same address for the same card; null where there are no more. */
+  /** Always the same address for the same card; null if there are no more. */
   #addressOf(mac: Uint8Array): number | null {
     const key = mac.join();
     const known = this.#leases.get(key);

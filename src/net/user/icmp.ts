@@ -6,7 +6,7 @@ const Type = { ECHO_REPLY: 0, UNREACHABLE: 3, ECHO: 8, TIME_EXCEEDED: 11 } as co
 /** Codes of "destination unreachable". */
 export const Unreachable = { HOST: 1, PORT: 3, PROHIBITED: 13 } as const;
 const HEADER_BYTES = 8;
-/** Of the datagram that failed, behind its IP header. */
+/** Of the datagram that failed, after its IP header. */
 const QUOTED_BYTES = 8;
 
 /** Whether a message asks for an echo and arrived whole. */

@@ -108,7 +108,7 @@ export class Lan implements Saved<LanState> {
     return this.isClear;
   }
 
-  /** Sends a frame, now or when there is room; drops it where too many wait. */
+  /** Sends a frame, now or when there is room; drops it if too many wait. */
   transmit(frame: Uint8Array, offload?: Offload): void {
     if (this.isClear && this.card?.receive(frame, offload)) return;
     if (this.#held.length < MOST_HELD) this.#held.push({ frame, offload });
@@ -119,7 +119,7 @@ export class Lan implements Saved<LanState> {
     this.transmit(makeArp({ mac: MAC, ip }, { mac: request.slice(6, 12), ip: asker }, false));
   }
 
-  /** Addresses a frame; asks for the neighbour and returns false where nobody knows it yet. */
+  /** Addresses a frame; asks for the neighbour and returns false if it is not known yet. */
   address(frame: Uint8Array, ip: number): boolean {
     const mac = ip === BROADCAST_IP ? BROADCAST_MAC : this.#neighbours.get(ip);
     if (!mac) {
@@ -175,7 +175,7 @@ export class Lan implements Saved<LanState> {
   }
 }
 
-/** The bytes of a datagram whose fragments are all there, one behind the other. */
+/** The bytes of a datagram whose fragments are all there, one after the other. */
 function join({ parts, length }: Reassembly): Uint8Array | null {
   if (length < 0) return null;
   const bytes = new Uint8Array(length);

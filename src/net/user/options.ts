@@ -17,11 +17,11 @@ import type { SocketAddress } from '../sockets.ts';
 /** A port of the host that leads to one of the guest. */
 export interface HostForward {
   protocol: 'tcp' | 'udp';
-  /** All addresses of the host where absent. */
+  /** All addresses of the host if absent. */
   hostAddress?: string;
   /** 0 for any that is free. */
   hostPort: number;
-  /** The first address that DHCP gives where absent. */
+  /** The first address that DHCP gives if absent. */
   guestAddress?: string;
   guestPort: number;
 }
@@ -41,7 +41,7 @@ export interface UserNetOptions {
   /** The guest is cut off from the host and from the world, but for forwarded ports. */
   restrict?: boolean;
   forwards?: readonly HostForward[];
-  /** The name server that `dns` stands for; the host's own where absent. */
+  /** The name server that `dns` stands for; the host's own if absent. */
   resolver?: SocketAddress;
 }
 
@@ -85,7 +85,7 @@ export interface Plan {
   isRestricted: boolean;
 }
 
-/** The addresses of a network. Throws RangeError where they do not fit it. */
+/** The addresses of a network. Throws RangeError if they do not fit it. */
 export function makePlan(options: UserNetOptions): Plan {
   const subnet = parseSubnet(options.net ?? '10.0.2.0/24', 'net');
   const within = (key: 'host' | 'dns' | 'dhcpStart', index: number): number => {

@@ -28,7 +28,7 @@ export type Packet = {
   payload: Uint8Array;
 };
 
-/** The IPv4 packet in a frame; null where it is none, or damaged. */
+/** The IPv4 packet in a frame; null if it is none, or damaged. */
 export function parsePacket(frame: Uint8Array): Packet | null {
   const at = ETHERNET_BYTES;
   if (frame.length < at + IPV4_BYTES || frame[at] >> 4 !== 4) return null;
@@ -57,7 +57,7 @@ export interface PacketHead {
   id: number;
 }
 
-/** A frame with room for `length` bytes of payload behind its IPv4 header; Ethernet addresses are still to be set. */
+/** A frame with room for `length` bytes of payload after its IPv4 header; Ethernet addresses are still to be set. */
 export function makePacket(
   { source, destination, protocol, id }: PacketHead,
   length: number,
@@ -104,7 +104,7 @@ export function makeDatagram(
   return bytes;
 }
 
-/** What an Ethernet ARP packet for IPv4 says (RFC 826); null where it is none. */
+/** What an Ethernet ARP packet for IPv4 says (RFC 826); null if it is none. */
 export function parseArp(frame: Uint8Array): { isRequest: boolean; sender: number; target: number } | null {
   const at = ETHERNET_BYTES;
   if (frame.length < at + 28 || get16(frame, at) !== 1 || get16(frame, at + 2) !== EtherType.IPV4) return null;

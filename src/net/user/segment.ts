@@ -21,13 +21,13 @@ export interface Segment {
   flags: number;
   /** As it stands in the header. */
   window: number;
-  /** Of a SYN; absent where the option is. */
+  /** Of a SYN; absent if the option is. */
   mss?: number;
   scale?: number;
   payload: Uint8Array;
 }
 
-/** The segment in a packet; null where there is none. */
+/** The segment in a packet; null if there is none. */
 export function parseSegment({ payload: bytes }: Packet): Segment | null {
   const headerBytes = bytes.length < TCP_BYTES ? 0 : 4 * (bytes[12] >> 4);
   if (headerBytes < TCP_BYTES || headerBytes > bytes.length) return null;
@@ -72,7 +72,7 @@ export interface SegmentHead {
 
 export interface SegmentFrame {
   frame: Uint8Array;
-  /** Absent where the checksum is made. */
+  /** Absent if the checksum is made. */
   offload?: Offload;
 }
 

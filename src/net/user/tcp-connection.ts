@@ -30,7 +30,7 @@ export interface ConnectionParts {
   /** Makes the timer of this connection. */
   timer: (fires: () => void) => NetTimer;
   host: HostWork;
-  /** Sends a segment. Returns false where the guest has no room. */
+  /** Sends a segment. Returns false if the guest has no room. */
   emit: (head: Outgoing, length: number, fill: (target: Uint8Array) => void, mss: number) => boolean;
   /** What we can take in one frame, told in our SYN. */
   ourMss: number;

@@ -136,7 +136,7 @@ export class TcpSender implements Saved<SenderState> {
     else if (this.#state.isSynSent) this.open(this.#state.synFlags);
   }
 
-  /** Takes the acknowledgement of a segment. Returns false where it is of what was never sent. */
+  /** Takes the acknowledgement of a segment. Returns false if it is of what was never sent. */
   acknowledge({ ack, window, payload, flags }: Segment): boolean {
     const count = ahead(ack, this.#state.una);
     if (count > this.#state.high) return false;

@@ -8,7 +8,7 @@ import type { HostWork, NetCard } from '../backend.ts';
 import type { HostDatagrams, HostSockets, OnDatagram, SocketAddress } from '../sockets.ts';
 import type { Packet } from './packet.ts';
 
-/** Host milliseconds: until a socket that nobody uses is closed, and for which an answer is waited. */
+/** Host milliseconds: until an unused socket is closed, and how long an answer is waited for. */
 const IDLE_MS = 60_000;
 const ANSWER_MS = 1000;
 const MOST_FLOWS = 512;

@@ -209,7 +209,7 @@ export class UserNet implements NetBackend {
     this.#sendUdp(from, { ip: ciaddr || BROADCAST_IP, port: DHCP_CLIENT_PORT }, reply);
   }
 
-  /** Where a connection to an address that the guest knows leads on the host; null where it leads nowhere. */
+  /** Where a connection to an address that the guest knows leads on the host; null if it leads nowhere. */
   #leadsTo(ip: number, port: number): SocketAddress | null {
     const { gateway, dns, subnet, isRestricted } = this.#plan;
     if (isRestricted) return null;
@@ -219,7 +219,7 @@ export class UserNet implements NetBackend {
     return isRoutable ? { address: formatIp(ip), port } : null;
   }
 
-  /** As whom the guest sees somebody on the host's side: what cannot be an address outside is the gateway. */
+  /** The address by which the guest sees a peer on the host's side: what cannot be an address outside is the gateway. */
   #knownAs(address: string): number {
     const text = address.replace(/^::ffff:/, '');
     const isOutside = /^\d+\.\d+\.\d+\.\d+$/.test(text) && !text.startsWith('127.');

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { packPackage } from '../../../tools/pack.ts';
 import { serve } from '../../../tools/static-server.ts';
 import type { Mode, Tool } from './tools.ts';
 
@@ -31,11 +32,7 @@ export function install(name: string, packages: Readonly<Record<string, string>>
 
 /** Packs the package of `root` and unpacks it as an installed one below `folder`. Returns where it lies. */
 export function installPackage(root: string, folder: string): string {
-  const pack = ['pack', root, '--ignore-scripts', '--loglevel=error', '--pack-destination', folder];
-  const tarball = execFileSync('npm', pack, { cwd: folder, encoding: 'utf8', stdio: 'pipe' })
-    .trim()
-    .split('\n')
-    .at(-1) as string;
+  const { tarball } = packPackage(root, folder);
   execFileSync('tar', ['xzf', tarball], { cwd: folder });
   const installed = join(folder, 'node_modules/vmlaunch');
   mkdirSync(dirname(installed), { recursive: true });
@@ -57,7 +54,8 @@ export interface Site {
 }
 
 function boot(imports: string, image: Uint8Array): string {
-  return `import { Machine } from '${imports}';
+  const machine = imports.endsWith('/worker') ? 'WorkerMachine as Machine' : 'Machine';
+  return `import { ${machine} } from '${imports}';
 export async function boot() {
   let text = '';
   try {

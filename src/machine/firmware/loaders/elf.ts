@@ -42,7 +42,7 @@ export function isElf(image: Uint8Array): boolean {
   return image.length >= 4 && viewOf(image).getUint32(0, true) === MAGIC;
 }
 
-/** Reads the headers. Throws ImageError where the file is no x86 executable, lies about itself or is cut short. */
+/** Reads the headers. Throws ImageError if the file is no x86 executable, lies about itself or is cut short. */
 export function parseElf(image: Uint8Array): ElfImage {
   if (!isElf(image)) throw new ImageError('not an ELF file: the magic number is missing');
   if (image.length < 52) throw new ImageError(`the ELF header is cut short: ${image.length} bytes of 52`);

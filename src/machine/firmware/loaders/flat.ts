@@ -8,11 +8,11 @@ export interface FlatOptions {
   /** Physical address of the first byte. */
   address: number;
   mode: BootMode;
-  /** Physical address of the first instruction; the image's start where absent. */
+  /** Physical address of the first instruction; the image's start if absent. */
   entry?: number;
 }
 
-/** Copies the image and returns how to enter it. Throws ImageError where it is empty or leaves RAM. */
+/** Copies the image and returns how to enter it. Throws ImageError if it is empty or leaves RAM. */
 export function loadFlat(
   memory: GuestMemory,
   layout: MemoryLayout,

@@ -6,7 +6,7 @@ import type { BootModule } from './multiboot.ts';
 
 const ALIGN = 4;
 
-/** Puts archives one behind the other, each on a multiple of four bytes, as Linux unpacks them. */
+/** Puts archives one after the other, each on a multiple of four bytes, as Linux unpacks them. */
 export function placeInitrd(
   memory: GuestMemory,
   layout: MemoryLayout,
@@ -26,7 +26,7 @@ export function placeInitrd(
   return { start, end: start + size };
 }
 
-/** Throws ImageError where the archive ends above `last`, the last address at which a kernel takes it. */
+/** Throws ImageError if the archive ends above `last`, the last address at which a kernel takes it. */
 export function checkInitrd({ start, end }: { start: number; end: number }, last: number): void {
   if (end - 1 > last) {
     throw new ImageError(

@@ -12,17 +12,17 @@ import { checkInitrd, placeInitrd } from './initrd.ts';
 import { type BootRequest, MIB } from './multiboot.ts';
 import { Header, type SetupHeader } from './setup-header.ts';
 
-/** The setup code with its heap and stack has a segment; the command line lies behind it. */
+/** The setup code with its heap and stack has a segment; the command line lies after it. */
 const SETUP = { BASE: 0x1_0000, BYTES: 0x1_0000 } as const;
 const COMMAND_LINE = SETUP.BASE + SETUP.BYTES;
 const ENTRY_PARAGRAPHS = 0x20;
 const STACK_TOP = 0xfff0;
-/** From the start of the setup code, less 0x200: the stack begins behind it. */
+/** From the start of the setup code, less 0x200: the stack begins after it. */
 const HEAP_END = 0xfe00 - 0x200;
 const CAN_USE_HEAP = 0x80;
 const LOADER_UNDEFINED = 0xff;
 
-/** Puts setup code, kernel and what they are told in place. Throws ImageError where they do not fit. */
+/** Puts setup code, kernel and what they are told in place. Throws ImageError if they do not fit. */
 export function loadRealMode(
   memory: GuestMemory,
   layout: MemoryLayout,

@@ -16,8 +16,8 @@ import type { BootRequest } from './multiboot.ts';
 import { Header, isLinux, parseSetupHeader, type SetupHeader } from './setup-header.ts';
 
 /**
- * How a bzImage is booted: `unpack` (the kernel is unpacked before the guest starts, where its compression is known),
- * `image` (the untouched image at its 64-bit entry, or at its 32-bit one where it has no other), `image32` (always that),
+ * How a bzImage is booted: `unpack` (the kernel is unpacked before the guest starts, if its compression is known),
+ * `image` (the untouched image at its 64-bit entry, or at its 32-bit one if it has no other), `image32` (always that),
  * `image16` (at its 16-bit entry, under the firmware, which is also the way of an image without another entry).
  */
 export const LINUX_BOOTS = ['unpack', 'image', 'image32', 'image16'] as const;
@@ -34,7 +34,7 @@ const E820_ENTRY = 20;
 const LOADER_UNDEFINED = 0xff;
 const ENTRY_64 = 0x200;
 
-/** The kernel inside `image`, where it is a bzImage; or a note that says why it is left to unpack itself. */
+/** The kernel inside `image`, if it is a bzImage; or a note that says why it is left to unpack itself. */
 export async function unpackLinux(
   image: Uint8Array,
   limits?: UnpackLimits,
@@ -45,7 +45,7 @@ export async function unpackLinux(
   const end = payload.offset + payload.length;
   if (end > kernel.length) {
     throw new ImageError(
-      `the kernel's compressed data end at ${hex(end)}, behind the image's ${hex(kernel.length)} bytes`,
+      `the kernel's compressed data end at ${hex(end)}, beyond the image's ${hex(kernel.length)} bytes`,
     );
   }
   const unpacked = await unpackPayload(kernel.subarray(payload.offset, end), limits);
@@ -54,7 +54,7 @@ export async function unpackLinux(
     : { note: `the kernel is compressed by ${unpacked.unknown}, which is not known here: it unpacks itself` };
 }
 
-/** Loads the kernel where it wants to be. Throws ImageError where the image or the RAM does not allow that. */
+/** Loads the kernel where it wants to be. Throws ImageError if the image or the RAM does not allow that. */
 export function loadLinux(
   memory: GuestMemory,
   layout: MemoryLayout,

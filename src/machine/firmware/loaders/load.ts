@@ -22,7 +22,7 @@ export interface LoadRequest extends BootRequest {
   linuxBoot?: LinuxBoot;
 }
 
-/** Loads `image` by its own format, or as a flat binary where `flat` is given. Throws ImageError with the reason. */
+/** Loads `image` by its own format, or as a flat binary if `flat` is given. Throws ImageError with the reason. */
 export function loadImage(
   memory: GuestMemory,
   layout: MemoryLayout,

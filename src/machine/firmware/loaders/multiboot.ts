@@ -22,7 +22,7 @@ export interface BootRequest {
   /** The kernel's name and arguments. */
   commandLine: string;
   modules: readonly BootModule[];
-  /** Physical address of the ACPI root pointer, where the board has one. */
+  /** Physical address of the ACPI root pointer, if the board has one. */
   rsdp?: number;
   /** There is a VGA in text mode. */
   hasVga?: boolean;
@@ -34,7 +34,7 @@ export interface PlacedModule {
   commandLine: string;
 }
 
-/** Copies the modules behind the image, each on a page of its own. */
+/** Copies the modules after the image, each on a page of its own. */
 export function placeModules(
   memory: GuestMemory,
   layout: MemoryLayout,

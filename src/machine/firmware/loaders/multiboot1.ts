@@ -52,7 +52,7 @@ export interface Multiboot1Header {
   addresses?: { header: number; load: number; loadEnd: number; bssEnd: number; entry: number };
 }
 
-/** Finds the header in the first 8 KiB, or null. Throws ImageError where it asks for what no loader knows. */
+/** Finds the header in the first 8 KiB, or null. Throws ImageError if it asks for what no loader knows. */
 export function findMultiboot1(image: Uint8Array): Multiboot1Header | null {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   const last = Math.min(image.length, SEARCHED_BYTES) - HEADER_BYTES;
@@ -133,7 +133,7 @@ export function addressedBytes(
     );
   }
   const length = loadEnd === 0 ? imageBytes - start : loadEnd - load;
-  if (length <= 0) throw new ImageError(`Multiboot load end ${hex(loadEnd)} is not behind its start ${hex(load)}`);
+  if (length <= 0) throw new ImageError(`Multiboot load end ${hex(loadEnd)} is not after its start ${hex(load)}`);
   if (start + length > imageBytes) {
     throw new ImageError(
       `the Multiboot image needs ${hex(start + length)} bytes of file, which has ${hex(imageBytes)}`,

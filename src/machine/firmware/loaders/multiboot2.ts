@@ -1,6 +1,6 @@
 /**
  * Multiboot 2 ("Multiboot2 Specification version 2.0"), entered in 32-bit protected mode on a machine without EFI.
- * Framebuffer and console wishes are passed over: this board has a serial port only.
+ * Requests for a framebuffer or a console are passed over: this board has a serial port only.
  */
 import type { GuestMemory } from '../../../core/types.ts';
 import type { BootState } from '../boot-state.ts';
@@ -46,7 +46,7 @@ export interface Multiboot2Header {
   entry?: number;
 }
 
-/** Finds the header in the first 32 KiB, or null. Throws ImageError where it is malformed or asks too much. */
+/** Finds the header in the first 32 KiB, or null. Throws ImageError if it is malformed or asks too much. */
 export function findMultiboot2(image: Uint8Array): Multiboot2Header | null {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   const last = Math.min(image.length, SEARCHED_BYTES) - HEADER_BYTES;

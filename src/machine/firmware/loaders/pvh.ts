@@ -18,7 +18,7 @@ const INFO_BYTES = 56;
 const MODULE_BYTES = 32;
 const MAP_ENTRY_BYTES = 24;
 
-/** The physical address of the PVH entry, where the kernel has one. */
+/** The physical address of the PVH entry, if the kernel has one. */
 export function pvhEntry(elf: ElfImage): number | undefined {
   const note = elf.notes.find(({ name, type }) => name === 'Xen' && type === XEN_PHYS32_ENTRY);
   if (!note) return undefined;
@@ -28,7 +28,7 @@ export function pvhEntry(elf: ElfImage): number | undefined {
   return new DataView(desc.buffer, desc.byteOffset).getUint32(0, true);
 }
 
-/** Loads the kernel and writes its start information. Throws ImageError where they do not fit. */
+/** Loads the kernel and writes its start information. Throws ImageError if they do not fit. */
 export function loadPvh(
   memory: GuestMemory,
   layout: MemoryLayout,

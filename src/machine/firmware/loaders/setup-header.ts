@@ -46,12 +46,12 @@ export interface SetupHeader {
   /** Bytes from there that it uses before it knows the memory map. */
   initSize: number;
   has64BitEntry: boolean;
-  /** False where the image is started in real mode only: it names no address of its protected-mode code. */
+  /** False if the image is started in real mode only: it names no address of its protected-mode code. */
   hasProtectedEntry: boolean;
   commandLineLimit: number;
   /** The last address that the initial RAM disk may occupy. */
   initrdMax: number;
-  /** Where in `kernel` the compressed kernel lies; of no length where the image does not say. */
+  /** Where in `kernel` the compressed kernel lies; of no length if the image does not say. */
   payload: { offset: number; length: number };
 }
 
@@ -59,7 +59,7 @@ export function isLinux(image: Uint8Array): boolean {
   return image.length >= Header.MAGIC + 4 && viewOf(image).getUint32(Header.MAGIC, true) === MAGIC;
 }
 
-/** Reads the header. Throws ImageError where the image is cut short, lies about itself or is older than bzImages. */
+/** Reads the header. Throws ImageError if the image is cut short, lies about itself or is older than bzImages. */
 export function parseSetupHeader(image: Uint8Array): SetupHeader {
   if (image.length < Header.CMD_LINE_PTR + 4) {
     throw new ImageError(`the bzImage ends within its header (${image.length} bytes)`);

@@ -90,7 +90,7 @@ describe('the kernel inside a bzImage', () => {
   });
 
   it.each<[string, Uint8Array, RegExp]>([
-    ['ends outside the image', carrying(gzipSync(kernel), 0x10_0000), /end at 0x100300, behind the image's/],
+    ['ends outside the image', carrying(gzipSync(kernel), 0x10_0000), /end at 0x100300, beyond the image's/],
     ['is cut short', carrying(gzipSync(kernel).subarray(0, 40)), /gzip/],
     ['says it is huge', carrying(sized(lz4Legacy(kernel), 0x7000_0000)), /unpack to 1879048192 bytes; the limit is/],
     ['says another size', carrying(sized(lz4Legacy(kernel), kernel.length + 1)), /unpack to .* and not to/],

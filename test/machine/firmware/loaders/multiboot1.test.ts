@@ -113,7 +113,7 @@ describe('a Multiboot 1 image with address fields', () => {
 
   it.each([
     ['a load end past the file', flat(MIB + 37, 0), 'needs 0x25 bytes of file, which has 0x24'],
-    ['a load end before its start', flat(MIB - 1, 0), 'not behind its start'],
+    ['a load end before its start', flat(MIB - 1, 0), 'not after its start'],
     ['an entry outside', flat(0, 0, MIB + 36), 'entry 0x100024 is outside the image'],
     ['a bss past RAM', flat(0, 0xf000_0000), 'outside RAM'],
     [

@@ -1,7 +1,7 @@
 /** gzip, by the host's own decompressor. */
 import { ImageError } from '../image-error.ts';
 
-/** Unpacks a member whose output has `size` bytes. Throws ImageError where it is damaged. */
+/** Unpacks a member whose output has `size` bytes. Throws ImageError if it is damaged. */
 export async function gunzip(input: Uint8Array, size: number): Promise<Uint8Array> {
   const output = new Uint8Array(size);
   let to = 0;

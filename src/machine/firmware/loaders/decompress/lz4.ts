@@ -7,7 +7,7 @@ const LEAST_MATCH = 4;
 /** "Legacy frame": the size of all blocks but the last. */
 const MOST_BLOCK = 8 << 20;
 
-/** Unpacks a frame whose output has `size` bytes. Throws ImageError where it is damaged. */
+/** Unpacks a frame whose output has `size` bytes. Throws ImageError if it is damaged. */
 export async function unlz4(input: Uint8Array, size: number, rest: Rest): Promise<Uint8Array> {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const output = new Uint8Array(size);
@@ -15,7 +15,7 @@ export async function unlz4(input: Uint8Array, size: number, rest: Rest): Promis
   for (let at = MAGIC_BYTES; at + 4 <= input.length; ) {
     const end = at + 4 + view.getUint32(at, true);
     if (end > input.length)
-      throw new ImageError(`LZ4: a block ends at ${end}, behind the ${input.length} bytes of data`);
+      throw new ImageError(`LZ4: a block ends at ${end}, beyond the ${input.length} bytes of data`);
     to = unpackBlock(input, at + 4, end, output.subarray(0, to + MOST_BLOCK), to);
     at = end;
     await rest();

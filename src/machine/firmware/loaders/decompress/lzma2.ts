@@ -65,7 +65,7 @@ export class Lzma2Decoder {
   }
 
   /**
-   * Decodes a chunk, of 2 MiB at most; false at the end mark. Throws ImageError where the data are damaged or more than
+   * Decodes a chunk, of 2 MiB at most; false at the end mark. Throws ImageError if the data are damaged or more than
    * there is room for.
    */
   next(): boolean {

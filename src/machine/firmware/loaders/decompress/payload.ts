@@ -21,7 +21,7 @@ export interface UnpackLimits {
 interface Format {
   name: string;
   magic: readonly number[];
-  /** Absent where the format is known by name only. */
+  /** Absent if the format is known by name only. */
   load?: () => Promise<Unpack>;
 }
 
@@ -39,7 +39,7 @@ const FORMATS: readonly Format[] = [
   { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f] },
 ];
 
-/** Unpacks `payload`; where its format is unknown, says which. Throws ImageError where it is damaged or too large. */
+/** Unpacks `payload`; if its format is unknown, says which. Throws ImageError if it is damaged or too large. */
 export async function unpackPayload(
   payload: Uint8Array,
   { mostBytes = MOST_BYTES, rest = async () => {} }: UnpackLimits = {},

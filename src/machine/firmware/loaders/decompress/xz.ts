@@ -9,13 +9,13 @@ import { Lzma2Decoder } from './lzma2.ts';
 const STREAM_HEADER_BYTES = 12;
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 const CHECK_CRC32 = 1;
-/** Bytes after which whoever looks at all of them rests. */
+/** Bytes after which a pass over all of them rests. */
 const PIECE = 1 << 20;
 const Filter = { X86: 4, LZMA2: 0x21 } as const;
 const HAS_PACKED_SIZE = 0x40;
 const HAS_SIZE = 0x80;
 
-/** Unpacks a stream whose output has `size` bytes. Throws ImageError where it is damaged or uses other filters. */
+/** Unpacks a stream whose output has `size` bytes. Throws ImageError if it is damaged or uses other filters. */
 export async function unxz(input: Uint8Array, size: number, rest: Rest): Promise<Uint8Array> {
   if (input.length < STREAM_HEADER_BYTES) throw new ImageError('xz: the data are cut short');
   const check = input[7] & 15;

@@ -2,7 +2,7 @@
 import { decompress } from 'fzstd';
 import { ImageError } from '../image-error.ts';
 
-/** Unpacks a frame whose output has `size` bytes. Throws ImageError where it is damaged. */
+/** Unpacks a frame whose output has `size` bytes. Throws ImageError if it is damaged. */
 export function unzstd(input: Uint8Array, size: number): Uint8Array {
   let output: Uint8Array;
   try {

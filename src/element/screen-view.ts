@@ -1,10 +1,10 @@
 /** Draws a machine's screen on a canvas. */
-import type { PixelPicture, TextPicture } from './protocol.ts';
+import type { ScreenPicture, TextPicture } from '../worker/picture.ts';
 
 const CELL = { WIDTH: 9, HEIGHT: 16 } as const;
 const FONT = `14px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace`;
 
-export function drawScreen(canvas: HTMLCanvasElement, picture: TextPicture | PixelPicture): void {
+export function drawScreen(canvas: HTMLCanvasElement, picture: ScreenPicture): void {
   const context = canvas.getContext('2d');
   if (!context) return;
   if (picture.kind === 'pixels') {

@@ -1,12 +1,12 @@
 /**
  * <vm-launch>: a PC in a page. Attributes: `kernel` and `initrd` (addresses), `append`, `memory`, `cpu`, `clock` (host,
  * or vm for runs that are all the same) and `autostart`; files may be dropped on it too. The machine runs in a Worker.
+ * The terminal is xterm.js, which the page's own packages provide (@xterm/xterm and @xterm/addon-fit).
  */
-import { FitAddon } from '@xterm/addon-fit';
-import { Terminal } from '@xterm/xterm';
+import type { Terminal } from '@xterm/xterm';
 import terminalStyle from '@xterm/xterm/css/xterm.css';
-import { KEY_CODES, type Report } from '../src/index.ts';
-import type { FromWorker, StartOptions, ToWorker } from './protocol.ts';
+import { WorkerMachine, type WorkerMachineOptions } from '../entries/worker.ts';
+import { KEY_CODES, type Report } from '../index.ts';
 import { drawScreen } from './screen-view.ts';
 import style from './vm-launch.css';
 
@@ -14,6 +14,11 @@ const SIGNATURE_AT = 0x202;
 const BZIMAGE = 'HdrS';
 const ELF = '\x7fELF';
 const MOST_OUTPUT = 1 << 20;
+const REPORT_MS = 1000;
+const SCREEN_MS = 50;
+
+/** Where there are no elements, as on a server that renders pages, the class can be imported all the same. */
+const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 const MARKUP = `
   <div class="frame">
@@ -37,7 +42,7 @@ const MARKUP = `
 
 type Tab = 'console' | 'screen' | 'report';
 
-export class VmLaunch extends HTMLElement {
+export class VmLaunch extends Base {
   /** Files to boot; they have precedence over the attributes. */
   files: { kernel?: Blob; initrd?: Blob } = {};
   /** The end of what came over the serial console. */
@@ -45,9 +50,12 @@ export class VmLaunch extends HTMLElement {
   /** The machine's numbers as of about a second ago; null before the first. */
   report: Report | null = null;
   readonly #root = this.attachShadow({ mode: 'open' });
-  readonly #terminal = new Terminal({ fontSize: 14, scrollback: 5000, theme: { background: '#0e1116' } });
-  readonly #fit = new FitAddon();
-  #worker: Worker | null = null;
+  #terminal: Terminal | null = null;
+  #machine: WorkerMachine | null = null;
+  /** Counts starts: what belongs to an earlier one is not heard any more. */
+  #start = 0;
+  /** Whether the whole screen is to be drawn, changed or not. */
+  #isFresh = true;
 
   connectedCallback(): void {
     if (this.#root.childElementCount > 0) return;
@@ -56,13 +64,9 @@ export class VmLaunch extends HTMLElement {
     this.#button('power').onclick = () => this.powerButton();
     this.#button('stop').onclick = () => this.stop();
     for (const tab of ['console', 'screen', 'report'] as const) this.#button(tab).onclick = () => this.show(tab);
-    this.#terminal.loadAddon(this.#fit);
-    this.#terminal.open(this.#find('[data-tab=console]'));
-    this.#fit.fit();
-    new ResizeObserver(() => this.#fit.fit()).observe(this);
-    this.#terminal.onData((text) => this.send(text));
     this.#listenToCanvas();
     this.#acceptFiles();
+    void this.#openTerminal();
     if (this.hasAttribute('autostart')) void this.start();
   }
 
@@ -73,37 +77,53 @@ export class VmLaunch extends HTMLElement {
   /** Boots. What goes wrong is shown, and told by the event `problem`. */
   async start(): Promise<void> {
     this.#dismiss();
-    this.#terminal.reset();
+    const start = this.#start;
+    this.#terminal?.reset();
     this.output = '';
     this.report = null;
     this.#setRunning(true);
     this.#tell('');
     try {
-      const options = await this.#options();
-      this.#worker = new Worker(new URL('./machine-worker.js', import.meta.url), { type: 'module' });
-      this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
-      this.#worker.onerror = ({ message }) => this.#fail(message);
-      this.#post({ type: 'start', options });
-      this.#post({ type: 'watch', isOn: this.#isShown('screen') });
-      this.#terminal.focus();
+      const machine = await WorkerMachine.create(await this.#options());
+      if (start !== this.#start) machine.close();
+      else await this.#run(machine);
     } catch (error) {
-      this.#fail((error as Error).message);
+      if (start === this.#start) this.#fail((error as Error).message);
+    }
+  }
+
+  async #run(machine: WorkerMachine): Promise<void> {
+    this.#machine = machine;
+    machine.on('console', (text) => this.#print(text));
+    this.#terminal?.focus();
+    const timers = [
+      setInterval(() => this.#ask(async () => this.#report(await machine.report())), REPORT_MS),
+      setInterval(() => this.#ask(() => this.#drawScreen(machine)), SCREEN_MS),
+    ];
+    try {
+      const outcome = await machine.run();
+      await this.#drawScreen(machine);
+      this.#report(await machine.report(), outcome.reason);
+      this.#dismiss();
+      this.dispatchEvent(new CustomEvent('ended', { detail: outcome }));
+    } finally {
+      for (const timer of timers) clearInterval(timer);
     }
   }
 
   /** Ends the run, as if unplugged. */
   stop(): void {
-    this.#post({ type: 'stop' });
+    this.#ask(() => this.#machine?.stop());
   }
 
   /** Presses the ACPI power button. */
   powerButton(): void {
-    this.#post({ type: 'power' });
+    this.#ask(() => this.#machine?.powerButton());
   }
 
   /** Types into the serial console. */
   send(text: string): void {
-    this.#post({ type: 'input', text });
+    this.#ask(() => this.#machine?.send(text));
   }
 
   /** Shows one of the three views. */
@@ -112,17 +132,21 @@ export class VmLaunch extends HTMLElement {
     for (const button of this.#root.querySelectorAll('[role=tab]')) {
       button.setAttribute('aria-selected', String(button.getAttribute('name') === tab));
     }
-    this.#post({ type: 'watch', isOn: tab === 'screen' });
-    if (tab === 'console') this.#terminal.focus();
+    this.#isFresh = true;
+    if (tab === 'console') this.#terminal?.focus();
     if (tab === 'screen') this.#find<HTMLElement>('canvas').focus();
   }
 
-  async #options(): Promise<StartOptions> {
+  async #options(): Promise<WorkerMachineOptions> {
     const kernel = await this.#bytes('kernel');
     if (!kernel) throw new Error('choose a kernel, or drop one here');
+    const initrd = await this.#bytes('initrd');
     return {
       kernel,
-      initrd: await this.#bytes('initrd'),
+      modules: initrd ? [{ bytes: initrd, commandLine: '' }] : [],
+      devices: [{ type: 'isa-debug-exit', iobase: 0xf4, iosize: 4 }],
+      waitForInput: true,
+      date: new Date(),
       append: this.getAttribute('append') ?? '',
       memory: this.getAttribute('memory') ?? '128M',
       cpu: this.getAttribute('cpu') ?? undefined,
@@ -140,28 +164,35 @@ export class VmLaunch extends HTMLElement {
     return new Uint8Array(await response.arrayBuffer());
   }
 
-  #receive(message: FromWorker): void {
-    switch (message.type) {
-      case 'console':
-        this.output = (this.output + message.text).slice(-MOST_OUTPUT);
-        this.#terminal.write(message.text.replace(/(?<!\r)\n/g, '\r\n'));
-        this.dispatchEvent(new CustomEvent('console', { detail: message.text }));
-        break;
-      case 'screen':
-        drawScreen(this.#find('canvas'), message.picture);
-        break;
-      case 'report':
-        this.#report(message.report);
-        break;
-      case 'ended':
-        this.#report(message.report, message.outcome.reason);
-        this.#dismiss();
-        this.dispatchEvent(new CustomEvent('ended', { detail: message.outcome }));
-        break;
-      case 'problem':
-        this.#fail(message.message);
-        break;
-    }
+  #print(text: string): void {
+    this.output = (this.output + text).slice(-MOST_OUTPUT);
+    this.#terminal?.write(text.replace(/(?<!\r)\n/g, '\r\n'));
+    this.dispatchEvent(new CustomEvent('console', { detail: text }));
+  }
+
+  async #drawScreen(machine: WorkerMachine): Promise<void> {
+    if (!this.#isShown('screen')) return;
+    const picture = await machine.screen.picture(this.#isFresh);
+    this.#isFresh = false;
+    if (picture) drawScreen(this.#find('canvas'), picture);
+  }
+
+  /** Does not wait for the answer: where there is none any more, the run has told why. */
+  #ask(question: () => Promise<unknown> | undefined): void {
+    question()?.catch(() => {});
+  }
+
+  async #openTerminal(): Promise<void> {
+    const [{ Terminal }, { FitAddon }] = await Promise.all([import('@xterm/xterm'), import('@xterm/addon-fit')]);
+    const terminal = new Terminal({ fontSize: 14, scrollback: 5000, theme: { background: '#0e1116' } });
+    const fit = new FitAddon();
+    terminal.loadAddon(fit);
+    terminal.open(this.#find('[data-tab=console]'));
+    fit.fit();
+    new ResizeObserver(() => fit.fit()).observe(this);
+    terminal.onData((text) => this.send(text));
+    terminal.write(this.output.replace(/(?<!\r)\n/g, '\r\n'));
+    this.#terminal = terminal;
   }
 
   #report(report: Report, reason = 'running'): void {
@@ -200,8 +231,9 @@ export class VmLaunch extends HTMLElement {
   }
 
   #dismiss(): void {
-    this.#worker?.terminate();
-    this.#worker = null;
+    this.#start++;
+    this.#machine?.close();
+    this.#machine = null;
     if (this.#root.childElementCount > 0) this.#setRunning(false);
   }
 
@@ -212,10 +244,6 @@ export class VmLaunch extends HTMLElement {
     this.#button('stop').disabled = !isOn;
   }
 
-  #post(message: ToWorker): void {
-    this.#worker?.postMessage(message);
-  }
-
   #isShown(tab: Tab): boolean {
     return !this.#find<HTMLElement>(`[data-tab=${tab}]`).hidden;
   }
@@ -224,16 +252,16 @@ export class VmLaunch extends HTMLElement {
     const canvas = this.#find<HTMLCanvasElement>('canvas');
     const key = (isDown: boolean) => (event: KeyboardEvent) => {
       if (!KEY_CODES.includes(event.code)) return;
-      this.#post({ type: 'key', code: event.code, isDown });
+      this.#ask(() => this.#machine?.keyboard[isDown ? 'down' : 'up'](event.code));
       event.preventDefault();
     };
     canvas.onkeydown = key(true);
     canvas.onkeyup = key(false);
     canvas.onmousemove = ({ movementX, movementY, buttons }) => {
-      if (document.pointerLockElement || buttons) this.#post({ type: 'mouse', x: movementX, y: movementY, wheel: 0 });
+      if (document.pointerLockElement || buttons) this.#ask(() => this.#machine?.mouse.move(movementX, movementY));
     };
     const button = (isDown: boolean) => (event: MouseEvent) => {
-      if (event.button < 3) this.#post({ type: 'button', button: event.button, isDown });
+      if (event.button < 3) this.#ask(() => this.#machine?.mouse[isDown ? 'down' : 'up'](event.button));
     };
     canvas.onmousedown = button(true);
     canvas.onmouseup = button(false);
@@ -289,4 +317,4 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): H
   return element;
 }
 
-customElements.define('vm-launch', VmLaunch);
+globalThis.customElements?.define('vm-launch', VmLaunch);
