@@ -16,6 +16,7 @@ export { KEY_CODES } from './devices/i8042-keys.ts';
 export type { FileTree } from './devices/p9/file-tree.ts';
 export { MemoryTree, type MemoryTreeOptions } from './devices/p9/memory-tree.ts';
 export type { VsockConnection, VsockEvents } from './devices/virtio/vsock-connection.ts';
+export type { Doors } from './doors.ts';
 export type { CustomDeviceSpec, DeviceSpec } from './machine/board/device-table.ts';
 export { MACHINE_TYPES, type MachineType } from './machine/board/machine-type.ts';
 export type { VirtioKeyboard, VirtioTablet } from './machine/board/rows/input.ts';
@@ -44,7 +45,9 @@ export type { LevelCount } from './machine/run/exit-counts.ts';
 export { formatReport, type Report } from './machine/run/report.ts';
 export type { StopName } from './machine/run/stops.ts';
 export type { TracedEvent, Tracer } from './machine/run/tracer.ts';
-export type { HostWork, NetCard, NetClock, Offload } from './net/backend.ts';
+export type { InputEntry } from './machine/state/host-input.ts';
+export type { MachineState } from './machine/state/machine-state.ts';
+export type { HostWork, NetCard, NetClock, NetTimer, Offload } from './net/backend.ts';
 export { type DumpOptions, dump } from './net/pcap.ts';
 export type {
   HostDatagrams,
@@ -54,7 +57,9 @@ export type {
   SocketAddress,
   StreamEvents,
   StreamFailure,
+  StreamPlace,
 } from './net/sockets.ts';
 export { Switch } from './net/switch.ts';
 export type { HostForward, UserNetOptions } from './net/user/options.ts';
 export { UserNet } from './net/user/user-net.ts';
+export type { Plain, Saved } from './saved.ts';

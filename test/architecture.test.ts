@@ -29,7 +29,11 @@ const SRC: Layer[] = [
   { name: 'machine', holds: ['machine/'], below: ['devices', 'net', 'kvm', 'jit', 'core', 'isa', 'checks', 'saved'] },
   { name: 'recorded', holds: ['recorded/'], below: ['core', 'isa'] },
   { name: 'node', holds: ['node/'], below: ['machine', 'devices', 'net', 'core', 'checks'] },
-  { name: 'library', holds: ['index.ts'], below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa', 'checks'] },
+  {
+    name: 'library',
+    holds: ['index.ts'],
+    below: ['machine', 'devices', 'net', 'kvm', 'core', 'isa', 'checks', 'saved'],
+  },
   { name: 'worker', holds: ['worker/'], below: ['library', 'machine'] },
   { name: 'entries', holds: ['entries/'], below: ['worker', 'library', 'devices', 'core'] },
   { name: 'element', holds: ['element/'], below: ['entries', 'worker', 'library'] },

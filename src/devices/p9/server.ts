@@ -5,15 +5,8 @@
  */
 import { copyOf, type Saved } from '../../saved.ts';
 import { child, type Fid, type FidState, Fids, step } from './fids.ts';
-import {
-  type DirectoryEntry,
-  Errno,
-  type FileChanges,
-  FileError,
-  type FileStat,
-  type FileTree,
-  FileType,
-} from './file-tree.ts';
+import { Errno, type FileChanges, FileError, type FileStat, type FileTree, FileType } from './file-tree.ts';
+import { namedFolder, openFolder } from './folders.ts';
 import { Folder, type FolderState, Listings } from './listings.ts';
 import { HEADER_BYTES, Reader, Request, RLERROR, Writer } from './message.ts';
 import { walk } from './walk.ts';
@@ -116,7 +109,7 @@ export class P9Server implements Saved<P9State> {
     for (const { fid: number, folder } of listings) {
       const fid = this.#fids.get(number);
       const make = (): Folder =>
-        'entries' in folder ? Folder.of(copyOf(folder.entries)) : this.#namedFolder(fid, folder.names);
+        'entries' in folder ? Folder.of(copyOf(folder.entries)) : namedFolder(this.#tree, fid.path, folder.names);
       this.#listings.of(fid, true, make);
     }
   }
@@ -242,7 +235,7 @@ export class P9Server implements Saved<P9State> {
     if (!fid.isFolder) throw new FileError(Errno.EBADF);
     const room = Math.min(count, limit - HEADER_BYTES - 4);
     const data = new Writer();
-    const folder = this.#listings.of(fid, from === 0n, () => this.#folder(fid));
+    const folder = this.#listings.of(fid, from === 0n, () => openFolder(this.#tree, fid.path));
     const { length } = folder.names;
     const first = from < BigInt(length) ? Number(from) : length;
     let end = HEADER_BYTES;
@@ -368,34 +361,7 @@ export class P9Server implements Saved<P9State> {
   #stat({ file, path }: Fid): FileStat {
     return file ? file.stat() : this.#tree.stat(path);
   }
-
-  #folder(fid: Fid): Folder {
-    const tree = this.#tree;
-    if (!tree.names || !tree.entries) return Folder.of([...this.#dots(fid), ...tree.list(fid.path)]);
-    return this.#namedFolder(fid, ['.', '..', ...tree.names(fid.path)]);
-  }
-
-  /** A folder whose files are looked at when an answer needs them. Throws FileError EIO for a tree that cannot do so. */
-  #namedFolder(fid: Fid, names: readonly string[]): Folder {
-    const tree = this.#tree;
-    if (!tree.entries) throw new FileError(Errno.EIO);
-    const dots = this.#dots(fid);
-    const files = tree.entries.bind(tree, fid.path);
-    return new Folder(names, (from, to) => [
-      ...dots.slice(from, to),
-      ...files(names.slice(Math.max(from, dots.length), to)),
-    ]);
-  }
-
-  #dots({ path }: Fid): DirectoryEntry[] {
-    return [
-      { name: '.', ...pick(this.#tree.stat(path)) },
-      { name: '..', ...pick(this.#tree.stat(path.slice(0, -1))) },
-    ];
-  }
 }
-
-const pick = ({ id, mode }: FileStat): { id: bigint; mode: number } => ({ id, mode });
 
 function header(message: Uint8Array): { type: number; tag: number } {
   if (message.length < HEADER_BYTES) return { type: 0, tag: NO_TAG };
