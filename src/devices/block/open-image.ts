@@ -2,6 +2,7 @@
 import { check, checkOptions, isFlag, isFunction, isObject, isOneOf, isText } from '../../checks.ts';
 import type { ByteFile } from './byte-file.ts';
 import type { Disk } from './disk.ts';
+import { foreignFormat } from './foreign.ts';
 import { ImageError } from './image-error.ts';
 import { Qcow2Disk, type Unpack } from './qcow2.ts';
 import { isQcow2, readHeader } from './qcow2-header.ts';
@@ -25,6 +26,9 @@ export interface ImageOptions {
   unzstd?: Unpack;
 }
 
+/** For an image that cannot be opened as what it is. */
+const WAYS_OUT =
+  'unpack it, or make a qcow2 image of it by qemu-img convert -O qcow2; format=raw takes its bytes as they are';
 /** Backing files below each other. */
 const MAX_DEPTH = 64;
 const FORMATS = ['raw', 'qcow2'] as const;
@@ -57,7 +61,10 @@ function openAbove(above: readonly ByteFile[], files: ImageFiles, path: string, 
     const format = options.format ?? (isQcow2(file) ? 'qcow2' : 'raw');
     if (format === 'raw') {
       if (snapshot !== undefined) throw new ImageError(`${path}: a raw image has no snapshot '${snapshot}'`);
-      return new RawDisk(file, { isReadOnly, isGuessed: options.format === undefined });
+      const isGuessed = options.format === undefined;
+      const foreign = isGuessed ? foreignFormat(file) : null;
+      if (foreign) throw new ImageError(`${path} is in the format ${foreign}, which is not read here; ${WAYS_OUT}`);
+      return new RawDisk(file, { isReadOnly, isGuessed });
     }
     const { backingName, backingFormat } = readHeader(file);
     if (backingName !== null) {
