@@ -40,7 +40,7 @@ const SRC: Layer[] = [
   {
     name: 'cli',
     holds: ['cli/'],
-    below: ['entries', 'library', 'node', 'recorded', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
+    below: ['checks', 'entries', 'library', 'node', 'recorded', 'machine', 'devices', 'net', 'kvm', 'core', 'isa'],
   },
 ];
 

@@ -18,7 +18,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build as bundleWith, transform } from 'esbuild';
 import { buildWasm } from './build-wasm.ts';
-import { classNames, packageSources, peers, styles } from './package-sources.ts';
+import { classNames, opcodeTables, packageSources, peers, styles } from './package-sources.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -62,25 +62,34 @@ const DECLARED = ['index', 'node/index', 'entries/worker', 'entries/worker-threa
   (name) => `${name}.d.ts`,
 );
 
+/** Comments of a declaration file. */
+const COMMENT = /^[ \t]*\/\*\*?[\s\S]*?\*\/\n?/gm;
+
+/** The declaration files that one names by itself: what they declare is the library's, and keeps its comments. */
+function namedBy(path: string): string[] {
+  const targets = readFileSync(path, 'utf8').matchAll(/(?:from|import\() ?['"](\.[^'"]*)\.ts['"]/g);
+  return [...targets].map(([, target]) => join(dirname(path), `${target}.d.ts`));
+}
+
 /**
  * Makes the declarations what their users need: `.js` in imports, where the compiler leaves `.ts`, and no declaration
- * that the library's own does not lead to.
+ * that the library's own does not lead to; comments of what they only lead to stay in the sources.
  */
 function trimDeclarations(): void {
+  const entries = DECLARED.map((name) => join(dist, name));
+  const named = new Set([...entries, ...entries.flatMap(namedBy)]);
   const needed = new Set<string>();
   const visit = (path: string): void => {
     if (needed.has(path)) return;
     needed.add(path);
     const text = readFileSync(path, 'utf8').replaceAll(/((?:from|import\() ?['"]\.[^'"]*)\.ts(['"])/g, '$1.js$2');
-    writeFileSync(
-      path,
-      text.replaceAll(INDENT, (indent) => '\t'.repeat(indent.length / 4)),
-    );
+    const short = text.replaceAll(INDENT, (indent) => '\t'.repeat(indent.length / 4));
+    writeFileSync(path, named.has(path) ? short : short.replaceAll(COMMENT, ''));
     for (const [, target] of text.matchAll(/(?:from|import\() ?['"](\.[^'"]*)\.js['"]/g)) {
       visit(join(dirname(path), `${target}.d.ts`));
     }
   };
-  for (const entry of DECLARED) visit(join(dist, entry));
+  for (const entry of entries) visit(entry);
   for (const path of filesOf('.d.ts')) if (!needed.has(path)) rmSync(path);
 }
 
@@ -121,7 +130,7 @@ async function bundle(core: string): Promise<void> {
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [packageSources(root, core), classNames, peers, styles],
+    plugins: [packageSources(root, core), opcodeTables, classNames, peers, styles],
     write: false,
   });
   for (const { path, text } of outputFiles) {

@@ -4,11 +4,20 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { constants, deflateRawSync } from 'node:zlib';
 import { type Plugin, transform } from 'esbuild';
 import { Z85 } from '../src/entries/packed-core.ts';
+import type { Row } from '../src/isa/table.ts';
 
 const CLASS = /^(?:export )?(?:abstract )?class (\w+)(?:<[^{]*>)?(?: (?:extends|implements) [^{]+)? \{$/gm;
+
+/** The classes that users of the package meet: those that its entries name, and errors. */
+const ENTRIES = ['index', 'node/index', 'entries/worker', 'element/vm-launch'].map((name) =>
+  readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8'),
+);
+const isMet = (name: string): boolean =>
+  name.endsWith('Error') || ENTRIES.some((text) => new RegExp(`\\b${name}\\b`).test(text));
 
 /** Lets `error.constructor.name` and `console.log(machine)` say what they say in the sources. */
 export const classNames: Plugin = {
@@ -16,10 +25,47 @@ export const classNames: Plugin = {
   setup(build) {
     build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8');
-      return { contents: text.replace(CLASS, "$& static readonly name: string = '$1';"), loader: 'ts' };
+      const named = text.replace(CLASS, (start, name) =>
+        isMet(name) ? `${start} static readonly name: string = '${name}';` : start,
+      );
+      return { contents: named, loader: 'ts' };
     });
   },
 };
+
+const ROW_KEYS = ['code', 'op', 'args', 'fn', 'w', 'traits', 'feature', 'fallback'] as const;
+/** Makes rows of lines again: a field for each key, without those at the end that are empty. */
+const UNPACK = `const rows = (text) => text.split('\\n').map((line) => {
+  const [code, op, args = '', fn, w, traits, feature, fallback] = line.split('|');
+  return {
+    code, op, args, ...(fn && { fn }), ...(w && { w }), ...(traits && { traits: traits.split(' ') }),
+    ...(feature && { feature }), ...(fallback && { fallback: true }),
+  };
+});`;
+
+/** Writes the rows of the opcode table as lines of text: names of keys are half of what they are as objects. */
+export const opcodeTables: Plugin = {
+  name: 'opcode-tables',
+  setup(build) {
+    build.onLoad({ filter: /\/src\/isa\/opcodes-[\w-]+\.ts$/ }, async ({ path }) => {
+      const tables: Record<string, readonly Row[]> = await import(pathToFileURL(path).href);
+      const texts = Object.entries(tables).map(([name, rows]) => {
+        const text = JSON.stringify(rows.map(lineOf).join('\n'));
+        return `export const ${name} = rows(${text});`;
+      });
+      return { contents: `${UNPACK}\n${texts.join('\n')}`, loader: 'js' };
+    });
+  },
+};
+
+function lineOf(row: Row): string {
+  const strange = Object.keys(row).find((key) => !ROW_KEYS.some((known) => known === key));
+  if (strange !== undefined) throw new Error(`${row.code}: there is no place for '${strange}' in a packed row`);
+  const fields = ROW_KEYS.map((key) => row[key] ?? '').map((value) =>
+    Array.isArray(value) ? value.join(' ') : String(value),
+  );
+  return fields.join('|').replace(/\|+$/, '');
+}
 
 /** Leaves the code of xterm.js to the page that shows it; its style sheet comes with the element. */
 export const peers: Plugin = {

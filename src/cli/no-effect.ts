@@ -24,7 +24,7 @@ export const IDLE_OPTIONS: Readonly<Record<string, string>> = {
   k: 'keys go to the guest by where they are, or as the text that they make',
   L: 'firmware is named by -bios FILE or -pflash FILE',
   icount: 'time counts instructions already, unless -rtc clock=host',
-  sandbox: 'the guest cannot leave WebAssembly',
+  sandbox: 'the guest cannot leave its memory',
   overcommit: 'memory is as it is',
   'mem-path': 'memory lies in the process',
   numa: 'memory is one node',

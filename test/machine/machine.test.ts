@@ -41,7 +41,7 @@ describe('the outcome of a run', () => {
   it.each<[string, FakeInstruction[], Partial<MachineOptions>, Outcome]>([
     ['HLT with interrupts off', [hlt], {}, { reason: 'halted' }],
     ['HLT with interrupts on and no source', [sti, hlt], {}, { reason: 'halted' }],
-    ['a triple fault', [() => Stop.SHUTDOWN], {}, { reason: 'shutdown' }],
+    ['a triple fault', [() => Stop.SHUTDOWN], {}, { reason: 'shutdown', rip: expect.any(BigInt) }],
     ['a processor that waits for SIPI', [() => Stop.WAIT_FOR_SIPI], {}, { reason: 'halted' }],
     ['a keyboard reset', [out(0x64, 0xfe), forever], {}, { reason: 'reset' }],
     ['"Shutdown" at port 0x8900', [out(0x8900, ...text('Shutdown')), forever], {}, { reason: 'powered-off' }],
