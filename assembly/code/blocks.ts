@@ -1,5 +1,5 @@
 /**
- * The index of decoded code: blocks by host address and mode, and by frame, so that a write to a frame finds what it
+ * The code cache, an index of decoded code: blocks by host address and mode, and by frame, so that a write to a frame finds what it
  * invalidates. A block is a header and instruction records (isa/record.ts) that never leave one frame.
  *
  *    0 count u16 | 2 bytes u16 | 4 host | 8 lip u64 | 16 ctx | 20 key | 24 next in hash chain | 28 next in frame chain

@@ -28,7 +28,7 @@ export const STEP_BLOCK: usize = STATE + 0x1000;
 export const MSR_STORE: usize = STATE + 0x2000;
 /** The local APIC's registers, as its page shows them. */
 export const APIC: usize = STATE + 0x3000;
-/** Physical map of this machine: see mmu/phys.ts. */
+/** Physical map of this machine: see cpu/phys.ts. */
 export const PHYS_MAP: usize = STATE + 0x4000;
 /** CPUID: enabled feature words and the answers to its leaves. */
 export const CPUID: usize = STATE + 0x5000;

@@ -1,7 +1,7 @@
 /**
  * What fast paths keep from one VM entry to the next, and the key that guards each. The key must hold everything that
- * the kept thing was made of: what is missing is a bug that only a certain order of entries shows. Each line has an
- * assertion in the test build.
+ * the kept thing was made of: what is missing is a bug that only a certain order of entries shows. Each line but
+ * the last, which trusts nothing, has an assertion in the test build.
  *
  *   kept                                      its key                                          asserted in
  *   checks of controls, host and guest state  the bytes of those fields: region against        vmx/check-controls.ts,

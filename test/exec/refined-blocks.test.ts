@@ -1,6 +1,6 @@
 /**
  * A block does what its instructions do one at a time, with the flags that are seen wherever it is left: at a fault, after a
- * store into code, at the end of the budget. One at a time is what recorded processors decide (test/vectors).
+ * store into code, at the end of the budget. One at a time is what recorded processors decide (test/recorded).
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { randomNumbers } from '../random.ts';

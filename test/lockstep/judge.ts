@@ -1,7 +1,7 @@
 /**
  * The lock-step judge: one processor runs as it always does; the other forgets everything that it caches (translations,
  * decoded code, what entry checks need not look at again) before each instruction. Both must see the same, whatever
- * changes between: DESIGN.md, "Proof".
+ * changes between: see CONTRIBUTING.md.
  */
 import { GPRS, type RegisterName, Stop } from '../../src/core/types.ts';
 import { disassemble } from '../../src/isa/disasm.ts';

@@ -1,6 +1,7 @@
 /**
  * All devices that a machine can be given: one row each, for the library's `devices` and for the command's -device. A
- * new device is a file in rows/ and a line here.
+ * new device is a row in rows/ and a line here: for one on virtio by `virtio()` of rows/virtio.ts, and with a class in
+ * devices/virtio/transport-pci.ts. docs/architecture.md follows one device from the command line to its interrupt.
  */
 import { suggest } from '../../checks.ts';
 import type { Device, IoDevice } from '../../devices/device.ts';
