@@ -83,7 +83,7 @@ describe('-object filter-dump', () => {
   });
 
   it.each([
-    ['tls-creds,id=a', /there is filter-dump/],
+    ['tls-creds,id=a', /there are filter-dump/],
     ['filter-dump,id=d,file=f', /netdev= and file= are needed/],
     ['filter-dump,id=d,netdev=n,file=f,maxlen=0', /'0' is not a number from 1/],
   ])('%s is refused', (value, message) => {

@@ -40,12 +40,17 @@ const nameOf = (path: string): string => `vmlaunch${path.slice(1)}`;
 const CODE = Object.keys(exports).filter((path) => typeof exports[path] !== 'string');
 const FILES = Object.keys(exports).filter((path) => typeof exports[path] === 'string');
 
+/** What runs in a Worker exports nothing, and listens for ever where a main thread is one too, as bun's. */
 const IMPORTS = `
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-for (const name of ${JSON.stringify(CODE.map(nameOf))}) console.log(name, Object.keys(await import(name)).length > 0);
+for (const name of ${JSON.stringify(CODE.map(nameOf))}) {
+  const names = Object.keys(await import(name));
+  console.log(name, names.length > 0 || name === 'vmlaunch/worker-thread');
+}
 for (const name of ${JSON.stringify(FILES.map(nameOf))})
   console.log(name, readFileSync(fileURLToPath(import.meta.resolve(name))).length > 0);
+process.exit();
 `;
 
 const guest = (machine: string): string => `
