@@ -14,6 +14,7 @@ export const LEFT_OUT: Record<string, string> = {
   'test/package/**': 'the built package',
   'test/roms/**': 'gcc, and guests of hundreds of millions of instructions',
   'test/cli/ends.test.ts': 'the built command',
+  'test/devices/block/foreign.test.ts': 'qemu-img',
   'test/devices/block/qcow2.test.ts': 'qemu-img',
   'test/devices/block/qcow2-full.test.ts': 'qemu-img',
   'test/machine/firmware/acpi-tools.test.ts': 'iasl',

@@ -65,8 +65,8 @@ export function opRcr<T, D, C>(i: Rec): void { carryShift<T, D, C>(false, i); }
 
 /**
  * SHLD and SHRD. For 16-bit operands and counts above 16 the manual leaves the result undefined; processors shift
- * value:filler:value. With a masked count of 0 the flags stay; else CF is the last bit shifted out, SF, ZF and PF are those of
- * the result, and OF and AF, where the manual leaves them undefined, are the vendor's: decision 0023.
+ * value:filler:value. With a masked count of 0 the flags stay; else CF is the last bit shifted out, SF, ZF and PF are
+ * those of the result, and OF and AF, where the manual leaves them undefined, are the vendor's: decision 0023.
  */
 function doubleShift<T>(value: T, filler: T, by: u32, left: bool): T {
   const bits: u32 = 8 * sizeof<T>();
