@@ -1,5 +1,5 @@
 /**
- * The tests that need nothing but Node and take less than a minute on a quiet machine: `npm run test:unit`. `npm test`
+ * The tests that need nothing but Node, but for those that take long: `npm run test:unit`. `npm test`
  * runs these too, and those that are left out here with the reason.
  */
 import { defineConfig } from 'vitest/config';
