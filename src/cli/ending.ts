@@ -1,5 +1,6 @@
 /** The end of a run: what is said of it, and the exit code of the process. */
 import type { Outcome } from '../machine/events.ts';
+import { encodePicture } from '../machine/host/picture-file.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatReport } from '../machine/run/report.ts';
 import type { Interrupts } from './interrupts.ts';
@@ -28,7 +29,9 @@ export async function report(
   host: CliHost,
 ): Promise<void> {
   const line = (text: string): string => `${stdio.isMidLine() ? '\n' : ''}${text}\n`;
-  if (options.screenshot !== undefined) await keepPicture(machine, options.screenshot, host);
+  if (options.screenshot !== undefined) {
+    writeAll(host, options.screenshot, await encodePicture(machine.screen.frame(), options.screenshot));
+  }
   const tables = tablesOf(machine, options);
   const text = ending.interrupts.text ?? endingText(ending, options);
   const said = crash.report(ending.outcome, machine.cores) ?? (text && `vmlaunch: ${text}`);
@@ -38,11 +41,6 @@ export async function report(
   }
   const last = [...(said ? [said] : []), ...(options.report ? [formatReport(machine.report)] : [])];
   if (last.length > 0) host.error(line(last.join('\n')));
-}
-
-async function keepPicture(machine: Machine, path: string, host: CliHost): Promise<void> {
-  const { encodePicture } = await import('../node/picture-file.ts');
-  writeAll(host, path, encodePicture(machine.screen.frame(), path));
 }
 
 function writeAll(host: CliHost, path: string, content: Uint8Array | string): void {

@@ -12,18 +12,27 @@ const CRCS = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** The picture in 24 bits a pixel: a screen has no alpha. */
-export async function pngOf({ width, height, pixels }: Picture): Promise<Uint8Array> {
-  const rows = new Uint8Array(height * (1 + 3 * width));
-  let to = 0;
+/** `head`, then red, green and blue of each pixel, `gap` zeros before each row. */
+export function rgbRows({ width, height, pixels }: Picture, head: Uint8Array, gap: number): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(head.length + height * (gap + 3 * width));
+  out.set(head);
+  let to = head.length;
   for (let row = 0; row < height; row++) {
-    // The filter of each row is "None".
-    to++;
+    to += gap;
     for (let at = row * width * 4; at < (row + 1) * width * 4; at += 4) {
-      rows.set(pixels.subarray(at, at + 3), to);
+      out.set(pixels.subarray(at, at + 3), to);
       to += 3;
     }
   }
+  return out;
+}
+
+/** The picture in 24 bits a pixel: a screen has no alpha. Rejects with RangeError where there are no pixels: PNG has none. */
+export async function pngOf(picture: Picture): Promise<Uint8Array> {
+  const { width, height } = picture;
+  if (width === 0 || height === 0) throw new RangeError(`a picture of ${width} x ${height} pixels is none`);
+  // A byte before each row is its filter: "None".
+  const rows = rgbRows(picture, new Uint8Array(0), 1);
   const header = new Uint8Array(13);
   const view = new DataView(header.buffer);
   view.setUint32(0, width);

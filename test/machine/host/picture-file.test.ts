@@ -1,7 +1,7 @@
 // Pictures as files, read back by the definition of their formats.
 import { crc32, inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { encodePicture } from '../../src/node/picture-file.ts';
+import { encodePicture } from '../../../src/machine/host/picture-file.ts';
 
 const picture = {
   width: 2,
@@ -28,8 +28,8 @@ function chunksOf(file: Uint8Array): Chunk[] {
 }
 
 describe('a picture', () => {
-  it('as PNG has its pixels in one filtered row after the other', () => {
-    const file = encodePicture(picture, 'screen.png');
+  it('as PNG has its pixels in one filtered row after the other', async () => {
+    const file = await encodePicture(picture, 'screen.png');
     expect([...file.subarray(0, 8)]).toEqual([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
     const [header, data, end] = chunksOf(file);
     expect([header.type, data.type, end.type]).toEqual(['IHDR', 'IDAT', 'IEND']);
@@ -37,14 +37,14 @@ describe('a picture', () => {
     expect([...inflateSync(data.data)]).toEqual([0, 1, 2, 3, 4, 5, 6, 0, 7, 8, 9, 10, 11, 12]);
   });
 
-  it('as PPM is a header and bytes', () => {
-    const file = encodePicture(picture, 'screen.ppm');
+  it('as PPM is a header and bytes', async () => {
+    const file = await encodePicture(picture, 'screen.ppm');
     expect(Buffer.from(file).toString('latin1')).toBe(
       `P6\n2 2\n255\n${String.fromCharCode(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)}`,
     );
   });
 
-  it('without pixels is refused', () => {
-    expect(() => encodePicture({ ...picture, width: 0 }, 'a.png')).toThrow('0 x 2 pixels');
+  it('without pixels is refused', async () => {
+    await expect(encodePicture({ ...picture, width: 0 }, 'a.png')).rejects.toThrow('0 x 2 pixels');
   });
 });
