@@ -215,15 +215,11 @@ export class Board implements Saved<BoardState> {
     });
     this.#virtioMmio = new VirtioMmioSlots(bus, pin);
     this.#pci = isPc(parts.machine) ? this.#makePci(interrupts) : null;
-    const context = this.#context(irq);
     this.#handles.clear();
     this.#displays = [];
     this.#described = [];
     for (const [position, spec] of parts.devices.entries()) {
-      const name = partName(parts.devices, position);
-      const clock = scoped(parts.clock, name);
-      Object.assign(context, { position, name, clock, defer: deferOn(clock), doors: doorsOf(parts.doors, name) });
-      const handle = createDevice(context, spec);
+      const handle = createDevice(this.#context(irq, position), spec);
       if (handle && 'id' in spec && spec.id !== undefined) this.#handles.set(spec.id, handle);
     }
     this.#pci?.complete();
@@ -246,28 +242,30 @@ export class Board implements Saved<BoardState> {
     return new PciBus({ bus: this.bus, interrupts, msi, resetControl, shadowed: (areas) => shadow.set(areas), q35 });
   }
 
-  /** For all devices in turn: what is the device's own is assigned before each is made. */
-  #context(irq: DeviceContext['irq']): DeviceContext {
+  /** What the device at `position` may use. */
+  #context(irq: DeviceContext['irq'], position: number): DeviceContext {
     const { bus } = this;
-    const { machine, clock, memory, wrote, backends, output, busy, host, log, end, devices, links, work } = this.#parts;
+    const { machine, memory, wrote, backends, output, busy, host, log, end, devices, links, work } = this.#parts;
+    const name = partName(devices, position);
+    const clock = scoped(this.#parts.clock, name);
     const context: DeviceContext = {
       machine,
       specs: devices,
-      position: 0,
-      name: '',
+      position,
+      name,
       links,
       describe: (device) => this.#described.push(device),
       clock,
       memory,
       wrote,
       irq,
-      mapPorts: (name, base, length, device) => {
-        bus.parts.keep(`${context.name}.${name}`, device);
-        bus.mapPorts(name, base, length, device);
+      mapPorts: (range, base, length, device) => {
+        bus.parts.keep(`${name}.${range}`, device);
+        bus.mapPorts(range, base, length, device);
       },
-      mapMmio: (name, base, length, device) => {
-        bus.parts.keep(`${context.name}.${name}`, device);
-        bus.mapMmio(name, base, length, device);
+      mapMmio: (range, base, length, device) => {
+        bus.parts.keep(`${name}.${range}`, device);
+        bus.mapMmio(range, base, length, device);
       },
       attachVirtio: (device, attachment) => this.#attachVirtio(context, device, attachment),
       extraMemory: (name, bytes) => this.#parts.extra.region(name, bytes),
@@ -281,7 +279,7 @@ export class Board implements Saved<BoardState> {
       defer: deferOn(clock),
       charge: (bytes) => work.charge(bytes),
       busy,
-      doors: this.#parts.doors,
+      doors: doorsOf(this.#parts.doors, name),
       host,
       onReset: (callback) => this.#teardown.push(callback),
       log,
