@@ -24,15 +24,15 @@ let iced: (typeof import('iced-x86') & { formatter: Formatter }) | undefined;
 
 function decoder(): NonNullable<typeof iced> {
   if (iced) return iced;
-  const library: typeof import('iced-x86') = createRequire(import.meta.url)('iced-x86');
-  const formatter = new library.Formatter(library.FormatterSyntax.Nasm);
+  const module: typeof import('iced-x86') = createRequire(import.meta.url)('iced-x86');
+  const formatter = new module.Formatter(module.FormatterSyntax.Nasm);
   formatter.hexPrefix = '0x';
   formatter.hexSuffix = '';
-  formatter.memorySizeOptions = library.MemorySizeOptions.Minimal;
+  formatter.memorySizeOptions = module.MemorySizeOptions.Minimal;
   formatter.showBranchSize = false;
   formatter.usePseudoOps = false;
   formatter.ripRelativeAddresses = false;
-  iced = { ...library, formatter };
+  iced = Object.assign({ formatter }, module);
   return iced;
 }
 

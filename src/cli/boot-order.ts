@@ -18,9 +18,7 @@ export function settleBoot(options: RunOptions): void {
   if (options.modules.length > 0 && !options.kernel) throw new UsageError('-initrd needs a -kernel that it is for');
   if (options.append !== undefined && !options.kernel) throw new UsageError('-append needs a -kernel that it is for');
   const { cdrom, bootOrder = '' } = options;
-  const wantsCdrom =
-    bootOrder.indexOf('d') >= 0 && !(bootOrder.indexOf('c') >= 0 && bootOrder.indexOf('c') < bootOrder.indexOf('d'));
-  if (!wantsCdrom) return;
+  if (!/^[^c]*d/.test(bootOrder)) return;
   if (cdrom === undefined) throw new UsageError(`-boot ${bootOrder}: d is the image of -cdrom, and there is none`);
   const isCdrom = (device: DeviceRequest): boolean => 'drive' in device && device.drive === cdrom;
   options.devices = [...options.devices.filter(isCdrom), ...options.devices.filter((device) => !isCdrom(device))];

@@ -1,7 +1,7 @@
 /** -device: any row of the device table by QEMU's name, and the generic loader. */
 import { nearest } from '../checks.ts';
 import type { BootMode } from '../index.ts';
-import { DEVICE_TABLE, type DeviceRequest, findDevice } from '../machine/board/device-table.ts';
+import { DEVICE_NAMES, DEVICE_TABLE, type DeviceRequest, findDevice } from '../machine/board/device-table.ts';
 import { checkKeys, type PropertyList, parseNumber, parseProperties } from './properties.ts';
 import { parseValues, propertyHelp } from './table.ts';
 import { UsageError } from './usage-error.ts';
@@ -64,8 +64,7 @@ const NEAREST_DEVICES: readonly (readonly [RegExp, string])[] = [
 /** The error for a device that there is not. */
 export function noDevice(name: string, option = 'device'): UsageError {
   const near = NEAREST_DEVICES.find(([pattern]) => pattern.test(name))?.[1];
-  const known = DEVICE_TABLE.flatMap(({ names }) => names);
-  const meant = nearest(name, known);
+  const meant = nearest(name, DEVICE_NAMES);
   const hint = near ?? (meant === undefined ? '-device help lists them' : `did you mean '${meant}'?`);
   return new UsageError(`-${option} ${name}: there is no such device; ${hint}`);
 }

@@ -87,10 +87,13 @@ export class Emitter<Events extends { [Name in keyof Events]: (...args: never[])
   }
 }
 
+/** Their names. */
+export const MACHINE_EVENTS = ['console', 'exit', 'vmexit', 'reboot', 'log'] as const satisfies (keyof MachineEvents)[];
+
 /** The events of a machine, for whoever has something to tell. */
 export class MachineEmitter extends Emitter<MachineEvents> {
   constructor() {
-    super(['console', 'exit', 'vmexit', 'reboot', 'log']);
+    super(MACHINE_EVENTS);
   }
 
   override emit<Name extends keyof MachineEvents>(name: Name, ...args: Parameters<MachineEvents[Name]>): void {

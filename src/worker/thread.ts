@@ -1,9 +1,8 @@
 /** The end of the line inside the Worker: makes the machine, does what it is asked, and tells what happens. */
 import { Machine, type MachineOptions } from '../index.ts';
+import { MACHINE_EVENTS } from '../machine/events.ts';
 import { CALLS, type CallName } from './calls.ts';
 import { type FromThread, plainError, type ToThread } from './protocol.ts';
-
-const EVENTS = ['console', 'exit', 'vmexit', 'reboot', 'log'] as const;
 
 /** Returns what is to be called with each message. */
 export function serveMachine(post: (message: FromThread) => void): (message: ToThread) => void {
@@ -11,7 +10,7 @@ export function serveMachine(post: (message: FromThread) => void): (message: ToT
 
   const create = async (options: MachineOptions): Promise<void> => {
     machine = await Machine.create(options);
-    for (const name of EVENTS) machine.on(name, (...args: unknown[]) => post({ type: 'event', name, args }));
+    for (const name of MACHINE_EVENTS) machine.on(name, (...args: unknown[]) => post({ type: 'event', name, args }));
   };
   const call = async (name: CallName, args: readonly unknown[]): Promise<unknown> => {
     if (!machine) throw new Error('the machine is not made yet');

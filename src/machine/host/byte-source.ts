@@ -2,7 +2,7 @@
  * What a kernel or an initial RAM disk may be handed over as: bytes, or what a page or Node has in their place. The types
  * name only what is used, so that neither the DOM's nor Node's are needed.
  */
-import { isObject, OptionError } from '../../checks.ts';
+import { isObject, isBytes as notBytes, OptionError } from '../../checks.ts';
 
 /** A Blob or a File. */
 interface BlobLike {
@@ -83,8 +83,7 @@ export function throwIfAborted(signal: SignalLike | undefined): void {
   if (signal?.aborted) throw signal.reason;
 }
 
-const isBytes = (value: unknown): value is Uint8Array =>
-  Object.prototype.toString.call(value) === '[object Uint8Array]';
+const isBytes = (value: unknown): value is Uint8Array => notBytes(value) === null;
 const isBuffer = (value: unknown): value is ArrayBuffer =>
   Object.prototype.toString.call(value) === '[object ArrayBuffer]';
 
